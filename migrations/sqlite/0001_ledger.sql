@@ -1,0 +1,48 @@
+-- What every stage shares: numbers, writers, leases, runs.
+--
+-- Types are the portable few: INTEGER (64 bit), TEXT, BLOB. Money and quantities are TEXT holding a plain decimal:
+-- SQLite has no exact decimal, and a REAL would round. Dates are TEXT 'YYYY-MM-DD', instants TEXT RFC 3339 in UTC.
+-- `uin` and `appid` are TEXT: they are names made of digits and reach 2^64-1, which no INTEGER column holds.
+
+-- A counter row is updated first in the transaction that uses its number. The row lock lasts until the commit, so
+-- numbers come in commit order and a higher one never commits before a lower one.
+CREATE TABLE counter (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL
+);
+INSERT INTO counter (name, value) VALUES ('intake', 0), ('batch', 0), ('metering', 0), ('closing', 0), ('export', 0), ('run', 0), ('quarantine', 0);
+
+-- A writer registers its intake before it writes a file. `fenced` set by the sweeper: files of this intake were
+-- removed, so its commit must fail.
+CREATE TABLE intake (
+    intake        INTEGER NOT NULL PRIMARY KEY,
+    stage         TEXT NOT NULL,
+    registered_at INTEGER NOT NULL, -- seconds since 1970, the database's own clock
+    state         TEXT NOT NULL     -- 'open', 'committed', 'fenced'
+);
+CREATE INDEX intake_state ON intake (state);
+
+-- One writer per step. Times are the database's own; the token rises with each new holder and every transaction of
+-- a guarded stage checks it.
+CREATE TABLE lease (
+    name         TEXT NOT NULL PRIMARY KEY,
+    owner        TEXT NOT NULL,
+    token        INTEGER NOT NULL,
+    heartbeat_at INTEGER NOT NULL
+);
+INSERT INTO lease (name, owner, token, heartbeat_at) VALUES ('books', '', 0, 0);
+
+-- One row per nightly run: what a person reads in the morning.
+CREATE TABLE run (
+    run        INTEGER NOT NULL PRIMARY KEY,
+    command    TEXT NOT NULL,
+    as_of      TEXT NOT NULL,
+    exit_code  INTEGER NOT NULL,
+    report     TEXT NOT NULL -- JSON
+);
+
+-- Facts about the whole set of books.
+CREATE TABLE fact (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+);

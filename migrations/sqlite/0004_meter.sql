@@ -1,0 +1,113 @@
+-- What metering made of the batches.
+
+CREATE TABLE metering (
+    metering   INTEGER NOT NULL PRIMARY KEY,
+    batch_lo   INTEGER NOT NULL, -- first batch metered by it
+    batch_hi   INTEGER NOT NULL, -- last; batch_lo - 1 when it only tried unmetered records again
+    metered_at TEXT NOT NULL,
+    cards      TEXT NOT NULL     -- digest over the card revisions it used
+);
+
+CREATE TABLE usage_file (
+    path     TEXT NOT NULL PRIMARY KEY,
+    metering INTEGER NOT NULL REFERENCES metering (metering),
+    day_min  TEXT NOT NULL,      -- account-local days
+    day_max  TEXT NOT NULL,
+    row_count INTEGER NOT NULL,
+    bytes    INTEGER NOT NULL
+);
+
+-- Sorted identity keys; see meter/key_run.rs for the file format.
+CREATE TABLE key_run (
+    path    TEXT NOT NULL PRIMARY KEY,
+    metering INTEGER NOT NULL,
+    keys    INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL
+);
+
+-- Records no meter took, kept whole until a card places them.
+CREATE TABLE unmetered_file (
+    path     TEXT NOT NULL PRIMARY KEY,
+    metering INTEGER NOT NULL,
+    row_count INTEGER NOT NULL
+);
+-- ... and the list of them for people. Rows of a metering replace nothing: they go with their file.
+CREATE TABLE unmetered (
+    path       TEXT NOT NULL REFERENCES unmetered_file (path),
+    uin        TEXT NOT NULL,
+    utc_day    TEXT NOT NULL,
+    task_type  TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    code       TEXT NOT NULL,
+    sentence   TEXT NOT NULL,
+    records    INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL
+);
+CREATE INDEX unmetered_path ON unmetered (path);
+
+-- Control totals by batch and status: rows add up (a later metering may move a record from one status to another).
+CREATE TABLE control_total (
+    metering   INTEGER NOT NULL,
+    batch      INTEGER NOT NULL,
+    status     TEXT NOT NULL,    -- 'received', or one of the eight statuses
+    records    INTEGER NOT NULL,
+    raw_ms     INTEGER NOT NULL,
+    raw_count  INTEGER NOT NULL,
+    uplift     INTEGER NOT NULL, -- billable minus raw, metered records only
+    PRIMARY KEY (metering, batch, status)
+);
+CREATE INDEX control_total_batch ON control_total (batch);
+
+-- Usage for dashboards: one row per account, day and metering, additive. `lines` is a JSON array of
+-- [appid, region, sku, records, raw, billable]; the view below unfolds it.
+CREATE TABLE usage_daily (
+    uin      TEXT NOT NULL,
+    day      TEXT NOT NULL,
+    metering INTEGER NOT NULL,
+    records  INTEGER NOT NULL,
+    lines    TEXT NOT NULL,
+    PRIMARY KEY (uin, day, metering)
+) WITHOUT ROWID;
+
+CREATE VIEW usage_by_sku AS
+SELECT d.uin, d.day, d.metering, j.value ->> 0 AS appid, j.value ->> 1 AS region, j.value ->> 2 AS sku,
+       j.value ->> 3 AS records, j.value ->> 4 AS raw_units, j.value ->> 5 AS billable_units
+FROM usage_daily d, json_each(d.lines) j;
+
+-- A later row of an identity with other content. The first committed stands; a person resolves it.
+CREATE TABLE conflict (
+    batch       INTEGER NOT NULL,
+    line        INTEGER NOT NULL,
+    source      TEXT NOT NULL,
+    id          TEXT NOT NULL,
+    first_batch INTEGER NOT NULL,
+    first_line  INTEGER NOT NULL,
+    uin         TEXT,
+    utc_day     TEXT NOT NULL, -- of the later row
+    first_utc_day TEXT NOT NULL,
+    state       TEXT NOT NULL, -- 'open'
+    PRIMARY KEY (batch, line)
+);
+
+-- One row per identity that somebody took back.
+CREATE TABLE void (
+    source  TEXT NOT NULL,
+    target  TEXT NOT NULL, -- the id taken back
+    batch   INTEGER NOT NULL,
+    line    INTEGER NOT NULL,
+    state   TEXT NOT NULL, -- 'waiting' for its record, 'applied', 'refused' (a void of a void)
+    utc_day TEXT,          -- the target's day, once known
+    listed_at TEXT NOT NULL,
+    PRIMARY KEY (source, target)
+);
+
+-- Usage that came for a period after its close; it waits for an adjustment and holds its day.
+CREATE TABLE late_usage (
+    metering INTEGER NOT NULL,
+    uin      TEXT NOT NULL,
+    day      TEXT NOT NULL, -- account-local
+    records  INTEGER NOT NULL,
+    billable INTEGER NOT NULL,
+    PRIMARY KEY (metering, uin, day)
+);
+CREATE INDEX late_usage_day ON late_usage (day);

@@ -1,0 +1,30 @@
+-- Rate cards, accounts and their terms.
+
+-- Every revision of every version stays. The highest revision is in force.
+CREATE TABLE rate_card (
+    name        TEXT NOT NULL,
+    valid_from  TEXT NOT NULL,
+    revision    INTEGER NOT NULL,
+    digest      TEXT NOT NULL,
+    body        TEXT NOT NULL, -- the card, JSON
+    imported_at TEXT NOT NULL,
+    PRIMARY KEY (name, valid_from, revision)
+);
+
+CREATE TABLE account (
+    uin        TEXT NOT NULL PRIMARY KEY,
+    added_by   TEXT NOT NULL, -- 'usage' or 'person'
+    added_at   TEXT NOT NULL,
+    first_day  TEXT,          -- of usage or terms, whichever is earlier; where the periods begin
+    closed_to  TEXT,          -- end of the last closed period
+    head       TEXT,          -- last statement
+    head_digest TEXT
+);
+
+-- Dated and immutable: new terms are a new row.
+CREATE TABLE terms (
+    uin       TEXT NOT NULL REFERENCES account (uin),
+    from_day  TEXT NOT NULL,
+    body      TEXT NOT NULL, -- JSON
+    PRIMARY KEY (uin, from_day)
+);

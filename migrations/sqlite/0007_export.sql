@@ -1,0 +1,16 @@
+-- Exports are recorded here first; the files follow and can be made again to the byte.
+CREATE TABLE export (
+    export     INTEGER NOT NULL PRIMARY KEY,
+    folder     TEXT NOT NULL UNIQUE, -- below exports/
+    created_at TEXT NOT NULL,
+    manifest   TEXT NOT NULL,
+    manifest_digest TEXT NOT NULL,
+    previous_digest TEXT NOT NULL,
+    written    INTEGER NOT NULL      -- 1 once its folder was moved into place
+);
+-- The key says it: a statement is in exactly one export.
+CREATE TABLE exported_statement (
+    statement_id TEXT NOT NULL PRIMARY KEY REFERENCES statement (statement_id),
+    export       INTEGER NOT NULL REFERENCES export (export)
+) WITHOUT ROWID;
+CREATE INDEX exported_statement_export ON exported_statement (export);

@@ -1,0 +1,34 @@
+-- What is gone, and what proves it.
+
+-- A mark is for good. Ingest, retry and metering check it in their own transactions.
+CREATE TABLE expired_day (
+    day        TEXT NOT NULL, -- UTC
+    kind       TEXT NOT NULL, -- 'usage' or 'log'
+    expired_at TEXT NOT NULL,
+    row_count  INTEGER NOT NULL,
+    duration_ms TEXT NOT NULL, -- sum, a decimal integer of any size
+    PRIMARY KEY (day, kind)
+);
+-- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.
+CREATE TABLE expired_account (
+    day        TEXT NOT NULL,
+    uin        TEXT NOT NULL,
+    row_count  INTEGER NOT NULL,
+    duration_ms TEXT NOT NULL,
+    digest     TEXT NOT NULL,
+    PRIMARY KEY (day, uin)
+) WITHOUT ROWID;
+-- Days that are due but held, as the last run saw them.
+CREATE TABLE held_day (
+    day        TEXT NOT NULL,
+    code       TEXT NOT NULL,
+    sentence   TEXT NOT NULL,
+    needs_person INTEGER NOT NULL,
+    PRIMARY KEY (day, code)
+);
+-- A person's word that a day's unmetered records and conflicts may go unresolved.
+CREATE TABLE waiver (
+    day       TEXT NOT NULL PRIMARY KEY,
+    reason    TEXT NOT NULL,
+    waived_at TEXT NOT NULL
+);

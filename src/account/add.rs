@@ -1,0 +1,114 @@
+//! Adding accounts and terms by hand, and the terms of those that appear by themselves.
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+
+use super::store::{add_accounts, add_terms, load_accounts};
+use super::terms::{PriceOverride, Terms};
+use crate::books::Books;
+use crate::card::book::CardBook;
+use crate::card::store::load_cards;
+use crate::error::{Error, Result};
+use crate::span::{Cycle, local_day};
+
+/// The terms of an account that appears by itself: default card, the card's zone, monthly from the 1st. They hold from
+/// whatever day its usage starts.
+pub fn default_terms(books: &Books, cards: &CardBook) -> Result<Terms> {
+    let name = &books.settings.default_card;
+    let Some(card) = cards.of_name(name).last() else {
+        return Err(Error::NeedsPerson(format!(
+            "the default rate card {name:?} is not imported, so no usage can be measured; put it into {} or run \
+             `tallybook rate-card import FILE`",
+            books.settings.rate_cards.display()
+        )));
+    };
+    terms(NaiveDate::from_ymd_opt(1970, 1, 1).unwrap_or_default(), name, card.zone, Cycle::Monthly { anchor_day: 1 }, Decimal::ZERO, Vec::new())
+}
+
+/// What a person says about an account.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub uin: u64,
+    pub card: Option<String>,
+    pub zone: Option<chrono_tz::Tz>,
+    pub cycle: Cycle,
+    pub discount_percent: Decimal,
+    pub overrides: Vec<PriceOverride>,
+    pub from: Option<NaiveDate>,
+}
+
+/// Adds an account, or later terms to one that is there. Terms start where a period ends and keep the zone.
+pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
+    let cards = load_cards(&books.ledger).await?;
+    let name = wanted.card.clone().unwrap_or_else(|| books.settings.default_card.clone());
+    let Some(card) = cards.of_name(&name).last() else {
+        return Err(Error::Usage(format!("rate card {name:?} is not imported; `tallybook rate-card list` shows those that are")));
+    };
+    let accounts = load_accounts(&books.ledger).await?;
+    let known = accounts.get(wanted.uin);
+    let zone = wanted.zone.or(known.map(|a| a.terms[0].zone)).unwrap_or(card.zone);
+    let from = wanted.from.unwrap_or_else(|| local_day(zone, books.clock.now()));
+    let new = terms(from, &name, zone, wanted.cycle, wanted.discount_percent, wanted.overrides)?;
+    for price in &new.overrides {
+        check_override(&cards, &new, price)?;
+    }
+    let mut tx = books.ledger.begin().await?;
+    match known {
+        None => add_accounts(&mut tx, &[(wanted.uin, new.clone(), Some(from))], "person", &books.clock.text()).await?,
+        Some(account) => {
+            if zone != account.terms[0].zone {
+                return Err(Error::Usage(format!(
+                    "account {} has the zone {}; an account keeps its zone, because its days do",
+                    wanted.uin, account.terms[0].zone
+                )));
+            }
+            check_start(account, wanted.uin, from)?;
+            add_terms(&mut tx, wanted.uin, &new).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(new)
+}
+
+fn terms(
+    from: NaiveDate,
+    card: &str,
+    zone: chrono_tz::Tz,
+    cycle: Cycle,
+    discount_percent: Decimal,
+    overrides: Vec<PriceOverride>,
+) -> Result<Terms> {
+    Terms::new(from, card.to_owned(), zone, cycle, discount_percent, overrides).map_err(|e| Error::Usage(e.to_string()))
+}
+
+fn check_override(cards: &CardBook, terms: &Terms, price: &PriceOverride) -> Result<()> {
+    let sold = cards.of_name(&terms.card).iter().any(|card| card.prices.iter().any(|p| p.sku == price.sku));
+    if sold {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("rate card {} has no SKU {:?} to override; `tallybook rate-card show {}` lists them", terms.card, price.sku, terms.card)))
+}
+
+fn check_start(account: &super::Account, uin: u64, from: NaiveDate) -> Result<()> {
+    let last = &account.terms[account.terms.len() - 1];
+    if from <= last.from {
+        return Err(Error::Usage(format!(
+            "account {uin} has terms from {} already; new ones start later, and old ones never change",
+            last.from
+        )));
+    }
+    if account.closed_to.is_some_and(|closed_to| from < closed_to) {
+        return Err(Error::Usage(format!(
+            "account {uin} is closed up to {}; new terms start there or later",
+            account.closed_to.unwrap_or_default()
+        )));
+    }
+    let period = account.period_of(from);
+    if period.start == from {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "terms of account {uin} start where a period ends: {} or {}, not {from}",
+        period.start, period.end
+    )))
+}

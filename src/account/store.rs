@@ -1,0 +1,88 @@
+//! The ledger of accounts and terms.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use sqlx::Row as _;
+
+use super::terms::Terms;
+use super::{Account, AccountBook};
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, Tx, Value, insert_rows};
+use crate::raw::store::parse_day;
+
+/// A UIN as the ledger holds it.
+pub fn parse_uin(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| Error::Unbalanced(format!("the ledger holds {text:?} where a UIN belongs")))
+}
+
+/// Reads all accounts with their terms.
+pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
+    let mut terms: BTreeMap<u64, Vec<Terms>> = BTreeMap::new();
+    for row in sqlx::query("SELECT uin, body FROM terms ORDER BY uin, from_day").fetch_all(ledger.pool()).await? {
+        let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
+        terms.entry(uin).or_default().push(serde_json::from_str(&row.try_get::<String, _>(1)?)?);
+    }
+    let mut accounts = BTreeMap::new();
+    let rows =
+        sqlx::query("SELECT uin, first_day, closed_to, head_digest FROM account").fetch_all(ledger.pool()).await?;
+    for row in rows {
+        let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
+        let day = |index: usize| -> Result<Option<NaiveDate>> {
+            row.try_get::<Option<String>, _>(index)?.as_deref().map(parse_day).transpose()
+        };
+        let terms = terms
+            .remove(&uin)
+            .ok_or_else(|| Error::Unbalanced(format!("account {uin} has no terms in the ledger")))?;
+        accounts.insert(
+            uin,
+            Account { terms, first_day: day(1)?, closed_to: day(2)?, head_digest: row.try_get(3)? },
+        );
+    }
+    Ok(AccountBook::new(accounts))
+}
+
+/// Adds accounts with their first terms.
+pub async fn add_accounts(
+    tx: &mut Tx,
+    accounts: &[(u64, Terms, Option<NaiveDate>)],
+    added_by: &str,
+    added_at: &str,
+) -> Result<()> {
+    let rows = accounts.iter().map(|(uin, _, first_day)| -> [Value; 4] {
+        [uin.to_string().into(), added_by.into(), added_at.into(), first_day.map(|d| d.to_string()).into()]
+    });
+    insert_rows(tx, "account (uin, added_by, added_at, first_day)", rows).await?;
+    let mut rows = Vec::with_capacity(accounts.len());
+    for (uin, terms, _) in accounts {
+        rows.push([
+            Value::from(uin.to_string()),
+            terms.from.to_string().into(),
+            serde_json::to_string(terms)?.into(),
+        ]);
+    }
+    insert_rows(tx, "terms (uin, from_day, body)", rows).await?;
+    Ok(())
+}
+
+/// Adds later terms to an account.
+pub async fn add_terms(tx: &mut Tx, uin: u64, terms: &Terms) -> Result<()> {
+    sqlx::query("INSERT INTO terms (uin, from_day, body) VALUES (?, ?, ?)")
+        .bind(uin.to_string())
+        .bind(terms.from.to_string())
+        .bind(serde_json::to_string(terms)?)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Moves the beginning of an account's periods back, or sets it.
+pub async fn set_first_day(tx: &mut Tx, uin: u64, day: NaiveDate) -> Result<()> {
+    sqlx::query("UPDATE account SET first_day = ? WHERE uin = ? AND (first_day IS NULL OR first_day > ?)")
+        .bind(day.to_string())
+        .bind(uin.to_string())
+        .bind(day.to_string())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}

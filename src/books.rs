@@ -1,0 +1,71 @@
+//! The books: everything a stage needs to do its work.
+
+use std::path::{Path, PathBuf};
+
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::files::DataDir;
+use crate::ledger::Ledger;
+use crate::progress::Progress;
+
+/// What becomes of usage for an account nobody added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownAccounts {
+    /// The account is added under the default card when its usage is metered.
+    #[default]
+    Add,
+    /// The record goes to quarantine until a person adds the account.
+    Quarantine,
+}
+
+/// What a person may set; every setting has a default.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Sender of records that do not name one.
+    pub source: String,
+    pub default_card: String,
+    pub unknown_accounts: UnknownAccounts,
+    pub rate_cards: PathBuf,
+    /// None: `drop/` in the data folder.
+    pub drop: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            source: "default".to_owned(),
+            default_card: "mps-cn".to_owned(),
+            unknown_accounts: UnknownAccounts::Add,
+            rate_cards: PathBuf::from("rate-cards"),
+            drop: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Where producers put files.
+    pub fn drop_folder(&self, data: &DataDir) -> PathBuf {
+        self.drop.clone().unwrap_or_else(|| data.join("drop"))
+    }
+}
+
+/// Data folder, ledger, clock and settings of one command.
+#[derive(Clone, Debug)]
+pub struct Books {
+    pub data: DataDir,
+    pub ledger: Ledger,
+    pub clock: Clock,
+    pub settings: Settings,
+    pub progress: Progress,
+}
+
+impl Books {
+    /// Opens the books in a data folder; `url` none means the embedded ledger in it.
+    pub async fn open(folder: &Path, url: Option<&str>, clock: Clock, settings: Settings) -> Result<Self> {
+        let data = DataDir::open(folder)?;
+        let url = url.map_or_else(|| Ledger::embedded_url(folder), ToOwned::to_owned);
+        let ledger = Ledger::open(&url).await?;
+        Ok(Self { data, ledger, clock, settings, progress: Progress::hidden() })
+    }
+}

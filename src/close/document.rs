@@ -1,0 +1,453 @@
+//! The document of a statement: its lines, as they are stored and digested.
+//!
+//! A compact JSON array (no white space) of arrays of strings, one per line, in the order of [`COLUMNS`].
+//! What does not vary by line stands in the statement's header. Absent values are empty strings; decimals
+//! are plain: `quantity` has 6 decimals, `amount` 10, `unit_price` and `discount_percent` as many as they
+//! need; `card_version` is `YYYY-MM-DD`. Strings are escaped as Python's
+//! `json.dumps(rows, separators=(",", ":"), ensure_ascii=False)` does it, so that the text is canonical.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::ops::Deref;
+use std::str::FromStr;
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use crate::money::{AMOUNT_DECIMALS, QUANTITY_DECIMALS, parse_plain, write_plain};
+use crate::rate::{Charge, Kind};
+
+/// The columns of a line, in order.
+pub const COLUMNS: [&str; 17] = [
+    "line_no",
+    "appid",
+    "kind",
+    "card",
+    "card_version",
+    "region",
+    "sku",
+    "meter",
+    "unit",
+    "records",
+    "quantity",
+    "unit_price",
+    "discount_percent",
+    "amount",
+    "corrects_statement",
+    "corrects_line",
+    "note",
+];
+
+/// Bytes of a usual line, to reserve by.
+const LINE_BYTES: usize = 192;
+
+/// A line of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// From 1, without a gap.
+    pub line_no: u32,
+    /// The application; none for what belongs to the account as a whole.
+    pub appid: Option<u64>,
+    /// What it is for.
+    pub kind: Kind,
+    /// The rate card; empty for `rounding`.
+    pub card: Cow<'a, str>,
+    /// The version of the card: its first day.
+    pub card_version: Option<NaiveDate>,
+    /// The region.
+    pub region: Cow<'a, str>,
+    /// The SKU.
+    pub sku: Cow<'a, str>,
+    /// The meter.
+    pub meter: Cow<'a, str>,
+    /// The pricing unit.
+    pub unit: Cow<'a, str>,
+    /// Records, once per line of usage.
+    pub records: Option<i64>,
+    /// What the amount is made of; none for `rounding`.
+    pub priced: Option<Priced>,
+    /// In the statement's currency, at most 10 decimals.
+    pub amount: Decimal,
+    /// The statement and line that it corrects.
+    pub corrects: Option<(Cow<'a, str>, u32)>,
+    /// For the reader.
+    pub note: Cow<'a, str>,
+}
+
+/// The factors of an amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priced {
+    /// In pricing units, at most 6 decimals.
+    pub quantity: Decimal,
+    /// Per pricing unit, before the discount.
+    pub unit_price: Decimal,
+    /// In percent.
+    pub discount_percent: Decimal,
+}
+
+/// A document that does not read as one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// It is not an array of arrays of as many strings as there are columns.
+    #[error("the stored lines are not a JSON array of arrays of {} strings: {what}; restore the ledger from a backup", COLUMNS.len())]
+    Shape {
+        /// What the parser found, and where.
+        what: String,
+    },
+    /// A cell does not read as its column.
+    #[error("stored line {row}: `{text}` is no {column}; restore the ledger from a backup")]
+    Cell {
+        /// The position of the line, from 1.
+        row: usize,
+        /// The column.
+        column: &'static str,
+        /// The offender.
+        text: String,
+    },
+}
+
+/// One string of a document, borrowed from it wherever nothing is escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell<'a>(Cow<'a, str>);
+
+/// The strings of a line, in the order of [`COLUMNS`].
+pub type Cells<'a> = [Cell<'a>; COLUMNS.len()];
+
+/// The document of these lines.
+pub fn write<'a>(lines: impl ExactSizeIterator<Item = Line<'a>>) -> String {
+    let mut document = String::with_capacity(2 + lines.len() * LINE_BYTES);
+    document.push('[');
+    for (at, line) in lines.enumerate() {
+        if at != 0 {
+            document.push(',');
+        }
+        write_line(&mut document, &line);
+    }
+    document.push(']');
+    document
+}
+
+/// The strings of each line.
+///
+/// # Errors
+/// [`DocumentError::Shape`].
+pub fn cells(document: &str) -> Result<Vec<Cells<'_>>, DocumentError> {
+    serde_json::from_str(document).map_err(|error| DocumentError::Shape {
+        what: error.to_string(),
+    })
+}
+
+/// The lines, as they were written.
+///
+/// # Errors
+/// The first thing that does not read as what it should be.
+pub fn lines(document: &str) -> Result<Vec<Line<'_>>, DocumentError> {
+    let rows = cells(document)?;
+    rows.into_iter()
+        .zip(1..)
+        .map(|(cells, row)| read_line(cells, row))
+        .collect()
+}
+
+impl<'a> Line<'a> {
+    /// A charge as the line of that number.
+    pub fn of_charge(line_no: u32, charge: &Charge<'a>) -> Self {
+        let Charge {
+            quantity,
+            unit_price,
+            discount_percent,
+            ..
+        } = *charge;
+        Self {
+            line_no,
+            appid: charge.appid,
+            kind: charge.kind,
+            card: charge.card.into(),
+            card_version: Some(charge.card_version),
+            region: charge.region.into(),
+            sku: charge.sku.into(),
+            meter: charge.meter.into(),
+            unit: charge.unit.into(),
+            records: Some(charge.records),
+            priced: Some(Priced {
+                quantity,
+                unit_price,
+                discount_percent,
+            }),
+            amount: charge.amount,
+            corrects: charge.corrects.map(|line| (line.statement_id.into(), line.line_no)),
+            note: charge.note.into(),
+        }
+    }
+
+    /// The difference between the sum of the lines and the total.
+    pub fn rounding(line_no: u32, amount: Decimal, note: String) -> Self {
+        Self {
+            line_no,
+            appid: None,
+            kind: Kind::Rounding,
+            card: "".into(),
+            card_version: None,
+            region: "".into(),
+            sku: "".into(),
+            meter: "".into(),
+            unit: "".into(),
+            records: None,
+            priced: None,
+            amount,
+            corrects: None,
+            note: note.into(),
+        }
+    }
+}
+
+fn write_line(out: &mut String, line: &Line) {
+    out.push_str("[\"");
+    write_shown(out, Some(line.line_no));
+    out.push_str("\",\"");
+    write_shown(out, line.appid);
+    out.push_str("\",\"");
+    out.push_str(line.kind.word());
+    out.push_str("\",");
+    write_string(out, &line.card);
+    out.push_str(",\"");
+    write_shown(out, line.card_version);
+    out.push_str("\",");
+    for text in [&line.region, &line.sku, &line.meter, &line.unit] {
+        write_string(out, text);
+        out.push(',');
+    }
+    out.push('"');
+    write_shown(out, line.records);
+    out.push_str("\",\"");
+    let priced = line.priced.as_ref();
+    write_decimal(out, priced.map(|priced| priced.quantity), QUANTITY_DECIMALS);
+    out.push_str("\",\"");
+    write_decimal(out, priced.map(|priced| priced.unit_price), 0);
+    out.push_str("\",\"");
+    write_decimal(out, priced.map(|priced| priced.discount_percent), 0);
+    out.push_str("\",\"");
+    write_plain(out, line.amount, AMOUNT_DECIMALS);
+    out.push_str("\",");
+    let corrects = line.corrects.as_ref();
+    write_string(out, corrects.map_or("", |(statement_id, _)| statement_id));
+    out.push_str(",\"");
+    write_shown(out, corrects.map(|(_, line_no)| line_no));
+    out.push_str("\",");
+    write_string(out, &line.note);
+    out.push(']');
+}
+
+fn write_shown(out: &mut String, value: Option<impl fmt::Display>) {
+    if let Some(value) = value {
+        write!(out, "{value}").expect("a string takes all that is written to it");
+    }
+}
+
+fn write_decimal(out: &mut String, value: Option<Decimal>, decimals: u32) {
+    if let Some(value) = value {
+        write_plain(out, value, decimals);
+    }
+}
+
+fn write_string(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| b' ' <= byte && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&serde_json::to_string(text).expect("a string always has a JSON text"));
+    }
+}
+
+fn read_line(cells: Cells<'_>, row: usize) -> Result<Line<'_>, DocumentError> {
+    let [
+        line_no,
+        appid,
+        kind,
+        card,
+        card_version,
+        region,
+        sku,
+        meter,
+        unit,
+        records,
+        quantity,
+        unit_price,
+        discount_percent,
+        amount,
+        corrects_statement,
+        corrects_line,
+        note,
+    ] = cells;
+    let bad = |at: usize, text: &Cell| DocumentError::Cell {
+        row,
+        column: COLUMNS[at],
+        text: text.to_string(),
+    };
+    let integer = |at, text: &Cell| text.parse::<u32>().map_err(|_| bad(at, text));
+    let decimal = |at, text: &Cell| parse_plain(text).map_err(|_| bad(at, text));
+    let priced = if quantity.is_empty() && unit_price.is_empty() && discount_percent.is_empty() {
+        None
+    } else {
+        Some(Priced {
+            quantity: decimal(10, &quantity)?,
+            unit_price: decimal(11, &unit_price)?,
+            discount_percent: decimal(12, &discount_percent)?,
+        })
+    };
+    let corrects = if corrects_statement.is_empty() && corrects_line.is_empty() {
+        None
+    } else {
+        Some(integer(15, &corrects_line)?)
+    };
+    Ok(Line {
+        line_no: integer(0, &line_no)?,
+        appid: optional(&appid, || bad(1, &appid))?,
+        kind: Kind::from_word(&kind).ok_or_else(|| bad(2, &kind))?,
+        card: card.0,
+        card_version: optional(&card_version, || bad(4, &card_version))?,
+        region: region.0,
+        sku: sku.0,
+        meter: meter.0,
+        unit: unit.0,
+        records: optional(&records, || bad(9, &records))?,
+        priced,
+        amount: decimal(13, &amount)?,
+        corrects: corrects.map(|line_no| (corrects_statement.0, line_no)),
+        note: note.0,
+    })
+}
+
+/// An empty cell is absent; anything else must read.
+fn optional<T: FromStr>(text: &str, bad: impl FnOnce() -> DocumentError) -> Result<Option<T>, DocumentError> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        text.parse().map(Some).map_err(|_| bad())
+    }
+}
+
+impl Deref for Cell<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_str(CellVisitor)
+    }
+}
+
+struct CellVisitor;
+
+impl<'de> Visitor<'de> for CellVisitor {
+    type Value = Cell<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Cell<'de>, E> {
+        Ok(Cell(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Cell<'de>, E> {
+        Ok(Cell(Cow::Owned(text.to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(line_no: u32, text: &str, mantissa: i64) -> Line<'_> {
+        Line {
+            line_no,
+            appid: Some(u64::MAX),
+            kind: Kind::Adjustment,
+            card: text.into(),
+            card_version: "2024-01-01".parse().ok(),
+            region: text.into(),
+            sku: text.into(),
+            meter: text.into(),
+            unit: text.into(),
+            records: Some(mantissa),
+            priced: Some(Priced {
+                quantity: Decimal::new(mantissa, 6),
+                unit_price: Decimal::new(mantissa, 4),
+                discount_percent: Decimal::new(1250, 2),
+            }),
+            amount: Decimal::new(mantissa, 10),
+            corrects: Some((text.into(), line_no)),
+            note: text.into(),
+        }
+    }
+
+    #[test]
+    fn a_document_is_compact_canonical_json() {
+        let lines = [
+            line(1, "a\"b\n\u{1f}é\u{7f}", -5),
+            Line::rounding(2, Decimal::new(5, 10), String::new()),
+        ];
+        assert_eq!(
+            write(lines.into_iter()),
+            concat!(
+                r#"[["1","18446744073709551615","adjustment","a\"b\n\u001fé"#,
+                "\u{7f}",
+                r#"","2024-01-01","a\"b\n\u001fé"#,
+                "\u{7f}",
+                r#"","a\"b\n\u001fé"#,
+                "\u{7f}",
+                r#"","a\"b\n\u001fé"#,
+                "\u{7f}",
+                r#"","a\"b\n\u001fé"#,
+                "\u{7f}",
+                r#"","-5","-0.000005","-0.0005","12.5","-0.0000000005","a\"b\n\u001fé"#,
+                "\u{7f}",
+                r#"","1","a\"b\n\u001fé"#,
+                "\u{7f}",
+                r#""],["2","","rounding","","","","","","","","","","","0.0000000005","","",""]]"#
+            )
+        );
+    }
+
+    #[test]
+    fn what_does_not_read_as_its_column_is_named() {
+        let document = write([line(1, "x", 5)].into_iter());
+        for (from, to, column) in [
+            ("\"1\"", "\"one\"", "line_no"),
+            ("adjustment", "gift", "kind"),
+            ("2024-01-01", "2024-13-01", "card_version"),
+            ("12.5", "1e1", "discount_percent"),
+        ] {
+            let error = lines(&document.replacen(from, to, 1)).unwrap_err();
+            assert!(
+                matches!(&error, DocumentError::Cell { row: 1, column: at, .. } if *at == column),
+                "{error}"
+            );
+        }
+        for document in ["", "{}", "[[]]", "[[1]]", &document.replace("\"x\"]", "\"x\",\"\"]")] {
+            assert!(
+                matches!(lines(document), Err(DocumentError::Shape { .. })),
+                "{document}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_read_back_as_written(text in "(?s).{1,12}", mantissa in any::<i64>(), count in 0_u32..4) {
+            let written: Vec<Line> = (1..=count).map(|line_no| line(line_no, &text, mantissa)).collect();
+            let document = write(written.iter().cloned());
+            prop_assert_eq!(lines(&document).unwrap(), written);
+            let plain: serde_json::Value = serde_json::from_str(&document).unwrap();
+            prop_assert_eq!(serde_json::to_string(&plain).unwrap(), document);
+        }
+    }
+}

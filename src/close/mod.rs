@@ -1,0 +1,4 @@
+//! Close
+pub mod document;
+pub mod proof;
+pub mod statement;

@@ -1,0 +1,104 @@
+//! The drop folder: producers put files in, the night takes those that are complete.
+//!
+//! A file is moved to `done/` or `refused/` below the folder only after the commit (or the refusal), and only while
+//! its size and digest are still those that were read. Names there carry the digest, so equal names never overwrite.
+
+use std::path::{Path, PathBuf};
+
+use super::input::{Input, Measured};
+use super::{Ingested, ingest};
+use crate::books::Books;
+use crate::error::{AtPath as _, Error, Result};
+use crate::files::{create_dir_durably, rename_durably};
+
+/// A name with one of these endings is still being written.
+const UNFINISHED: [&str; 2] = [".part", ".tmp"];
+
+/// Digits of the digest in a moved file's name: 64 bits, plenty for one folder.
+const DIGEST_DIGITS: usize = 16;
+
+/// What the night did with the drop folder.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Dropped {
+    pub ingested: Vec<Ingested>,
+    pub refused: Vec<RefusedFile>,
+    /// Files that changed while they were read; they stay and are taken next time.
+    pub changed: Vec<String>,
+}
+
+/// A file that could not be taken at all.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RefusedFile {
+    pub name: String,
+    pub why: String,
+}
+
+/// Ingests the complete files of the drop folder in the order of their names.
+pub async fn take_dropped(books: &Books) -> Result<Dropped> {
+    let folder = books.settings.drop_folder(&books.data);
+    create_dir_durably(&folder)?;
+    let mut dropped = Dropped::default();
+    for path in complete_files(&folder)? {
+        take_file(books, &folder, &path, &mut dropped).await?;
+    }
+    Ok(dropped)
+}
+
+async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Dropped) -> Result<()> {
+    let outcome = match Input::named(path, None) {
+        Ok(input) => ingest(books, &input, &books.settings.source).await.map(|ingested| (input, ingested)),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok((input, ingested)) => {
+            crate::fault::point("drop.before_move");
+            if is_still(&input, &ingested.measured)? {
+                move_away(path, &folder.join("done"), &ingested.measured.digest)?;
+            } else {
+                dropped.changed.push(input.name);
+            }
+            dropped.ingested.push(ingested);
+        }
+        Err(error @ (Error::Input { .. } | Error::Usage(_))) => {
+            let name = path.display().to_string();
+            tracing::warn!(file = name, %error, "file refused");
+            let digest = crate::digest::sha256_hex_of_file(path)?;
+            move_away(path, &folder.join("refused"), &digest)?;
+            dropped.refused.push(RefusedFile { name, why: error.to_string() });
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn is_still(input: &Input, measured: &Measured) -> Result<bool> {
+    if input.bytes()? != Some(measured.bytes) {
+        return Ok(false);
+    }
+    Ok(tokio::task::block_in_place(|| input.digest())?.as_deref() == Some(measured.digest.as_str()))
+}
+
+fn complete_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).at(folder)? {
+        let entry = entry.at(folder)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let unfinished = name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending));
+        if entry.file_type().at(folder)?.is_file() && !unfinished {
+            files.push(entry.path());
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// `usage.ndjson` becomes `<folder>/<digest>-usage.ndjson`. The same bytes under the same name need no second copy.
+fn move_away(path: &Path, folder: &Path, digest: &str) -> Result<()> {
+    create_dir_durably(folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let target = folder.join(format!("{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]));
+    if target.exists() && crate::digest::sha256_hex_of_file(&target)? == digest {
+        return std::fs::remove_file(path).at(path);
+    }
+    rename_durably(path, &target)
+}

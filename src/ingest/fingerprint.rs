@@ -1,0 +1,130 @@
+//! Hashes of a record's identity and billable content (XXH3, 64 bits, stable across machines and versions).
+//!
+//! They find candidates; what they find is verified on the real strings and values. Different hashes prove
+//! different content, equal hashes prove nothing.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::record::{Kind, Record};
+
+/// What a void's content begins with; no status of usage has this value.
+const VOID_MARK: u64 = 2;
+
+/// The hash of an identity. The source's hash is the id's seed, so that `("a", "bc")` is not `("ab", "c")`.
+#[inline]
+pub fn identity_hash(source: &str, id: &str) -> u64 {
+    xxh3_64_with_seed(id.as_bytes(), xxh3_64(source.as_bytes()))
+}
+
+/// The hash of one text, such as a canonical text of parameters.
+#[inline]
+pub fn text_hash(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
+}
+
+/// The hash of a record's billable content: status, account, application, task type, parameters, duration and
+/// instant; of a void, what it takes back. `parameters` is the canonical text.
+pub fn content_fingerprint(record: &Record<'_>, parameters: &str) -> u64 {
+    content_fingerprint_with(record, text_hash(parameters))
+}
+
+/// [`content_fingerprint`] where the [`text_hash`] of the canonical parameters is known already.
+#[inline]
+pub fn content_fingerprint_with(record: &Record<'_>, parameters_hash: u64) -> u64 {
+    let words = match record.kind {
+        Kind::Void => [
+            VOID_MARK,
+            text_hash(record.voids.unwrap_or_default()),
+            0,
+            0,
+            0,
+            0,
+            0,
+        ],
+        Kind::Usage => [
+            u64::from(record.failed),
+            record.uin.unwrap_or_default(),
+            record.appid.unwrap_or_default(),
+            text_hash(record.task_type.unwrap_or_default()),
+            parameters_hash,
+            record.duration_ms.unwrap_or_default().cast_unsigned(),
+            record.finished_at.unwrap_or_default().cast_unsigned(),
+        ],
+    };
+    let mut bytes = [0; 7 * 8];
+    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    xxh3_64(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::record::{Scratch, parse_line};
+
+    fn fingerprint(line: &str) -> u64 {
+        let mut scratch = Scratch::default();
+        let record = parse_line(line.as_bytes(), &mut scratch).unwrap();
+        let parameters = crate::ingest::record::canonical_parameters(&record).unwrap();
+        content_fingerprint(&record, &parameters)
+    }
+
+    const USAGE: &str = r#"{"id":"a","uin":"100","appid":125,"task_type":"Transcode","parameters":{"width":1920,"codec":"H264"},"duration_ms":32000,"finished_at":"2026-10-22T07:54:27Z"}"#;
+
+    #[test]
+    fn content_is_compared_as_values() {
+        for (from, to) in [
+            (r#""uin":"100""#, r#""uin":100.0"#),
+            (r#""id":"a""#, r#""source":"x","id":"b""#),
+            (r#""width":1920"#, r#""height":null,"width":1.92e3"#),
+            ("32000", "32000.0"),
+            ("07:54:27Z", "15:54:27.000+08:00"),
+            (
+                r#""appid":125"#,
+                r#""appid":"125","status":"SUCCESS","task_id":"t","created_at":"0000-00-00T00:00:00Z""#,
+            ),
+        ] {
+            let line = USAGE.replace(from, to);
+            assert_ne!(line, USAGE);
+            assert_eq!(fingerprint(&line), fingerprint(USAGE), "{line}");
+        }
+    }
+
+    #[test]
+    fn each_part_of_the_billable_content_counts() {
+        for (from, to) in [
+            ("\"100\"", "\"101\""),
+            ("125", "126"),
+            ("Transcode", "Enhance"),
+            ("1920", "1921"),
+            ("H264", "H265"),
+            ("32000", "32001"),
+            ("27Z", "28Z"),
+            (r#""id":"a""#, r#""id":"a","status":"FAIL""#),
+        ] {
+            let line = USAGE.replace(from, to);
+            assert_ne!(fingerprint(&line), fingerprint(USAGE), "{line}");
+        }
+        let void = |target: &str| {
+            fingerprint(&format!(r#"{{"id":"v","kind":"void","voids":"{target}"}}"#))
+        };
+        assert_ne!(void("a"), void("b"));
+        assert_ne!(void("a"), fingerprint(USAGE));
+    }
+
+    #[test]
+    fn where_the_source_ends_and_the_id_begins_matters() {
+        assert_ne!(identity_hash("a", "bc"), identity_hash("ab", "c"));
+        assert_eq!(identity_hash("mps", "1"), identity_hash("mps", "1"));
+    }
+
+    #[test]
+    fn hashes_are_those_that_are_stored_already() {
+        assert_eq!(
+            identity_hash("mps", "7143216afe91b33d1bbc3fa145795fe3"),
+            3_965_620_196_090_485_980
+        );
+        assert_eq!(fingerprint(USAGE), 6_345_722_640_483_659_109);
+    }
+}

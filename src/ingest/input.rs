@@ -1,0 +1,201 @@
+//! Inputs: a file or standard input, its format and compression, and its bytes with their digest.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::digest::Hasher;
+use crate::error::{AtPath as _, Error, Result};
+use crate::files::DataDir;
+
+/// How records stand in an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Ndjson,
+    Csv,
+    Parquet,
+}
+
+impl Format {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// The format that a batch was recorded with.
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::Ndjson, Self::Csv, Self::Parquet].into_iter().find(|f| f.text() == text)
+    }
+}
+
+/// The wrapping around the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// One input, not opened yet.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// None for standard input.
+    path: Option<PathBuf>,
+    pub name: String,
+    pub format: Format,
+    compression: Compression,
+}
+
+impl Input {
+    /// A file, or standard input for `-`. The format is the extension's unless given.
+    pub fn named(path: &Path, format: Option<Format>) -> Result<Self> {
+        let name = path.display().to_string();
+        if name == "-" {
+            let format = format.unwrap_or(Format::Ndjson);
+            return Ok(Self { path: None, name: "standard input".to_owned(), format, compression: Compression::None });
+        }
+        let lower = name.to_ascii_lowercase();
+        let (stem, compression) = match lower.rsplit_once('.') {
+            Some((stem, "gz")) => (stem, Compression::Gzip),
+            Some((stem, "zst" | "zstd")) => (stem, Compression::Zstd),
+            _ => (lower.as_str(), Compression::None),
+        };
+        let by_extension = match stem.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("ndjson" | "jsonl" | "json") => Some(Format::Ndjson),
+            Some("csv") => Some(Format::Csv),
+            Some("parquet") => Some(Format::Parquet),
+            _ => None,
+        };
+        let Some(format) = format.or(by_extension) else {
+            return Err(Error::Input {
+                input: name,
+                what: "the format cannot be told from the name (.ndjson, .jsonl, .csv, .parquet, each also .gz or .zst); say --format".to_owned(),
+            });
+        };
+        Ok(Self { path: Some(path.to_owned()), name, format, compression })
+    }
+
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The size on disk, where there is one.
+    pub fn bytes(&self) -> Result<Option<u64>> {
+        self.path.as_ref().map(|path| Ok(std::fs::metadata(path).at(path)?.len())).transpose()
+    }
+
+    /// The digest of the input as it lies on disk; none for standard input, which can be read once only.
+    pub fn digest(&self) -> Result<Option<String>> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let (mut reader, meter) = self.stored_bytes()?;
+        io::copy(&mut reader, &mut io::sink()).at(path)?;
+        Ok(Some(meter.finish().digest))
+    }
+
+    /// The bytes without compression, and the meter that knows size and digest of what lies on disk.
+    pub fn open(&self) -> Result<(Box<dyn Read + Send>, Meter)> {
+        let (stored, meter) = self.stored_bytes()?;
+        let reader: Box<dyn Read + Send> = match self.compression {
+            Compression::None => Box::new(stored),
+            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 18, stored))),
+            Compression::Zstd => Box::new(zstd::Decoder::new(stored).map_err(|error| self.unreadable(&error))?),
+        };
+        Ok((reader, meter))
+    }
+
+    /// The error of an input whose bytes cannot be had.
+    pub fn unreadable(&self, error: &io::Error) -> Error {
+        Error::Input { input: self.name.clone(), what: format!("cannot be read to its end: {error}; nothing of it was taken") }
+    }
+
+    fn stored_bytes(&self) -> Result<(Metered, Meter)> {
+        let reader: Box<dyn Read + Send> = match &self.path {
+            Some(path) => Box::new(File::open(path).at(path)?),
+            None => Box::new(io::stdin()),
+        };
+        let meter = Meter::default();
+        Ok((Metered { reader, meter: meter.clone() }, meter))
+    }
+}
+
+/// Size and SHA-256 of what has been read so far.
+#[derive(Clone, Default)]
+pub struct Meter(Arc<Mutex<(u64, Hasher)>>);
+
+/// What an input turned out to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    pub bytes: u64,
+    pub digest: String,
+}
+
+impl Meter {
+    pub fn bytes(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub fn finish(&self) -> Measured {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Measured { bytes: state.0, digest: state.1.clone().hex() }
+    }
+}
+
+struct Metered {
+    reader: Box<dyn Read + Send>,
+    meter: Meter,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        let mut state = self.meter.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 += read as u64;
+        state.1.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// An input as a plain file that can be read anywhere: itself, or an unpacked copy that goes with this value.
+pub struct Spool {
+    path: PathBuf,
+    is_copy: bool,
+    measured: Measured,
+}
+
+impl Spool {
+    /// Measures the input, and unpacks it into the data folder unless it is a plain file already.
+    pub fn of(input: &Input, data: &DataDir) -> Result<Self> {
+        if let (Some(path), Compression::None) = (&input.path, input.compression) {
+            let (mut reader, meter) = input.stored_bytes()?;
+            io::copy(&mut reader, &mut io::sink()).at(path)?;
+            return Ok(Self { path: path.clone(), is_copy: false, measured: meter.finish() });
+        }
+        let path = data.join(&format!("spool-{}.parquet", std::process::id()));
+        let mut copy = Self { path, is_copy: true, measured: Measured::default() };
+        let (mut reader, meter) = input.open()?;
+        let mut file = File::create(&copy.path).at(&copy.path)?;
+        io::copy(&mut reader, &mut file).map_err(|e| input.unreadable(&e))?;
+        copy.measured = meter.finish();
+        Ok(copy)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn measured(&self) -> Measured {
+        self.measured.clone()
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if self.is_copy {
+            std::fs::remove_file(&self.path).ok();
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! How the value of one field is read: its type, its limits, and the sentence where it is refused.
+
+use crate::json::Value;
+use crate::number::{self, NumberError};
+use crate::parameters::MAX_MEASURED;
+use crate::shown::{plain, quoted};
+
+use super::field::{Field, Fields, Given};
+use super::instant::{NOT_REACHED, parse_instant, refuse_instant};
+use super::refusal::{Refusal, code, number_code};
+
+/// The most bytes of `source`, `id` and `voids`: they are keys, kept for months in every index.
+pub const MAX_ID_BYTES: usize = 128;
+
+/// The most bytes of `task_type`: a name from the service's list, the longest of which has 21.
+pub const MAX_TASK_TYPE_BYTES: usize = 64;
+
+/// A text of any length; none where it is absent or null.
+#[inline]
+pub(super) fn text<'a>(fields: &Fields<'a>, field: Field) -> Result<Option<&'a str>, Refusal> {
+    match fields.get(field) {
+        Given::Absent | Given::Json(Value::Null) => Ok(None),
+        Given::Cell(cell) => Ok(Some(cell)),
+        // Escapes have been resolved: the raw text is the text.
+        Given::Json(Value::Text(text)) => Ok(Some(text.raw())),
+        Given::Json(other) => Err(wrong_type(field.name(), other, "a text in quotes")),
+    }
+}
+
+/// A text that names something: 1 to `max_bytes` bytes, no control character.
+#[inline]
+pub(super) fn identifier<'a>(
+    fields: &Fields<'a>,
+    field: Field,
+    max_bytes: usize,
+) -> Result<Option<&'a str>, Refusal> {
+    let text = text(fields, field)?;
+    if let Some(text) = text {
+        check_identifier(field.name(), text, max_bytes)?;
+    }
+    Ok(text)
+}
+
+/// Refuses a `text` for `name` that is empty, longer than `max_bytes` or has a control character: it would
+/// not survive every ledger, log and spreadsheet that it comes to.
+#[inline]
+pub(super) fn check_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
+    let is_plain = text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
+    if !text.is_empty() && text.len() <= max_bytes && is_plain {
+        return Ok(());
+    }
+    check_odd_identifier(name, text, max_bytes)
+}
+
+#[cold]
+fn check_odd_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
+    let limit = format!("1 to {max_bytes} bytes are expected");
+    if text.is_empty() {
+        return Err(Refusal::new(
+            code::EMPTY_TEXT,
+            format!("`{name}` is empty; {limit}"),
+        ));
+    }
+    if text.len() > max_bytes {
+        let sentence = format!(
+            "`{name}` is {} with {} bytes; {limit}",
+            quoted(text),
+            text.len()
+        );
+        return Err(Refusal::new(code::TEXT_TOO_LONG, sentence));
+    }
+    if text.chars().any(char::is_control) {
+        let sentence = format!(
+            "`{name}` is {} with a control character; it may have none",
+            quoted(text)
+        );
+        return Err(Refusal::new(code::CONTROL_CHARACTER, sentence));
+    }
+    Ok(())
+}
+
+/// An account or application number: a JSON number, or digits in a JSON string or a CSV cell. A cell in
+/// another form (`1.00005E+11`) is refused: a spreadsheet that writes it has lost digits.
+#[inline]
+pub(super) fn account_number(fields: &Fields<'_>, field: Field) -> Result<Option<u64>, Refusal> {
+    let read = match fields.get(field) {
+        Given::Absent | Given::Json(Value::Null) => return Ok(None),
+        Given::Cell(cell) => number::digits(cell),
+        Given::Json(Value::Text(text)) => number::digits(text.raw()),
+        Given::Json(Value::Number(text)) => number::whole(text),
+        Given::Json(other) => {
+            return Err(wrong_type(
+                field.name(),
+                other,
+                "a number, or its digits in quotes,",
+            ));
+        }
+    };
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => Err(refuse_number(
+            fields,
+            field,
+            error,
+            "digits up to 18446744073709551615 are expected",
+        )),
+    }
+}
+
+/// A duration in milliseconds: a JSON number, or its text in a CSV cell.
+#[inline]
+pub(super) fn duration(fields: &Fields<'_>, field: Field) -> Result<Option<i64>, Refusal> {
+    let text = match fields.get(field) {
+        Given::Absent | Given::Json(Value::Null) => return Ok(None),
+        Given::Cell(text) | Given::Json(Value::Number(text)) => text,
+        Given::Json(other) => return Err(wrong_type(field.name(), other, "a number")),
+    };
+    let within = |value: u64| i64::try_from(value).ok().filter(|_| value <= MAX_MEASURED);
+    match number::whole(text).and_then(|value| within(value).ok_or(NumberError::TooLarge)) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => {
+            let limit =
+                format!("a whole number of milliseconds from 0 to {MAX_MEASURED} is expected");
+            Err(refuse_number(fields, field, error, &limit))
+        }
+    }
+}
+
+/// The time at which a record's output was done, in nanoseconds since 1970.
+#[inline]
+pub(super) fn finish(fields: &Fields<'_>) -> Result<Option<i64>, Refusal> {
+    let name = Field::FinishedAt.name();
+    match text(fields, Field::FinishedAt)? {
+        None => Ok(None),
+        Some(NOT_REACHED) => {
+            let sentence = format!(
+                "`{name}` is \"{NOT_REACHED}\", not reached yet; send the record when it is"
+            );
+            Err(Refusal::new(code::NOT_FINISHED, sentence))
+        }
+        Some(text) => parse_instant(text)
+            .map(Some)
+            .map_err(|error| refuse_instant(name, text, error)),
+    }
+}
+
+/// A time that need not be there, in nanoseconds since 1970; none also where it was not reached.
+#[inline]
+pub(super) fn optional_time(fields: &Fields<'_>, field: Field) -> Result<Option<i64>, Refusal> {
+    match text(fields, field)? {
+        None | Some(NOT_REACHED) => Ok(None),
+        Some(text) => parse_instant(text)
+            .map(Some)
+            .map_err(|error| refuse_instant(field.name(), text, error)),
+    }
+}
+
+/// The text of the parameters object, not yet checked inside.
+#[inline]
+pub(super) fn parameters<'a>(fields: &Fields<'a>) -> Result<Option<&'a str>, Refusal> {
+    let name = Field::Parameters.name();
+    match fields.get(Field::Parameters) {
+        Given::Absent | Given::Json(Value::Null) => Ok(None),
+        Given::Json(Value::Object(object)) => Ok(Some(object)),
+        Given::Json(other) => Err(wrong_type(name, other, "an object")),
+        Given::Cell(cell) if cell.trim_start().starts_with('{') => Ok(Some(cell)),
+        Given::Cell(cell) => {
+            let sentence = format!("`{name}` is {}; one JSON object is expected", quoted(cell));
+            Err(Refusal::new(code::WRONG_TYPE, sentence))
+        }
+    }
+}
+
+/// The value of a field that must be there.
+#[inline]
+pub(super) fn required<T>(value: Option<T>, field: Field) -> Result<T, Refusal> {
+    value.ok_or_else(|| missing(field))
+}
+
+#[cold]
+fn missing(field: Field) -> Refusal {
+    let whom = if field == Field::Id {
+        "every record"
+    } else {
+        "a usage record"
+    };
+    Refusal::new(
+        code::MISSING_FIELD,
+        format!("`{}` is missing; {whom} needs it", field.name()),
+    )
+}
+
+/// The refusal of a `value` for `name` that is of another type than `expected` says.
+#[cold]
+pub(super) fn wrong_type(name: &str, value: Value<'_>, expected: &str) -> Refusal {
+    let value = match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Number(raw) | Value::Object(raw) | Value::Array(raw) => plain(raw),
+        Value::Text(text) => format!("the text {}", quoted(&text.value())),
+    };
+    Refusal::new(
+        code::WRONG_TYPE,
+        format!("`{name}` is {value}; {expected} is expected"),
+    )
+}
+
+#[cold]
+fn refuse_number(fields: &Fields<'_>, field: Field, error: NumberError, limit: &str) -> Refusal {
+    let value = match fields.get(field) {
+        Given::Cell(text) => quoted(text),
+        Given::Json(Value::Text(text)) => quoted(text.raw()),
+        Given::Json(Value::Number(text)) => plain(text),
+        _ => "something else".to_owned(),
+    };
+    let sentence = format!("`{}` is {value}, which is {error}; {limit}", field.name());
+    Refusal::new(number_code(error), sentence)
+}

@@ -1,0 +1,262 @@
+//! The ledger of ingest: batches and quarantine.
+
+use std::collections::HashSet;
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::input::Measured;
+use super::worker::Refused;
+use crate::digest::sha256_hex;
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, Tx, Value, insert_rows, next_number, next_numbers};
+
+/// A batch about to be committed.
+pub struct NewBatch<'a> {
+    pub intake: i64,
+    pub kind: &'static str,
+    pub name: &'a str,
+    pub source: &'a str,
+    pub format: &'a str,
+    pub header: Option<&'a str>,
+    pub measured: &'a Measured,
+    pub received: i64,
+    pub stored: i64,
+    pub quarantined: i64,
+    pub committed_at: &'a str,
+}
+
+/// A committed batch.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Batch {
+    pub batch: i64,
+    pub name: String,
+    pub source: String,
+    pub format: String,
+    pub received: i64,
+    pub stored: i64,
+    pub quarantined: i64,
+    pub committed_at: String,
+    #[serde(skip)]
+    pub header: Option<String>,
+}
+
+const BATCH_COLUMNS: &str =
+    "SELECT batch, name, source, format, received, stored, quarantined, committed_at, header FROM batch";
+
+fn batch_of(row: &AnyRow) -> Result<Batch> {
+    Ok(Batch {
+        batch: row.try_get(0)?,
+        name: row.try_get(1)?,
+        source: row.try_get(2)?,
+        format: row.try_get(3)?,
+        received: row.try_get(4)?,
+        stored: row.try_get(5)?,
+        quarantined: row.try_get(6)?,
+        committed_at: row.try_get(7)?,
+        header: row.try_get(8)?,
+    })
+}
+
+/// The batch of an input that was ingested before.
+pub async fn batch_of_digest(ledger: &Ledger, digest: &str, source: &str, format: &str) -> Result<Option<Batch>> {
+    let sql = format!("{BATCH_COLUMNS} WHERE digest = ? AND source = ? AND format = ?");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(digest)
+        .bind(source)
+        .bind(format)
+        .fetch_optional(ledger.pool())
+        .await?;
+    row.as_ref().map(batch_of).transpose()
+}
+
+/// Whether an input is ingested already, asked inside the transaction that would ingest it.
+pub async fn digest_is_known(tx: &mut Tx, digest: &str, source: &str, format: &str) -> Result<bool> {
+    let row = sqlx::query("SELECT COUNT(*) FROM batch WHERE digest = ? AND source = ? AND format = ?")
+        .bind(digest)
+        .bind(source)
+        .bind(format)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
+/// A batch by number.
+pub async fn batch(ledger: &Ledger, batch: i64) -> Result<Batch> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{BATCH_COLUMNS} WHERE batch = ?")))
+        .bind(batch)
+        .fetch_one(ledger.pool())
+        .await?;
+    batch_of(&row)
+}
+
+/// Whether some input of that size was ingested, so that reading a file's digest first may save reading it twice.
+pub async fn has_input_of_size(ledger: &Ledger, bytes: u64) -> Result<bool> {
+    let row = sqlx::query("SELECT COUNT(*) FROM batch WHERE bytes = ?")
+        .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+        .fetch_one(ledger.pool())
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
+/// Gives the batch its number and its row.
+pub async fn add_batch(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
+    let batch = next_number(tx, "batch").await?;
+    sqlx::query(
+        "INSERT INTO batch (batch, intake, kind, name, source, format, header, bytes, digest, received, stored, \
+         quarantined, committed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(batch)
+    .bind(new.intake)
+    .bind(new.kind)
+    .bind(new.name)
+    .bind(new.source)
+    .bind(new.format)
+    .bind(new.header)
+    .bind(i64::try_from(new.measured.bytes).unwrap_or(i64::MAX))
+    .bind(new.measured.digest.as_str())
+    .bind(new.received)
+    .bind(new.stored)
+    .bind(new.quarantined)
+    .bind(new.committed_at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(batch)
+}
+
+/// Puts refused lines into quarantine.
+pub async fn add_quarantine(tx: &mut Tx, batch: i64, refused: Vec<Refused>, received_at: &str) -> Result<()> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let count = i64::try_from(refused.len()).unwrap_or(i64::MAX);
+    let first = next_numbers(tx, "quarantine", count).await?;
+    let rows = (first..).zip(refused).map(|(number, refused)| -> [Value; 9] {
+        [
+            number.into(),
+            batch.into(),
+            i64::try_from(refused.line).unwrap_or(i64::MAX).into(),
+            refused.refusal.code.into(),
+            refused.refusal.sentence.into(),
+            i64::try_from(refused.bytes.len()).unwrap_or(i64::MAX).into(),
+            sha256_hex(&refused.bytes).into(),
+            Value::Bytes(refused.bytes),
+            received_at.into(),
+        ]
+    });
+    insert_rows(
+        tx,
+        "quarantine (quarantine, batch, line, code, sentence, payload_bytes, payload_digest, payload, received_at)",
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
+/// A line in quarantine.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct QuarantinedLine {
+    pub quarantine: i64,
+    pub batch: i64,
+    pub input: String,
+    pub line: i64,
+    pub code: String,
+    pub sentence: String,
+    pub payload_bytes: i64,
+    pub payload_digest: String,
+    pub received_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    #[serde(skip)]
+    pub bytes: Option<Vec<u8>>,
+}
+
+const QUARANTINE_COLUMNS: &str = "SELECT q.quarantine, q.batch, b.name, q.line, q.code, q.sentence, q.payload_bytes, \
+     q.payload_digest, q.received_at, q.payload FROM quarantine q JOIN batch b ON b.batch = q.batch \
+     WHERE q.accepted_by IS NULL";
+
+fn quarantined_of(row: &AnyRow) -> Result<QuarantinedLine> {
+    Ok(QuarantinedLine {
+        quarantine: row.try_get(0)?,
+        batch: row.try_get(1)?,
+        input: row.try_get(2)?,
+        line: row.try_get(3)?,
+        code: row.try_get(4)?,
+        sentence: row.try_get(5)?,
+        payload_bytes: row.try_get(6)?,
+        payload_digest: row.try_get(7)?,
+        received_at: row.try_get(8)?,
+        payload: None,
+        bytes: row.try_get(9)?,
+    })
+}
+
+/// Lines in quarantine, of one batch or of all, oldest first.
+pub async fn quarantined(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<QuarantinedLine>> {
+    let rows = match batch {
+        None => {
+            sqlx::query(sqlx::AssertSqlSafe(format!("{QUARANTINE_COLUMNS} ORDER BY q.quarantine")))
+                .fetch_all(ledger.pool())
+                .await?
+        }
+        Some(batch) => {
+            sqlx::query(sqlx::AssertSqlSafe(format!("{QUARANTINE_COLUMNS} AND q.batch = ? ORDER BY q.quarantine")))
+                .bind(batch)
+                .fetch_all(ledger.pool())
+                .await?
+        }
+    };
+    rows.iter().map(quarantined_of).collect()
+}
+
+/// One line in quarantine.
+pub async fn quarantined_line(ledger: &Ledger, number: i64) -> Result<QuarantinedLine> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{QUARANTINE_COLUMNS} AND q.quarantine = ?")))
+        .bind(number)
+        .fetch_optional(ledger.pool())
+        .await?;
+    row.as_ref().map(quarantined_of).transpose()?.ok_or_else(|| {
+        Error::Usage(format!("there is no line {number} in quarantine; `tallybook quarantine list` shows them"))
+    })
+}
+
+/// How many lines are in quarantine, by reason.
+pub async fn quarantine_counts(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query(
+        "SELECT code, COUNT(*) FROM quarantine WHERE accepted_by IS NULL AND (? = 0 OR batch = ?) \
+         GROUP BY code ORDER BY code",
+    )
+    .bind(batch.unwrap_or(0))
+    .bind(batch.unwrap_or(0))
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Marks lines as taken by a retry; each must still be in quarantine.
+pub async fn take_from_quarantine(tx: &mut Tx, numbers: &[i64], batch: i64) -> Result<()> {
+    for number in numbers {
+        let done = sqlx::query("UPDATE quarantine SET accepted_by = ? WHERE quarantine = ? AND accepted_by IS NULL")
+            .bind(batch)
+            .bind(number)
+            .execute(&mut **tx)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Err(Error::Usage(format!(
+                "line {number} was taken from quarantine by another run; nothing was written: run the retry again"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The accounts there are.
+pub async fn account_numbers(ledger: &Ledger) -> Result<HashSet<u64>> {
+    let rows = sqlx::query("SELECT uin FROM account").fetch_all(ledger.pool()).await?;
+    rows.iter()
+        .map(|row| {
+            let uin: String = row.try_get(0)?;
+            uin.parse().map_err(|_| Error::Unbalanced(format!("account {uin:?} in the ledger is no number")))
+        })
+        .collect()
+}

@@ -1,0 +1,58 @@
+//! What differs between database engines. SQLite is the only one so far.
+
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::Migrator;
+
+use crate::error::{Error, Result};
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Takes the write lock at once instead of at the first write.
+pub const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// The database's own clock, seconds since 1970.
+pub const NOW_SECONDS: &str = "CAST(strftime('%s', 'now') AS INTEGER)";
+
+/// Most parameters of one statement (SQLite's own limit is 32,766).
+pub const MAX_PARAMETERS: usize = 32_000;
+
+/// Enough for one writer, its reads beside it, and dashboards.
+const CONNECTIONS_MAX: u32 = 8;
+
+pub async fn open(url: &str) -> Result<AnyPool> {
+    if !url.starts_with("sqlite:") {
+        return Err(Error::Usage(format!(
+            "--ledger {}: this build knows sqlite:// only; leave it out for the ledger in the data folder",
+            without_password(url)
+        )));
+    }
+    sqlx::any::install_default_drivers();
+    let pool = AnyPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                for pragma in [
+                    "PRAGMA busy_timeout = 60000",
+                    "PRAGMA journal_mode = WAL",
+                    "PRAGMA synchronous = FULL",
+                    "PRAGMA foreign_keys = ON",
+                    "PRAGMA cache_size = -65536",
+                ] {
+                    sqlx::query(pragma).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect(url)
+        .await?;
+    SQLITE_MIGRATIONS.run(&pool).await?;
+    Ok(pool)
+}
+
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}://...{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}

@@ -1,0 +1,64 @@
+//! Intakes: a writer's number, registered before its first file, and the fence that keeps a slow writer from
+//! committing files the sweeper took away.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::engine::NOW_SECONDS;
+use super::{Ledger, Tx, next_number};
+use crate::error::{Error, Result};
+
+/// Registers a writer and returns its number. File names carry it, so they are never used again.
+pub async fn register_intake(ledger: &Ledger, stage: &str) -> Result<i64> {
+    let mut tx = ledger.begin().await?;
+    let intake = next_number(&mut tx, "intake").await?;
+    sqlx::query(AssertSqlSafe(format!(
+        "INSERT INTO intake (intake, stage, registered_at, state) VALUES (?, ?, {NOW_SECONDS}, 'open')"
+    )))
+    .bind(intake)
+    .bind(stage)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(intake)
+}
+
+/// Marks the writer's intake as committed, in the transaction that names its files. Fails when it was fenced.
+pub async fn commit_intake(tx: &mut Tx, intake: i64) -> Result<()> {
+    let done = sqlx::query("UPDATE intake SET state = 'committed' WHERE intake = ? AND state = 'open'")
+        .bind(intake)
+        .execute(&mut **tx)
+        .await?;
+    if done.rows_affected() == 1 {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "intake {intake} was given up as dead and its files were swept; nothing was written: start the command again"
+    )))
+}
+
+/// Open intakes: number, stage, age in seconds by the database's clock.
+pub(crate) async fn open_intakes(ledger: &Ledger) -> Result<Vec<(i64, i64)>> {
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "SELECT intake, {NOW_SECONDS} - registered_at FROM intake WHERE state = 'open' ORDER BY intake"
+    )))
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Fences open intakes, so that their writers can no longer commit. Returns those that were still open.
+pub(crate) async fn fence_intakes(ledger: &Ledger, intakes: &[i64]) -> Result<Vec<i64>> {
+    let mut tx = ledger.begin().await?;
+    let mut fenced = Vec::new();
+    for &intake in intakes {
+        let done = sqlx::query("UPDATE intake SET state = 'fenced' WHERE intake = ? AND state = 'open'")
+            .bind(intake)
+            .execute(&mut *tx)
+            .await?;
+        if done.rows_affected() == 1 {
+            fenced.push(intake);
+        }
+    }
+    tx.commit().await?;
+    Ok(fenced)
+}

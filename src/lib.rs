@@ -1,0 +1,72 @@
+//! tallybook: usage records in, exact statements out.
+//!
+//! Stages stand in the order of the data's way; a stage uses those before it and the shared values, never a later one.
+
+/// Exact amounts and currencies.
+pub mod money;
+
+/// Dates, periods, time zones.
+pub mod span;
+
+/// The only place that asks for the time.
+pub mod clock;
+
+/// Errors and exit codes.
+pub mod error;
+
+/// SHA-256.
+pub mod digest;
+
+/// Points at which tests let the process die.
+pub mod fault;
+
+/// Files that survive a power cut.
+pub mod files;
+
+/// Progress on a terminal.
+pub mod progress;
+
+/// Values shown in messages.
+pub mod shown;
+
+/// The likeliest meant name.
+pub mod nearest;
+
+/// A JSON scanner.
+pub mod json;
+
+/// Exact numbers in text.
+pub mod number;
+
+/// A record's parameters.
+pub mod parameters;
+
+/// The database behind every stage.
+pub mod ledger;
+
+/// What every stage needs.
+pub mod books;
+
+/// Raw segments.
+pub mod raw;
+
+/// Records past the door.
+pub mod ingest;
+
+/// Rate cards.
+pub mod card;
+
+/// Accounts and terms.
+pub mod account;
+
+/// Raw rows to usage.
+pub mod meter;
+
+/// Usage to charges.
+pub mod rate;
+
+/// Charges to statements.
+pub mod close;
+
+/// Statements to files.
+pub mod export;

@@ -1,0 +1,293 @@
+//! Exact dedupe: which new row stands, which is a duplicate, a conflict, a void, or voided. Pure.
+//!
+//! Hashes only name suspects. Whoever shares a hash is compared by real source and id, then by real content; only a key
+//! whose raw has expired is compared by its fingerprints alone.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::content::{Content, RealRecord};
+use super::identities::{Identities, Row};
+use super::key_run::{Key, KeyRun, Verdict};
+use super::sorted::Sorted;
+use crate::ingest::fingerprint::identity_hash;
+
+/// What a new row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RowVerdict {
+    Accepted,
+    Duplicate,
+    Conflict,
+    /// Accepted and taken back.
+    Voided,
+}
+
+/// A void that the ledger knows, or will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Void {
+    pub source: String,
+    pub target: String,
+    pub batch: i64,
+    pub line: u32,
+    pub state: VoidState,
+    /// The target's UTC day, once known.
+    pub day: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoidState {
+    Waiting,
+    Applied,
+    /// A void of a void.
+    Refused,
+}
+
+/// A conflict found.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    pub row: Row,
+    /// The segment that holds it.
+    pub segment: usize,
+    pub record: RealRecord,
+    pub first: (i64, u32),
+    pub first_day: i32,
+}
+
+/// Rows and keys to be read for real before anything is decided.
+#[derive(Debug, Default)]
+pub struct Suspects {
+    /// Sorted.
+    pub rows: Vec<Row>,
+    pub keys: Vec<Key>,
+}
+
+/// What was read for real.
+#[derive(Debug, Default)]
+pub struct Real {
+    pub rows: HashMap<Row, RealRecord>,
+    /// By (batch, line); absent when its raw has expired.
+    pub keys: HashMap<(i64, u32), RealRecord>,
+}
+
+/// The outcome.
+#[derive(Debug)]
+pub struct Decided {
+    pub verdicts: Vec<RowVerdict>,
+    pub conflicts: Vec<Conflict>,
+    /// Voids first seen now.
+    pub new_voids: Vec<Void>,
+    /// Voids that waited and found their record now.
+    pub ended_waits: Vec<Void>,
+    /// Records metered before and taken back now, with their UTC day.
+    pub voided_before: Vec<(RealRecord, i32)>,
+    /// The day of a void's key where it is its target's.
+    pub void_days: HashMap<Row, i32>,
+}
+
+/// New rows that share a hash with another row or with a key, and all voids.
+pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun]) -> Suspects {
+    let mut found = Suspects::default();
+    found.rows.extend(identities.voids.iter().map(|void| void.row));
+    for partition in sorted.partitions() {
+        let mut cursors = vec![0; runs.len()];
+        if let Some(first) = partition.first() {
+            for (cursor, run) in cursors.iter_mut().zip(runs) {
+                *cursor = run.seek(first.0, *cursor);
+            }
+        }
+        for group in partition.chunk_by(|a, b| a.0 == b.0) {
+            let hash = group[0].0;
+            let before = found.keys.len();
+            for (cursor, run) in cursors.iter_mut().zip(runs) {
+                *cursor = run.seek(hash, *cursor);
+                found.keys.extend(run.of_hash(hash, *cursor));
+            }
+            if group.len() > 1 || found.keys.len() > before {
+                found.rows.extend(group.iter().map(|entry| entry.1));
+            }
+        }
+    }
+    found.rows.sort_unstable();
+    found.rows.dedup();
+    found
+}
+
+/// Rows and keys that a void may take back: new voids' targets, and rows for which a void waits.
+pub fn void_suspects(real: &Real, identities: &Identities, sorted: &Sorted, runs: &[KeyRun], waiting: &[Void]) -> Suspects {
+    let mut found = Suspects::default();
+    let new_targets = identities.voids.iter().filter_map(|void| {
+        let record = real.rows.get(&void.row)?;
+        Some(identity_hash(&record.source, &void.target))
+    });
+    for hash in new_targets {
+        found.rows.extend(sorted.of_hash(hash));
+        found.keys.extend(runs.iter().flat_map(|run| run.of_hash(hash, 0)));
+    }
+    for void in waiting {
+        found.rows.extend(sorted.of_hash(identity_hash(&void.source, &void.target)));
+    }
+    found.rows.retain(|row| !real.rows.contains_key(row));
+    found.rows.sort_unstable();
+    found.rows.dedup();
+    found.keys.retain(|key| !real.keys.contains_key(&(i64::from(key.batch), key.line)));
+    found
+}
+
+/// Decides every new row. `known_voids` are the ledger's.
+pub fn decide(identities: &Identities, sorted: &Sorted, suspects: &Suspects, real: &Real, known_voids: &[Void]) -> Decided {
+    let mut decided = Decided {
+        verdicts: vec![RowVerdict::Accepted; identities.len()],
+        conflicts: Vec::new(),
+        new_voids: Vec::new(),
+        ended_waits: Vec::new(),
+        voided_before: Vec::new(),
+        void_days: HashMap::new(),
+    };
+    let mut keys_by_hash: HashMap<u64, Vec<Key>> = HashMap::new();
+    for key in &suspects.keys {
+        keys_by_hash.entry(key.hash).or_default().push(*key);
+    }
+    let mut hashes: Vec<u64> = suspects.rows.iter().map(|&row| identities.key[row as usize]).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    for hash in hashes {
+        let rows: Vec<Row> = sorted.of_hash(hash).collect();
+        let keys = keys_by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
+        decide_group(identities, &rows, keys, real, &mut decided);
+    }
+    apply_voids(identities, sorted, &keys_by_hash, real, known_voids, &mut decided);
+    decided
+}
+
+/// The one that stands for an identity.
+#[derive(Clone, Copy)]
+enum Standing {
+    New(Row),
+    Old(Key),
+}
+
+fn decide_group(identities: &Identities, rows: &[Row], keys: &[Key], real: &Real, decided: &mut Decided) {
+    let mut standing: Vec<(Option<(&str, &str)>, Standing)> = keys
+        .iter()
+        .filter(|key| key.verdict == Verdict::Accepted)
+        .map(|key| {
+            let name = real.keys.get(&(i64::from(key.batch), key.line)).map(|r| (r.source.as_str(), r.id.as_str()));
+            (name, Standing::Old(*key))
+        })
+        .collect();
+    for &row in rows {
+        // A row alone with its hash was not read: it is the first of its identity.
+        let Some(record) = real.rows.get(&row) else { continue };
+        let name = (record.source.as_str(), record.id.as_str());
+        let found = standing
+            .iter()
+            .find(|(known, _)| *known == Some(name))
+            .or_else(|| standing.iter().find(|(known, _)| known.is_none()));
+        match found {
+            None => standing.push((Some(name), Standing::New(row))),
+            Some(&(_, first)) if is_same(identities, row, record, first, real) => {
+                decided.verdicts[row as usize] = RowVerdict::Duplicate;
+            }
+            Some(&(_, first)) => {
+                decided.verdicts[row as usize] = RowVerdict::Conflict;
+                let (first, first_day) = match first {
+                    Standing::New(first) => {
+                        let (batch, line) = identities.order(first);
+                        ((i64::from(batch), line), identities.day(first))
+                    }
+                    Standing::Old(key) => ((i64::from(key.batch), key.line), key.day),
+                };
+                let segment = identities.segment_of(row);
+                decided.conflicts.push(Conflict { row, segment, record: record.clone(), first, first_day });
+            }
+        }
+    }
+}
+
+fn is_same(identities: &Identities, row: Row, record: &RealRecord, first: Standing, real: &Real) -> bool {
+    match first {
+        Standing::New(first) => real.rows.get(&first).is_some_and(|first| first.content == record.content),
+        Standing::Old(key) => match real.keys.get(&(i64::from(key.batch), key.line)) {
+            Some(first) => first.content == record.content,
+            None => key.content == identities.content[row as usize],
+        },
+    }
+}
+
+fn apply_voids(
+    identities: &Identities,
+    sorted: &Sorted,
+    keys_by_hash: &HashMap<u64, Vec<Key>>,
+    real: &Real,
+    known_voids: &[Void],
+    decided: &mut Decided,
+) {
+    let mut known: BTreeMap<(&str, &str), ()> =
+        known_voids.iter().map(|void| ((void.source.as_str(), void.target.as_str()), ())).collect();
+    for void in known_voids.iter().filter(|void| void.state == VoidState::Waiting) {
+        let outcome = take_back(identities, sorted, &HashMap::new(), real, void, decided);
+        if outcome.state != VoidState::Waiting {
+            decided.ended_waits.push(outcome);
+        }
+    }
+    let mut voids: Vec<(Row, &str)> = identities.voids.iter().map(|v| (v.row, v.target.as_str())).collect();
+    voids.sort_unstable_by_key(|&(row, _)| identities.order(row));
+    for (row, target) in voids {
+        let Some(record) = real.rows.get(&row) else { continue };
+        if decided.verdicts[row as usize] != RowVerdict::Accepted {
+            continue;
+        }
+        if known.insert((&record.source, target), ()).is_some() {
+            decided.verdicts[row as usize] = RowVerdict::Duplicate;
+            continue;
+        }
+        let (batch, line) = identities.order(row);
+        let void = Void {
+            source: record.source.clone(),
+            target: target.to_owned(),
+            batch: i64::from(batch),
+            line,
+            state: VoidState::Waiting,
+            day: None,
+        };
+        let outcome = take_back(identities, sorted, keys_by_hash, real, &void, decided);
+        if let Some(day) = outcome.day {
+            decided.void_days.insert(row, day);
+        }
+        decided.new_voids.push(outcome);
+    }
+}
+
+/// Takes back the accepted record that a void names, if it is there.
+fn take_back(
+    identities: &Identities,
+    sorted: &Sorted,
+    keys_by_hash: &HashMap<u64, Vec<Key>>,
+    real: &Real,
+    void: &Void,
+    decided: &mut Decided,
+) -> Void {
+    let is_target = |record: &RealRecord| record.source == void.source && record.id == void.target;
+    let hash = identity_hash(&void.source, &void.target);
+    for row in sorted.of_hash(hash) {
+        let Some(record) = real.rows.get(&row).filter(|r| is_target(r)) else { continue };
+        if decided.verdicts[row as usize] != RowVerdict::Accepted {
+            continue;
+        }
+        let day = identities.day(row);
+        if matches!(record.content, Content::Void { .. }) {
+            return Void { state: VoidState::Refused, day: Some(day), ..void.clone() };
+        }
+        decided.verdicts[row as usize] = RowVerdict::Voided;
+        return Void { state: VoidState::Applied, day: Some(day), ..void.clone() };
+    }
+    for key in keys_by_hash.get(&hash).into_iter().flatten().filter(|key| key.verdict == Verdict::Accepted) {
+        let Some(record) = real.keys.get(&(i64::from(key.batch), key.line)).filter(|r| is_target(r)) else { continue };
+        if matches!(record.content, Content::Void { .. }) {
+            return Void { state: VoidState::Refused, day: Some(key.day), ..void.clone() };
+        }
+        decided.voided_before.push((record.clone(), key.day));
+        return Void { state: VoidState::Applied, day: Some(key.day), ..void.clone() };
+    }
+    void.clone()
+}

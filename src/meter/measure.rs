@@ -1,0 +1,447 @@
+//! Measuring: the new rows of a segment become sums per (account, app, place, day, status), added up by polars.
+
+use polars::prelude::*;
+
+use super::content::{Content, RealRecord};
+use super::dedupe::RowVerdict;
+use super::place::{LocalDay, Map, NO_PLACE_COUNT, NO_PLACE_MS, Placed, PlaceCode, Placer, UnitKind};
+use crate::error::{Doing as _, Error, Result};
+use crate::raw::segment::read_columns;
+use crate::span::day_of_number;
+
+/// What a record counts as; see section 7 of the billing rules. Quarantined lines never come this far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Status {
+    Metered = 0,
+    Unmetered = 1,
+    Failed = 2,
+    Voided = 3,
+    Void = 4,
+    Conflict = 5,
+    Duplicate = 6,
+}
+
+impl Status {
+    pub const ALL: [Self; 7] =
+        [Self::Metered, Self::Unmetered, Self::Failed, Self::Voided, Self::Void, Self::Conflict, Self::Duplicate];
+
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Metered => "metered",
+            Self::Unmetered => "unmetered",
+            Self::Failed => "failed",
+            Self::Voided => "voided",
+            Self::Void => "void",
+            Self::Conflict => "conflict",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// A record that no meter took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnmeteredRecord {
+    pub batch: i64,
+    pub line: u32,
+    pub uin: u64,
+    pub appid: u64,
+    pub task_type: String,
+    pub parameters: String,
+    pub duration_ms: i64,
+    pub finished_at_ns: i64,
+    pub code: String,
+    pub sentence: String,
+}
+
+/// Rows to be added up, in columns. Negative ones take back.
+#[derive(Default)]
+pub struct Amounts {
+    uin: Vec<u64>,
+    appid: Vec<u64>,
+    /// Place, unit and status; see [`pack_slot`].
+    slot: Vec<u64>,
+    day: Vec<i32>,
+    records: Vec<i64>,
+    raw: Vec<i64>,
+    billable: Vec<i64>,
+}
+
+/// What came of some rows, for the control totals; counted row by row, apart from what polars adds up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    pub records: i64,
+    pub raw_ms: i128,
+    pub raw_count: i128,
+}
+
+/// One row's share.
+#[derive(Clone, Copy)]
+pub struct Share {
+    pub uin: u64,
+    pub appid: u64,
+    pub status: Status,
+    pub code: PlaceCode,
+    pub unit: UnitKind,
+    pub day: i32,
+    pub records: i64,
+    pub raw: i64,
+    pub billable: i64,
+}
+
+impl Amounts {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            uin: Vec::with_capacity(rows),
+            appid: Vec::with_capacity(rows),
+            slot: Vec::with_capacity(rows),
+            day: Vec::with_capacity(rows),
+            records: Vec::with_capacity(rows),
+            raw: Vec::with_capacity(rows),
+            billable: Vec::with_capacity(rows),
+        }
+    }
+
+    pub fn push(&mut self, share: Share) {
+        self.uin.push(share.uin);
+        self.appid.push(share.appid);
+        self.slot.push(pack_slot(share.code, share.unit, share.status));
+        self.day.push(share.day);
+        self.records.push(share.records);
+        self.raw.push(share.raw);
+        self.billable.push(share.billable);
+    }
+
+    /// As a frame, not added up.
+    pub fn into_frame(self) -> Result<DataFrame> {
+        let rows = self.uin.len();
+        let columns = vec![
+            UInt64Chunked::from_vec("uin".into(), self.uin).into_column(),
+            UInt64Chunked::from_vec("appid".into(), self.appid).into_column(),
+            UInt64Chunked::from_vec("slot".into(), self.slot).into_column(),
+            Int32Chunked::from_vec("day".into(), self.day).into_column(),
+            Int64Chunked::from_vec("records".into(), self.records).into_column(),
+            Int64Chunked::from_vec("raw".into(), self.raw).into_column(),
+            Int64Chunked::from_vec("billable".into(), self.billable).into_column(),
+        ];
+        DataFrame::new(rows, columns).doing("building usage")
+    }
+}
+
+/// One number for place (upper 32 bits), unit (bit 8) and status (lower 8 bits), so that polars groups by few columns.
+pub fn pack_slot(code: PlaceCode, unit: UnitKind, status: Status) -> u64 {
+    u64::from(code) << 32 | u64::from(unit == UnitKind::Count) << 8 | status as u64
+}
+
+/// The unit of a slot.
+pub fn unit_of_slot(slot: u64) -> UnitKind {
+    if slot & 0x100 == 0 { UnitKind::Ms } else { UnitKind::Count }
+}
+
+/// Place code and status of a slot.
+pub fn unpack_slot(slot: u64) -> Result<(PlaceCode, Status)> {
+    let code = PlaceCode::try_from(slot >> 32).expect("32 bits are left");
+    let status = Status::ALL.into_iter().find(|s| *s as u64 == slot & 0xff);
+    status.map(|status| (code, status)).ok_or_else(|| Error::Unbalanced(format!("usage slot {slot} has no status")))
+}
+
+/// Adds up by (account, app, slot, day): sums in 64 bits, or an error where they might not fit.
+pub fn add_up(frame: DataFrame) -> Result<DataFrame> {
+    for name in ["records", "raw", "billable"] {
+        let column = frame.column(name).and_then(Column::i64).doing("adding up usage")?;
+        let largest = column.into_no_null_iter().map(i64::unsigned_abs).max().unwrap_or(0);
+        if u128::from(largest) * frame.height() as u128 > u128::from(i64::MAX.cast_unsigned()) {
+            return add_up_checked(&frame);
+        }
+    }
+    frame
+        .lazy()
+        .group_by([col("uin"), col("appid"), col("slot"), col("day")])
+        .agg([col("records").sum(), col("raw").sum(), col("billable").sum()])
+        .collect()
+        .doing("adding up usage")
+}
+
+/// The slow way, for values so large that a sum might overflow.
+fn add_up_checked(frame: &DataFrame) -> Result<DataFrame> {
+    let mut sums: std::collections::BTreeMap<(u64, u64, u64, i32), [i64; 3]> = std::collections::BTreeMap::new();
+    for share in shares(frame)? {
+        let (key, values) = share;
+        let sum = sums.entry(key).or_default();
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum = sum.checked_add(value).ok_or_else(|| {
+                Error::Unbalanced(format!(
+                    "the usage of account {}, app {} on {} is beyond 2^63 base units",
+                    key.0,
+                    key.1,
+                    day_of_number(key.3)
+                ))
+            })?;
+        }
+    }
+    let mut amounts = Amounts::default();
+    for ((uin, appid, slot, day), [records, raw, billable]) in sums {
+        let (code, status) = unpack_slot(slot)?;
+        amounts.push(Share { uin, appid, status, code, unit: unit_of_slot(slot), day, records, raw, billable });
+    }
+    amounts.into_frame()
+}
+
+/// A row of an added-up frame: (uin, appid, slot, day) and (records, raw, billable).
+pub type Sum = ((u64, u64, u64, i32), [i64; 3]);
+
+/// The rows of a frame of sums.
+pub fn shares(frame: &DataFrame) -> Result<Vec<Sum>> {
+    let unsigned = |name: &str| frame.column(name).and_then(Column::u64).doing("reading sums");
+    let signed = |name: &str| frame.column(name).and_then(Column::i64).doing("reading sums");
+    let day = frame.column("day").and_then(Column::i32).doing("reading sums")?;
+    let keys = unsigned("uin")?
+        .into_no_null_iter()
+        .zip(unsigned("appid")?.into_no_null_iter())
+        .zip(unsigned("slot")?.into_no_null_iter())
+        .zip(day.into_no_null_iter());
+    let values = signed("records")?
+        .into_no_null_iter()
+        .zip(signed("raw")?.into_no_null_iter())
+        .zip(signed("billable")?.into_no_null_iter());
+    Ok(keys
+        .zip(values)
+        .map(|((((uin, appid), slot), day), ((records, raw), billable))| ((uin, appid, slot, day), [records, raw, billable]))
+        .collect())
+}
+
+/// What a segment's new rows came to.
+pub struct Measured {
+    pub sums: DataFrame,
+    pub received: Received,
+    pub unmetered: Vec<UnmeteredRecord>,
+    /// Voids, conflicts of voids and repeats of voids: they have no account.
+    pub without_account: [i64; Status::ALL.len()],
+}
+
+const COLUMNS: [&str; 7] = ["uin", "appid", "task_type", "parameters", "duration_ms", "finished_at", "status"];
+
+/// Measures the rows of one segment. `days` are the local days of the segment's UTC day, by class.
+pub fn measure_segment(
+    place: &std::path::PathBuf,
+    batch: i64,
+    lines: &[u32],
+    verdicts: &[RowVerdict],
+    map: &Map,
+    days: &[Vec<LocalDay>],
+    placer: &Placer,
+) -> Result<Measured> {
+    let frame = read_columns(place, &COLUMNS)?;
+    if frame.height() != verdicts.len() {
+        return Err(Error::damaged(place, "changed its number of rows while it was metered"));
+    }
+    let rows = SegmentRows::of(&frame)?;
+    let texts = text_ids(&rows, placer);
+    let mut amounts = Amounts::with_capacity(frame.height());
+    let mut known: hashbrown::HashMap<(u32, Option<usize>), Placed> = hashbrown::HashMap::new();
+    let mut measured = Measured {
+        sums: DataFrame::empty(),
+        received: Received::default(),
+        unmetered: Vec::new(),
+        without_account: [0; Status::ALL.len()],
+    };
+    for (at, &verdict) in verdicts.iter().enumerate() {
+        measured.received.records += 1;
+        let Some(row) = rows.get(at) else {
+            measured.without_account[status_without_account(verdict) as usize] += 1;
+            continue;
+        };
+        let day = local_day_at(&days[usize::from(map.class(row.uin))], row.finished_at_ns);
+        let placed = *known.entry((texts[at], day.version)).or_insert_with(|| placer.place(texts[at], day.version));
+        let (raw, unit) = placed.raw(row.duration_ms);
+        match unit {
+            UnitKind::Ms => measured.received.raw_ms += i128::from(raw),
+            UnitKind::Count => measured.received.raw_count += i128::from(raw),
+        }
+        let share = share_of(&row, verdict, placed, day.day)?;
+        if let (Status::Unmetered, Placed::Nowhere(reason)) = (share.status, placed) {
+            let (task_type, parameters) = placer.name(texts[at]);
+            let reason = placer.reason(reason);
+            measured.unmetered.push(UnmeteredRecord {
+                batch,
+                line: lines[at],
+                uin: row.uin,
+                appid: row.appid,
+                task_type,
+                parameters,
+                duration_ms: row.duration_ms,
+                finished_at_ns: row.finished_at_ns,
+                code: reason.code.to_owned(),
+                sentence: reason.sentence,
+            });
+        }
+        amounts.push(share);
+    }
+    measured.sums = add_up(amounts.into_frame()?)?;
+    Ok(measured)
+}
+
+/// The share of a record metered before: what it counted as then.
+pub fn share_of_record(record: &RealRecord, map: &Map, placer: &Placer) -> Result<Option<Share>> {
+    let Content::Usage { uin, appid, task_type, parameters, duration_ms, finished_at_ns, failed } = &record.content
+    else {
+        return Ok(None);
+    };
+    let row = RowFields {
+        uin: *uin,
+        appid: *appid,
+        duration_ms: *duration_ms,
+        finished_at_ns: *finished_at_ns,
+        failed: *failed,
+    };
+    share_of_fields(&row, task_type, parameters, map, placer).map(Some)
+}
+
+/// The share of an accepted record given by its fields.
+pub fn share_of_fields(
+    row: &RowFields,
+    task_type: &str,
+    parameters: &str,
+    map: &Map,
+    placer: &Placer,
+) -> Result<Share> {
+    let at = chrono::DateTime::from_timestamp_nanos(row.finished_at_ns);
+    let days = map.local_days(at, at + chrono::TimeDelta::nanoseconds(1));
+    let day = local_day_at(&days[usize::from(map.class(row.uin))], row.finished_at_ns);
+    let text = placer.text(task_type, parameters);
+    let placed = placer.place(text, day.version);
+    share_of(row, RowVerdict::Accepted, placed, day.day)
+}
+
+fn status_without_account(verdict: RowVerdict) -> Status {
+    match verdict {
+        RowVerdict::Accepted | RowVerdict::Voided => Status::Void,
+        RowVerdict::Duplicate => Status::Duplicate,
+        RowVerdict::Conflict => Status::Conflict,
+    }
+}
+
+fn share_of(row: &RowFields, verdict: RowVerdict, placed: Placed, day: i32) -> Result<Share> {
+    let status = match (verdict, placed) {
+        (RowVerdict::Duplicate, _) => Status::Duplicate,
+        (RowVerdict::Conflict, _) => Status::Conflict,
+        (RowVerdict::Voided, _) => Status::Voided,
+        (RowVerdict::Accepted, _) if row.failed => Status::Failed,
+        (RowVerdict::Accepted, Placed::Nowhere(_)) => Status::Unmetered,
+        (RowVerdict::Accepted, Placed::At { .. }) => Status::Metered,
+    };
+    let (raw, unit) = placed.raw(row.duration_ms);
+    let (code, appid, billable) = match (status, placed) {
+        (Status::Metered, Placed::At { code, minimum, round_up_to, .. }) => {
+            (code, row.appid, billable(raw, minimum, round_up_to).ok_or_else(|| overflow(row, raw))?)
+        }
+        _ if unit == UnitKind::Count => (NO_PLACE_COUNT, 0, 0),
+        _ => (NO_PLACE_MS, 0, 0),
+    };
+    let signed = |value: u64| i64::try_from(value).map_err(|_| overflow(row, raw));
+    Ok(Share { uin: row.uin, appid, status, code, unit, day, records: 1, raw: signed(raw)?, billable: signed(billable)? })
+}
+
+/// First the minimum, then rounded up; none when that does not fit.
+fn billable(raw: u64, minimum: u64, round_up_to: u64) -> Option<u64> {
+    let at_least = raw.max(minimum);
+    if round_up_to <= 1 { Some(at_least) } else { at_least.checked_next_multiple_of(round_up_to) }
+}
+
+fn overflow(row: &RowFields, raw: u64) -> Error {
+    Error::Unbalanced(format!("{raw} base units of a record of account {} are beyond 2^63 after rounding up", row.uin))
+}
+
+fn local_day_at(days: &[LocalDay], at_ns: i64) -> LocalDay {
+    let found = days.iter().find(|day| at_ns < day.until_ns).or(days.last());
+    *found.expect("a UTC day touches a local day")
+}
+
+/// The fields of a usage record that measuring needs.
+#[derive(Clone, Copy, Debug)]
+pub struct RowFields {
+    pub uin: u64,
+    pub appid: u64,
+    pub duration_ms: i64,
+    pub finished_at_ns: i64,
+    pub failed: bool,
+}
+
+/// Columns of a segment, by row.
+struct SegmentRows {
+    uin: UInt64Chunked,
+    appid: Vec<u64>,
+    task_type: StringChunked,
+    parameters: StringChunked,
+    uins: Vec<u64>,
+    duration_ms: Vec<i64>,
+    finished_at_ns: Vec<i64>,
+    failed: Vec<bool>,
+}
+
+impl SegmentRows {
+    fn of(frame: &DataFrame) -> Result<Self> {
+        let unsigned = |name: &str| frame.column(name).and_then(Column::u64).doing("reading raw");
+        let filled = |column: &Int64Chunked| column.iter().map(|v| v.unwrap_or(0)).collect();
+        let uin = unsigned("uin")?.clone();
+        let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading raw");
+        let finished_at = frame.column("finished_at").and_then(Column::datetime).doing("reading raw")?;
+        let status = text("status")?;
+        Ok(Self {
+            uins: uin.iter().map(|v| v.unwrap_or(0)).collect(),
+            uin,
+            appid: unsigned("appid")?.iter().map(|v| v.unwrap_or(0)).collect(),
+            task_type: text("task_type")?,
+            parameters: text("parameters")?,
+            duration_ms: filled(frame.column("duration_ms").and_then(Column::i64).doing("reading raw")?),
+            finished_at_ns: filled(&finished_at.phys),
+            failed: status.iter().map(|s| s == Some("FAIL")).collect(),
+        })
+    }
+
+    /// A usage row; none for a void.
+    fn get(&self, at: usize) -> Option<RowFields> {
+        if self.uin.null_count() > 0 && self.uin.get(at).is_none() {
+            return None;
+        }
+        Some(RowFields {
+            uin: self.uins[at],
+            appid: self.appid[at],
+            duration_ms: self.duration_ms[at],
+            finished_at_ns: self.finished_at_ns[at],
+            failed: self.failed[at],
+        })
+    }
+}
+
+/// The number of each row's (task type, parameters). Texts repeat, so a row only looks up where its texts lie.
+fn text_ids(rows: &SegmentRows, placer: &Placer) -> Vec<u32> {
+    let mut known: hashbrown::HashMap<(usize, usize, usize), u32> = hashbrown::HashMap::new();
+    rows.task_type
+        .iter()
+        .zip(rows.parameters.iter())
+        .map(|(task_type, parameters)| {
+            let (task_type, parameters) = (task_type.unwrap_or(""), parameters.unwrap_or(""));
+            // Text of the same bytes in memory is the same text; equal text elsewhere gets the same number from the
+            // placer. Short task types lie in the column itself, so they are told apart by their hash.
+            let name = (
+                crate::ingest::fingerprint::text_hash(task_type) as usize,
+                parameters.as_ptr() as usize,
+                parameters.len(),
+            );
+            if parameters.len() > INLINE_TEXT_BYTES
+                && let Some(&id) = known.get(&name)
+            {
+                return id;
+            }
+            let id = placer.text(task_type, parameters);
+            if parameters.len() > INLINE_TEXT_BYTES {
+                known.insert(name, id);
+            }
+            id
+        })
+        .collect()
+}
+
+/// Texts up to this lie in the row's own view in memory, and share no place with their like.
+const INLINE_TEXT_BYTES: usize = 12;

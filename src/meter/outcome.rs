@@ -1,0 +1,410 @@
+//! The outcome of a metering: sums, control totals, lists; balanced before anything is written.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use polars::prelude::*;
+use rayon::prelude::*;
+
+use super::content::Content;
+use super::dedupe::{Conflict, Decided};
+use super::identities::Identities;
+use super::measure::{
+    Amounts, Measured, Received, RowFields, Share, Status, Sum, UnmeteredRecord, add_up, measure_segment,
+    pack_slot, share_of_fields, share_of_record, shares, unit_of_slot, unpack_slot,
+};
+use super::place::{NO_PLACE_COUNT, NO_PLACE_MS, Placer, Places, UnitKind};
+use super::plan::Plan;
+use super::store::Total;
+use super::usage::{self, UsageRow};
+use crate::account::store::{add_accounts, set_first_day};
+use crate::books::Books;
+use crate::error::{Doing as _, Error, Result};
+use crate::ledger::Tx;
+use crate::span::day_of_number;
+
+/// What metering came to.
+pub struct Outcome {
+    sums: DataFrame,
+    places: Places,
+    /// By batch: what was received (counted row by row) and what it became (added up by polars).
+    totals: BTreeMap<i64, BTreeMap<&'static str, Wide>>,
+    /// All records without a meter, when their file is to be written anew.
+    pub unmetered_file: Option<Vec<UnmeteredRecord>>,
+    pub placed_again: i64,
+    conflict_days: Vec<i32>,
+}
+
+/// A control total, wide enough for any sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wide {
+    records: i64,
+    raw_ms: i128,
+    raw_count: i128,
+    uplift: i128,
+}
+
+const RECEIVED: &str = "received";
+const QUARANTINED: &str = "quarantined";
+
+impl Outcome {
+    /// Measures all new rows, and what voids and changed cards do to rows metered before.
+    pub fn measure(books: &Books, plan: &Plan, identities: &Identities, decided: &Decided) -> Result<Self> {
+        let placer = Placer::new(&plan.map);
+        let progress = books.progress.records("metering", identities.len() as u64);
+        let done = std::sync::atomic::AtomicU64::new(0);
+        let parts: Vec<Measured> = (0..plan.segments.len())
+            .into_par_iter()
+            .map(|at| {
+                let part = measure_one(books, plan, identities, decided, &placer, at)?;
+                let rows = part.received.records.unsigned_abs();
+                progress.at(done.fetch_add(rows, std::sync::atomic::Ordering::Relaxed) + rows);
+                Ok(part)
+            })
+            .collect::<Result<_>>()?;
+        let mut outcome = Self {
+            sums: DataFrame::empty(),
+            places: Places::default(),
+            totals: BTreeMap::new(),
+            unmetered_file: None,
+            placed_again: 0,
+            conflict_days: identities.days.clone(),
+        };
+        let mut frames = Vec::with_capacity(parts.len() + 1);
+        let mut unmetered = Vec::new();
+        for (segment, part) in plan.segments.iter().zip(parts) {
+            outcome.count(segment.batch_lo, &part)?;
+            frames.push(part.sums);
+            unmetered.extend(part.unmetered);
+        }
+        let corrections = outcome.correct(plan, decided, &placer, unmetered)?;
+        frames.push(corrections.into_frame()?);
+        outcome.sums = add_up(stacked(frames)?)?;
+        outcome.places = placer.into_places();
+        outcome.count_stored(plan);
+        Ok(outcome)
+    }
+
+    /// Adds a segment's totals to its batch's.
+    fn count(&mut self, batch: i64, part: &Measured) -> Result<()> {
+        let totals = self.totals.entry(batch).or_default();
+        let Received { records, raw_ms, raw_count } = part.received;
+        let received = totals.entry(RECEIVED).or_default();
+        received.records += records;
+        received.raw_ms += raw_ms;
+        received.raw_count += raw_count;
+        for status in Status::ALL {
+            totals.entry(status.text()).or_default().records += part.without_account[status as usize];
+        }
+        let kinds = unit_kinds(&part.sums)?;
+        for (sum, unit) in shares(&part.sums)?.into_iter().zip(kinds) {
+            add_sum(totals, sum, unit)?;
+        }
+        Ok(())
+    }
+
+    /// Rows metered before that voids take back now, and unmetered ones that a changed card places.
+    fn correct(
+        &mut self,
+        plan: &Plan,
+        decided: &Decided,
+        placer: &Placer,
+        new_unmetered: Vec<UnmeteredRecord>,
+    ) -> Result<Amounts> {
+        let mut corrections = Amounts::default();
+        let mut taken_back = HashSet::new();
+        for (record, _) in &decided.voided_before {
+            let Some(share) = share_of_record(record, &plan.map, placer)? else { continue };
+            // While it waits in the unmetered file it counts as unmetered, whatever today's card says.
+            let waits = plan.unmetered.binary_search_by_key(&(record.batch, record.line), |r| (r.batch, r.line)).is_ok();
+            let share = match (waits, &record.content) {
+                (true, Content::Usage { duration_ms, .. }) => Share { raw: *duration_ms, ..as_unmetered(share) },
+                _ => share,
+            };
+            self.move_share(record.batch, share, Share { status: Status::Voided, code: nowhere(share), appid: 0, billable: 0, ..share }, &mut corrections)?;
+            if waits {
+                taken_back.insert((record.batch, record.line));
+            }
+        }
+        let rewrites = !new_unmetered.is_empty() || !taken_back.is_empty() || plan.tries_unmetered_again();
+        if !rewrites {
+            return Ok(corrections);
+        }
+        let mut kept = Vec::with_capacity(plan.unmetered.len() + new_unmetered.len());
+        for record in &plan.unmetered {
+            if taken_back.contains(&(record.batch, record.line)) {
+                continue;
+            }
+            if !self.place_again(plan, record, placer, &mut corrections)? {
+                kept.push(record.clone());
+            }
+        }
+        kept.extend(new_unmetered);
+        kept.sort_unstable_by_key(|r| (r.batch, r.line));
+        self.unmetered_file = Some(kept);
+        Ok(corrections)
+    }
+
+    /// Whether today's card places a record that none did before.
+    fn place_again(
+        &mut self,
+        plan: &Plan,
+        record: &UnmeteredRecord,
+        placer: &Placer,
+        corrections: &mut Amounts,
+    ) -> Result<bool> {
+        let row = RowFields {
+            uin: record.uin,
+            appid: record.appid,
+            duration_ms: record.duration_ms,
+            finished_at_ns: record.finished_at_ns,
+            failed: false,
+        };
+        let share = share_of_fields(&row, &record.task_type, &record.parameters, &plan.map, placer)?;
+        if share.status != Status::Metered {
+            return Ok(false);
+        }
+        let before = Share { raw: record.duration_ms, ..as_unmetered(share) };
+        self.move_share(record.batch, before, share, corrections)?;
+        self.placed_again += 1;
+        Ok(true)
+    }
+
+    /// Moves one record of an earlier batch from one status to another.
+    fn move_share(&mut self, batch: i64, from: Share, to: Share, corrections: &mut Amounts) -> Result<()> {
+        let back = Share { records: -from.records, raw: -from.raw, billable: -from.billable, ..from };
+        let totals = self.totals.entry(batch).or_default();
+        for share in [back, to] {
+            corrections.push(share);
+            let slot = pack_slot(share.code, share.unit, share.status);
+            let sum: Sum = ((share.uin, share.appid, slot, share.day), [share.records, share.raw, share.billable]);
+            add_sum(totals, sum, share.unit)?;
+        }
+        // A record measured in another unit than before moves the received side with it, in that unit.
+        if back.unit != to.unit {
+            let received = totals.entry(RECEIVED).or_default();
+            for share in [back, to] {
+                match share.unit {
+                    UnitKind::Ms => received.raw_ms += i128::from(share.raw),
+                    UnitKind::Count => received.raw_count += i128::from(share.raw),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what only the ledger knows: lines that never became rows.
+    fn count_stored(&mut self, plan: &Plan) {
+        for &[batch, _, _, quarantined] in &plan.batch_counts {
+            let totals = self.totals.entry(batch).or_default();
+            totals.entry(QUARANTINED).or_default().records += quarantined;
+            totals.entry(RECEIVED).or_default().records += quarantined;
+        }
+    }
+
+    /// Every batch: rows are what ingest stored, and received = the sum of the statuses, in records and raw units. And the
+    /// sums of all usage rows are the sums of all batches.
+    pub fn check_balance(&self, plan: &Plan) -> Result<()> {
+        for &[batch, received, stored, quarantined] in &plan.batch_counts {
+            let total = self.totals.get(&batch).and_then(|t| t.get(RECEIVED)).copied().unwrap_or_default();
+            if received != stored + quarantined || total.records != received {
+                return Err(Error::Unbalanced(format!(
+                    "batch {batch} received {received} lines: {stored} stored and {quarantined} quarantined, and raw holds {}",
+                    total.records - quarantined
+                )));
+            }
+        }
+        for (batch, totals) in &self.totals {
+            let received = totals.get(RECEIVED).copied().unwrap_or_default();
+            let mut sum = Wide::default();
+            for total in totals.iter().filter(|(status, _)| **status != RECEIVED).map(|(_, total)| total) {
+                sum.records += total.records;
+                sum.raw_ms += total.raw_ms;
+                sum.raw_count += total.raw_count;
+            }
+            if (sum.records, sum.raw_ms, sum.raw_count) != (received.records, received.raw_ms, received.raw_count) {
+                return Err(Error::Unbalanced(format!(
+                    "batch {batch} received {} records, {} ms, {} counts; by status they are {} records, {} ms, {} counts",
+                    received.records, received.raw_ms, received.raw_count, sum.records, sum.raw_ms, sum.raw_count
+                )));
+            }
+        }
+        self.check_usage()
+    }
+
+    fn check_usage(&self) -> Result<()> {
+        let metered = Status::Metered.text();
+        let by_batch: (i64, i128) = self.totals.values().filter_map(|t| t.get(metered)).fold((0, 0), |sum, total| {
+            (sum.0 + total.records, sum.1 + total.raw_ms + total.raw_count)
+        });
+        let by_usage = self.usage_rows()?.iter().filter(|r| r.status == Status::Metered).fold((0, 0), |sum, row| {
+            (sum.0 + row.records, sum.1 + i128::from(row.raw))
+        });
+        if by_batch == by_usage {
+            return Ok(());
+        }
+        Err(Error::Unbalanced(format!(
+            "metered by batch: {} records, {} base units; by usage: {} records, {} base units",
+            by_batch.0, by_batch.1, by_usage.0, by_usage.1
+        )))
+    }
+
+    /// The control totals for the ledger.
+    pub fn control_totals(&self) -> Vec<(i64, &'static str, Total)> {
+        let narrow = |value: i128| i64::try_from(value).unwrap_or(i64::MAX);
+        let mut all = Vec::new();
+        for (&batch, totals) in &self.totals {
+            for (&status, total) in totals.iter().filter(|(_, total)| **total != Wide::default()) {
+                let Wide { records, raw_ms, raw_count, uplift } = *total;
+                let total =
+                    Total { records, raw_ms: narrow(raw_ms), raw_count: narrow(raw_count), uplift: narrow(uplift) };
+                all.push((batch, status, total));
+            }
+        }
+        all
+    }
+
+    pub fn usage_rows(&self) -> Result<Vec<UsageRow<'_>>> {
+        usage::rows(&self.sums, &self.places)
+    }
+
+    /// The UTC day of a conflicting row, days since 1970.
+    pub fn conflict_day(&self, conflict: &Conflict) -> i32 {
+        self.conflict_days.get(conflict.segment).copied().unwrap_or(conflict.first_day)
+    }
+
+    /// Adds the accounts that appeared, and moves back where earlier usage begins. Returns how many are new.
+    pub async fn add_accounts(&self, tx: &mut Tx, plan: &Plan, now: &str) -> Result<usize> {
+        let mut first_days: BTreeMap<u64, i32> = BTreeMap::new();
+        for ((uin, _, _, day), [records, ..]) in shares(&self.sums)? {
+            if records > 0 {
+                first_days.entry(uin).and_modify(|first| *first = day.min(*first)).or_insert(day);
+            }
+        }
+        let mut new = Vec::new();
+        for (uin, day) in first_days {
+            let day = day_of_number(day);
+            match plan.accounts.get(uin) {
+                None => new.push((uin, plan.default_terms.clone(), Some(day))),
+                Some(account) if account.first_day.is_none_or(|first| day < first) && account.closed_to.is_none() => {
+                    set_first_day(tx, uin, day).await?;
+                }
+                Some(_) => {}
+            }
+        }
+        add_accounts(tx, &new, "usage", now).await?;
+        Ok(new.len())
+    }
+
+    /// Metered usage per account and day, its lines as JSON.
+    pub fn usage_daily(&self) -> Result<Vec<(u64, NaiveDate, i64, String)>> {
+        let rows = self.usage_rows()?;
+        let metered: Vec<&UsageRow> = rows.iter().filter(|r| r.status == Status::Metered).collect();
+        let mut days = Vec::new();
+        for account in metered.chunk_by(|a, b| a.uin == b.uin) {
+            let mut by_day: BTreeMap<i32, (i64, String)> = BTreeMap::new();
+            for row in account {
+                let (records, lines) = by_day.entry(row.day).or_insert_with(|| (0, String::from("[")));
+                *records += row.records;
+                if lines.len() > 1 {
+                    lines.push(',');
+                }
+                push_line(lines, row);
+            }
+            days.extend(by_day.into_iter().map(|(day, (records, mut lines))| {
+                lines.push(']');
+                (account[0].uin, day_of_number(day), records, lines)
+            }));
+        }
+        Ok(days)
+    }
+
+    /// Metered usage on days whose period is closed: account, day, records, billable.
+    pub fn late_usage(&self, plan: &Plan) -> Result<Vec<(u64, NaiveDate, i64, i64)>> {
+        let mut late: BTreeMap<(u64, NaiveDate), (i64, i64)> = BTreeMap::new();
+        for row in self.usage_rows()? {
+            let closed_to = plan.accounts.get(row.uin).and_then(|account| account.closed_to);
+            let day = day_of_number(row.day);
+            if row.status == Status::Metered && closed_to.is_some_and(|closed_to| day < closed_to) {
+                let sums = late.entry((row.uin, day)).or_default();
+                sums.0 += row.records;
+                sums.1 += row.billable;
+            }
+        }
+        Ok(late.into_iter().map(|((uin, day), (records, billable))| (uin, day, records, billable)).collect())
+    }
+}
+
+/// `["appid","region","sku",records,raw,billable]`; appid is text because JSON readers round large numbers.
+fn push_line(lines: &mut String, row: &UsageRow) {
+    let _infallible = write!(lines, "[\"{}\",", row.appid);
+    crate::parameters::push_string(lines, row.region);
+    lines.push(',');
+    crate::parameters::push_string(lines, row.sku);
+    let _infallible = write!(lines, ",{},{},{}]", row.records, row.raw, row.billable);
+}
+
+fn measure_one(
+    books: &Books,
+    plan: &Plan,
+    identities: &Identities,
+    decided: &Decided,
+    placer: &Placer,
+    at: usize,
+) -> Result<Measured> {
+    let segment = &plan.segments[at];
+    let rows = identities.starts[at] as usize..identities.starts[at + 1] as usize;
+    let from = segment.day.and_hms_opt(0, 0, 0).map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
+    let days = plan.map.local_days(from, from + TimeDelta::days(1));
+    measure_segment(
+        &books.data.join(&segment.path),
+        segment.batch_lo,
+        &identities.line[rows.clone()],
+        &decided.verdicts[rows],
+        &plan.map,
+        &days,
+        placer,
+    )
+}
+
+fn stacked(frames: Vec<DataFrame>) -> Result<DataFrame> {
+    let mut all: Option<DataFrame> = None;
+    for frame in frames {
+        match &mut all {
+            None => all = Some(frame),
+            Some(all) => {
+                all.vstack_mut_owned(frame).doing("collecting sums")?;
+            }
+        }
+    }
+    Ok(all.unwrap_or_default())
+}
+
+fn nowhere(share: Share) -> u32 {
+    if share.unit == UnitKind::Count { NO_PLACE_COUNT } else { NO_PLACE_MS }
+}
+
+fn as_unmetered(share: Share) -> Share {
+    Share { status: Status::Unmetered, code: NO_PLACE_MS, unit: UnitKind::Ms, appid: 0, billable: 0, ..share }
+}
+
+fn unit_kinds(sums: &DataFrame) -> Result<Vec<UnitKind>> {
+    let slots = sums.column("slot").and_then(Column::u64).doing("reading sums")?;
+    Ok(slots.into_no_null_iter().map(unit_of_slot).collect())
+}
+
+fn add_sum(totals: &mut BTreeMap<&'static str, Wide>, sum: Sum, unit: UnitKind) -> Result<()> {
+    let ((_, _, slot, _), [records, raw, billable]) = sum;
+    let (_, status) = unpack_slot(slot)?;
+    let total = totals.entry(status.text()).or_default();
+    total.records += records;
+    match unit {
+        UnitKind::Ms => total.raw_ms += i128::from(raw),
+        UnitKind::Count => total.raw_count += i128::from(raw),
+    }
+    if status == Status::Metered {
+        total.uplift += i128::from(billable) - i128::from(raw);
+    }
+    Ok(())
+}

@@ -1,0 +1,311 @@
+//! Placing: which SKU a record is for, decided once per distinct (card version, task type, parameters).
+//!
+//! Rows only look up small integers: their text (task type and parameters) by the place of its bytes, their account's
+//! class by the account, their day among the few local days that a UTC day touches.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use hashbrown::HashMap;
+
+use crate::account::AccountBook;
+use crate::account::terms::Terms;
+use crate::card::book::CardBook;
+use crate::card::{RateCard, RawUnits};
+use crate::parameters::Parameters;
+use crate::span::{local_day, midnight, number_of_day};
+
+/// What a raw unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnitKind {
+    Ms,
+    Count,
+}
+
+impl UnitKind {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Ms => "ms",
+            Self::Count => "count",
+        }
+    }
+}
+
+/// A SKU in a region, as one small number.
+pub type PlaceCode = u32;
+
+/// Region, SKU and unit of a code. The first two codes are no place: milliseconds and counts of records without a SKU.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    pub region: Arc<str>,
+    pub sku: Arc<str>,
+    pub unit: UnitKind,
+}
+
+/// Codes of what has no SKU.
+pub const NO_PLACE_MS: PlaceCode = 0;
+pub const NO_PLACE_COUNT: PlaceCode = 1;
+
+/// All places seen in one metering.
+pub struct Places {
+    places: Vec<Place>,
+    codes: HashMap<Place, PlaceCode>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let nowhere = |unit| Place { region: "".into(), sku: "".into(), unit };
+        Self { places: vec![nowhere(UnitKind::Ms), nowhere(UnitKind::Count)], codes: HashMap::new() }
+    }
+}
+
+impl Places {
+    pub fn get(&self, code: PlaceCode) -> &Place {
+        &self.places[code as usize]
+    }
+
+    fn code(&mut self, place: Place) -> PlaceCode {
+        if let Some(&code) = self.codes.get(&place) {
+            return code;
+        }
+        let code = PlaceCode::try_from(self.places.len()).expect("a card has fewer than 2^32 SKUs");
+        self.places.push(place.clone());
+        self.codes.insert(place, code);
+        code
+    }
+}
+
+/// How rows of one distinct text are measured under one card version.
+#[derive(Clone, Copy, Debug)]
+pub enum Placed {
+    /// By a meter.
+    At { code: PlaceCode, raw: RawUnits, minimum: u64, round_up_to: u64 },
+    /// By none; the number of the reason.
+    Nowhere(u32),
+}
+
+impl Placed {
+    /// Raw base units of a record, and their unit.
+    pub fn raw(self, duration_ms: i64) -> (u64, UnitKind) {
+        match self {
+            Self::At { raw: RawUnits::Fixed(count), .. } => (count, UnitKind::Count),
+            _ => (duration_ms.unsigned_abs(), UnitKind::Ms),
+        }
+    }
+}
+
+/// Why a record has no meter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reason {
+    pub code: &'static str,
+    pub sentence: String,
+}
+
+/// Accounts that are placed alike: same zone, same cards at the same dates.
+type ClassId = u16;
+
+struct Class {
+    zone: Tz,
+    /// First day and card name of each of the terms, ascending.
+    cards: Vec<(NaiveDate, String)>,
+}
+
+/// Everything that placing needs to know about accounts and cards.
+pub struct Map {
+    classes: Vec<Class>,
+    class_of: HashMap<u64, ClassId>,
+    /// Card versions in use, flat.
+    versions: Vec<Arc<RateCard>>,
+    version_ids: HashMap<(String, NaiveDate), usize>,
+    cards: CardBook,
+}
+
+/// A local day of a class within a UTC day, and the card version in force on it.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalDay {
+    /// First instant after it, nanoseconds since 1970.
+    pub until_ns: i64,
+    pub day: i32,
+    /// None before the first version of the card.
+    pub version: Option<usize>,
+}
+
+impl Map {
+    /// Sorts the accounts into classes. Unknown accounts get the first class: the default terms.
+    pub fn new(accounts: &AccountBook, cards: CardBook, default_terms: &Terms) -> Self {
+        let mut map = Self {
+            classes: vec![class_of_terms(std::slice::from_ref(default_terms))],
+            class_of: HashMap::new(),
+            versions: Vec::new(),
+            version_ids: HashMap::new(),
+            cards,
+        };
+        for card in map.cards.versions() {
+            map.version_ids.insert((card.name.clone(), card.from), map.versions.len());
+            map.versions.push(Arc::clone(card));
+        }
+        for (uin, account) in accounts.iter() {
+            let class = class_of_terms(&account.terms);
+            let same = map.classes.iter().position(|c| c.zone == class.zone && c.cards == class.cards);
+            let id = same.unwrap_or_else(|| {
+                map.classes.push(class);
+                map.classes.len() - 1
+            });
+            if id != 0 {
+                map.class_of.insert(uin, ClassId::try_from(id).unwrap_or(ClassId::MAX));
+            }
+        }
+        map
+    }
+
+    pub fn class(&self, uin: u64) -> ClassId {
+        self.class_of.get(&uin).copied().unwrap_or(0)
+    }
+
+    pub fn zone(&self, uin: u64) -> Tz {
+        self.classes[usize::from(self.class(uin))].zone
+    }
+
+    pub fn versions(&self) -> &[Arc<RateCard>] {
+        &self.versions
+    }
+
+    /// The local days that the UTC instants `[from, to)` touch, for each class.
+    pub fn local_days(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Vec<LocalDay>> {
+        self.classes.iter().map(|class| self.local_days_of(class, from, to)).collect()
+    }
+
+    fn local_days_of(&self, class: &Class, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<LocalDay> {
+        let mut days = Vec::new();
+        let mut day = local_day(class.zone, from);
+        loop {
+            let next = day.succ_opt().unwrap_or(NaiveDate::MAX);
+            let until = midnight(class.zone, next).with_timezone(&Utc);
+            days.push(LocalDay {
+                until_ns: until.timestamp_nanos_opt().unwrap_or(i64::MAX),
+                day: number_of_day(day),
+                version: self.version_on(class, day),
+            });
+            if until >= to || next == day {
+                return days;
+            }
+            day = next;
+        }
+    }
+
+    fn version_on(&self, class: &Class, day: NaiveDate) -> Option<usize> {
+        // Usage before the first terms extends their periods backwards, so their card holds for it too.
+        let at = class.cards.partition_point(|(from, _)| *from <= day).max(1);
+        let card = self.cards.in_force(&class.cards[at - 1].1, day)?;
+        self.version_ids.get(&(card.name.clone(), card.from)).copied()
+    }
+}
+
+fn class_of_terms(terms: &[Terms]) -> Class {
+    let zone = terms[0].zone;
+    let mut cards: Vec<(NaiveDate, String)> = terms.iter().map(|t| (t.from, t.card.clone())).collect();
+    cards.dedup_by(|later, earlier| later.1 == earlier.1);
+    if let [only] = &mut cards[..] {
+        // The date of one card for ever makes no class of its own.
+        only.0 = NaiveDate::MIN;
+    }
+    Class { zone, cards }
+}
+
+/// Places distinct texts, remembering each; shared by the threads, which ask once per text and segment.
+pub struct Placer<'m> {
+    map: &'m Map,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    places: Places,
+    reasons: Vec<Reason>,
+    texts: HashMap<(String, String), u32>,
+    names: Vec<(String, String)>,
+    /// By text and card version.
+    placed: HashMap<(u32, Option<usize>), Placed>,
+}
+
+impl<'m> Placer<'m> {
+    pub fn new(map: &'m Map) -> Self {
+        Self { map, state: Mutex::default() }
+    }
+
+    /// The number of a distinct task type and canonical parameters.
+    pub fn text(&self, task_type: &str, parameters: &str) -> u32 {
+        let mut state = self.lock();
+        let name = (task_type.to_owned(), parameters.to_owned());
+        if let Some(&id) = state.texts.get(&name) {
+            return id;
+        }
+        let id = u32::try_from(state.names.len()).expect("fewer distinct texts than rows");
+        state.names.push(name.clone());
+        state.texts.insert(name, id);
+        id
+    }
+
+    /// How a text is measured under a card version.
+    pub fn place(&self, text: u32, version: Option<usize>) -> Placed {
+        let state = &mut *self.lock();
+        if let Some(&known) = state.placed.get(&(text, version)) {
+            return known;
+        }
+        let (task_type, parameters) = &state.names[text as usize];
+        let placed = match assign(self.map, version, task_type, parameters) {
+            Ok((place, raw, minimum, round_up_to)) => {
+                Placed::At { code: state.places.code(place), raw, minimum, round_up_to }
+            }
+            Err(reason) => {
+                state.reasons.push(reason);
+                Placed::Nowhere(u32::try_from(state.reasons.len() - 1).expect("fewer reasons than rows"))
+            }
+        };
+        state.placed.insert((text, version), placed);
+        placed
+    }
+
+    pub fn reason(&self, number: u32) -> Reason {
+        self.lock().reasons[number as usize].clone()
+    }
+
+    /// Task type and parameters of a text.
+    pub fn name(&self, text: u32) -> (String, String) {
+        self.lock().names[text as usize].clone()
+    }
+
+    /// All places there came to be.
+    pub fn into_places(self) -> Places {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).places
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Measured = (Place, RawUnits, u64, u64);
+
+fn assign(map: &Map, version: Option<usize>, task_type: &str, parameters: &str) -> Result<Measured, Reason> {
+    let Some(version) = version else {
+        return Err(Reason {
+            code: "no_card",
+            sentence: "no version of the account's rate card was in force on that day; import one".to_owned(),
+        });
+    };
+    let card = &map.versions[version];
+    let parameters = Parameters::from_canonical(parameters)
+        .map_err(|error| Reason { code: "bad_parameters", sentence: error.to_string() })?;
+    let assignment = card
+        .assign(task_type, &parameters)
+        .map_err(|unmetered| Reason { code: unmetered.code, sentence: unmetered.sentence })?;
+    let meter = &card.meters[assignment.meter];
+    let unit = match assignment.raw {
+        RawUnits::Duration => UnitKind::Ms,
+        RawUnits::Fixed(_) => UnitKind::Count,
+    };
+    let place = Place { region: assignment.region.into(), sku: assignment.sku.into(), unit };
+    Ok((place, assignment.raw, meter.minimum, meter.round_up_to))
+}

@@ -1,0 +1,107 @@
+//! The plan of a metering: everything it reads from the ledger, at one point.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::content::{self, RealRecord};
+use super::dedupe::{Void, VoidState};
+use super::key_run::{Key, KeyRun};
+use super::measure::UnmeteredRecord;
+use super::place::Map;
+use super::store::{self, Progress};
+use super::unmetered;
+use crate::account::AccountBook;
+use crate::account::add::default_terms;
+use crate::account::store::load_accounts;
+use crate::account::terms::Terms;
+use crate::books::Books;
+use crate::card::store::load_cards;
+use crate::error::Result;
+use crate::raw::segment::SegmentKind;
+use crate::raw::store::{Segment, batches_by_intake, segments_between, segments_of_day};
+use crate::span::day_of_number;
+
+/// What is to be metered, and with what.
+pub struct Plan {
+    pub progress: Progress,
+    /// The last batch to be metered.
+    pub up_to: i64,
+    pub segments: Vec<Segment>,
+    pub batch_counts: Vec<[i64; 4]>,
+    pub accounts: AccountBook,
+    pub default_terms: Terms,
+    pub map: Map,
+    pub cards_digest: String,
+    pub voids: Vec<Void>,
+    pub unmetered_paths: Vec<String>,
+    pub unmetered: Vec<UnmeteredRecord>,
+    key_runs: Vec<(String, i64)>,
+    batches: HashMap<i64, i64>,
+}
+
+impl Plan {
+    pub async fn read(books: &Books) -> Result<Self> {
+        let ledger = &books.ledger;
+        let progress = store::progress(ledger).await?;
+        let up_to = store::last_batch(ledger).await?;
+        let cards = load_cards(ledger).await?;
+        let cards_digest = cards.digest();
+        let accounts = load_accounts(ledger).await?;
+        let default_terms = default_terms(books, &cards)?;
+        let unmetered_paths = store::unmetered_paths(ledger).await?;
+        let unmetered = tokio::task::block_in_place(|| unmetered::read_all(&books.data, &unmetered_paths))?;
+        Ok(Self {
+            segments: segments_between(ledger, SegmentKind::Usage, progress.batch_hi, up_to).await?,
+            batch_counts: store::batch_counts(ledger, progress.batch_hi, up_to).await?,
+            map: Map::new(&accounts, cards, &default_terms),
+            cards_digest,
+            voids: store::load_voids(ledger).await?,
+            key_runs: store::key_run_paths(ledger).await?,
+            batches: batches_by_intake(ledger).await?,
+            progress,
+            up_to,
+            accounts,
+            default_terms,
+            unmetered_paths,
+            unmetered,
+        })
+    }
+
+    /// No new batch, and no reason to try unmetered records again.
+    pub fn is_done(&self) -> bool {
+        self.up_to == self.progress.batch_hi && !self.tries_unmetered_again()
+    }
+
+    /// Unmetered records are tried again when a card changed.
+    pub fn tries_unmetered_again(&self) -> bool {
+        !self.unmetered.is_empty() && self.cards_digest != self.progress.cards
+    }
+
+    pub fn waiting_voids(&self) -> impl Iterator<Item = &Void> {
+        self.voids.iter().filter(|void| void.state == VoidState::Waiting)
+    }
+
+    pub fn open_key_runs(&self, books: &Books) -> Result<Vec<KeyRun>> {
+        self.key_runs.iter().map(|(path, _)| KeyRun::open(&books.data.join(path))).collect()
+    }
+
+    /// Reads the records that keys point to, as far as their raw is still there.
+    pub async fn read_keys(&self, books: &Books, keys: &[Key]) -> Result<HashMap<(i64, u32), RealRecord>> {
+        let mut by_day: BTreeMap<i32, HashSet<(i64, u32)>> = BTreeMap::new();
+        for key in keys {
+            by_day.entry(key.day).or_default().insert((i64::from(key.batch), key.line));
+        }
+        let mut found = HashMap::new();
+        for (day, wanted) in by_day {
+            for segment in segments_of_day(&books.ledger, SegmentKind::Usage, day_of_number(day)).await? {
+                if !wanted.iter().any(|(batch, _)| segment.batch_lo <= *batch && *batch <= segment.batch_hi) {
+                    continue;
+                }
+                let records = tokio::task::block_in_place(|| {
+                    content::of_segment(&books.data, &segment, &self.batches, &wanted)
+                })?;
+                found.extend(records.into_iter().map(|record| ((record.batch, record.line), record)));
+            }
+        }
+        Ok(found)
+    }
+}

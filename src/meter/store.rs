@@ -1,0 +1,356 @@
+//! The ledger of metering.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+use sqlx::Row as _;
+
+use super::dedupe::{Conflict, Void, VoidState};
+use super::measure::UnmeteredRecord;
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, Tx, Value, insert_rows};
+use crate::raw::store::parse_day;
+use crate::span::{day_of_number, number_of_day};
+
+/// How far metering has come.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Every batch up to it is metered.
+    pub batch_hi: i64,
+    /// The last committed metering.
+    pub metering: i64,
+    /// Digest of the cards it used.
+    pub cards: String,
+}
+
+/// The last metering; zeros before the first.
+pub async fn progress(ledger: &Ledger) -> Result<Progress> {
+    let row = sqlx::query("SELECT batch_hi, metering, cards FROM metering ORDER BY metering DESC LIMIT 1")
+        .fetch_optional(ledger.pool())
+        .await?;
+    row.map_or_else(
+        || Ok(Progress { batch_hi: 0, metering: 0, cards: String::new() }),
+        |row| Ok(Progress { batch_hi: row.try_get(0)?, metering: row.try_get(1)?, cards: row.try_get(2)? }),
+    )
+}
+
+/// The last committed batch; 0 before the first.
+pub async fn last_batch(ledger: &Ledger) -> Result<i64> {
+    let row = sqlx::query("SELECT COALESCE(MAX(batch), 0) FROM batch").fetch_one(ledger.pool()).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// What each batch between says of itself: batch, received, stored, quarantined.
+pub async fn batch_counts(ledger: &Ledger, after: i64, up_to: i64) -> Result<Vec<[i64; 4]>> {
+    let rows = sqlx::query(
+        "SELECT batch, received, stored, quarantined FROM batch WHERE batch > ? AND batch <= ? ORDER BY batch",
+    )
+    .bind(after)
+    .bind(up_to)
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?])).collect()
+}
+
+/// Paths of a kind of file: `key_run`, `usage_file` or `unmetered_file`.
+pub async fn key_run_paths(ledger: &Ledger) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query("SELECT path, keys FROM key_run ORDER BY keys DESC, path").fetch_all(ledger.pool()).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Files of unmetered records.
+pub async fn unmetered_paths(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = sqlx::query("SELECT path FROM unmetered_file ORDER BY path").fetch_all(ledger.pool()).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Usage files with a day in `[from, to)`, of meterings up to `metering`.
+pub async fn usage_paths(ledger: &Ledger, from: NaiveDate, to: NaiveDate, metering: i64) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT path FROM usage_file WHERE day_max >= ? AND day_min < ? AND metering <= ? ORDER BY metering, path",
+    )
+    .bind(from.to_string())
+    .bind(to.to_string())
+    .bind(metering)
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// All voids, in the order they came.
+pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
+    let rows = sqlx::query("SELECT source, target, batch, line, state, utc_day FROM void ORDER BY batch, line")
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let state: String = row.try_get(4)?;
+            Ok(Void {
+                source: row.try_get(0)?,
+                target: row.try_get(1)?,
+                batch: row.try_get(2)?,
+                line: u32::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0),
+                state: void_state(&state)?,
+                day: row
+                    .try_get::<Option<String>, _>(5)?
+                    .map(|day| Ok::<_, Error>(number_of_day(parse_day(&day)?)))
+                    .transpose()?,
+            })
+        })
+        .collect()
+}
+
+fn void_state(text: &str) -> Result<VoidState> {
+    match text {
+        "waiting" => Ok(VoidState::Waiting),
+        "applied" => Ok(VoidState::Applied),
+        "refused" => Ok(VoidState::Refused),
+        other => Err(Error::Unbalanced(format!("the ledger holds a void in state {other:?}"))),
+    }
+}
+
+fn void_state_text(state: VoidState) -> &'static str {
+    match state {
+        VoidState::Waiting => "waiting",
+        VoidState::Applied => "applied",
+        VoidState::Refused => "refused",
+    }
+}
+
+/// A metering about to be committed.
+#[derive(Debug)]
+pub struct NewMetering<'a> {
+    pub metering: i64,
+    pub batch_lo: i64,
+    pub batch_hi: i64,
+    pub metered_at: &'a str,
+    pub cards: &'a str,
+}
+
+pub async fn add_metering(tx: &mut Tx, new: &NewMetering<'_>) -> Result<()> {
+    sqlx::query("INSERT INTO metering (metering, batch_lo, batch_hi, metered_at, cards) VALUES (?, ?, ?, ?, ?)")
+        .bind(new.metering)
+        .bind(new.batch_lo)
+        .bind(new.batch_hi)
+        .bind(new.metered_at)
+        .bind(new.cards)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The metering's number in its own transaction must follow on what was read before.
+pub async fn check_progress(tx: &mut Tx, seen: &Progress) -> Result<()> {
+    let row = sqlx::query("SELECT COALESCE(MAX(metering), 0) FROM metering").fetch_one(&mut **tx).await?;
+    if row.try_get::<i64, _>(0)? == seen.metering {
+        return Ok(());
+    }
+    Err(Error::Unbalanced("another metering was committed beside this one; nothing was written".to_owned()))
+}
+
+/// A usage file's row.
+#[derive(Debug)]
+pub struct NewUsageFile {
+    pub path: String,
+    pub day_min: NaiveDate,
+    pub day_max: NaiveDate,
+    pub rows: usize,
+    pub bytes: u64,
+}
+
+pub async fn add_usage_file(tx: &mut Tx, metering: i64, file: &NewUsageFile) -> Result<()> {
+    sqlx::query("INSERT INTO usage_file (path, metering, day_min, day_max, row_count, bytes) VALUES (?, ?, ?, ?, ?, ?)")
+        .bind(file.path.as_str())
+        .bind(metering)
+        .bind(file.day_min.to_string())
+        .bind(file.day_max.to_string())
+        .bind(i64::try_from(file.rows).unwrap_or(i64::MAX))
+        .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+pub async fn add_key_run(tx: &mut Tx, metering: i64, path: &str, keys: usize, bytes: u64) -> Result<()> {
+    sqlx::query("INSERT INTO key_run (path, metering, keys, bytes) VALUES (?, ?, ?, ?)")
+        .bind(path)
+        .bind(metering)
+        .bind(i64::try_from(keys).unwrap_or(i64::MAX))
+        .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+pub async fn drop_key_runs(tx: &mut Tx, paths: &[String]) -> Result<()> {
+    for path in paths {
+        sqlx::query("DELETE FROM key_run WHERE path = ?").bind(path).execute(&mut **tx).await?;
+    }
+    crate::raw::store::note_dropped(tx, paths).await
+}
+
+pub async fn drop_unmetered(tx: &mut Tx, paths: &[String]) -> Result<()> {
+    for path in paths {
+        sqlx::query("DELETE FROM unmetered WHERE path = ?").bind(path).execute(&mut **tx).await?;
+        sqlx::query("DELETE FROM unmetered_file WHERE path = ?").bind(path).execute(&mut **tx).await?;
+    }
+    crate::raw::store::note_dropped(tx, paths).await
+}
+
+/// Names a file of unmetered records and lists them for people.
+pub async fn add_unmetered(tx: &mut Tx, metering: i64, path: &str, records: &[UnmeteredRecord]) -> Result<()> {
+    sqlx::query("INSERT INTO unmetered_file (path, metering, row_count) VALUES (?, ?, ?)")
+        .bind(path)
+        .bind(metering)
+        .bind(i64::try_from(records.len()).unwrap_or(i64::MAX))
+        .execute(&mut **tx)
+        .await?;
+    type Line<'a> = (u64, i32, &'a str, &'a str, &'a str, &'a str);
+    let mut listed: std::collections::BTreeMap<Line, (i64, i64)> = std::collections::BTreeMap::new();
+    for r in records {
+        let day = crate::ingest::instant::utc_day(r.finished_at_ns);
+        let line = (r.uin, day, r.task_type.as_str(), r.parameters.as_str(), r.code.as_str(), r.sentence.as_str());
+        let sums = listed.entry(line).or_default();
+        sums.0 += 1;
+        sums.1 = sums.1.saturating_add(r.duration_ms);
+    }
+    let rows = listed.into_iter().map(|((uin, day, task_type, parameters, code, sentence), (count, duration))| -> [Value; 9] {
+        [
+            path.into(),
+            uin.to_string().into(),
+            day_of_number(day).to_string().into(),
+            task_type.into(),
+            parameters.into(),
+            code.into(),
+            sentence.into(),
+            count.into(),
+            duration.into(),
+        ]
+    });
+    insert_rows(
+        tx,
+        "unmetered (path, uin, utc_day, task_type, parameters, code, sentence, records, duration_ms)",
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn add_voids(tx: &mut Tx, voids: &[Void], listed_at: &str) -> Result<()> {
+    let rows = voids.iter().map(|void| -> [Value; 7] {
+        [
+            void.source.as_str().into(),
+            void.target.as_str().into(),
+            void.batch.into(),
+            i64::from(void.line).into(),
+            void_state_text(void.state).into(),
+            void.day.map(|day| day_of_number(day).to_string()).into(),
+            listed_at.into(),
+        ]
+    });
+    insert_rows(tx, "void (source, target, batch, line, state, utc_day, listed_at)", rows).await?;
+    Ok(())
+}
+
+pub async fn end_waits(tx: &mut Tx, voids: &[Void]) -> Result<()> {
+    for void in voids {
+        sqlx::query("UPDATE void SET state = ?, utc_day = ? WHERE source = ? AND target = ?")
+            .bind(void_state_text(void.state))
+            .bind(void.day.map(|day| day_of_number(day).to_string()))
+            .bind(void.source.as_str())
+            .bind(void.target.as_str())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+pub async fn add_conflicts(tx: &mut Tx, conflicts: &[(&Conflict, i32)]) -> Result<()> {
+    let rows = conflicts.iter().map(|(conflict, day)| -> [Value; 10] {
+        [
+            conflict.record.batch.into(),
+            i64::from(conflict.record.line).into(),
+            conflict.record.source.as_str().into(),
+            conflict.record.id.as_str().into(),
+            conflict.first.0.into(),
+            i64::from(conflict.first.1).into(),
+            conflict.record.content.uin().map(|uin| uin.to_string()).into(),
+            day_of_number(*day).to_string().into(),
+            day_of_number(conflict.first_day).to_string().into(),
+            "open".into(),
+        ]
+    });
+    insert_rows(
+        tx,
+        "conflict (batch, line, source, id, first_batch, first_line, uin, utc_day, first_utc_day, state)",
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
+/// A batch's control totals: by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    pub records: i64,
+    pub raw_ms: i64,
+    pub raw_count: i64,
+    pub uplift: i64,
+}
+
+pub async fn add_control_totals(tx: &mut Tx, metering: i64, totals: &[(i64, &'static str, Total)]) -> Result<()> {
+    let rows = totals.iter().map(|(batch, status, total)| -> [Value; 7] {
+        [
+            metering.into(),
+            (*batch).into(),
+            (*status).into(),
+            total.records.into(),
+            total.raw_ms.into(),
+            total.raw_count.into(),
+            total.uplift.into(),
+        ]
+    });
+    insert_rows(tx, "control_total (metering, batch, status, records, raw_ms, raw_count, uplift)", rows).await?;
+    Ok(())
+}
+
+/// Control totals by status, of all batches up to one and after another.
+pub async fn control_totals(ledger: &Ledger, after: i64, up_to: i64) -> Result<HashMap<String, Total>> {
+    let rows = sqlx::query(
+        "SELECT status, SUM(records), SUM(raw_ms), SUM(raw_count), SUM(uplift) FROM control_total \
+         WHERE batch > ? AND batch <= ? GROUP BY status",
+    )
+    .bind(after)
+    .bind(up_to)
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let total = Total {
+                records: row.try_get(1)?,
+                raw_ms: row.try_get(2)?,
+                raw_count: row.try_get(3)?,
+                uplift: row.try_get(4)?,
+            };
+            Ok((row.try_get(0)?, total))
+        })
+        .collect()
+}
+
+/// Usage for dashboards: account, day, records, lines.
+pub async fn add_usage_daily(tx: &mut Tx, metering: i64, days: Vec<(u64, NaiveDate, i64, String)>) -> Result<()> {
+    let rows = days.into_iter().map(|(uin, day, records, lines)| -> [Value; 5] {
+        [uin.to_string().into(), day.to_string().into(), metering.into(), records.into(), lines.into()]
+    });
+    insert_rows(tx, "usage_daily (uin, day, metering, records, lines)", rows).await?;
+    Ok(())
+}
+
+/// Usage that came after its period's close: account, day, records, billable.
+pub async fn add_late_usage(tx: &mut Tx, metering: i64, late: &[(u64, NaiveDate, i64, i64)]) -> Result<()> {
+    let rows = late.iter().map(|(uin, day, records, billable)| -> [Value; 5] {
+        [metering.into(), uin.to_string().into(), day.to_string().into(), (*records).into(), (*billable).into()]
+    });
+    insert_rows(tx, "late_usage (metering, uin, day, records, billable)", rows).await?;
+    Ok(())
+}

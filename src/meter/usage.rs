@@ -1,0 +1,181 @@
+//! Usage files: immutable, additive sums per account, zone, app, region, SKU, day and status, in Parquet.
+//!
+//! Columns: `uin`, `zone`, `appid`, `region`, `sku`, `unit` (`ms` or `count`), `day` (in the account's zone), `status`,
+//! `records`, `raw`, `billable` (base units). Rows of a file are sorted; rows of the same key in several files add up. Only
+//! `metered` rows have an app, region and SKU; the others are there for the control totals.
+
+use std::fs::File;
+use std::path::Path;
+
+use chrono::NaiveDate;
+use polars::prelude::*;
+
+use super::measure::{Status, Sum, shares, unpack_slot};
+use super::place::{Map, PlaceCode, Places};
+use crate::error::{AtPath as _, Doing as _, Result};
+use crate::files::create_dir_durably;
+use crate::raw::segment::{parquet_writer, read_columns};
+use crate::span::{day_of_number, number_of_day};
+
+/// A usage row: a sum with its texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageRow<'a> {
+    pub uin: u64,
+    pub appid: u64,
+    pub code: PlaceCode,
+    pub region: &'a str,
+    pub sku: &'a str,
+    pub unit: &'static str,
+    pub day: i32,
+    pub status: Status,
+    pub records: i64,
+    pub raw: i64,
+    pub billable: i64,
+}
+
+/// The rows of added-up sums in the order of a usage file, without those that came to nothing.
+pub fn rows<'a>(sums: &DataFrame, places: &'a Places) -> Result<Vec<UsageRow<'a>>> {
+    let mut rows = Vec::with_capacity(sums.height());
+    for ((uin, appid, slot, day), [records, raw, billable]) in shares(sums)? as Vec<Sum> {
+        if records == 0 && raw == 0 && billable == 0 {
+            continue;
+        }
+        let (code, status) = unpack_slot(slot)?;
+        let place = places.get(code);
+        rows.push(UsageRow {
+            uin,
+            appid,
+            code,
+            region: &place.region,
+            sku: &place.sku,
+            unit: place.unit.text(),
+            day,
+            status,
+            records,
+            raw,
+            billable,
+        });
+    }
+    let ranks = ranks(&rows);
+    let key = |row: &UsageRow| (row.uin, row.status, row.appid, ranks[row.code as usize], row.day);
+    rows.sort_unstable_by_key(key);
+    Ok(rows)
+}
+
+/// The rank of each code in the order of (region, SKU, unit), so that sorting compares numbers.
+fn ranks(rows: &[UsageRow]) -> Vec<u32> {
+    let mut named: Vec<(&str, &str, &str, PlaceCode)> =
+        rows.iter().map(|r| (r.region, r.sku, r.unit, r.code)).collect::<std::collections::HashSet<_>>().into_iter().collect();
+    named.sort_unstable();
+    let mut ranks = vec![0; named.iter().map(|n| n.3 as usize + 1).max().unwrap_or(0)];
+    for (rank, name) in (0..).zip(named) {
+        ranks[name.3 as usize] = rank;
+    }
+    ranks
+}
+
+/// Writes a usage file; not synced. Returns its size.
+pub fn write(place: &Path, rows: &[UsageRow], map: &Map) -> Result<u64> {
+    if let Some(parent) = place.parent() {
+        create_dir_durably(parent)?;
+    }
+    let unsigned = |name: &str, pick: fn(&UsageRow) -> u64| {
+        UInt64Chunked::from_iter_values(name.into(), rows.iter().map(pick)).into_column()
+    };
+    let signed = |name: &str, pick: fn(&UsageRow) -> i64| {
+        Int64Chunked::from_iter_values(name.into(), rows.iter().map(pick)).into_column()
+    };
+    let text = |name: &str, pick: fn(&UsageRow) -> &'static str| {
+        StringChunked::from_iter_values(name.into(), rows.iter().map(pick)).into_column()
+    };
+    let columns = vec![
+        unsigned("uin", |r| r.uin),
+        StringChunked::from_iter_values("zone".into(), rows.iter().map(|r| map.zone(r.uin).name())).into_column(),
+        unsigned("appid", |r| r.appid),
+        StringChunked::from_iter_values("region".into(), rows.iter().map(|r| r.region)).into_column(),
+        StringChunked::from_iter_values("sku".into(), rows.iter().map(|r| r.sku)).into_column(),
+        text("unit", |r| r.unit),
+        Int32Chunked::from_iter_values("day".into(), rows.iter().map(|r| r.day)).into_date().into_column(),
+        text("status", |r| r.status.text()),
+        signed("records", |r| r.records),
+        signed("raw", |r| r.raw),
+        signed("billable", |r| r.billable),
+    ];
+    let mut frame = DataFrame::new(rows.len(), columns).doing("building usage")?;
+    let file = File::create_new(place).at(place)?;
+    parquet_writer(file).set_parallel(true).finish(&mut frame).doing(format!("writing {}", place.display()))
+}
+
+/// What closing, drafts and checks read: rows of some status whose day lies in `[from, to)`, in file order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageDay {
+    pub uin: u64,
+    pub appid: u64,
+    pub region: u32,
+    pub sku: u32,
+    pub day: NaiveDate,
+    pub records: i64,
+    pub raw: i64,
+    pub billable: i64,
+}
+
+/// Rows of usage files with their texts held once.
+#[derive(Clone, Debug, Default)]
+pub struct UsageTable {
+    pub rows: Vec<UsageDay>,
+    names: Vec<String>,
+    by_name: hashbrown::HashMap<String, u32>,
+}
+
+impl UsageTable {
+    /// Reads the `metered` rows of a file with `from <= day && day < to` that `wanted` (by account) takes.
+    pub fn read(
+        &mut self,
+        place: &Path,
+        from: NaiveDate,
+        to: NaiveDate,
+        wanted: &dyn Fn(u64, NaiveDate) -> bool,
+    ) -> Result<()> {
+        let columns = ["uin", "appid", "region", "sku", "day", "status", "records", "raw", "billable"];
+        let frame = read_columns(&place.to_owned(), &columns)?;
+        let unsigned = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading usage");
+        let signed = |name: &str| frame.column(name).and_then(Column::i64).cloned().doing("reading usage");
+        let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading usage");
+        let (uin, appid, region, sku) = (unsigned("uin")?, unsigned("appid")?, text("region")?, text("sku")?);
+        let day = frame.column("day").and_then(Column::date).doing("reading usage")?.phys.clone();
+        let (status, records, raw, billable) = (text("status")?, signed("records")?, signed("raw")?, signed("billable")?);
+        let (from, to) = (number_of_day(from), number_of_day(to));
+        let metered = Status::Metered.text();
+        let rows = uin
+            .into_no_null_iter()
+            .zip(appid.into_no_null_iter())
+            .zip(region.iter().zip(sku.iter()))
+            .zip(day.into_no_null_iter().zip(status.iter()))
+            .zip(records.into_no_null_iter().zip(raw.into_no_null_iter()).zip(billable.into_no_null_iter()));
+        for ((((uin, appid), (region, sku)), (day, status)), ((records, raw), billable)) in rows {
+            if status != Some(metered) || day < from || to <= day {
+                continue;
+            }
+            let day = day_of_number(day);
+            if wanted(uin, day) {
+                let (region, sku) = (self.name(region.unwrap_or("")), self.name(sku.unwrap_or("")));
+                self.rows.push(UsageDay { uin, appid, region, sku, day, records, raw, billable });
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, text: &str) -> u32 {
+        if let Some(&known) = self.by_name.get(text) {
+            return known;
+        }
+        let id = u32::try_from(self.names.len()).expect("regions and SKUs are few");
+        self.names.push(text.to_owned());
+        self.by_name.insert(text.to_owned(), id);
+        id
+    }
+
+    pub fn text(&self, name: u32) -> &str {
+        &self.names[name as usize]
+    }
+}

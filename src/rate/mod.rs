@@ -1,0 +1,324 @@
+//! Rating: usage x rate card x terms -> charges. Pure: no I/O, no clock, no float.
+//!
+//! A line is (period, app, region, SKU, span); a span is a run of days with one card version. The usage of
+//! a line is summed in base units, rounded once into the pricing unit, split by the tiers of its price
+//! where its counter stands, and priced slice by slice. Drafts, closing, adjustments and what-if are this
+//! function with other inputs. The result does not depend on the order of the input.
+
+mod charge;
+
+mod counter;
+
+mod error;
+
+mod model;
+
+mod quantity;
+
+mod usage;
+
+pub use charge::{Charge, Corrects, Kind, Unpriced};
+pub use error::RateError;
+pub use model::{ModelError, Slice, slice};
+pub use quantity::Quantity;
+pub use usage::DayUsage;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use crate::account::terms::Terms;
+use crate::card::{Model, Price, RateCard};
+use crate::money::{Currency, line_amount};
+use crate::span::Period;
+use counter::Counters;
+use usage::{LineUsage, Span, sum_lines};
+
+/// All that the charges of one account and period depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct PeriodUsage<'a> {
+    /// The account.
+    pub uin: u64,
+    /// The period.
+    pub period: Period,
+    /// The terms that hold in it.
+    pub terms: &'a Terms,
+    /// The versions of the card of the terms, by first day, ascending; at least those in force in the
+    /// period (and, for a daily cycle, in its calendar month).
+    pub cards: &'a [Arc<RateCard>],
+    /// The usage of the period, in any order.
+    pub usage: &'a [DayUsage<'a>],
+    /// For a daily cycle, the usage of the days of the calendar month before the period, which moves its
+    /// counters; each of these days was a period of its own. Empty for a monthly cycle.
+    pub earlier: &'a [DayUsage<'a>],
+}
+
+/// The charges of a period, as far as it could be priced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rated<'a> {
+    uin: u64,
+    card: &'a str,
+    currency: Option<Currency>,
+    charges: Vec<Charge<'a>>,
+    unpriced: Vec<Unpriced<'a>>,
+}
+
+impl<'a> Rated<'a> {
+    /// The currency of the charges; none when there is none.
+    pub fn currency(&self) -> Option<Currency> {
+        self.currency
+    }
+
+    /// What has no price in force; while there is any, the period cannot close.
+    pub fn unpriced(&self) -> &[Unpriced<'a>] {
+        &self.unpriced
+    }
+
+    /// All charges, to close the period with.
+    ///
+    /// # Errors
+    /// When some usage has no price in force: it is never left out, never billed as zero.
+    pub fn complete(self) -> Result<Vec<Charge<'a>>, RateError> {
+        let Some(first) = self.unpriced.first() else {
+            return Ok(self.charges);
+        };
+        Err(RateError::Unpriced {
+            uin: self.uin,
+            card: self.card.to_owned(),
+            count: self.unpriced.len(),
+            first: first.to_string(),
+        })
+    }
+
+    /// The charges so far, and what is missing from them: for drafts only.
+    pub fn draft(self) -> (Vec<Charge<'a>>, Vec<Unpriced<'a>>) {
+        (self.charges, self.unpriced)
+    }
+}
+
+/// The charges of one account and period, sorted by span start, app (number), region, SKU (bytes) and slice.
+///
+/// # Errors
+/// See [`RateError`]; usage without a price is no error here but listed in the result.
+pub fn rate<'a>(input: &PeriodUsage<'a>) -> Result<Rated<'a>, RateError> {
+    check_cards(input)?;
+    check_days(input)?;
+    let mut counters = Counters::new(input.cards);
+    count_earlier(input, &mut counters)?;
+    let lines = sum_lines(input.uin, input.usage, |day| span_in_period(input, day))?;
+    let mut rated = Rated {
+        uin: input.uin,
+        card: &input.terms.card,
+        currency: None,
+        charges: Vec::with_capacity(lines.len()),
+        unpriced: Vec::new(),
+    };
+    let mut slices = Vec::new();
+    for line in &lines {
+        match price_in_force(input, line) {
+            None => rated.unpriced.push(unpriced(line)),
+            Some((version, price)) => {
+                rated.currency = Some(one_currency(input, rated.currency, input.cards[version].currency)?);
+                slices.clear();
+                slice_line(input, line, version, price, &mut counters, &mut slices)?;
+                charge_slices(input, line, version, price, &slices, &mut rated.charges)?;
+            }
+        }
+    }
+    Ok(rated)
+}
+
+fn check_cards(input: &PeriodUsage) -> Result<(), RateError> {
+    let mut before = None;
+    for card in input.cards {
+        if card.name != input.terms.card || before.is_some_and(|before| card.from <= before) {
+            return Err(RateError::Cards {
+                uin: input.uin,
+                card: input.terms.card.clone(),
+                given: card.name.clone(),
+                from: card.from,
+            });
+        }
+        before = Some(card.from);
+    }
+    Ok(())
+}
+
+fn check_days(input: &PeriodUsage) -> Result<(), RateError> {
+    let counted = Period {
+        start: input.terms.cycle.counters_from(&input.period),
+        end: input.period.start,
+    };
+    for (window, rows) in [(input.period, input.usage), (counted, input.earlier)] {
+        if let Some(row) = rows.iter().find(|row| !window.contains(row.day)) {
+            let Period { start: from, end: to } = window;
+            return Err(RateError::OutsidePeriod {
+                uin: input.uin,
+                day: row.day,
+                from,
+                to,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The card version in force on a day: the last one that started by then.
+fn version_on(cards: &[Arc<RateCard>], day: NaiveDate) -> Option<usize> {
+    cards.partition_point(|card| card.from <= day).checked_sub(1)
+}
+
+/// The run of days of the period that share the card version of `day`.
+fn span_in_period(input: &PeriodUsage, day: NaiveDate) -> Span {
+    let version = version_on(input.cards, day);
+    let start = version.map_or(input.period.start, |version| {
+        input.period.start.max(input.cards[version].from)
+    });
+    Span { start, version }
+}
+
+/// Moves the counters by the earlier days of the month; each was a period, and rounded, by itself.
+fn count_earlier<'a>(input: &PeriodUsage<'a>, counters: &mut Counters<'a>) -> Result<(), RateError> {
+    let day_by_itself = |day| Span {
+        start: day,
+        version: version_on(input.cards, day),
+    };
+    for line in sum_lines(input.uin, input.earlier, day_by_itself)? {
+        if let Some((version, price)) = price_in_force(input, &line) {
+            let quantity = line_quantity(&line, price)?;
+            counters
+                .advance(version, line.sku, line.region, quantity)
+                .ok_or_else(|| counter_overflow(&line))?;
+        }
+    }
+    Ok(())
+}
+
+/// The card version and price of a line; none without a version, a region group or a price for the SKU.
+fn price_in_force<'a>(input: &PeriodUsage<'a>, line: &LineUsage) -> Option<(usize, &'a Price)> {
+    let version = line.span.version?;
+    let cards: &'a [Arc<RateCard>] = input.cards;
+    Some((version, cards[version].price(line.sku, line.region)?))
+}
+
+fn one_currency(input: &PeriodUsage, so_far: Option<Currency>, other: Currency) -> Result<Currency, RateError> {
+    match so_far {
+        Some(one) if one != other => Err(RateError::Currencies {
+            uin: input.uin,
+            period: input.period,
+            one,
+            other,
+        }),
+        _ => Ok(other),
+    }
+}
+
+/// Splits a line where its counter stands, and moves the counter. An agreed price takes the place of the
+/// card's model; the usage still moves the counters, which belong to the card.
+fn slice_line<'a>(
+    input: &PeriodUsage<'a>,
+    line: &LineUsage<'a>,
+    version: usize,
+    price: &'a Price,
+    counters: &mut Counters<'a>,
+    slices: &mut Vec<Slice>,
+) -> Result<(), RateError> {
+    let quantity = line_quantity(line, price)?;
+    let agreed = input.terms.agreed_price(line.sku, &price.region_group);
+    let model = agreed.map_or(Cow::Borrowed(&price.model), |unit_price| {
+        Cow::Owned(Model::Unit { unit_price })
+    });
+    slice(&model, counters.position(version, price), quantity, slices).map_err(|source| RateError::Model {
+        uin: input.uin,
+        sku: line.sku.to_owned(),
+        card: input.cards[version].name.clone(),
+        version: input.cards[version].from,
+        source,
+    })?;
+    counters
+        .advance(version, line.sku, line.region, quantity)
+        .ok_or_else(|| counter_overflow(line))
+}
+
+fn line_quantity(line: &LineUsage, price: &Price) -> Result<Quantity, RateError> {
+    Quantity::from_base_units(line.billable, price.unit.base_units).ok_or_else(|| RateError::Overflow {
+        what: format!(
+            "the quantity of SKU `{}` in a unit of {} base units",
+            line.sku, price.unit.base_units
+        ),
+    })
+}
+
+fn counter_overflow(line: &LineUsage) -> RateError {
+    RateError::Overflow {
+        what: format!("the counter of SKU `{}` in region `{}`", line.sku, line.region),
+    }
+}
+
+/// Appends the charges of one line; its records stand on the first.
+fn charge_slices<'a>(
+    input: &PeriodUsage<'a>,
+    line: &LineUsage<'a>,
+    version: usize,
+    price: &'a Price,
+    slices: &[Slice],
+    charges: &mut Vec<Charge<'a>>,
+) -> Result<(), RateError> {
+    let cards: &'a [Arc<RateCard>] = input.cards;
+    let discount_percent = input.terms.discount_percent;
+    let mut records = line.records;
+    for slice in slices {
+        let quantity = slice.quantity.to_decimal().ok_or_else(|| counter_overflow(line))?;
+        let amount = line_amount(quantity, slice.unit_price, discount_percent).map_err(|source| RateError::Amount {
+            uin: input.uin,
+            sku: line.sku.to_owned(),
+            source,
+        })?;
+        charges.push(Charge {
+            kind: Kind::Usage,
+            appid: Some(line.appid),
+            region: line.region,
+            sku: line.sku,
+            meter: &price.meter,
+            unit: &price.unit.name,
+            card: &cards[version].name,
+            card_version: cards[version].from,
+            span_start: line.span.start,
+            slice: slice.index,
+            records: std::mem::take(&mut records),
+            quantity,
+            unit_price: slice.unit_price,
+            discount_percent,
+            amount,
+            corrects: None,
+            note: "",
+        });
+    }
+    Ok(())
+}
+
+fn unpriced<'a>(line: &LineUsage<'a>) -> Unpriced<'a> {
+    let LineUsage {
+        appid,
+        region,
+        sku,
+        first_day,
+        last_day,
+        records,
+        billable,
+        ..
+    } = *line;
+    Unpriced {
+        appid,
+        region,
+        sku,
+        first_day,
+        last_day,
+        records,
+        billable,
+    }
+}
+
+#[cfg(test)]
+mod tests;

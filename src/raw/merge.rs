@@ -1,0 +1,73 @@
+//! Merging: a day's many small segments become one. Rows keep their intake and line, so no pointer moves.
+
+use polars::prelude::*;
+
+use super::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, read_columns};
+use super::store::{Segment, add_segments, drop_segments, segments_between};
+use crate::books::Books;
+use crate::error::{Doing as _, Result};
+use crate::files::sync_all;
+use crate::ledger::{Lease, commit_intake, register_intake};
+
+/// A day is merged when it has so many small segments; below that, opening the files costs less than rewriting.
+const SMALL_SEGMENTS_MIN: usize = 8;
+
+/// Segments below this are small. A larger one is left alone, so that a row is rewritten a few times in its life.
+const SMALL_ROWS: i64 = 256 * 1024;
+
+/// Merges what is due among segments of metered batches. Returns (segments before, segments after).
+pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Result<(usize, usize)> {
+    let (mut before, mut after) = (0, 0);
+    for kind in [SegmentKind::Usage, SegmentKind::Log] {
+        let segments = segments_between(&books.ledger, kind, 0, metered_to).await?;
+        let small: Vec<Segment> =
+            segments.into_iter().filter(|s| s.rows < SMALL_ROWS && s.batch_hi <= metered_to).collect();
+        for day in small.chunk_by(|a, b| a.day == b.day).filter(|day| day.len() >= SMALL_SEGMENTS_MIN) {
+            after += merge_day(books, lease, kind, day).await?;
+            before += day.len();
+        }
+    }
+    Ok((before, after))
+}
+
+async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[Segment]) -> Result<usize> {
+    let intake = register_intake(&books.ledger, "merge").await?;
+    let merged = tokio::task::block_in_place(|| {
+        let mut writer = SegmentWriter::new(&books.data, kind, segments[0].day, intake);
+        let frame = concatenated(books, segments)?;
+        let mut at = 0;
+        while at < frame.height() {
+            writer.write(&frame.slice(at as i64, ROW_GROUP_ROWS))?;
+            at += ROW_GROUP_ROWS;
+        }
+        let merged = writer.finish()?;
+        sync_all(&merged.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
+        Ok::<_, crate::error::Error>(merged)
+    })?;
+    let batch_lo = segments.iter().map(|s| s.batch_lo).min().unwrap_or(0);
+    let batch_hi = segments.iter().map(|s| s.batch_hi).max().unwrap_or(0);
+    let mut tx = books.ledger.begin().await?;
+    lease.check(&mut tx).await?;
+    commit_intake(&mut tx, intake).await?;
+    drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
+    add_segments(&mut tx, &merged, batch_lo, batch_hi).await?;
+    crate::fault::point("merge.before_commit");
+    tx.commit().await?;
+    Ok(merged.len())
+}
+
+fn concatenated(books: &Books, segments: &[Segment]) -> Result<DataFrame> {
+    let mut all: Option<DataFrame> = None;
+    for segment in segments {
+        let frame = read_columns(&books.data.join(&segment.path), &[])?;
+        match &mut all {
+            None => all = Some(frame),
+            Some(all) => {
+                all.vstack_mut_owned(frame).doing("merging segments")?;
+            }
+        }
+    }
+    let mut all = all.unwrap_or_default();
+    all.rechunk_mut();
+    Ok(all)
+}

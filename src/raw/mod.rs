@@ -1,0 +1,8 @@
+//! Raw: immutable Parquet segments by UTC day, and the care for them.
+
+pub mod merge;
+pub mod rows;
+pub mod segment;
+pub mod store;
+pub mod sweep;
+pub mod symbols;

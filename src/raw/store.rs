@@ -1,0 +1,151 @@
+//! The ledger's manifest of segments.
+
+use chrono::NaiveDate;
+use sqlx::Row as _;
+
+use super::segment::{NewSegment, SegmentKind};
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, Tx, Value, insert_rows};
+
+/// A segment that the ledger names.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    pub path: String,
+    pub day: NaiveDate,
+    pub batch_lo: i64,
+    pub batch_hi: i64,
+    pub rows: i64,
+    pub bytes: i64,
+}
+
+/// A day of the ledger, `YYYY-MM-DD`.
+pub fn parse_day(text: &str) -> Result<NaiveDate> {
+    text.parse().map_err(|_| Error::Unbalanced(format!("the ledger holds {text:?} where a date belongs")))
+}
+
+/// Names new segments of the batches `batch_lo..=batch_hi`.
+pub async fn add_segments(tx: &mut Tx, segments: &[NewSegment], batch_lo: i64, batch_hi: i64) -> Result<()> {
+    let rows = segments.iter().map(|s| -> [Value; 7] {
+        [
+            s.path.as_str().into(),
+            s.kind.text().into(),
+            s.day.to_string().into(),
+            batch_lo.into(),
+            batch_hi.into(),
+            i64::try_from(s.rows).expect("a segment's rows fit").into(),
+            i64::try_from(s.bytes).expect("a file's size fits").into(),
+        ]
+    });
+    insert_rows(tx, "segment (path, kind, day, batch_lo, batch_hi, row_count, bytes)", rows).await?;
+    Ok(())
+}
+
+/// Segments with a batch after `after`, up to `up_to`, by day and path.
+pub async fn segments_between(ledger: &Ledger, kind: SegmentKind, after: i64, up_to: i64) -> Result<Vec<Segment>> {
+    let rows = sqlx::query(
+        "SELECT path, day, batch_lo, batch_hi, row_count, bytes FROM segment \
+         WHERE kind = ? AND batch_hi > ? AND batch_lo <= ? ORDER BY day, path",
+    )
+    .bind(kind.text())
+    .bind(after)
+    .bind(up_to)
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(segment_of).collect()
+}
+
+/// Segments of one day.
+pub async fn segments_of_day(ledger: &Ledger, kind: SegmentKind, day: NaiveDate) -> Result<Vec<Segment>> {
+    let rows = sqlx::query(
+        "SELECT path, day, batch_lo, batch_hi, row_count, bytes FROM segment WHERE kind = ? AND day = ? ORDER BY path",
+    )
+    .bind(kind.text())
+    .bind(day.to_string())
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(segment_of).collect()
+}
+
+fn segment_of(row: &sqlx::any::AnyRow) -> Result<Segment> {
+    Ok(Segment {
+        path: row.try_get(0)?,
+        day: parse_day(&row.try_get::<String, _>(1)?)?,
+        batch_lo: row.try_get(2)?,
+        batch_hi: row.try_get(3)?,
+        rows: row.try_get(4)?,
+        bytes: row.try_get(5)?,
+    })
+}
+
+/// Takes files out of the manifest; they are removed from disk after the commit.
+pub async fn drop_segments(tx: &mut Tx, paths: &[String]) -> Result<()> {
+    for path in paths {
+        let done = sqlx::query("DELETE FROM segment WHERE path = ?").bind(path).execute(&mut **tx).await?;
+        if done.rows_affected() != 1 {
+            return Err(Error::Unbalanced(format!("segment {path} left the ledger while it was in use")));
+        }
+    }
+    note_dropped(tx, paths).await
+}
+
+/// Notes files for removal after the commit.
+pub async fn note_dropped(tx: &mut Tx, paths: &[String]) -> Result<()> {
+    insert_rows(tx, "dropped_file (path)", paths.iter().map(|p| [Value::from(p.as_str())])).await?;
+    Ok(())
+}
+
+/// Files that a committed transaction dropped.
+pub async fn dropped_files(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = sqlx::query("SELECT path FROM dropped_file ORDER BY path").fetch_all(ledger.pool()).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Forgets files that are gone from disk.
+pub async fn forget_dropped(ledger: &Ledger, paths: &[String]) -> Result<()> {
+    let mut tx = ledger.begin().await?;
+    for path in paths {
+        sqlx::query("DELETE FROM dropped_file WHERE path = ?").bind(path).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Every file that any stage's committed row names.
+pub async fn named_files(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT path FROM segment UNION ALL SELECT path FROM usage_file UNION ALL SELECT path FROM key_run \
+         UNION ALL SELECT path FROM unmetered_file UNION ALL SELECT path FROM dropped_file",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// The batch of each committed intake that wrote raw rows.
+pub async fn batches_by_intake(ledger: &Ledger) -> Result<std::collections::HashMap<i64, i64>> {
+    let rows = sqlx::query("SELECT intake, batch FROM batch").fetch_all(ledger.pool()).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Fails when a day is marked expired: its rows must not be written.
+pub async fn refuse_expired(tx: &mut Tx, days: impl IntoIterator<Item = NaiveDate>) -> Result<()> {
+    for day in days {
+        let row = sqlx::query("SELECT COUNT(*) FROM expired_day WHERE day = ? AND kind = 'usage'")
+            .bind(day.to_string())
+            .fetch_one(&mut **tx)
+            .await?;
+        if row.try_get::<i64, _>(0)? > 0 {
+            return Err(Error::Usage(format!(
+                "UTC day {day} expired while this input was read; nothing was written: run the same command again"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// UTC days marked expired.
+pub async fn expired_days(ledger: &Ledger) -> Result<std::collections::HashSet<NaiveDate>> {
+    let rows =
+        sqlx::query("SELECT day FROM expired_day WHERE kind = 'usage'").fetch_all(ledger.pool()).await?;
+    rows.iter().map(|row| parse_day(&row.try_get::<String, _>(0)?)).collect()
+}
