@@ -70,3 +70,18 @@ pub mod close;
 
 /// Statements to files.
 pub mod export;
+
+/// Raw days that have paid their way.
+pub mod expire;
+
+/// The batch job.
+pub mod nightly;
+
+/// Answers for people.
+pub mod query;
+
+/// A month of made-up usage, and its nights.
+pub mod demo;
+
+/// The command line.
+pub mod cli;

@@ -217,6 +217,12 @@ fn month_before(day: NaiveDate) -> NaiveDate {
         .expect("usage is not from the year -262143")
 }
 
+/// Before and after every date that is written with a year of four digits, as the ledger's texts are.
+pub fn all_days() -> (NaiveDate, NaiveDate) {
+    let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).expect("a date");
+    (day(0, 1, 1), day(9999, 12, 31))
+}
+
 /// A date as days since 1970-01-01, the form in which dates are columns.
 pub fn number_of_day(day: NaiveDate) -> i32 {
     day.to_epoch_days()

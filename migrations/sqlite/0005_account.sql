@@ -15,10 +15,8 @@ CREATE TABLE account (
     uin        TEXT NOT NULL PRIMARY KEY,
     added_by   TEXT NOT NULL, -- 'usage' or 'person'
     added_at   TEXT NOT NULL,
-    first_day  TEXT,          -- of usage or terms, whichever is earlier; where the periods begin
-    closed_to  TEXT,          -- end of the last closed period
-    head       TEXT,          -- last statement
-    head_digest TEXT
+    first_day  TEXT           -- of usage or terms, whichever is earlier; where the periods begin
+    -- How far it is closed, and its last statement, are in closed_period and statement.
 );
 
 -- Dated and immutable: new terms are a new row.

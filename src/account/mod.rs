@@ -20,8 +20,6 @@ pub struct Account {
     pub first_day: Option<NaiveDate>,
     /// End of the last closed period.
     pub closed_to: Option<NaiveDate>,
-    /// Digest of the last statement.
-    pub head_digest: Option<String>,
 }
 
 impl Account {
@@ -45,7 +43,7 @@ impl Account {
     pub fn period_from(&self, start: NaiveDate) -> Period {
         let mut period = self.terms_on(start).cycle.period_of(start);
         period.start = start;
-        if let Some(next) = self.terms.iter().find(|t| start < t.from && t.from < period.end) {
+        if let Some(next) = self.terms.iter().skip(1).find(|t| start < t.from && t.from < period.end) {
             period.end = next.from;
         }
         period

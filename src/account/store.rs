@@ -24,8 +24,12 @@ pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
         terms.entry(uin).or_default().push(serde_json::from_str(&row.try_get::<String, _>(1)?)?);
     }
     let mut accounts = BTreeMap::new();
-    let rows =
-        sqlx::query("SELECT uin, first_day, closed_to, head_digest FROM account").fetch_all(ledger.pool()).await?;
+    let rows = sqlx::query(
+        "SELECT a.uin, a.first_day, c.closed_to FROM account a \
+         LEFT JOIN (SELECT uin, MAX(period_end) AS closed_to FROM closed_period GROUP BY uin) c ON c.uin = a.uin",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
     for row in rows {
         let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
         let day = |index: usize| -> Result<Option<NaiveDate>> {
@@ -34,10 +38,7 @@ pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
         let terms = terms
             .remove(&uin)
             .ok_or_else(|| Error::Unbalanced(format!("account {uin} has no terms in the ledger")))?;
-        accounts.insert(
-            uin,
-            Account { terms, first_day: day(1)?, closed_to: day(2)?, head_digest: row.try_get(3)? },
-        );
+        accounts.insert(uin, Account { terms, first_day: day(1)?, closed_to: day(2)? });
     }
     Ok(AccountBook::new(accounts))
 }

@@ -40,6 +40,16 @@ pub enum Model {
     },
 }
 
+impl Model {
+    /// The quantity from which each price holds, and the price.
+    pub fn steps(&self) -> Vec<(Decimal, Decimal)> {
+        match self {
+            Self::Unit { unit_price } => vec![(Decimal::ZERO, *unit_price)],
+            Self::Graduated { tiers } => tiers.iter().map(|tier| (tier.from, tier.unit_price)).collect(),
+        }
+    }
+}
+
 /// One slice of a counter: half-open, `[from, next.from)`, and the last one without an end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tier {

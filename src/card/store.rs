@@ -71,9 +71,11 @@ pub async fn newest(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<(
 
 /// The end of the latest period closed under a card, so that no version appears in the past of a statement.
 pub async fn closed_to_under(tx: &mut Tx, name: &str) -> Result<Option<String>> {
-    let rows = sqlx::query("SELECT a.closed_to, t.body FROM account a JOIN terms t ON t.uin = a.uin WHERE a.closed_to IS NOT NULL")
-        .fetch_all(&mut **tx)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT MAX(c.period_end), t.body FROM closed_period c JOIN terms t ON t.uin = c.uin GROUP BY t.uin, t.body",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
     let mut latest: Option<String> = None;
     for row in rows {
         let terms: crate::account::terms::Terms = serde_json::from_str(&row.try_get::<String, _>(1)?)?;

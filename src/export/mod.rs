@@ -1,3 +1,183 @@
-//! Export
+//! Export: every statement goes to finance in exactly one export.
+//!
+//!     finish      exports that the ledger has and the disk has not
+//!     write       the sheets of one period's new statements, beside their place
+//!     record      export, manifest and which statements it holds: one transaction
+//!     move        the folder into place, whole
+
 pub mod csv;
 pub mod manifest;
+pub mod store;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use crate::books::Books;
+use crate::close::store::chain_heads;
+use crate::error::{AtPath as _, Error, Result};
+use crate::files::{create_dir_durably, rename_durably, sync_all, write_durably};
+use crate::ledger::{Lease, next_number};
+use csv::{LineSheet, StatementSheet};
+use manifest::{FileEntry, Head, Manifest, Totals};
+use store::Export;
+
+/// Statements held in memory at a time while the sheets are written.
+const STATEMENTS_AT_A_TIME: usize = 500;
+
+const LINES_NAME: &str = "statement_lines.csv";
+const STATEMENTS_NAME: &str = "statements.csv";
+const MANIFEST_NAME: &str = "manifest.json";
+
+/// What an export holds.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Exported {
+    pub export: i64,
+    pub folder: PathBuf,
+    pub statements: usize,
+    pub manifest_digest: String,
+}
+
+/// Exports every statement that no export has, one export per period. Nothing new, nothing exported.
+pub async fn export_new(books: &Books, lease: &Lease) -> Result<Vec<Exported>> {
+    finish_interrupted(books).await?;
+    let mut exported = Vec::new();
+    for (start, end) in store::periods_to_export(&books.ledger).await? {
+        exported.push(export_period(books, lease, &start, &end).await?);
+    }
+    Ok(exported)
+}
+
+/// Writes an export again from the ledger: the same bytes, into `target` or its own place.
+pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> Result<Exported> {
+    let export = store::export(&books.ledger, number).await?;
+    let ids = store::statements_in(&books.ledger, number).await?;
+    let place = target.map_or_else(|| place_of(books, &export.folder), Path::to_owned);
+    let staging = staging_of(&place);
+    write_sheets(books, &staging, &ids, None).await?;
+    check_sheets(&staging, &export)?;
+    write_durably(&staging.join(MANIFEST_NAME), export.manifest.as_bytes())?;
+    if place.exists() {
+        std::fs::remove_dir_all(&place).at(&place)?;
+    }
+    move_into_place(&staging, &place)?;
+    store::mark_written(&books.ledger, number).await?;
+    Ok(Exported { export: number, folder: place, statements: ids.len(), manifest_digest: export.manifest_digest })
+}
+
+async fn finish_interrupted(books: &Books) -> Result<()> {
+    for export in store::exports(&books.ledger).await?.into_iter().filter(|e| !e.written) {
+        export_again(books, export.export, None).await?;
+    }
+    Ok(())
+}
+
+async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> Result<Exported> {
+    let previous = store::last_manifest(&books.ledger).await?;
+    let number = previous.as_ref().map_or(1, |(number, _)| number + 1);
+    let folder = format!("{start}_{end}/{number:06}");
+    let place = place_of(books, &folder);
+    let staging = staging_of(&place);
+    let ids = store::statements_to_export(&books.ledger, start, end).await?;
+    let mut totals = Totals::default();
+    let files = write_sheets(books, &staging, &ids, Some(&mut totals)).await?;
+    let heads = chain_heads(&books.ledger).await?.into_iter().map(|(uin, id, digest)| Head::new(uin, id, digest)).collect();
+    let manifest = Manifest::new(
+        format!("{number:06}"),
+        books.clock.now(),
+        folder.clone(),
+        previous.as_ref().map(|(_, digest)| digest.clone()),
+        files,
+        &totals,
+        heads,
+    );
+    let bytes = manifest.to_bytes();
+    let export = Export {
+        export: number,
+        folder,
+        created_at: books.clock.text(),
+        manifest: String::from_utf8_lossy(&bytes).into_owned(),
+        manifest_digest: manifest.digest(),
+        written: false,
+    };
+    write_durably(&staging.join(MANIFEST_NAME), &bytes)?;
+    crate::fault::point("export.files_written");
+    let mut tx = books.ledger.begin().await?;
+    lease.check(&mut tx).await?;
+    if next_number(&mut tx, "export").await? != number {
+        return Err(Error::Unbalanced(format!("export {number} was taken by another run")));
+    }
+    let previous = previous.map(|(_, digest)| digest).unwrap_or_default();
+    store::add_export(&mut tx, &export, &previous, (start, end), ids.len()).await?;
+    crate::fault::point("export.before_commit");
+    tx.commit().await?;
+    crate::fault::point("export.after_commit");
+    move_into_place(&staging, &place)?;
+    store::mark_written(&books.ledger, number).await?;
+    Ok(Exported { export: number, folder: place, statements: ids.len(), manifest_digest: export.manifest_digest })
+}
+
+fn place_of(books: &Books, folder: &str) -> PathBuf {
+    books.data.join("exports").join(folder)
+}
+
+/// Beside the place, so that the move stays within one file system.
+fn staging_of(place: &Path) -> PathBuf {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    place.with_file_name(format!(".{name}.unfinished"))
+}
+
+async fn write_sheets(
+    books: &Books,
+    staging: &Path,
+    ids: &[String],
+    mut totals: Option<&mut Totals>,
+) -> Result<Vec<FileEntry>> {
+    if staging.exists() {
+        std::fs::remove_dir_all(staging).at(staging)?;
+    }
+    create_dir_durably(staging)?;
+    let (lines_place, statements_place) = (staging.join(LINES_NAME), staging.join(STATEMENTS_NAME));
+    let create = |place: &Path| File::create_new(place).map(BufWriter::new).at(place);
+    let mut lines = LineSheet::new(create(&lines_place)?);
+    let mut statements = StatementSheet::new(create(&statements_place)?);
+    let failed = |e: csv::CsvError| Error::damaged(staging, e.to_string());
+    for ids in ids.chunks(STATEMENTS_AT_A_TIME) {
+        let loaded = store::statements(&books.ledger, ids).await?;
+        for statement in &loaded {
+            lines.append(statement).map_err(failed)?;
+            statements.append(statement).map_err(failed)?;
+            if let Some(totals) = totals.as_deref_mut() {
+                totals.add(statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
+            }
+        }
+    }
+    let files = vec![
+        FileEntry::new(LINES_NAME, lines.finish().map_err(failed)?),
+        FileEntry::new(STATEMENTS_NAME, statements.finish().map_err(failed)?),
+    ];
+    sync_all(&[lines_place, statements_place])?;
+    Ok(files)
+}
+
+/// What was written again must be what was recorded.
+fn check_sheets(staging: &Path, export: &Export) -> Result<()> {
+    let recorded = Manifest::from_bytes(export.manifest.as_bytes()).map_err(|e| Error::Unbalanced(e.to_string()))?;
+    for file in &recorded.files {
+        let digest = crate::digest::sha256_hex_of_file(&staging.join(&file.name))?;
+        if digest != file.sha256 {
+            return Err(Error::Unbalanced(format!(
+                "export {}: {} now has the digest {digest}, recorded is {}",
+                export.export, file.name, file.sha256
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn move_into_place(staging: &Path, place: &Path) -> Result<()> {
+    if let Some(parent) = place.parent() {
+        create_dir_durably(parent)?;
+    }
+    rename_durably(staging, place)
+}

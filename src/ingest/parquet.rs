@@ -113,8 +113,10 @@ fn json(name: &str, value: &AnyValue) -> std::result::Result<Value, String> {
         // The sender's own floats, as the shortest decimals that mean them; a NaN is text, which the door refuses.
         AnyValue::Float32(v) => Number::from_f64(f64::from(*v)).map_or_else(|| v.to_string().into(), Value::Number),
         AnyValue::Float64(v) => Number::from_f64(*v).map_or_else(|| v.to_string().into(), Value::Number),
-        AnyValue::Datetime(v, unit, Some(_)) => Value::String(instant(*v, *unit)?),
-        AnyValue::Datetime(_, _, None) => {
+        AnyValue::Datetime(v, unit, Some(_)) | AnyValue::DatetimeOwned(v, unit, Some(_)) => {
+            Value::String(instant(*v, *unit)?)
+        }
+        AnyValue::Datetime(_, _, None) | AnyValue::DatetimeOwned(_, _, None) => {
             return Err(format!("column {name:?} has times without a zone; write them as UTC or as text with offset"));
         }
         AnyValue::Struct(_, _, fields) => {

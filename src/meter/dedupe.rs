@@ -20,6 +20,8 @@ pub enum RowVerdict {
     Conflict,
     /// Accepted and taken back.
     Voided,
+    /// A void of what another void took back: it changes nothing, but its own id is taken.
+    SecondVoid,
 }
 
 /// A void that the ledger knows, or will.
@@ -238,7 +240,7 @@ fn apply_voids(
             continue;
         }
         if known.insert((&record.source, target), ()).is_some() {
-            decided.verdicts[row as usize] = RowVerdict::Duplicate;
+            decided.verdicts[row as usize] = RowVerdict::SecondVoid;
             continue;
         }
         let (batch, line) = identities.order(row);

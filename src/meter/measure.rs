@@ -316,14 +316,14 @@ pub fn share_of_fields(
 fn status_without_account(verdict: RowVerdict) -> Status {
     match verdict {
         RowVerdict::Accepted | RowVerdict::Voided => Status::Void,
-        RowVerdict::Duplicate => Status::Duplicate,
+        RowVerdict::Duplicate | RowVerdict::SecondVoid => Status::Duplicate,
         RowVerdict::Conflict => Status::Conflict,
     }
 }
 
 fn share_of(row: &RowFields, verdict: RowVerdict, placed: Placed, day: i32) -> Result<Share> {
     let status = match (verdict, placed) {
-        (RowVerdict::Duplicate, _) => Status::Duplicate,
+        (RowVerdict::Duplicate | RowVerdict::SecondVoid, _) => Status::Duplicate,
         (RowVerdict::Conflict, _) => Status::Conflict,
         (RowVerdict::Voided, _) => Status::Voided,
         (RowVerdict::Accepted, _) if row.failed => Status::Failed,

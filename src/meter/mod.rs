@@ -16,6 +16,7 @@ pub mod merge_keys;
 mod outcome;
 pub mod place;
 mod plan;
+pub mod rebuild;
 
 pub mod sorted;
 pub mod store;
@@ -119,7 +120,7 @@ fn keys_of(identities: &Identities, sorted: &Sorted, decided: &Decided) -> Vec<K
         let verdict = match decided.verdicts[row as usize] {
             RowVerdict::Duplicate => continue,
             RowVerdict::Conflict => Verdict::Conflict,
-            RowVerdict::Accepted | RowVerdict::Voided => Verdict::Accepted,
+            RowVerdict::Accepted | RowVerdict::Voided | RowVerdict::SecondVoid => Verdict::Accepted,
         };
         let (batch, line) = identities.order(row);
         let day = decided.void_days.get(&row).copied().unwrap_or_else(|| identities.day(row));

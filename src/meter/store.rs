@@ -290,7 +290,7 @@ pub async fn add_conflicts(tx: &mut Tx, conflicts: &[(&Conflict, i32)]) -> Resul
 }
 
 /// A batch's control totals: by status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Total {
     pub records: i64,
     pub raw_ms: i64,

@@ -106,6 +106,44 @@ pub fn write(place: &Path, rows: &[UsageRow], map: &Map) -> Result<u64> {
     parquet_writer(file).set_parallel(true).finish(&mut frame).doing(format!("writing {}", place.display()))
 }
 
+/// A row as it stands in a file.
+#[derive(Clone, Copy, Debug)]
+pub struct FileRow<'a> {
+    pub uin: u64,
+    pub appid: u64,
+    pub region: &'a str,
+    pub sku: &'a str,
+    /// Days since 1970.
+    pub day: i32,
+    pub status: &'a str,
+    pub records: i64,
+    pub raw: i64,
+    pub billable: i64,
+}
+
+/// Reads a usage file row by row.
+pub fn for_each_row(place: &Path, mut take: impl FnMut(FileRow)) -> Result<()> {
+    let columns = ["uin", "appid", "region", "sku", "day", "status", "records", "raw", "billable"];
+    let frame = read_columns(&place.to_owned(), &columns)?;
+    let unsigned = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading usage");
+    let signed = |name: &str| frame.column(name).and_then(Column::i64).cloned().doing("reading usage");
+    let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading usage");
+    let (uin, appid, region, sku) = (unsigned("uin")?, unsigned("appid")?, text("region")?, text("sku")?);
+    let day = frame.column("day").and_then(Column::date).doing("reading usage")?.phys.clone();
+    let (status, records, raw, billable) = (text("status")?, signed("records")?, signed("raw")?, signed("billable")?);
+    let rows = uin
+        .into_no_null_iter()
+        .zip(appid.into_no_null_iter())
+        .zip(region.iter().zip(sku.iter()))
+        .zip(day.into_no_null_iter().zip(status.iter()))
+        .zip(records.into_no_null_iter().zip(raw.into_no_null_iter()).zip(billable.into_no_null_iter()));
+    for ((((uin, appid), (region, sku)), (day, status)), ((records, raw), billable)) in rows {
+        let (region, sku, status) = (region.unwrap_or(""), sku.unwrap_or(""), status.unwrap_or(""));
+        take(FileRow { uin, appid, region, sku, day, status, records, raw, billable });
+    }
+    Ok(())
+}
+
 /// What closing, drafts and checks read: rows of some status whose day lies in `[from, to)`, in file order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageDay {
@@ -136,33 +174,18 @@ impl UsageTable {
         to: NaiveDate,
         wanted: &dyn Fn(u64, NaiveDate) -> bool,
     ) -> Result<()> {
-        let columns = ["uin", "appid", "region", "sku", "day", "status", "records", "raw", "billable"];
-        let frame = read_columns(&place.to_owned(), &columns)?;
-        let unsigned = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading usage");
-        let signed = |name: &str| frame.column(name).and_then(Column::i64).cloned().doing("reading usage");
-        let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading usage");
-        let (uin, appid, region, sku) = (unsigned("uin")?, unsigned("appid")?, text("region")?, text("sku")?);
-        let day = frame.column("day").and_then(Column::date).doing("reading usage")?.phys.clone();
-        let (status, records, raw, billable) = (text("status")?, signed("records")?, signed("raw")?, signed("billable")?);
         let (from, to) = (number_of_day(from), number_of_day(to));
-        let metered = Status::Metered.text();
-        let rows = uin
-            .into_no_null_iter()
-            .zip(appid.into_no_null_iter())
-            .zip(region.iter().zip(sku.iter()))
-            .zip(day.into_no_null_iter().zip(status.iter()))
-            .zip(records.into_no_null_iter().zip(raw.into_no_null_iter()).zip(billable.into_no_null_iter()));
-        for ((((uin, appid), (region, sku)), (day, status)), ((records, raw), billable)) in rows {
-            if status != Some(metered) || day < from || to <= day {
-                continue;
+        for_each_row(place, |row| {
+            if row.status != Status::Metered.text() || row.day < from || to <= row.day {
+                return;
             }
-            let day = day_of_number(day);
-            if wanted(uin, day) {
-                let (region, sku) = (self.name(region.unwrap_or("")), self.name(sku.unwrap_or("")));
+            let day = day_of_number(row.day);
+            if wanted(row.uin, day) {
+                let (region, sku) = (self.name(row.region), self.name(row.sku));
+                let FileRow { uin, appid, records, raw, billable, .. } = row;
                 self.rows.push(UsageDay { uin, appid, region, sku, day, records, raw, billable });
             }
-        }
-        Ok(())
+        })
     }
 
     fn name(&mut self, text: &str) -> u32 {

@@ -1,0 +1,222 @@
+//! What can be typed. Help texts are for the people who run it at night.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::ingest::input::Format;
+
+/// Usage records in, exact statements out.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a person, 4 the books do not balance, 5 another run holds them.
+#[derive(Debug, Parser)]
+#[command(name = "tallybook", version, max_term_width = 100)]
+pub struct Args {
+    /// Folder of the books: raw segments, usage, exports, and the embedded ledger [default: tallybook-data]
+    #[arg(long, global = true, env = "TALLYBOOK_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Ledger database [default: an SQLite file in the data folder]
+    #[arg(long, global = true, env = "TALLYBOOK_LEDGER", value_name = "URL")]
+    pub ledger: Option<String>,
+    /// Settings file [default: tallybook.toml, if it is there]
+    #[arg(long, global = true, env = "TALLYBOOK_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of rate cards, imported each night [default: rate-cards]
+    #[arg(long, global = true, env = "TALLYBOOK_RATE_CARDS", value_name = "DIR")]
+    pub rate_cards: Option<PathBuf>,
+    /// Run as if it were this time, to replay a night [default: now]
+    #[arg(long, global = true, env = "TALLYBOOK_AS_OF", value_name = "RFC3339")]
+    pub as_of: Option<DateTime<Utc>>,
+    /// Print one machine-readable report instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How log lines on standard error look (RUST_LOG says how many)
+    #[arg(long, global = true, env = "TALLYBOOK_LOG_FORMAT", value_enum, default_value_t = LogFormat::Plain)]
+    pub log_format: LogFormat,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    Plain,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a month of usage, run its nights, close it, export it: the whole way, in a folder of its own
+    Demo {
+        /// Distinct usage records to make
+        #[arg(long, default_value_t = 200_000)]
+        records: usize,
+        /// Same seed, same month
+        #[arg(long, default_value_t = 2026)]
+        seed: u64,
+    },
+    /// Take in usage records: NDJSON, CSV or Parquet, each also .gz or .zst; - is standard input
+    ///
+    /// A file is taken whole or not at all. The same file again changes nothing. Lines that are no usage records go to
+    /// quarantine and do not change the exit code.
+    Ingest {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Sender of records that do not name one [default: default]
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        /// Format, where the name does not tell
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+    },
+    /// The batch job: rate cards, drop folder, meter, close what is due, export, expire, report
+    ///
+    /// Safe to start twice, to kill, and to run again.
+    Nightly,
+    /// Turn raw records that no run has metered into usage
+    Meter {
+        /// Measure all retained raw again and hold it against the stored usage; writes nothing
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Close due periods into statements
+    Close,
+    /// Export statements that no export holds yet
+    Export {
+        /// Write this export again, to the byte
+        #[arg(long, value_name = "ID")]
+        again: Option<i64>,
+        /// With --again: into this folder instead of its own place
+        #[arg(long, value_name = "DIR", requires = "again")]
+        to: Option<PathBuf>,
+    },
+    /// Let raw days go that are past six months and proved, and service-log fields after one
+    Expire {
+        /// Let a day's unmetered records and conflicts go unresolved
+        #[arg(long, value_name = "DAY", requires = "reason")]
+        waive: Option<NaiveDate>,
+        /// With --waive: why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// An account's usage by day, app, region and SKU
+    Usage {
+        uin: u64,
+        #[command(flatten)]
+        span: Span,
+    },
+    /// An account's statements: closed ones, and drafts of open periods
+    Statement {
+        uin: u64,
+        #[command(flatten)]
+        span: Span,
+    },
+    /// Rate cards: check, list, show, import
+    RateCard {
+        #[command(subcommand)]
+        command: RateCardCommand,
+    },
+    /// Accounts and their terms: add, list, show
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Lines that were refused: list, show, retry
+    Quarantine {
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
+    /// Recount: raw against usage against statements against exports; names what differs
+    Verify,
+    /// What is where: files, rows, days held, periods due, the last runs
+    Status,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Span {
+    /// First day, in the account's time zone [default: 31 days ago]
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<NaiveDate>,
+    /// Day after the last [default: tomorrow]
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<NaiveDate>,
+    /// Print CSV
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RateCardCommand {
+    /// Check card files or folders: every mistake with file, line and cure
+    Check {
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Imported versions and revisions
+    List,
+    /// Prices of a card on a day
+    Show {
+        name: String,
+        /// [default: today]
+        #[arg(long, value_name = "DAY")]
+        on: Option<NaiveDate>,
+    },
+    /// Import card files or folders: new versions, and revisions that only add
+    Import {
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Add an account, or later terms to one that is there
+    Add {
+        uin: u64,
+        /// Rate card [default: the default card, mps-cn]
+        #[arg(long)]
+        card: Option<String>,
+        /// Time zone of its days [default: the card's]
+        #[arg(long)]
+        zone: Option<chrono_tz::Tz>,
+        #[arg(long, value_enum, default_value_t = CycleName::Monthly)]
+        cycle: CycleName,
+        /// Day of the month on which a monthly period starts, 1 to 31
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=31))]
+        anchor_day: u8,
+        /// Percent off every line, at most 2 decimals
+        #[arg(long, default_value = "0", value_name = "PERCENT")]
+        discount: rust_decimal::Decimal,
+        /// Agreed price: SKU=PRICE, or SKU@REGION-GROUP=PRICE
+        #[arg(long = "price", value_name = "SKU=PRICE")]
+        prices: Vec<String>,
+        /// First day of the terms [default: today]
+        #[arg(long, value_name = "DAY")]
+        from: Option<NaiveDate>,
+    },
+    /// All accounts
+    List,
+    /// One account with its terms and periods
+    Show { uin: u64 },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum CycleName {
+    Monthly,
+    Daily,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// Refused lines, oldest first
+    List,
+    /// One refused line with its bytes
+    Show { number: i64 },
+    /// Try refused lines again
+    Retry {
+        /// Only those of one batch
+        #[arg(long)]
+        batch: Option<i64>,
+    },
+}
+

@@ -1,0 +1,75 @@
+//! Settings: defaults, then a TOML file, then `TALLYBOOK_*` variables, then flags.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::args::Args;
+use crate::books::{Books, Settings, UnknownAccounts};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::progress::Progress;
+
+/// The settings file when none is named; it need not be there.
+const DEFAULT_CONFIG: &str = "tallybook.toml";
+
+const DEFAULT_DATA_DIR: &str = "tallybook-data";
+
+/// The settings file.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    ledger: Option<String>,
+    rate_cards: Option<PathBuf>,
+    drop: Option<PathBuf>,
+    source: Option<String>,
+    default_card: Option<String>,
+    unknown_accounts: Option<UnknownAccounts>,
+}
+
+/// Opens the books that arguments, environment and settings file name.
+pub async fn open_books(args: &Args) -> Result<Books> {
+    let file = read_file(args.config.as_deref())?;
+    let defaults = Settings::default();
+    let settings = Settings {
+        source: from_env("TALLYBOOK_SOURCE").or(file.source).unwrap_or(defaults.source),
+        default_card: from_env("TALLYBOOK_DEFAULT_CARD").or(file.default_card).unwrap_or(defaults.default_card),
+        unknown_accounts: unknown_accounts()?.or(file.unknown_accounts).unwrap_or(defaults.unknown_accounts),
+        rate_cards: args.rate_cards.clone().or(file.rate_cards).unwrap_or(defaults.rate_cards),
+        drop: from_env("TALLYBOOK_DROP").map(PathBuf::from).or(file.drop),
+    };
+    let data_dir = args.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+    let ledger = args.ledger.clone().or(file.ledger);
+    let clock = args.as_of.map_or_else(Clock::system, Clock::at);
+    let mut books = Books::open(&data_dir, ledger.as_deref(), clock, settings)
+        .await
+        .with_context(|| format!("opening the books in {}", data_dir.display()))?;
+    if !args.json {
+        books.progress = Progress::on_terminal();
+    }
+    Ok(books)
+}
+
+fn read_file(named: Option<&Path>) -> Result<File> {
+    let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
+    if named.is_none() && !path.exists() {
+        return Ok(File::default());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| Error::Usage(format!("{}: {error}", path.display())).into())
+}
+
+fn from_env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn unknown_accounts() -> Result<Option<UnknownAccounts>> {
+    let name = "TALLYBOOK_UNKNOWN_ACCOUNTS";
+    match from_env(name).as_deref() {
+        None => Ok(None),
+        Some("add") => Ok(Some(UnknownAccounts::Add)),
+        Some("quarantine") => Ok(Some(UnknownAccounts::Quarantine)),
+        Some(other) => Err(Error::Usage(format!("{name}={other}: it is `add` or `quarantine`")).into()),
+    }
+}

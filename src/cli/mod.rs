@@ -1,0 +1,53 @@
+//! The command line: reads settings, runs one command, prints its report, returns its exit code.
+
+mod args;
+mod config;
+mod print;
+mod run;
+mod table;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use args::{Args, LogFormat};
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    start_log(&args);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&args, &format!("starting threads: {error}"), 1),
+    };
+    match runtime.block_on(run::run(&args)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let code = error.downcast_ref::<crate::error::Error>().map_or(1, crate::error::Error::exit_code);
+            failed(&args, &format!("{error:#}"), code)
+        }
+    }
+}
+
+fn failed(args: &Args, what: &str, code: u8) -> ExitCode {
+    if args.json {
+        print::out(&format!("{}\n", serde_json::json!({ "error": what, "exit_code": code })));
+    }
+    eprintln!("tallybook: {what}");
+    ExitCode::from(code)
+}
+
+/// Logs go to standard error; `RUST_LOG` says how much.
+fn start_log(args: &Args) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Plain => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

@@ -1,0 +1,123 @@
+//! The ledger of closing. Rows are only ever added.
+
+use std::collections::HashMap;
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::Stated;
+use super::statement::Statement;
+use crate::account::store::parse_uin;
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, Tx, Value, insert_rows};
+use crate::money::{AMOUNT_DECIMALS, parse_plain, plain};
+use crate::raw::store::parse_day;
+use crate::span::Period;
+
+/// The digest of each account's last statement.
+pub async fn heads(ledger: &Ledger) -> Result<HashMap<u64, String>> {
+    Ok(chain_heads(ledger).await?.into_iter().map(|(uin, _, digest)| (uin, digest)).collect())
+}
+
+/// Account, id and digest of each account's last statement, by account number.
+pub async fn chain_heads(ledger: &Ledger) -> Result<Vec<(u64, String, String)>> {
+    let rows = sqlx::query(
+        "SELECT s.uin, s.statement_id, s.digest FROM statement s WHERE s.period_start = \
+         (SELECT MAX(t.period_start) FROM statement t WHERE t.uin = s.uin) ORDER BY LENGTH(s.uin), s.uin",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok((parse_uin(&row.try_get::<String, _>(0)?)?, row.try_get(1)?, row.try_get(2)?))).collect()
+}
+
+pub async fn add_closing(tx: &mut Tx, closing: i64, batch_hi: i64, metering: i64, closed_at: &str) -> Result<()> {
+    sqlx::query("INSERT INTO closing (closing, batch_hi, metering, closed_at) VALUES (?, ?, ?, ?)")
+        .bind(closing)
+        .bind(batch_hi)
+        .bind(metering)
+        .bind(closed_at)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+pub async fn add_statements(tx: &mut Tx, closing: i64, statements: &[Stated]) -> Result<()> {
+    let rows = statements.iter().map(|Stated { statement: s, records }| -> [Value; 18] {
+        [
+            s.statement_id.as_str().into(),
+            s.uin.to_string().into(),
+            s.period.start.to_string().into(),
+            s.period.end.to_string().into(),
+            s.zone.name().into(),
+            s.currency.to_string().into(),
+            i64::from(s.lines).into(),
+            plain(s.usage_amount, AMOUNT_DECIMALS).into(),
+            plain(s.adjustment_amount, AMOUNT_DECIMALS).into(),
+            plain(s.rounding, AMOUNT_DECIMALS).into(),
+            s.total_text().into(),
+            (*records).into(),
+            closing.into(),
+            s.closed_at_text().into(),
+            s.high_water_batch.into(),
+            s.previous_digest.clone().unwrap_or_default().into(),
+            s.digest.as_str().into(),
+            s.document.as_str().into(),
+        ]
+    });
+    insert_rows(
+        tx,
+        "statement (statement_id, uin, period_start, period_end, zone, currency, line_count, usage_amount, \
+         adjustment_amount, rounding, total, records, closing, closed_at, batch_hi, previous_digest, digest, document)",
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn add_closed_periods(tx: &mut Tx, closing: i64, periods: &[(u64, Period)]) -> Result<()> {
+    let rows = periods.iter().map(|(uin, period)| -> [Value; 4] {
+        [uin.to_string().into(), period.start.to_string().into(), period.end.to_string().into(), closing.into()]
+    });
+    insert_rows(tx, "closed_period (uin, period_start, period_end, closing)", rows).await?;
+    Ok(())
+}
+
+/// The columns that make a [`Statement`], in the order of [`statement_of`].
+pub const STATEMENT_COLUMNS: &str = "s.statement_id, s.uin, s.period_start, s.period_end, s.zone, s.currency, s.line_count, \
+     s.usage_amount, s.adjustment_amount, s.rounding, s.total, s.closed_at, s.batch_hi, s.previous_digest, s.digest, s.document";
+
+/// A statement as the ledger has it.
+pub fn statement_of(row: &AnyRow) -> Result<Statement> {
+    let statement_id: String = row.try_get(0)?;
+    let broken = |what: &str, value: &str| Error::Unbalanced(format!("statement {statement_id} in the ledger has the {what} {value:?}"));
+    let amount = |index: usize| -> Result<rust_decimal::Decimal> {
+        let text: String = row.try_get(index)?;
+        parse_plain(&text).map_err(|_| broken("amount", &text))
+    };
+    let text = |index: usize| -> Result<String> { Ok(row.try_get(index)?) };
+    let (zone, currency, closed_at, previous) = (text(4)?, text(5)?, text(11)?, text(13)?);
+    Ok(Statement {
+        uin: parse_uin(&text(1)?)?,
+        period: Period { start: parse_day(&text(2)?)?, end: parse_day(&text(3)?)? },
+        zone: zone.parse().map_err(|_| broken("zone", &zone))?,
+        currency: currency.parse().map_err(|_| broken("currency", &currency))?,
+        closed_at: closed_at.parse().map_err(|_| broken("time", &closed_at))?,
+        high_water_batch: row.try_get(12)?,
+        lines: u32::try_from(row.try_get::<i64, _>(6)?).map_err(|_| broken("number of lines", "out of range"))?,
+        usage_amount: amount(7)?,
+        adjustment_amount: amount(8)?,
+        rounding: amount(9)?,
+        total: amount(10)?,
+        document: text(15)?,
+        previous_digest: (!previous.is_empty()).then_some(previous),
+        digest: text(14)?,
+        statement_id,
+    })
+}
+
+/// All statements of an account, in order.
+pub async fn statements_of(ledger: &Ledger, uin: u64) -> Result<Vec<Statement>> {
+    let sql = format!("SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin = ? ORDER BY s.period_start");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(uin.to_string()).fetch_all(ledger.pool()).await?;
+    rows.iter().map(statement_of).collect()
+}

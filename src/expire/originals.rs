@@ -1,0 +1,27 @@
+//! Original files in `done/` and `refused/`, gone a month after receipt.
+
+use chrono::{DateTime, Months, Utc};
+
+use crate::books::Books;
+use crate::error::{AtPath as _, Result};
+
+/// Removes files that came more than `months` ago, by the run's clock and the file's own time. Returns how many went.
+pub fn remove_old_files(books: &Books, months: u32) -> Result<usize> {
+    let limit = books.clock.now().checked_sub_months(Months::new(months)).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let drop = books.settings.drop_folder(&books.data);
+    let mut removed = 0;
+    for folder in [drop.join("done"), drop.join("refused")] {
+        if !folder.is_dir() {
+            continue;
+        }
+        for entry in std::fs::read_dir(&folder).at(&folder)? {
+            let path = entry.at(&folder)?.path();
+            let received = std::fs::metadata(&path).and_then(|m| m.modified()).at(&path)?;
+            if DateTime::<Utc>::from(received) < limit {
+                std::fs::remove_file(&path).at(&path)?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}

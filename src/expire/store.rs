@@ -1,0 +1,178 @@
+//! The ledger of expiry.
+
+use std::collections::BTreeSet;
+
+use chrono::{Months, NaiveDate, TimeDelta};
+use sqlx::Row as _;
+
+use super::hold::Held;
+use super::proof::Proof;
+use crate::books::Books;
+use crate::clock::instant_text;
+use crate::error::{Error, Result};
+use crate::ledger::{Lease, Ledger, Tx, Value, insert_rows};
+use crate::raw::segment::SegmentKind;
+use crate::raw::store::{Segment, parse_day};
+
+/// UTC days that have segments of a kind.
+pub async fn days_with_segments(ledger: &Ledger, kind: SegmentKind) -> Result<Vec<NaiveDate>> {
+    let rows = sqlx::query("SELECT DISTINCT day FROM segment WHERE kind = ? ORDER BY day")
+        .bind(kind.text())
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter().map(|row| parse_day(&row.try_get::<String, _>(0)?)).collect()
+}
+
+/// Marks a day. A late void's segment may bring a marked log day up again, so a mark that is there stays as it is.
+pub async fn mark_expired(
+    tx: &mut Tx,
+    kind: SegmentKind,
+    day: NaiveDate,
+    rows: i64,
+    duration_ms: &str,
+    now: &str,
+) -> Result<()> {
+    let known = sqlx::query("SELECT COUNT(*) FROM expired_day WHERE day = ? AND kind = ?")
+        .bind(day.to_string())
+        .bind(kind.text())
+        .fetch_one(&mut **tx)
+        .await?;
+    if known.try_get::<i64, _>(0)? > 0 {
+        return Ok(());
+    }
+    sqlx::query("INSERT INTO expired_day (day, kind, expired_at, row_count, duration_ms) VALUES (?, ?, ?, ?, ?)")
+        .bind(day.to_string())
+        .bind(kind.text())
+        .bind(now)
+        .bind(rows)
+        .bind(duration_ms)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+pub async fn add_proofs(tx: &mut Tx, day: NaiveDate, proofs: &[Proof]) -> Result<()> {
+    let rows = proofs.iter().map(|proof| -> [Value; 5] {
+        [
+            day.to_string().into(),
+            proof.uin.to_string().into(),
+            proof.rows.into(),
+            proof.duration_ms.to_string().into(),
+            proof.digest.as_str().into(),
+        ]
+    });
+    insert_rows(tx, "expired_account (day, uin, row_count, duration_ms, digest)", rows).await?;
+    Ok(())
+}
+
+/// The day must have exactly the segments that were proved: an ingest may have added one since.
+pub async fn check_segments(tx: &mut Tx, day: NaiveDate, proved: &[Segment]) -> Result<()> {
+    let row = sqlx::query("SELECT COUNT(*) FROM segment WHERE kind = 'usage' AND day = ?")
+        .bind(day.to_string())
+        .fetch_one(&mut **tx)
+        .await?;
+    if row.try_get::<i64, _>(0)? == i64::try_from(proved.len()).unwrap_or(i64::MAX) {
+        return Ok(());
+    }
+    Err(Error::NeedsPerson(format!("{day} got new records while it was about to expire; run again")))
+}
+
+pub async fn is_waived(ledger: &Ledger, day: NaiveDate) -> Result<bool> {
+    let row = sqlx::query("SELECT COUNT(*) FROM waiver WHERE day = ?")
+        .bind(day.to_string())
+        .fetch_one(ledger.pool())
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
+/// A person's word that a day's unmetered records and conflicts may go.
+pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
+    let mut tx = books.ledger.begin().await?;
+    sqlx::query("DELETE FROM waiver WHERE day = ?").bind(day.to_string()).execute(&mut *tx).await?;
+    sqlx::query("INSERT INTO waiver (day, reason, waived_at) VALUES (?, ?, ?)")
+        .bind(day.to_string())
+        .bind(reason)
+        .bind(books.clock.text())
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+pub async fn unmetered_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
+    let row = sqlx::query("SELECT COALESCE(SUM(records), 0) FROM unmetered WHERE utc_day = ?")
+        .bind(day.to_string())
+        .fetch_one(ledger.pool())
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Open conflicts of which either side lies on the day.
+pub async fn conflicts_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
+    let row = sqlx::query("SELECT COUNT(*) FROM conflict WHERE state = 'open' AND (utc_day = ? OR first_utc_day = ?)")
+        .bind(day.to_string())
+        .bind(day.to_string())
+        .fetch_one(ledger.pool())
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Late records of these accounts on the local days that a UTC day can touch.
+pub async fn late_usage_around(ledger: &Ledger, day: NaiveDate, uins: &BTreeSet<u64>) -> Result<i64> {
+    let rows = sqlx::query("SELECT uin, records FROM late_usage WHERE day >= ? AND day <= ? AND (records <> 0 OR billable <> 0)")
+        .bind((day - TimeDelta::days(1)).to_string())
+        .bind((day + TimeDelta::days(1)).to_string())
+        .fetch_all(ledger.pool())
+        .await?;
+    let mut late = 0;
+    for row in rows {
+        if uins.contains(&crate::account::store::parse_uin(&row.try_get::<String, _>(0)?)?) {
+            late += row.try_get::<i64, _>(1)?.abs().max(1);
+        }
+    }
+    Ok(late)
+}
+
+/// Batches of the segments whose control totals do not add up: how many, and the first.
+pub async fn unbalanced_batches(ledger: &Ledger, segments: &[Segment]) -> Result<(i64, i64)> {
+    let low = segments.iter().map(|s| s.batch_lo).min().unwrap_or(0);
+    let high = segments.iter().map(|s| s.batch_hi).max().unwrap_or(0);
+    let rows = sqlx::query(
+        "SELECT batch FROM control_total WHERE batch >= ? AND batch <= ? GROUP BY batch \
+         HAVING SUM(CASE WHEN status = 'received' THEN records ELSE -records END) <> 0 \
+         OR SUM(CASE WHEN status = 'received' THEN raw_ms ELSE -raw_ms END) <> 0 \
+         OR SUM(CASE WHEN status = 'received' THEN raw_count ELSE -raw_count END) <> 0 ORDER BY batch",
+    )
+    .bind(low)
+    .bind(high)
+    .fetch_all(ledger.pool())
+    .await?;
+    let first = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+    Ok((i64::try_from(rows.len()).unwrap_or(i64::MAX), first))
+}
+
+/// Replaces the list of held days by the last run's.
+pub async fn replace_held(ledger: &Ledger, lease: &Lease, held: &[Held]) -> Result<()> {
+    let mut tx = ledger.begin().await?;
+    lease.check(&mut tx).await?;
+    sqlx::query("DELETE FROM held_day").execute(&mut *tx).await?;
+    let rows = held.iter().map(|h| -> [Value; 4] {
+        [h.day.to_string().into(), h.code.into(), h.sentence.as_str().into(), i64::from(h.needs_person).into()]
+    });
+    insert_rows(&mut tx, "held_day (day, code, sentence, needs_person)", rows).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Removes the bytes of quarantined lines received more than `months` ago; reason and digest stay.
+pub async fn drop_old_payloads(books: &Books, lease: &Lease, months: u32) -> Result<u64> {
+    let Some(limit) = books.clock.now().checked_sub_months(Months::new(months)) else { return Ok(0) };
+    let mut tx = books.ledger.begin().await?;
+    lease.check(&mut tx).await?;
+    let done = sqlx::query("UPDATE quarantine SET payload = NULL WHERE payload IS NOT NULL AND received_at < ?")
+        .bind(instant_text(limit))
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,149 @@
+//! The ledger of exports.
+
+use sqlx::Row as _;
+
+use crate::close::statement::Statement;
+use crate::close::store::{STATEMENT_COLUMNS, statement_of};
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, Tx};
+
+/// A recorded export.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Export {
+    pub export: i64,
+    pub folder: String,
+    pub created_at: String,
+    #[serde(skip)]
+    pub manifest: String,
+    pub manifest_digest: String,
+    pub written: bool,
+}
+
+const COLUMNS: &str = "SELECT export, folder, created_at, manifest, manifest_digest, written FROM export";
+
+fn export_of(row: &sqlx::any::AnyRow) -> Result<Export> {
+    Ok(Export {
+        export: row.try_get(0)?,
+        folder: row.try_get(1)?,
+        created_at: row.try_get(2)?,
+        manifest: row.try_get(3)?,
+        manifest_digest: row.try_get(4)?,
+        written: row.try_get::<i64, _>(5)? == 1,
+    })
+}
+
+/// Every export, oldest first.
+pub async fn exports(ledger: &Ledger) -> Result<Vec<Export>> {
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY export"))).fetch_all(ledger.pool()).await?;
+    rows.iter().map(export_of).collect()
+}
+
+/// One export.
+pub async fn export(ledger: &Ledger, number: i64) -> Result<Export> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE export = ?")))
+        .bind(number)
+        .fetch_optional(ledger.pool())
+        .await?;
+    row.as_ref().map(export_of).transpose()?.ok_or_else(|| {
+        Error::Usage(format!("there is no export {number}; `tallybook status` lists the last ones"))
+    })
+}
+
+/// Periods (start, end) that have statements in no export yet.
+pub async fn periods_to_export(ledger: &Ledger) -> Result<Vec<(String, String)>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT s.period_start, s.period_end FROM statement s \
+         LEFT JOIN exported_statement e ON e.statement_id = s.statement_id WHERE e.statement_id IS NULL \
+         ORDER BY s.period_start, s.period_end",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Ids of a period's statements that are in no export yet, in the order of the sheets.
+pub async fn statements_to_export(ledger: &Ledger, start: &str, end: &str) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT s.statement_id FROM statement s LEFT JOIN exported_statement e ON e.statement_id = s.statement_id \
+         WHERE e.statement_id IS NULL AND s.period_start = ? AND s.period_end = ? ORDER BY LENGTH(s.uin), s.uin",
+    )
+    .bind(start)
+    .bind(end)
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Ids of an export's statements, in the order of the sheets.
+pub async fn statements_in(ledger: &Ledger, export: i64) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT s.statement_id FROM exported_statement e JOIN statement s ON s.statement_id = e.statement_id \
+         WHERE e.export = ? ORDER BY LENGTH(s.uin), s.uin",
+    )
+    .bind(export)
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Whole statements, in the order of the ids.
+pub async fn statements(ledger: &Ledger, ids: &[String]) -> Result<Vec<Statement>> {
+    let marks = vec!["?"; ids.len()].join(",");
+    let sql = format!(
+        "SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.statement_id IN ({marks}) ORDER BY LENGTH(s.uin), s.uin"
+    );
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for id in ids {
+        query = query.bind(id.as_str());
+    }
+    query.fetch_all(ledger.pool()).await?.iter().map(statement_of).collect()
+}
+
+/// The manifest digest of the last export; none before the first.
+pub async fn last_manifest(ledger: &Ledger) -> Result<Option<(i64, String)>> {
+    let row = sqlx::query("SELECT export, manifest_digest FROM export ORDER BY export DESC LIMIT 1")
+        .fetch_optional(ledger.pool())
+        .await?;
+    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+}
+
+/// Records an export and which statements are in it. The statements are those of the period that no export has.
+pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, period: (&str, &str), count: usize) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO export (export, folder, created_at, manifest, manifest_digest, previous_digest, written) \
+         VALUES (?, ?, ?, ?, ?, ?, 0)",
+    )
+    .bind(export.export)
+    .bind(export.folder.as_str())
+    .bind(export.created_at.as_str())
+    .bind(export.manifest.as_str())
+    .bind(export.manifest_digest.as_str())
+    .bind(previous)
+    .execute(&mut **tx)
+    .await?;
+    let added = sqlx::query(
+        "INSERT INTO exported_statement (statement_id, export) SELECT s.statement_id, ? FROM statement s \
+         LEFT JOIN exported_statement e ON e.statement_id = s.statement_id \
+         WHERE e.statement_id IS NULL AND s.period_start = ? AND s.period_end = ?",
+    )
+    .bind(export.export)
+    .bind(period.0)
+    .bind(period.1)
+    .execute(&mut **tx)
+    .await?;
+    if added.rows_affected() == count as u64 {
+        return Ok(());
+    }
+    Err(Error::Unbalanced(format!(
+        "export {} holds {count} statements and the ledger would record {}",
+        export.export,
+        added.rows_affected()
+    )))
+}
+
+pub async fn mark_written(ledger: &Ledger, export: i64) -> Result<()> {
+    let mut tx = ledger.begin().await?;
+    sqlx::query("UPDATE export SET written = 1 WHERE export = ?").bind(export).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Recounting: all retained raw measured again under the stored verdicts. It must give the stored usage, always.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use polars::prelude::Column;
+use rayon::prelude::*;
+
+use super::dedupe::{RowVerdict, VoidState};
+use super::key_run::{KeyRun, Verdict};
+use super::measure::{Sum, measure_segment, shares, unpack_slot};
+use super::place::Placer;
+use super::plan::Plan;
+use super::store::usage_paths;
+use crate::books::Books;
+use crate::error::{Doing as _, Error, Result};
+use crate::ingest::fingerprint::identity_hash;
+use crate::raw::segment::{SegmentKind, read_columns};
+use crate::raw::store::{Segment, batches_by_intake, expired_days, segments_between};
+use crate::span::{all_days, day_of_number};
+
+/// Account, app, region, SKU, day, status.
+type Key = (u64, u64, String, String, NaiveDate, String);
+
+/// Records, raw and billable base units.
+type Sums = [i64; 3];
+
+/// What a recount found.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Recount {
+    /// Raw rows measured again.
+    pub rows: i64,
+    /// Usage sums compared: those of days whose raw is all there.
+    pub compared: usize,
+    /// Sentences that name what differs; empty is good.
+    pub differences: Vec<String>,
+}
+
+/// Differences told at most; their number is told in full.
+const TOLD_MAX: usize = 20;
+
+/// Measures all metered raw again and holds it against the usage files.
+pub async fn recount(books: &Books) -> Result<Recount> {
+    let plan = Plan::read(books).await?;
+    let metered_to = plan.progress.batch_hi;
+    let segments = segments_between(&books.ledger, SegmentKind::Usage, 0, metered_to).await?;
+    let batches = batches_by_intake(&books.ledger).await?;
+    let expired: HashSet<NaiveDate> = expired_days(&books.ledger).await?;
+    let (from, to) = all_days();
+    let paths = usage_paths(&books.ledger, from, to, plan.progress.metering).await?;
+    tokio::task::block_in_place(|| {
+        let runs = plan.open_key_runs(books)?;
+        let voided = voided_rows(&plan, &runs);
+        let mut counted = measured_again(books, &plan, &segments, &batches, &runs, &voided)?;
+        let mut stored = stored_usage(books, &paths)?;
+        let is_whole = |key: &Key| {
+            let days = [key.4 - TimeDelta::days(1), key.4, key.4 + TimeDelta::days(1)];
+            days.iter().all(|day| !expired.contains(day))
+        };
+        counted.retain(|key, sums| is_whole(key) && *sums != [0; 3]);
+        stored.retain(|key, sums| is_whole(key) && *sums != [0; 3]);
+        Ok(Recount {
+            rows: segments.iter().map(|s| s.rows).sum(),
+            compared: stored.len(),
+            differences: differences(&counted, &stored),
+        })
+    })
+}
+
+/// (batch, line) of records that a void took back.
+fn voided_rows(plan: &Plan, runs: &[KeyRun]) -> HashSet<(u32, u32)> {
+    plan.voids
+        .iter()
+        .filter(|void| void.state == VoidState::Applied)
+        .flat_map(|void| {
+            let hash = identity_hash(&void.source, &void.target);
+            runs.iter().flat_map(move |run| run.of_hash(hash, 0).collect::<Vec<_>>())
+        })
+        .filter(|key| key.verdict == Verdict::Accepted)
+        .map(|key| (key.batch, key.line))
+        .collect()
+}
+
+fn measured_again(
+    books: &Books,
+    plan: &Plan,
+    segments: &[Segment],
+    batches: &std::collections::HashMap<i64, i64>,
+    runs: &[KeyRun],
+    voided: &HashSet<(u32, u32)>,
+) -> Result<BTreeMap<Key, Sums>> {
+    let placer = Placer::new(&plan.map);
+    let parts: Vec<Vec<Sum>> = segments
+        .par_iter()
+        .map(|segment| {
+            let place = books.data.join(&segment.path);
+            let (lines, verdicts) = stored_verdicts(&place, batches, runs, voided)?;
+            let from = segment.day.and_hms_opt(0, 0, 0).map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
+            let days = plan.map.local_days(from, from + TimeDelta::days(1));
+            let measured =
+                measure_segment(&place, segment.batch_lo, &lines, &verdicts, &plan.map, &days, &placer)?;
+            shares(&measured.sums)
+        })
+        .collect::<Result<_>>()?;
+    let places = placer.into_places();
+    let mut counted: BTreeMap<Key, Sums> = BTreeMap::new();
+    for ((uin, appid, slot, day), sums) in parts.into_iter().flatten() {
+        let (code, status) = unpack_slot(slot)?;
+        let place = places.get(code);
+        let key =
+            (uin, appid, place.region.to_string(), place.sku.to_string(), day_of_number(day), status.text().to_owned());
+        add(&mut counted, key, sums);
+    }
+    Ok(counted)
+}
+
+fn stored_verdicts(
+    place: &std::path::PathBuf,
+    batches: &std::collections::HashMap<i64, i64>,
+    runs: &[KeyRun],
+    voided: &HashSet<(u32, u32)>,
+) -> Result<(Vec<u32>, Vec<RowVerdict>)> {
+    let frame = read_columns(place, &["intake", "line", "key"])?;
+    let intake = frame.column("intake").and_then(Column::i64).doing("reading intakes")?;
+    let line = frame.column("line").and_then(Column::u32).doing("reading lines")?;
+    let key = frame.column("key").and_then(Column::u64).doing("reading keys")?;
+    let mut lines = Vec::with_capacity(frame.height());
+    let mut verdicts = Vec::with_capacity(frame.height());
+    for ((intake, line), hash) in intake.into_no_null_iter().zip(line.into_no_null_iter()).zip(key.into_no_null_iter()) {
+        let batch = batches.get(&intake).and_then(|batch| u32::try_from(*batch).ok()).ok_or_else(|| {
+            Error::damaged(place, format!("has rows of intake {intake}, which no committed batch has"))
+        })?;
+        let own = runs.iter().flat_map(|run| run.of_hash(hash, 0)).find(|k| (k.batch, k.line) == (batch, line));
+        lines.push(line);
+        verdicts.push(match own.map(|key| key.verdict) {
+            None => RowVerdict::Duplicate,
+            Some(Verdict::Conflict) => RowVerdict::Conflict,
+            Some(Verdict::Accepted) if voided.contains(&(batch, line)) => RowVerdict::Voided,
+            Some(Verdict::Accepted) => RowVerdict::Accepted,
+        });
+    }
+    Ok((lines, verdicts))
+}
+
+fn stored_usage(books: &Books, paths: &[String]) -> Result<BTreeMap<Key, Sums>> {
+    let mut stored: BTreeMap<Key, Sums> = BTreeMap::new();
+    for path in paths {
+        super::usage::for_each_row(&books.data.join(path), |row| {
+            let key = (
+                row.uin,
+                row.appid,
+                row.region.to_owned(),
+                row.sku.to_owned(),
+                day_of_number(row.day),
+                row.status.to_owned(),
+            );
+            add(&mut stored, key, [row.records, row.raw, row.billable]);
+        })?;
+    }
+    Ok(stored)
+}
+
+/// Sums beyond 64 bits were refused when they were metered, so these do not overflow; a damaged file shows as a difference.
+fn add(sums: &mut BTreeMap<Key, Sums>, key: Key, more: Sums) {
+    let sum = sums.entry(key).or_default();
+    for (sum, more) in sum.iter_mut().zip(more) {
+        *sum = sum.saturating_add(more);
+    }
+}
+
+fn differences(counted: &BTreeMap<Key, Sums>, stored: &BTreeMap<Key, Sums>) -> Vec<String> {
+    let keys: std::collections::BTreeSet<&Key> = counted.keys().chain(stored.keys()).collect();
+    let differing: Vec<&Key> = keys.into_iter().filter(|key| counted.get(*key) != stored.get(*key)).collect();
+    let mut told: Vec<String> = differing
+        .iter()
+        .take(TOLD_MAX)
+        .map(|key| {
+            let (uin, appid, region, sku, day, status) = key;
+            let text = |sums: Option<&Sums>| {
+                let [records, raw, billable] = sums.copied().unwrap_or_default();
+                format!("{records} records, {raw} raw, {billable} billable")
+            };
+            format!(
+                "account {uin}, app {appid}, {region} {sku}, {day}, {status}: raw gives {}; usage has {}",
+                text(counted.get(*key)),
+                text(stored.get(*key))
+            )
+        })
+        .collect();
+    if differing.len() > TOLD_MAX {
+        told.push(format!("and {} more sums", differing.len() - TOLD_MAX));
+    }
+    told
+}

@@ -1,0 +1,144 @@
+//! Nightly: the whole way in one run, safe to start twice, to kill, and to run again.
+//!
+//!     cards       versions and revisions from the rate-card folder
+//!     ingest      the drop folder
+//!     meter       what is new
+//!     close       what is due
+//!     export      what is closed
+//!     expire      what is past its time
+//!     keep        merge small files, sweep orphans
+//!     report      for the morning, and for `status`
+
+mod keep;
+pub mod store;
+
+use crate::account::store::load_accounts;
+use crate::books::Books;
+use crate::card::import::{Imported, import};
+use crate::close::{Closed, close};
+use crate::error::{Error, Result};
+use crate::expire::{Expired, expire};
+use crate::export::{Exported, export_new};
+use crate::ingest::drop_folder::{Dropped, take_dropped};
+use crate::ledger::Lease;
+use crate::meter::store::Total;
+use crate::meter::{Metered, meter, store as meter_store};
+use keep::Kept;
+
+/// What a night did: what a person reads in the morning.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Night {
+    pub as_of: String,
+    pub cards: Vec<Imported>,
+    pub dropped: Dropped,
+    pub metered: Metered,
+    pub control: Control,
+    pub closed: Closed,
+    pub exported: Vec<Exported>,
+    pub expired: Expired,
+    pub kept: Kept,
+    /// What needs a person; the exit code says so.
+    pub needs_person: Vec<String>,
+}
+
+impl Night {
+    /// 0 done, 3 needs a person.
+    pub fn exit_code(&self) -> u8 {
+        if self.needs_person.is_empty() { 0 } else { 3 }
+    }
+}
+
+/// Both sides of the control totals, over the batches this run metered and over all of them.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Control {
+    /// The high-water batch that the totals are as of.
+    pub batch_hi: i64,
+    pub run: Sides,
+    pub all: Sides,
+}
+
+/// received = quarantined + duplicate + conflict + void + voided + failed + unmetered + metered.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Sides {
+    pub received: Total,
+    /// In the order of the rules.
+    pub statuses: Vec<(&'static str, Total)>,
+    pub balances: bool,
+}
+
+/// The eight statuses, in the order of the rules.
+pub const STATUSES: [&str; 8] =
+    ["quarantined", "duplicate", "conflict", "void", "voided", "failed", "unmetered", "metered"];
+
+/// Runs a night.
+pub async fn nightly(books: &Books) -> Result<Night> {
+    let lease = Lease::take(&books.ledger, "nightly").await?;
+    let night = run(books, &lease).await;
+    let released = lease.release().await;
+    let night = night?;
+    released?;
+    store::record_run(books, "nightly", night.exit_code(), &serde_json::to_string(&night)?).await?;
+    Ok(night)
+}
+
+async fn run(books: &Books, lease: &Lease) -> Result<Night> {
+    let mut needs_person = Vec::new();
+    let cards = import_cards(books, &mut needs_person).await?;
+    let dropped = take_dropped(books).await?;
+    needs_person.extend(dropped.refused.iter().map(|f| format!("file refused: {}", f.why)));
+    let before = meter_store::progress(&books.ledger).await?.batch_hi;
+    let metered = meter(books, lease).await?;
+    let control = control(books, before, metered.batch_hi).await?;
+    let accounts = load_accounts(&books.ledger).await?;
+    let closed = close(books, lease, &accounts).await?;
+    needs_person.extend(closed.blocked.iter().map(|b| {
+        format!("account {}, period {} to {}: {} ({})", b.uin, b.period_start, b.period_end, b.why, b.unpriced.join("; "))
+    }));
+    let exported = export_new(books, lease).await?;
+    let accounts = if closed.periods > 0 { load_accounts(&books.ledger).await? } else { accounts };
+    let expired = expire(books, lease, &accounts).await?;
+    needs_person.extend(expired.held.iter().filter(|h| h.needs_person).map(|h| format!("day held: {}", h.sentence)));
+    let kept = keep::keep(books, lease, metered.batch_hi).await?;
+    Ok(Night { as_of: books.clock.text(), cards, dropped, metered, control, closed, exported, expired, kept, needs_person })
+}
+
+/// A folder that is not there is no error: cards may have been imported by hand.
+async fn import_cards(books: &Books, needs_person: &mut Vec<String>) -> Result<Vec<Imported>> {
+    let folder = &books.settings.rate_cards;
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    match import(books, std::slice::from_ref(folder)).await {
+        Ok(imported) => Ok(imported.into_iter().filter(|i| i.outcome != "unchanged").collect()),
+        Err(Error::NeedsPerson(why)) => {
+            needs_person.push(format!("rate cards not imported: {why}"));
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads both sides back from the ledger, and fails when they differ.
+pub async fn control(books: &Books, after: i64, up_to: i64) -> Result<Control> {
+    let control = Control {
+        batch_hi: up_to,
+        run: sides(books, after, up_to).await?,
+        all: sides(books, 0, up_to).await?,
+    };
+    if control.all.balances && control.run.balances {
+        return Ok(control);
+    }
+    Err(Error::Unbalanced(format!("control totals up to batch {up_to}: {}", serde_json::to_string(&control)?)))
+}
+
+async fn sides(books: &Books, after: i64, up_to: i64) -> Result<Sides> {
+    let totals = meter_store::control_totals(&books.ledger, after, up_to).await?;
+    let of = |status: &str| totals.get(status).copied().unwrap_or_default();
+    let received = of("received");
+    let statuses: Vec<(&'static str, Total)> = STATUSES.iter().map(|&status| (status, of(status))).collect();
+    let sum = |pick: fn(&Total) -> i64| statuses.iter().map(|(_, total)| pick(total)).sum::<i64>();
+    let balances = sum(|t| t.records) == received.records
+        && sum(|t| t.raw_ms) == received.raw_ms
+        && sum(|t| t.raw_count) == received.raw_count;
+    Ok(Sides { received, statuses, balances })
+}

@@ -1,0 +1,52 @@
+//! The ledger of runs.
+
+use sqlx::Row as _;
+
+use crate::books::Books;
+use crate::error::Result;
+use crate::ledger::{Ledger, next_number};
+
+/// A run as `status` shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Run {
+    pub run: i64,
+    pub command: String,
+    pub as_of: String,
+    pub exit_code: i64,
+    pub report: serde_json::Value,
+}
+
+/// Keeps a run's report.
+pub async fn record_run(books: &Books, command: &str, exit_code: u8, report: &str) -> Result<()> {
+    let mut tx = books.ledger.begin().await?;
+    let run = next_number(&mut tx, "run").await?;
+    sqlx::query("INSERT INTO run (run, command, as_of, exit_code, report) VALUES (?, ?, ?, ?, ?)")
+        .bind(run)
+        .bind(command)
+        .bind(books.clock.text())
+        .bind(i64::from(exit_code))
+        .bind(report)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The last runs, newest first.
+pub async fn last_runs(ledger: &Ledger, count: i64) -> Result<Vec<Run>> {
+    let rows = sqlx::query("SELECT run, command, as_of, exit_code, report FROM run ORDER BY run DESC LIMIT ?")
+        .bind(count)
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Run {
+                run: row.try_get(0)?,
+                command: row.try_get(1)?,
+                as_of: row.try_get(2)?,
+                exit_code: row.try_get(3)?,
+                report: serde_json::from_str(&row.try_get::<String, _>(4)?)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,6 @@
+//! Query: what people and dashboards ask. Reads only.
+
+pub mod statement;
+pub mod status;
+pub mod usage;
+pub mod verify;

@@ -1,0 +1,152 @@
+//! The program against the naive model, over many small worlds.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use tallybook::account::add::{Wanted, add};
+use tallybook::card::import::import;
+use tallybook::ingest::ingest;
+use tallybook::ingest::input::Input;
+use tallybook::ledger::Lease;
+use tallybook::meter::meter;
+use tallybook::meter::rebuild::recount;
+use tallybook::nightly::{Night, nightly};
+use tallybook::query::verify::verify;
+use tallybook::span::Cycle;
+
+use crate::naive::calendar;
+use crate::naive::card::{FOLDER, NAME};
+use crate::naive::identity::Status;
+use crate::naive::{COLUMNS, expect};
+use crate::world::{Place, run};
+use crate::worlds::{Drawn, TERMS_FROM, calm_world, calm_worlds, disputed_world};
+
+/// Each case writes and syncs real files; a night run tries more with `PROPTEST_CASES`.
+const CASES: u32 = 24;
+
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Whether the program meters once at the end, or after every batch.
+#[derive(Clone, Copy, PartialEq)]
+enum Metering {
+    Once,
+    AfterEachBatch,
+}
+
+/// The whole way for a world: accounts, batches, one night at its clock.
+async fn play(place: &Place, drawn: &Drawn, metering: Metering) -> Night {
+    let books = place.books(drawn.world.clock).await;
+    import(&books, std::slice::from_ref(&books.settings.rate_cards)).await.unwrap();
+    for (&uin, terms) in &drawn.world.accounts {
+        let wanted = Wanted {
+            uin,
+            card: Some(NAME.to_owned()),
+            zone: Some(terms.zone),
+            cycle: match terms.cycle {
+                calendar::Cycle::Daily => Cycle::Daily,
+                calendar::Cycle::Monthly(anchor) => Cycle::Monthly { anchor_day: u8::try_from(anchor).unwrap() },
+            },
+            discount_percent: rust_decimal::Decimal::new(i64::try_from(terms.discount).unwrap(), 2),
+            overrides: Vec::new(),
+            from: Some(TERMS_FROM.parse().unwrap()),
+        };
+        add(&books, wanted).await.unwrap();
+    }
+    for (number, text) in drawn.ndjson.iter().enumerate() {
+        let path = place.file(&format!("{number}.ndjson"), text);
+        ingest(&books, &Input::named(&path, None).unwrap(), "default").await.unwrap();
+        if metering == Metering::AfterEachBatch {
+            let lease = Lease::take(&books.ledger, "test").await.unwrap();
+            meter(&books, &lease).await.unwrap();
+            lease.release().await.unwrap();
+        }
+    }
+    let night = nightly(&books).await.unwrap();
+    assert_eq!(recount(&books).await.unwrap().differences, Vec::<String>::new());
+    assert_eq!(verify(&books).await.unwrap().differences, Vec::<String>::new());
+    books.ledger.close().await;
+    night
+}
+
+fn place() -> Place {
+    Place::with_cards(FOLDER.as_ref(), NAME)
+}
+
+/// The exported rows, as far as the model predicts them, sorted as the model sorts.
+fn exported_rows(place: &Place) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for (_, text) in place.exported("statement_lines.csv") {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().unwrap().clone();
+        let places: Vec<usize> = COLUMNS.iter().map(|name| header.iter().position(|h| h == *name).unwrap()).collect();
+        rows.extend(reader.records().map(|row| {
+            let row = row.unwrap();
+            places.iter().map(|&at| row[at].to_owned()).collect()
+        }));
+    }
+    rows.sort_by_key(|row| (row[0].parse::<u64>().unwrap(), row[2].clone(), row[5].parse::<u32>().unwrap()));
+    rows
+}
+
+fn expected_rows(drawn: &Drawn) -> Vec<Vec<String>> {
+    expect(&drawn.world).rows().map(|row| row.cells().to_vec()).collect()
+}
+
+fn check_totals(night: &Night, drawn: &Drawn) -> Result<(), TestCaseError> {
+    let expected = expect(&drawn.world).totals;
+    for (name, total) in &night.control.all.statuses {
+        let status = match *name {
+            "duplicate" => Status::Duplicate,
+            "conflict" => Status::Conflict,
+            "void" => Status::Void,
+            "voided" => Status::Voided,
+            "failed" => Status::Failed,
+            "unmetered" => Status::Unmetered,
+            "metered" => Status::Metered,
+            _ => continue,
+        };
+        let expected = expected.get(&status).copied().unwrap_or_default();
+        let found = (i128::from(total.records), i128::from(total.raw_ms), i128::from(total.raw_count));
+        let wanted = (
+            i128::from(expected.records),
+            i128::try_from(expected.raw_ms).unwrap(),
+            i128::try_from(expected.raw_count).unwrap(),
+        );
+        prop_assert_eq!(found, wanted, "{}", name);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_line_is_what_the_naive_model_says(drawn in calm_world()) {
+        let place = place();
+        let night = run(play(&place, &drawn, Metering::Once));
+        prop_assert_eq!(exported_rows(&place), expected_rows(&drawn));
+        check_totals(&night, &drawn)?;
+    }
+
+    #[test]
+    fn any_order_split_and_repetition_gives_the_same_bytes((one, other) in calm_worlds()) {
+        let (first, second) = (place(), place());
+        run(play(&first, &one, Metering::Once));
+        run(play(&second, &other, Metering::AfterEachBatch));
+        for name in ["statement_lines.csv", "statements.csv", "manifest.json"] {
+            prop_assert_eq!(first.exported(name), second.exported(name));
+        }
+    }
+
+    #[test]
+    fn conflicts_and_voids_are_counted_and_never_billed_twice(drawn in disputed_world()) {
+        for metering in [Metering::Once, Metering::AfterEachBatch] {
+            let place = place();
+            let night = run(play(&place, &drawn, metering));
+            check_totals(&night, &drawn)?;
+            prop_assert_eq!(exported_rows(&place), expected_rows(&drawn));
+        }
+    }
+}

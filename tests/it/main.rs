@@ -1,0 +1,28 @@
+//! The integration tests: one binary.
+
+/// Books in a folder of their own.
+mod world;
+
+/// The naive model.
+mod naive;
+
+/// Small worlds for laws.
+mod worlds;
+
+/// The program against the naive model.
+mod laws;
+
+/// Inputs of every bad kind.
+mod inputs;
+
+/// Nights in a row: late usage, expiry, repeats.
+mod nights;
+
+/// Death at every commit point.
+mod crashes;
+
+/// What people read.
+mod snapshots;
+
+/// Raw read by another engine.
+mod second_reader;
