@@ -66,6 +66,12 @@ impl Books {
         let data = DataDir::open(folder)?;
         let url = url.map_or_else(|| Ledger::embedded_url(folder), ToOwned::to_owned);
         let ledger = Ledger::open(&url).await?;
-        Ok(Self { data, ledger, clock, settings, progress: Progress::hidden() })
+        Ok(Self {
+            data,
+            ledger,
+            clock,
+            settings,
+            progress: Progress::hidden(),
+        })
     }
 }

@@ -32,7 +32,10 @@ pub enum Error {
     #[error("ledger: migrating its tables: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("{what}: {source}")]
-    Polars { what: String, source: polars::error::PolarsError },
+    Polars {
+        what: String,
+        source: polars::error::PolarsError,
+    },
     #[error("json: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -52,7 +55,10 @@ impl Error {
     }
 
     pub fn damaged(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
-        Self::Damaged { path: path.as_ref().to_owned(), what: what.into() }
+        Self::Damaged {
+            path: path.as_ref().to_owned(),
+            what: what.into(),
+        }
     }
 }
 
@@ -63,7 +69,10 @@ pub trait AtPath<T> {
 
 impl<T> AtPath<T> for std::io::Result<T> {
     fn at(self, path: impl AsRef<Path>) -> Result<T> {
-        self.map_err(|source| Error::Io { path: path.as_ref().to_owned(), source })
+        self.map_err(|source| Error::Io {
+            path: path.as_ref().to_owned(),
+            source,
+        })
     }
 }
 
@@ -74,6 +83,9 @@ pub trait Doing<T> {
 
 impl<T> Doing<T> for std::result::Result<T, polars::error::PolarsError> {
     fn doing(self, what: impl Into<String>) -> Result<T> {
-        self.map_err(|source| Error::Polars { what: what.into(), source })
+        self.map_err(|source| Error::Polars {
+            what: what.into(),
+            source,
+        })
     }
 }

@@ -47,13 +47,19 @@ pub fn create_dir_durably(dir: &Path) -> Result<()> {
 
 /// Makes renames, creations and removals in a folder permanent.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
     File::open(dir).and_then(|d| d.sync_all()).at(dir)
 }
 
 /// Syncs finished files side by side, then each of their folders once.
 pub fn sync_all(paths: &[PathBuf]) -> Result<()> {
-    paths.par_iter().try_for_each(|path| File::open(path).and_then(|f| f.sync_all()).at(path))?;
+    paths
+        .par_iter()
+        .try_for_each(|path| File::open(path).and_then(|f| f.sync_all()).at(path))?;
     let mut dirs: Vec<&Path> = paths.iter().filter_map(|p| p.parent()).collect();
     dirs.sort_unstable();
     dirs.dedup();
@@ -73,7 +79,10 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Moves a file or folder within one file system and makes the move permanent. The target must not exist.
 pub fn rename_durably(from: &Path, to: &Path) -> Result<()> {
     if to.exists() {
-        return Err(Error::damaged(to, "is in the way of a move; move it elsewhere and run again"));
+        return Err(Error::damaged(
+            to,
+            "is in the way of a move; move it elsewhere and run again",
+        ));
     }
     fs::rename(from, to).at(from)?;
     for dir in [from.parent(), to.parent()].into_iter().flatten() {

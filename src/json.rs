@@ -253,8 +253,7 @@ impl<'a> Scanner<'a> {
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    let (_, length) =
-                        escape(&bytes[self.at..]).map_err(|fault| self.fault(fault))?;
+                    let (_, length) = escape(&bytes[self.at..]).map_err(|fault| self.fault(fault))?;
                     self.at += length;
                 }
                 Some(_) => return Err(self.fault(Fault::ControlCharacter)),

@@ -71,8 +71,7 @@ pub fn digits(text: &str) -> Result<u64, NumberError> {
 /// The value of at most 19 digits, which always fits.
 #[inline]
 fn digits_value(text: &str) -> u64 {
-    text.bytes()
-        .fold(0, |value, byte| value * 10 + u64::from(byte - b'0'))
+    text.bytes().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'))
 }
 
 #[inline]
@@ -127,9 +126,7 @@ fn saturating_exponent(text: &str) -> i64 {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let magnitude = digits.bytes().fold(0_i64, |value, byte| {
-        value
-            .saturating_mul(10)
-            .saturating_add(i64::from(byte - b'0'))
+        value.saturating_mul(10).saturating_add(i64::from(byte - b'0'))
     });
     if negative { -magnitude } else { magnitude }
 }
@@ -164,8 +161,7 @@ mod tests {
     #[test]
     fn what_is_no_number_or_does_not_fit_is_said() {
         for text in [
-            "", "NaN", "Infinity", "+1", "01", "1.", ".5", "1e", "0x10", "1 ", " 1", "-", "1_000",
-            "١",
+            "", "NaN", "Infinity", "+1", "01", "1.", ".5", "1e", "0x10", "1 ", " 1", "-", "1_000", "١",
         ] {
             assert_eq!(canonical(text), Err(NumberError::NotANumber), "{text}");
         }

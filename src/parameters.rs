@@ -58,9 +58,7 @@ pub enum ParametersError {
     #[error("`parameters` has an empty key; each needs a name")]
     EmptyKey,
     /// A control character in a name, or U+0000 in a text.
-    #[error(
-        "`parameters` has a control character in {place}; names may have none, texts no U+0000"
-    )]
+    #[error("`parameters` has a control character in {place}; names may have none, texts no U+0000")]
     ControlCharacter {
         /// The name, or the name of the text.
         place: String,
@@ -72,9 +70,7 @@ pub enum ParametersError {
         key: String,
     },
     /// An object or a list.
-    #[error(
-        "`parameters` has {value} for {key}; only text, numbers, true, false and null are values"
-    )]
+    #[error("`parameters` has {value} for {key}; only text, numbers, true, false and null are values")]
     Nested {
         /// The name.
         key: String,
@@ -108,9 +104,7 @@ pub enum ParametersError {
         count: usize,
     },
     /// More than [`MAX_CANONICAL_BYTES`].
-    #[error(
-        "`parameters` is {bytes} bytes of canonical JSON; at most {MAX_CANONICAL_BYTES} are taken"
-    )]
+    #[error("`parameters` is {bytes} bytes of canonical JSON; at most {MAX_CANONICAL_BYTES} are taken")]
     TooLarge {
         /// How many there are.
         bytes: usize,
@@ -122,9 +116,7 @@ pub fn canonical(raw_json: &[u8]) -> Result<String, ParametersError> {
     let text = std::str::from_utf8(raw_json).map_err(|_| ParametersError::NotUtf8)?;
     let canonical = read(text)?.canonical();
     if canonical.len() > MAX_CANONICAL_BYTES {
-        return Err(ParametersError::TooLarge {
-            bytes: canonical.len(),
-        });
+        return Err(ParametersError::TooLarge { bytes: canonical.len() });
     }
     Ok(canonical)
 }
@@ -231,9 +223,7 @@ fn read(text: &str) -> Result<Parameters, ParametersError> {
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
     if present.len() > MAX_KEYS {
-        return Err(ParametersError::TooMany {
-            count: present.len(),
-        });
+        return Err(ParametersError::TooMany { count: present.len() });
     }
     Ok(Parameters(present))
 }
@@ -295,12 +285,8 @@ fn number_of(name: &str, text: &str) -> Result<Scalar, ParametersError> {
             return Err(refuse(NumberError::TooLarge, limit()));
         }
     }
-    let canonical = number::canonical(text).map_err(|problem| {
-        refuse(
-            problem,
-            format!("at most {} digits are taken", number::MAX_DIGITS),
-        )
-    })?;
+    let canonical = number::canonical(text)
+        .map_err(|problem| refuse(problem, format!("at most {} digits are taken", number::MAX_DIGITS)))?;
     Ok(Scalar::Number(canonical.into_owned()))
 }
 
@@ -333,9 +319,7 @@ mod tests {
 
     #[test]
     fn values_are_read_by_their_type() {
-        let parameters =
-            Parameters::from_canonical(r#"{"codec":"H264","fps":29.97,"images":8,"on":true}"#)
-                .unwrap();
+        let parameters = Parameters::from_canonical(r#"{"codec":"H264","fps":29.97,"images":8,"on":true}"#).unwrap();
         assert_eq!(parameters.integer("images"), Some(8));
         assert_eq!(parameters.integer("fps"), None);
         assert_eq!(parameters.integer("codec"), None);
@@ -388,10 +372,7 @@ mod tests {
                 r#"{"a":null,"\u0061":1}"#,
                 "`parameters` has \"a\" twice; which one counts cannot be known",
             ),
-            (
-                r#"{"":1}"#,
-                "`parameters` has an empty key; each needs a name",
-            ),
+            (r#"{"":1}"#, "`parameters` has an empty key; each needs a name"),
             (
                 r#"{"a\n":1}"#,
                 "`parameters` has a control character in the key \"a\\n\"; names may have none, texts no U+0000",
@@ -408,10 +389,7 @@ mod tests {
         ] {
             assert_eq!(text_of(raw).unwrap_err().to_string(), expected, "{raw}");
         }
-        assert_eq!(
-            canonical(b"{\"a\":\"\xff\"}"),
-            Err(ParametersError::NotUtf8)
-        );
+        assert_eq!(canonical(b"{\"a\":\"\xff\"}"), Err(ParametersError::NotUtf8));
     }
 
     #[test]
@@ -421,25 +399,14 @@ mod tests {
             format!("{{{},\"none\":null}}", members.join(","))
         };
         assert!(text_of(&object(32)).is_ok());
-        assert_eq!(
-            text_of(&object(33)),
-            Err(ParametersError::TooMany { count: 33 })
-        );
+        assert_eq!(text_of(&object(33)), Err(ParametersError::TooMany { count: 33 }));
     }
 
     #[test]
     fn four_kibibytes_of_canonical_text_are_taken() {
-        let object = |count: usize| {
-            format!(
-                "{{ \"a\" : \"{}\" }}",
-                "x".repeat(count - r#"{"a":""}"#.len())
-            )
-        };
+        let object = |count: usize| format!("{{ \"a\" : \"{}\" }}", "x".repeat(count - r#"{"a":""}"#.len()));
         assert_eq!(text_of(&object(4096)).map(|text| text.len()), Ok(4096));
-        assert_eq!(
-            text_of(&object(4097)),
-            Err(ParametersError::TooLarge { bytes: 4097 })
-        );
+        assert_eq!(text_of(&object(4097)), Err(ParametersError::TooLarge { bytes: 4097 }));
     }
 
     proptest! {

@@ -21,7 +21,9 @@ impl Progress {
 
     /// Shown when standard error is a terminal.
     pub fn on_terminal() -> Self {
-        Self { shown: std::io::stderr().is_terminal() }
+        Self {
+            shown: std::io::stderr().is_terminal(),
+        }
     }
 
     /// Work measured in bytes; the total of a pipe is unknown.
@@ -36,11 +38,20 @@ impl Progress {
 
     /// Work measured in records.
     pub fn records(self, name: &str, total: u64) -> Work {
-        self.work(name, Some(total), "{spinner} {msg} {human_pos}/{human_len} {bar:30} {per_sec}, {eta} left", "{msg}")
+        self.work(
+            name,
+            Some(total),
+            "{spinner} {msg} {human_pos}/{human_len} {bar:30} {per_sec}, {eta} left",
+            "{msg}",
+        )
     }
 
     fn work(self, name: &str, total: Option<u64>, sized: &str, unsized_: &str) -> Work {
-        let target = if self.shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if self.shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = if total.is_some() { sized } else { unsized_ };
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -58,21 +58,24 @@ CREATE TABLE control_total (
 );
 CREATE INDEX control_total_batch ON control_total (batch);
 
--- Usage for dashboards: one row per account, day and metering, additive. `lines` is a JSON array of
--- [appid, region, sku, records, raw, billable]; the view below unfolds it.
+-- Usage for dashboards, additive: what a metering added to an account's days. A night brings an account one row, not one
+-- for each day, app, region and SKU: rows of a month would cost more to write than the month costs to meter.
+-- `days` is a JSON array of [day, [[appid, region, sku, records, raw, billable], ...]]; the view unfolds it.
 CREATE TABLE usage_daily (
     uin      TEXT NOT NULL,
-    day      TEXT NOT NULL,
     metering INTEGER NOT NULL,
+    day_min  TEXT NOT NULL, -- account-local days
+    day_max  TEXT NOT NULL,
     records  INTEGER NOT NULL,
-    lines    TEXT NOT NULL,
-    PRIMARY KEY (uin, day, metering)
-) WITHOUT ROWID;
+    days     TEXT NOT NULL,
+    PRIMARY KEY (uin, metering)
+);
+CREATE INDEX usage_daily_day ON usage_daily (day_max, day_min);
 
 CREATE VIEW usage_by_sku AS
-SELECT d.uin, d.day, d.metering, j.value ->> 0 AS appid, j.value ->> 1 AS region, j.value ->> 2 AS sku,
-       j.value ->> 3 AS records, j.value ->> 4 AS raw_units, j.value ->> 5 AS billable_units
-FROM usage_daily d, json_each(d.lines) j;
+SELECT u.uin, u.metering, d.value ->> 0 AS day, l.value ->> 0 AS appid, l.value ->> 1 AS region, l.value ->> 2 AS sku,
+       l.value ->> 3 AS records, l.value ->> 4 AS raw_units, l.value ->> 5 AS billable_units
+FROM usage_daily u, json_each(u.days) d, json_each(d.value, '$[1]') l;
 
 -- A later row of an identity with other content. The first committed stands; a person resolves it.
 CREATE TABLE conflict (

@@ -22,7 +22,14 @@ pub fn default_terms(books: &Books, cards: &CardBook) -> Result<Terms> {
             books.settings.rate_cards.display()
         )));
     };
-    terms(NaiveDate::from_ymd_opt(1970, 1, 1).unwrap_or_default(), name, card.zone, Cycle::Monthly { anchor_day: 1 }, Decimal::ZERO, Vec::new())
+    terms(
+        NaiveDate::from_ymd_opt(1970, 1, 1).unwrap_or_default(),
+        name,
+        card.zone,
+        Cycle::Monthly { anchor_day: 1 },
+        Decimal::ZERO,
+        Vec::new(),
+    )
 }
 
 /// What a person says about an account.
@@ -40,21 +47,41 @@ pub struct Wanted {
 /// Adds an account, or later terms to one that is there. Terms start where a period ends and keep the zone.
 pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     let cards = load_cards(&books.ledger).await?;
-    let name = wanted.card.clone().unwrap_or_else(|| books.settings.default_card.clone());
+    let name = wanted
+        .card
+        .clone()
+        .unwrap_or_else(|| books.settings.default_card.clone());
     let Some(card) = cards.of_name(&name).last() else {
-        return Err(Error::Usage(format!("rate card {name:?} is not imported; `tallybook rate-card list` shows those that are")));
+        return Err(Error::Usage(format!(
+            "rate card {name:?} is not imported; `tallybook rate-card list` shows those that are"
+        )));
     };
     let accounts = load_accounts(&books.ledger).await?;
     let known = accounts.get(wanted.uin);
     let zone = wanted.zone.or(known.map(|a| a.terms[0].zone)).unwrap_or(card.zone);
     let from = wanted.from.unwrap_or_else(|| local_day(zone, books.clock.now()));
-    let new = terms(from, &name, zone, wanted.cycle, wanted.discount_percent, wanted.overrides)?;
+    let new = terms(
+        from,
+        &name,
+        zone,
+        wanted.cycle,
+        wanted.discount_percent,
+        wanted.overrides,
+    )?;
     for price in &new.overrides {
         check_override(&cards, &new, price)?;
     }
     let mut tx = books.ledger.begin().await?;
     match known {
-        None => add_accounts(&mut tx, &[(wanted.uin, new.clone(), Some(from))], "person", &books.clock.text()).await?,
+        None => {
+            add_accounts(
+                &mut tx,
+                &[(wanted.uin, new.clone(), Some(from))],
+                "person",
+                &books.clock.text(),
+            )
+            .await?
+        }
         Some(account) => {
             if zone != account.terms[0].zone {
                 return Err(Error::Usage(format!(
@@ -82,11 +109,17 @@ fn terms(
 }
 
 fn check_override(cards: &CardBook, terms: &Terms, price: &PriceOverride) -> Result<()> {
-    let sold = cards.of_name(&terms.card).iter().any(|card| card.prices.iter().any(|p| p.sku == price.sku));
+    let sold = cards
+        .of_name(&terms.card)
+        .iter()
+        .any(|card| card.prices.iter().any(|p| p.sku == price.sku));
     if sold {
         return Ok(());
     }
-    Err(Error::Usage(format!("rate card {} has no SKU {:?} to override; `tallybook rate-card show {}` lists them", terms.card, price.sku, terms.card)))
+    Err(Error::Usage(format!(
+        "rate card {} has no SKU {:?} to override; `tallybook rate-card show {}` lists them",
+        terms.card, price.sku, terms.card
+    )))
 }
 
 fn check_start(account: &super::Account, uin: u64, from: NaiveDate) -> Result<()> {

@@ -43,7 +43,12 @@ impl Account {
     pub fn period_from(&self, start: NaiveDate) -> Period {
         let mut period = self.terms_on(start).cycle.period_of(start);
         period.start = start;
-        if let Some(next) = self.terms.iter().skip(1).find(|t| start < t.from && t.from < period.end) {
+        if let Some(next) = self
+            .terms
+            .iter()
+            .skip(1)
+            .find(|t| start < t.from && t.from < period.end)
+        {
             period.end = next.from;
         }
         period

@@ -13,15 +13,23 @@ use crate::raw::store::parse_day;
 
 /// A UIN as the ledger holds it.
 pub fn parse_uin(text: &str) -> Result<u64> {
-    text.parse().map_err(|_| Error::Unbalanced(format!("the ledger holds {text:?} where a UIN belongs")))
+    text.parse()
+        .map_err(|_| Error::Unbalanced(format!("the ledger holds {text:?} where a UIN belongs")))
 }
 
 /// Reads all accounts with their terms.
+#[tracing::instrument(skip_all)]
 pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
     let mut terms: BTreeMap<u64, Vec<Terms>> = BTreeMap::new();
-    for row in sqlx::query("SELECT uin, body FROM terms ORDER BY uin, from_day").fetch_all(ledger.pool()).await? {
+    for row in sqlx::query("SELECT uin, body FROM terms ORDER BY uin, from_day")
+        .fetch_all(ledger.pool())
+        .await?
+    {
         let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
-        terms.entry(uin).or_default().push(serde_json::from_str(&row.try_get::<String, _>(1)?)?);
+        terms
+            .entry(uin)
+            .or_default()
+            .push(serde_json::from_str(&row.try_get::<String, _>(1)?)?);
     }
     let mut accounts = BTreeMap::new();
     let rows = sqlx::query(
@@ -33,17 +41,28 @@ pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
     for row in rows {
         let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
         let day = |index: usize| -> Result<Option<NaiveDate>> {
-            row.try_get::<Option<String>, _>(index)?.as_deref().map(parse_day).transpose()
+            row.try_get::<Option<String>, _>(index)?
+                .as_deref()
+                .map(parse_day)
+                .transpose()
         };
         let terms = terms
             .remove(&uin)
             .ok_or_else(|| Error::Unbalanced(format!("account {uin} has no terms in the ledger")))?;
-        accounts.insert(uin, Account { terms, first_day: day(1)?, closed_to: day(2)? });
+        accounts.insert(
+            uin,
+            Account {
+                terms,
+                first_day: day(1)?,
+                closed_to: day(2)?,
+            },
+        );
     }
     Ok(AccountBook::new(accounts))
 }
 
 /// Adds accounts with their first terms.
+#[tracing::instrument(skip_all)]
 pub async fn add_accounts(
     tx: &mut Tx,
     accounts: &[(u64, Terms, Option<NaiveDate>)],
@@ -51,7 +70,12 @@ pub async fn add_accounts(
     added_at: &str,
 ) -> Result<()> {
     let rows = accounts.iter().map(|(uin, _, first_day)| -> [Value; 4] {
-        [uin.to_string().into(), added_by.into(), added_at.into(), first_day.map(|d| d.to_string()).into()]
+        [
+            uin.to_string().into(),
+            added_by.into(),
+            added_at.into(),
+            first_day.map(|d| d.to_string()).into(),
+        ]
     });
     insert_rows(tx, "account (uin, added_by, added_at, first_day)", rows).await?;
     let mut rows = Vec::with_capacity(accounts.len());

@@ -34,7 +34,10 @@ impl CardBook {
     /// The version in force on a day's label.
     pub fn in_force(&self, name: &str, day: NaiveDate) -> Option<&Arc<RateCard>> {
         let versions = self.of_name(name);
-        versions.partition_point(|card| card.from <= day).checked_sub(1).map(|at| &versions[at])
+        versions
+            .partition_point(|card| card.from <= day)
+            .checked_sub(1)
+            .map(|at| &versions[at])
     }
 
     /// Every version of every card.

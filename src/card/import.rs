@@ -54,7 +54,10 @@ pub fn findings_text(findings: &[Finding]) -> String {
 /// Imports every card of the files, or none.
 pub async fn import(books: &Books, paths: &[PathBuf]) -> Result<Vec<Imported>> {
     let files = read_files(paths)?;
-    let borrowed: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let borrowed: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
     let folder = check_folder(&borrowed);
     if !folder.findings.is_empty() {
         return Err(Error::NeedsPerson(findings_text(&folder.findings)));

@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use sqlx::Row as _;
 
-use super::book::CardBook;
 use super::RateCard;
+use super::book::CardBook;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Tx};
 
@@ -30,7 +30,10 @@ pub async fn load_cards(ledger: &Ledger) -> Result<CardBook> {
     for row in rows {
         let card = RateCard::from_canonical(&row.try_get::<String, _>(0)?)?;
         if card.digest() != row.try_get::<String, _>(1)? {
-            return Err(Error::Unbalanced(format!("rate card {} of {} in the ledger is not what was imported", card.name, card.from)));
+            return Err(Error::Unbalanced(format!(
+                "rate card {} of {} in the ledger is not what was imported",
+                card.name, card.from
+            )));
         }
         cards.push(card);
     }
@@ -66,7 +69,13 @@ pub async fn newest(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<(
     .bind(from.to_string())
     .fetch_optional(&mut **tx)
     .await?;
-    row.map(|row| Ok((row.try_get(0)?, RateCard::from_canonical(&row.try_get::<String, _>(1)?)?))).transpose()
+    row.map(|row| {
+        Ok((
+            row.try_get(0)?,
+            RateCard::from_canonical(&row.try_get::<String, _>(1)?)?,
+        ))
+    })
+    .transpose()
 }
 
 /// The end of the latest period closed under a card, so that no version appears in the past of a statement.

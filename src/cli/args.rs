@@ -219,4 +219,3 @@ pub enum QuarantineCommand {
         batch: Option<i64>,
     },
 }
-

@@ -34,12 +34,24 @@ pub async fn open_books(args: &Args) -> Result<Books> {
     let defaults = Settings::default();
     let settings = Settings {
         source: from_env("TALLYBOOK_SOURCE").or(file.source).unwrap_or(defaults.source),
-        default_card: from_env("TALLYBOOK_DEFAULT_CARD").or(file.default_card).unwrap_or(defaults.default_card),
-        unknown_accounts: unknown_accounts()?.or(file.unknown_accounts).unwrap_or(defaults.unknown_accounts),
-        rate_cards: args.rate_cards.clone().or(file.rate_cards).unwrap_or(defaults.rate_cards),
+        default_card: from_env("TALLYBOOK_DEFAULT_CARD")
+            .or(file.default_card)
+            .unwrap_or(defaults.default_card),
+        unknown_accounts: unknown_accounts()?
+            .or(file.unknown_accounts)
+            .unwrap_or(defaults.unknown_accounts),
+        rate_cards: args
+            .rate_cards
+            .clone()
+            .or(file.rate_cards)
+            .unwrap_or(defaults.rate_cards),
         drop: from_env("TALLYBOOK_DROP").map(PathBuf::from).or(file.drop),
     };
-    let data_dir = args.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+    let data_dir = args
+        .data_dir
+        .clone()
+        .or(file.data_dir)
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
     let ledger = args.ledger.clone().or(file.ledger);
     let clock = args.as_of.map_or_else(Clock::system, Clock::at);
     let mut books = Books::open(&data_dir, ledger.as_deref(), clock, settings)

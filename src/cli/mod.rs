@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use args::{Args, LogFormat};
 
@@ -25,15 +26,33 @@ pub fn main() -> ExitCode {
     match runtime.block_on(run::run(&args)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let code = error.downcast_ref::<crate::error::Error>().map_or(1, crate::error::Error::exit_code);
-            failed(&args, &format!("{error:#}"), code)
+            let code = error
+                .downcast_ref::<crate::error::Error>()
+                .map_or(1, crate::error::Error::exit_code);
+            failed(&args, &whole_text(&error), code)
         }
     }
 }
 
+/// An error with its causes, each said once.
+fn whole_text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 fn failed(args: &Args, what: &str, code: u8) -> ExitCode {
     if args.json {
-        print::out(&format!("{}\n", serde_json::json!({ "error": what, "exit_code": code })));
+        print::out(&format!(
+            "{}\n",
+            serde_json::json!({ "error": what, "exit_code": code })
+        ));
     }
     eprintln!("tallybook: {what}");
     ExitCode::from(code)
@@ -45,6 +64,7 @@ fn start_log(args: &Args) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        .with_span_events(FmtSpan::CLOSE)
         .with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Plain => log.with_target(false).init(),

@@ -23,7 +23,10 @@ pub fn out(text: &str) {
 pub fn ingested(ingested: &Ingested) -> String {
     let batch = &ingested.batch;
     let mut text = if ingested.already {
-        format!("{}: ingested before as batch {}, nothing changed", batch.name, batch.batch)
+        format!(
+            "{}: ingested before as batch {}, nothing changed",
+            batch.name, batch.batch
+        )
     } else {
         format!(
             "{}: batch {}, {} received, {} stored, {} quarantined",
@@ -57,8 +60,14 @@ pub fn metered(metered: &Metered) -> String {
         (metered.conflicts, "conflicts: same id, other content; the first stands"),
         (metered.voids, "voids"),
         (metered.unmetered, "records have no meter (see status)"),
-        (usize::try_from(metered.placed_again).unwrap_or(0), "records found a meter after a card changed"),
-        (usize::try_from(metered.late_records.abs()).unwrap_or(0), "records came after their period's close and wait for an adjustment"),
+        (
+            usize::try_from(metered.placed_again).unwrap_or(0),
+            "records found a meter after a card changed",
+        ),
+        (
+            usize::try_from(metered.late_records.abs()).unwrap_or(0),
+            "records came after their period's close and wait for an adjustment",
+        ),
     ];
     for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
         let _infallible = writeln!(text, "         {} {what}", grouped_size(count));
@@ -68,7 +77,14 @@ pub fn metered(metered: &Metered) -> String {
 
 /// Both sides of the control totals.
 pub fn control(control: &Control) -> String {
-    let mut table = Table::new(&["control totals", "this run", "all batches", "raw ms", "raw counts", "uplift"]);
+    let mut table = Table::new(&[
+        "control totals",
+        "this run",
+        "all batches",
+        "raw ms",
+        "raw counts",
+        "uplift",
+    ]);
     let line = |name: &str, run: &Total, all: &Total| {
         let numbers = [run.records, all.records, all.raw_ms, all.raw_count, all.uplift].map(grouped);
         std::iter::once(name.to_owned()).chain(numbers).collect::<Vec<_>>()
@@ -77,8 +93,16 @@ pub fn control(control: &Control) -> String {
         table.row(line(status, run, all));
     }
     table.row(line("= received", &control.run.received, &control.all.received));
-    let verdict = if control.all.balances { "balance" } else { "DO NOT BALANCE" };
-    format!("{}the totals {verdict} as of batch {}\n", table.text(), control.batch_hi)
+    let verdict = if control.all.balances {
+        "balance"
+    } else {
+        "DO NOT BALANCE"
+    };
+    format!(
+        "{}the totals {verdict} as of batch {}\n",
+        table.text(),
+        control.batch_hi
+    )
 }
 
 pub fn closed(closed: &Closed) -> String {
@@ -114,7 +138,11 @@ pub fn exported(exported: &[Exported]) -> String {
             export.folder.display()
         );
     }
-    if text.is_empty() { "exported nothing: no new statement\n".to_owned() } else { text }
+    if text.is_empty() {
+        "exported nothing: no new statement\n".to_owned()
+    } else {
+        text
+    }
 }
 
 pub fn expired(expired: &Expired) -> String {
@@ -145,7 +173,10 @@ pub fn night(night: &Night) -> String {
         let _infallible = writeln!(text, "REFUSED  {}", file.why);
     }
     for name in &night.dropped.changed {
-        let _infallible = writeln!(text, "CHANGED  {name} changed while it was read; it stays in the drop folder");
+        let _infallible = writeln!(
+            text,
+            "CHANGED  {name} changed while it was read; it stays in the drop folder"
+        );
     }
     text.push_str(&metered(&night.metered));
     text.push_str(&control(&night.control));
@@ -193,14 +224,36 @@ pub fn statement(shown: &Shown) -> String {
 /// A statement's lines.
 pub fn lines_table(shown: &Shown) -> Table {
     let mut table = Table::new(&[
-        "line", "app", "kind", "card version", "region", "sku", "unit", "records", "quantity", "unit price", "discount %",
-        "amount", "note",
+        "line",
+        "app",
+        "kind",
+        "card version",
+        "region",
+        "sku",
+        "unit",
+        "records",
+        "quantity",
+        "unit price",
+        "discount %",
+        "amount",
+        "note",
     ]);
     let cells = crate::close::document::cells(&shown.statement.document).unwrap_or_default();
     for row in cells {
         let cell = |at: usize| String::from(&*row[at]);
         table.row([
-            cell(0), cell(1), cell(2), cell(4), cell(5), cell(6), cell(8), cell(9), cell(10), cell(11), cell(12), cell(13),
+            cell(0),
+            cell(1),
+            cell(2),
+            cell(4),
+            cell(5),
+            cell(6),
+            cell(8),
+            cell(9),
+            cell(10),
+            cell(11),
+            cell(12),
+            cell(13),
             cell(16),
         ]);
     }
@@ -209,32 +262,64 @@ pub fn lines_table(shown: &Shown) -> Table {
 
 pub fn status(status: &Status) -> String {
     let mut text = format!("as of {}\n", status.as_of);
-    let mut lines: Vec<(&str, String)> = vec![
-        ("batches", format!("{}, metered up to {}", status.batches, status.batches_metered)),
-    ];
+    let mut lines: Vec<(&str, String)> = vec![(
+        "batches",
+        format!("{}, metered up to {}", status.batches, status.batches_metered),
+    )];
     for s in &status.segments {
-        let days = format!("{} to {}", s.first_day.as_deref().unwrap_or("-"), s.last_day.as_deref().unwrap_or("-"));
+        let days = format!(
+            "{} to {}",
+            s.first_day.as_deref().unwrap_or("-"),
+            s.last_day.as_deref().unwrap_or("-")
+        );
         let kind = if s.kind == "usage" { "raw" } else { "service log" };
-        lines.push((kind, format!("{} segments, {} rows, {} bytes, {days}", s.files, grouped(s.rows), grouped(s.bytes))));
+        lines.push((
+            kind,
+            format!(
+                "{} segments, {} rows, {} bytes, {days}",
+                s.files,
+                grouped(s.rows),
+                grouped(s.bytes)
+            ),
+        ));
     }
     lines.push(("usage files", status.usage_files.to_string()));
-    lines.push(("key runs", format!("{} with {} keys", status.key_runs, grouped(status.keys))));
+    lines.push((
+        "key runs",
+        format!("{} with {} keys", status.key_runs, grouped(status.keys)),
+    ));
     lines.push(("accounts", grouped_size(status.accounts)));
-    lines.push(("periods", format!("{} closed, {} due", grouped(status.periods_closed), status.periods_due)));
+    lines.push((
+        "periods",
+        format!("{} closed, {} due", grouped(status.periods_closed), status.periods_due),
+    ));
     lines.push((
         "statements",
-        format!("{}, {} not exported", grouped(status.statements), status.statements_not_exported),
+        format!(
+            "{}, {} not exported",
+            grouped(status.statements),
+            status.statements_not_exported
+        ),
     ));
     for (code, count) in &status.quarantined {
         lines.push(("quarantine", format!("{} {code}", grouped(*count))));
     }
     for u in &status.unmetered {
-        lines.push(("unmetered", format!("{} {}: {} ({})", grouped(u.records), u.task_type, u.sentence, u.code)));
+        lines.push((
+            "unmetered",
+            format!("{} {}: {} ({})", grouped(u.records), u.task_type, u.sentence, u.code),
+        ));
     }
     lines.push(("conflicts", format!("{} open", status.conflicts_open)));
     lines.push(("voids", format!("{} waiting for their record", status.voids_waiting)));
-    lines.push(("late usage", format!("{} records wait for an adjustment", grouped(status.late_records))));
-    lines.push(("days", format!("{} expired, {} held", status.days_expired, status.days_held.len())));
+    lines.push((
+        "late usage",
+        format!("{} records wait for an adjustment", grouped(status.late_records)),
+    ));
+    lines.push((
+        "days",
+        format!("{} expired, {} held", status.days_expired, status.days_held.len()),
+    ));
     for (day, why) in &status.days_held {
         lines.push(("held", format!("{day}: {why}")));
     }
@@ -242,7 +327,13 @@ pub fn status(status: &Status) -> String {
         lines.push(("export", format!("exports/{folder}")));
     }
     for run in &status.runs {
-        lines.push(("run", format!("{} {} as of {}, exit code {}", run.run, run.command, run.as_of, run.exit_code)));
+        lines.push((
+            "run",
+            format!(
+                "{} {} as of {}, exit code {}",
+                run.run, run.command, run.as_of, run.exit_code
+            ),
+        ));
     }
     for (name, value) in lines {
         let _infallible = writeln!(text, "{name:<12} {value}");

@@ -33,7 +33,10 @@ const UNBALANCED: u8 = 4;
 
 /// Runs the command and returns its exit code.
 pub async fn run(args: &Args) -> Result<u8> {
-    if let Command::RateCard { command: RateCardCommand::Check { files } } = &args.command {
+    if let Command::RateCard {
+        command: RateCardCommand::Check { files },
+    } = &args.command
+    {
         return check_cards(args, files);
     }
     if let Command::Demo { records, seed } = &args.command {
@@ -76,7 +79,10 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             report(args, &closed, || print::closed(&closed));
             return Ok(if closed.blocked.is_empty() { 0 } else { NEEDS_PERSON });
         }
-        Command::Export { again: Some(number), to } => {
+        Command::Export {
+            again: Some(number),
+            to,
+        } => {
             let lease = Lease::take(&books.ledger, "export").await?;
             let exported = export_again(books, *number, to.as_deref()).await;
             lease.release().await?;
@@ -109,7 +115,10 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
 /// Prints one JSON document, or text.
 fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl FnOnce() -> String) {
     if args.json {
-        print::out(&format!("{}\n", serde_json::to_string(value).expect("reports are plain data")));
+        print::out(&format!(
+            "{}\n",
+            serde_json::to_string(value).expect("reports are plain data")
+        ));
     } else {
         print::out(&text());
     }
@@ -130,12 +139,20 @@ async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
 async fn recount(args: &Args, books: &Books) -> Result<u8> {
     let recount = rebuild::recount(books).await?;
     report(args, &recount, || {
-        let same = if recount.differences.is_empty() { "the same usage" } else { "OTHER usage:" };
+        let same = if recount.differences.is_empty() {
+            "the same usage"
+        } else {
+            "OTHER usage:"
+        };
         format!(
             "measured {} raw rows again: {same} ({} sums compared)\n{}",
             grouped(recount.rows),
             recount.compared,
-            recount.differences.iter().map(|d| format!("  {d}\n")).collect::<String>()
+            recount
+                .differences
+                .iter()
+                .map(|d| format!("  {d}\n"))
+                .collect::<String>()
         )
     });
     Ok(if recount.differences.is_empty() { 0 } else { UNBALANCED })
@@ -163,14 +180,13 @@ async fn verify(args: &Args, books: &Books) -> Result<u8> {
 async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason: Option<&str>) -> Result<u8> {
     if let Some(day) = waive {
         crate::expire::store::waive(books, day, reason.unwrap_or_default()).await?;
-        report(args, &serde_json::json!({ "waived": day.to_string() }), || format!("{day} is waived\n"));
+        report(args, &serde_json::json!({ "waived": day.to_string() }), || {
+            format!("{day} is waived\n")
+        });
         return Ok(0);
     }
     let lease = Lease::take(&books.ledger, "expire").await?;
-    let expired = match load_accounts(&books.ledger).await {
-        Ok(accounts) => expire(books, &lease, &accounts).await,
-        Err(error) => Err(error),
-    };
+    let expired = expire(books, &lease).await;
     let swept = crate::raw::sweep::sweep(books).await;
     lease.release().await?;
     let expired = expired?;
@@ -181,8 +197,12 @@ async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason
 
 fn days_of(books: &Books, span: Span) -> Result<(NaiveDate, NaiveDate)> {
     let today = books.clock.today();
-    let from = span.from.unwrap_or_else(|| today.checked_sub_days(Days::new(31)).unwrap_or(today));
-    let to = span.to.unwrap_or_else(|| today.checked_add_days(Days::new(1)).unwrap_or(today));
+    let from = span
+        .from
+        .unwrap_or_else(|| today.checked_sub_days(Days::new(31)).unwrap_or(today));
+    let to = span
+        .to
+        .unwrap_or_else(|| today.checked_add_days(Days::new(1)).unwrap_or(today));
     if from < to {
         return Ok((from, to));
     }
@@ -195,7 +215,11 @@ async fn show_usage(args: &Args, books: &Books, uin: u64, span: Span) -> Result<
     let mut table = Table::new(&["day", "app", "region", "sku", "records", "raw_units", "billable_units"]);
     for l in &lines {
         let numbers = [l.records, l.raw_units, l.billable_units].map(|n| n.to_string());
-        table.row([l.day.clone(), l.appid.clone(), l.region.clone(), l.sku.clone()].into_iter().chain(numbers));
+        table.row(
+            [l.day.clone(), l.appid.clone(), l.region.clone(), l.sku.clone()]
+                .into_iter()
+                .chain(numbers),
+        );
     }
     report(args, &lines, || if span.csv { table.csv() } else { table.text() });
     Ok(())
@@ -223,7 +247,10 @@ fn statement_json(shown: &query::statement::Shown) -> Result<serde_json::Value> 
         .iter()
         .map(|row| {
             let named = crate::close::document::COLUMNS.iter().zip(row.iter());
-            named.map(|(name, cell)| ((*name).to_owned(), serde_json::Value::from(&**cell))).collect::<serde_json::Map<_, _>>().into()
+            named
+                .map(|(name, cell)| ((*name).to_owned(), serde_json::Value::from(&**cell)))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         })
         .collect();
     Ok(serde_json::json!({
@@ -241,22 +268,33 @@ fn statement_json(shown: &query::statement::Shown) -> Result<serde_json::Value> 
 }
 
 fn card_paths(books_cards: &std::path::Path, files: &[PathBuf]) -> Vec<PathBuf> {
-    if files.is_empty() { vec![books_cards.to_owned()] } else { files.to_vec() }
+    if files.is_empty() {
+        vec![books_cards.to_owned()]
+    } else {
+        files.to_vec()
+    }
 }
 
 fn check_cards(args: &Args, files: &[PathBuf]) -> Result<u8> {
     let default = args.rate_cards.clone().unwrap_or_else(|| PathBuf::from("rate-cards"));
     let files = read_files(&card_paths(&default, files))?;
-    let borrowed: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let borrowed: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
     let folder = check_folder(&borrowed);
     let found: Vec<String> = folder.findings.iter().map(ToString::to_string).collect();
-    report(args, &serde_json::json!({ "files": files.len(), "findings": found }), || {
-        if found.is_empty() {
-            format!("{} files, {} cards, no findings\n", files.len(), folder.cards.len())
-        } else {
-            format!("{}\n", findings_text(&folder.findings))
-        }
-    });
+    report(
+        args,
+        &serde_json::json!({ "files": files.len(), "findings": found }),
+        || {
+            if found.is_empty() {
+                format!("{} files, {} cards, no findings\n", files.len(), folder.cards.len())
+            } else {
+                format!("{}\n", findings_text(&folder.findings))
+            }
+        },
+    );
     Ok(if found.is_empty() { 0 } else { NEEDS_PERSON })
 }
 
@@ -267,7 +305,13 @@ async fn run_rate_card(args: &Args, books: &Books, command: &RateCardCommand) ->
             let cards = imported(&books.ledger).await?;
             let mut table = Table::new(&["card", "from", "revision", "digest", "imported"]);
             for c in &cards {
-                let cells = [&c.name, &c.valid_from, &c.revision.to_string(), &c.digest, &c.imported_at];
+                let cells = [
+                    &c.name,
+                    &c.valid_from,
+                    &c.revision.to_string(),
+                    &c.digest,
+                    &c.imported_at,
+                ];
                 table.row(cells.map(Clone::clone));
             }
             report(args, &cards, || table.text());
@@ -281,17 +325,40 @@ async fn run_rate_card(args: &Args, books: &Books, command: &RateCardCommand) ->
             let mut table = Table::new(&["sku", "region group", "unit", "from quantity", "price", "origin"]);
             for price in &card.prices {
                 for (from, unit_price) in price.model.steps() {
-                    let cells = [&price.sku, &price.region_group, &price.unit.name, &from.to_string(), &unit_price.to_string()];
-                    table.row(cells.map(Clone::clone).into_iter().chain([format!("{:?}", price.origin).to_lowercase()]));
+                    let cells = [
+                        &price.sku,
+                        &price.region_group,
+                        &price.unit.name,
+                        &from.to_string(),
+                        &unit_price.to_string(),
+                    ];
+                    table.row(
+                        cells
+                            .map(Clone::clone)
+                            .into_iter()
+                            .chain([format!("{:?}", price.origin).to_lowercase()]),
+                    );
                 }
             }
             report(args, &**card, || {
-                format!("{} from {}, {}, {}\n{}", card.name, card.from, card.currency, card.zone, table.text())
+                format!(
+                    "{} from {}, {}, {}\n{}",
+                    card.name,
+                    card.from,
+                    card.currency,
+                    card.zone,
+                    table.text()
+                )
             });
         }
         RateCardCommand::Import { files } => {
             let cards = import(books, &card_paths(&books.settings.rate_cards, files)).await?;
-            report(args, &cards, || cards.iter().map(|c| format!("{} of {}: {}\n", c.card, c.from, c.outcome)).collect());
+            report(args, &cards, || {
+                cards
+                    .iter()
+                    .map(|c| format!("{} of {}: {}\n", c.card, c.from, c.outcome))
+                    .collect()
+            });
         }
     }
     Ok(())
@@ -299,10 +366,21 @@ async fn run_rate_card(args: &Args, books: &Books, command: &RateCardCommand) ->
 
 async fn run_account(args: &Args, books: &Books, command: &AccountCommand) -> Result<()> {
     match command {
-        AccountCommand::Add { uin, card, zone, cycle, anchor_day, discount, prices, from } => {
+        AccountCommand::Add {
+            uin,
+            card,
+            zone,
+            cycle,
+            anchor_day,
+            discount,
+            prices,
+            from,
+        } => {
             let cycle = match cycle {
                 CycleName::Daily => Cycle::Daily,
-                CycleName::Monthly => Cycle::Monthly { anchor_day: *anchor_day },
+                CycleName::Monthly => Cycle::Monthly {
+                    anchor_day: *anchor_day,
+                },
             };
             let overrides = prices.iter().map(|text| price_override(text)).collect::<Result<_>>()?;
             let wanted = Wanted {
@@ -315,11 +393,21 @@ async fn run_account(args: &Args, books: &Books, command: &AccountCommand) -> Re
                 from: *from,
             };
             let terms = add(books, wanted).await?;
-            report(args, &terms, || format!("account {uin}: {} in {} from {}\n", terms.card, terms.zone, terms.from));
+            report(args, &terms, || {
+                format!("account {uin}: {} in {} from {}\n", terms.card, terms.zone, terms.from)
+            });
         }
         AccountCommand::List => {
             let accounts = load_accounts(&books.ledger).await?;
-            let mut table = Table::new(&["account", "card", "zone", "cycle", "discount %", "first day", "closed to"]);
+            let mut table = Table::new(&[
+                "account",
+                "card",
+                "zone",
+                "cycle",
+                "discount %",
+                "first day",
+                "closed to",
+            ]);
             for (uin, account) in accounts.iter() {
                 let terms = account.terms_on(books.clock.today());
                 table.row([
@@ -332,13 +420,19 @@ async fn run_account(args: &Args, books: &Books, command: &AccountCommand) -> Re
                     account.closed_to.map_or_else(|| "-".to_owned(), |d| d.to_string()),
                 ]);
             }
-            let json: Vec<_> = accounts.iter().map(|(uin, account)| account_json(uin, account)).collect();
+            let json: Vec<_> = accounts
+                .iter()
+                .map(|(uin, account)| account_json(uin, account))
+                .collect();
             report(args, &json, || table.text());
         }
         AccountCommand::Show { uin } => {
             let accounts = load_accounts(&books.ledger).await?;
             let Some(account) = accounts.get(*uin) else {
-                return Err(Error::Usage(format!("there is no account {uin}; `tallybook account list` shows those there are")).into());
+                return Err(Error::Usage(format!(
+                    "there is no account {uin}; `tallybook account list` shows those there are"
+                ))
+                .into());
             };
             report(args, &account_json(*uin, account), || account_text(*uin, account));
         }
@@ -358,12 +452,19 @@ fn account_text(uin: u64, account: &crate::account::Account) -> String {
             terms.discount_percent
         ));
         for price in &terms.overrides {
-            let group = price.region_group.as_ref().map_or_else(String::new, |group| format!(" in {group}"));
+            let group = price
+                .region_group
+                .as_ref()
+                .map_or_else(String::new, |group| format!(" in {group}"));
             text.push_str(&format!("         {}{group} at {}\n", price.sku, price.unit_price));
         }
     }
     let day = |day: Option<NaiveDate>| day.map_or_else(|| "-".to_owned(), |d| d.to_string());
-    text.push_str(&format!("periods  from {}, closed to {}\n", day(account.first_day), day(account.closed_to)));
+    text.push_str(&format!(
+        "periods  from {}, closed to {}\n",
+        day(account.first_day),
+        day(account.closed_to)
+    ));
     if let Some(period) = account.open_period() {
         text.push_str(&format!("open     {} to {}\n", period.start, period.end));
     }
@@ -388,14 +489,22 @@ fn cycle_text(cycle: Cycle) -> String {
 
 /// `SKU=PRICE` or `SKU@GROUP=PRICE`.
 fn price_override(text: &str) -> Result<PriceOverride> {
-    let wrong = || Error::Usage(format!("--price {text:?}: write SKU=PRICE or SKU@REGION-GROUP=PRICE, such as Audio=0.005"));
+    let wrong = || {
+        Error::Usage(format!(
+            "--price {text:?}: write SKU=PRICE or SKU@REGION-GROUP=PRICE, such as Audio=0.005"
+        ))
+    };
     let (name, price) = text.split_once('=').ok_or_else(wrong)?;
     let (sku, group) = match name.split_once('@') {
         Some((sku, group)) => (sku, Some(group.to_owned())),
         None => (name, None),
     };
     let unit_price = price.parse().map_err(|_| wrong())?;
-    Ok(PriceOverride { sku: sku.to_owned(), region_group: group, unit_price })
+    Ok(PriceOverride {
+        sku: sku.to_owned(),
+        region_group: group,
+        unit_price,
+    })
 }
 
 async fn run_quarantine(args: &Args, books: &Books, command: &QuarantineCommand) -> Result<()> {
@@ -404,14 +513,30 @@ async fn run_quarantine(args: &Args, books: &Books, command: &QuarantineCommand)
             let lines = ingest_store::quarantined(&books.ledger, None).await?;
             let mut table = Table::new(&["number", "batch", "input", "line", "reason", "sentence"]);
             for l in &lines {
-                let cells = [&l.quarantine.to_string(), &l.batch.to_string(), &l.input, &l.line.to_string(), &l.code, &l.sentence];
+                let cells = [
+                    &l.quarantine.to_string(),
+                    &l.batch.to_string(),
+                    &l.input,
+                    &l.line.to_string(),
+                    &l.code,
+                    &l.sentence,
+                ];
                 table.row(cells.map(Clone::clone));
             }
-            report(args, &lines, || if table.is_empty() { "nothing is in quarantine\n".to_owned() } else { table.text() });
+            report(args, &lines, || {
+                if table.is_empty() {
+                    "nothing is in quarantine\n".to_owned()
+                } else {
+                    table.text()
+                }
+            });
         }
         QuarantineCommand::Show { number } => {
             let mut line = ingest_store::quarantined_line(&books.ledger, *number).await?;
-            line.payload = line.bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            line.payload = line
+                .bytes
+                .as_ref()
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             report(args, &line, || {
                 format!(
                     "{} line {} (batch {}), received {}\n{}: {}\nsha-256 {}, {} bytes\n{}\n",

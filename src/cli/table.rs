@@ -8,7 +8,10 @@ pub struct Table {
 
 impl Table {
     pub fn new(header: &[&'static str]) -> Self {
-        Self { header: header.to_vec(), rows: Vec::new() }
+        Self {
+            header: header.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -24,15 +27,32 @@ impl Table {
         let header: Vec<String> = self.header.iter().map(|&h| h.to_owned()).collect();
         let all: Vec<&Vec<String>> = std::iter::once(&header).chain(&self.rows).collect();
         let widths: Vec<usize> = (0..header.len())
-            .map(|column| all.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0))
+            .map(|column| {
+                all.iter()
+                    .filter_map(|row| row.get(column))
+                    .map(|c| c.chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
             .collect();
         let numeric: Vec<bool> = (0..header.len())
-            .map(|column| self.rows.iter().filter_map(|row| row.get(column)).all(|cell| is_number(cell)))
+            .map(|column| {
+                let mut cells = self
+                    .rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .filter(|cell| !cell.is_empty());
+                cells.all(|cell| is_number(cell))
+            })
             .collect();
         let mut text = String::new();
         for row in all {
             let cells = row.iter().zip(&widths).zip(&numeric).map(|((cell, &width), &numeric)| {
-                if numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                if numeric {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
             });
             text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
             text.push('\n');
@@ -44,7 +64,9 @@ impl Table {
     pub fn csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let written = writer.write_record(&self.header).and_then(|()| {
-            self.rows.iter().try_for_each(|row| writer.write_record(row.iter().map(|cell| harmless(cell))))
+            self.rows
+                .iter()
+                .try_for_each(|row| writer.write_record(row.iter().map(|cell| harmless(cell))))
         });
         written.expect("writing to memory, all rows as long as the header");
         String::from_utf8(writer.into_inner().expect("writing to memory")).expect("cells are text")
@@ -53,11 +75,19 @@ impl Table {
 
 /// Text that a spreadsheet would run as a formula gets an apostrophe; numbers stay.
 fn harmless(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number(cell) { format!("'{cell}") } else { cell.to_owned() }
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number(cell) {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    }
 }
 
 fn is_number(cell: &str) -> bool {
-    !cell.is_empty() && cell.trim_start_matches('-').chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',')
+    !cell.is_empty()
+        && cell
+            .trim_start_matches('-')
+            .chars()
+            .all(|c| c.is_ascii_digit() || c == '.' || c == ',')
 }
 
 /// `1234567` as `1,234,567`.

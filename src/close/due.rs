@@ -27,7 +27,10 @@ impl Due {
 
 /// Due periods of every account.
 pub fn due(accounts: &AccountBook, cards: &CardBook, now: DateTime<Utc>) -> Vec<Due> {
-    accounts.iter().filter_map(|(uin, account)| due_of(uin, account, cards, now)).collect()
+    accounts
+        .iter()
+        .filter_map(|(uin, account)| due_of(uin, account, cards, now))
+        .collect()
 }
 
 fn due_of(uin: u64, account: &Account, cards: &CardBook, now: DateTime<Utc>) -> Option<Due> {
@@ -38,7 +41,11 @@ fn due_of(uin: u64, account: &Account, cards: &CardBook, now: DateTime<Utc>) -> 
         periods.push(period);
         period = account.period_from(period.end);
     }
-    let from = account.terms_on(first.start).cycle.counters_from(&first).min(first.start);
+    let from = account
+        .terms_on(first.start)
+        .cycle
+        .counters_from(&first)
+        .min(first.start);
     (!periods.is_empty()).then_some(Due { uin, periods, from })
 }
 
@@ -46,7 +53,9 @@ fn due_of(uin: u64, account: &Account, cards: &CardBook, now: DateTime<Utc>) -> 
 pub fn is_due(account: &Account, period: &Period, cards: &CardBook, now: DateTime<Utc>) -> bool {
     let terms = account.terms_on(period.start);
     let last_day = period.end.pred_opt().unwrap_or(period.end);
-    let grace_days = cards.in_force(&terms.card, last_day).map_or(GRACE_DAYS_DEFAULT, |card| card.grace_days);
+    let grace_days = cards
+        .in_force(&terms.card, last_day)
+        .map_or(GRACE_DAYS_DEFAULT, |card| card.grace_days);
     period.due_at(terms.zone, grace_days) <= now
 }
 

@@ -53,10 +53,13 @@ pub struct Blocked {
 }
 
 /// Closes every due period. The caller holds the lease.
+#[tracing::instrument(skip_all)]
 pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Closed> {
     let cards = load_cards(&books.ledger).await?;
     let due = due::due(accounts, &cards, books.clock.now());
-    let Some((from, to)) = due::days_needed(&due) else { return Ok(Closed::default()) };
+    let Some((from, to)) = due::days_needed(&due) else {
+        return Ok(Closed::default());
+    };
     let metered = progress(&books.ledger).await?;
     let paths = usage_paths(&books.ledger, from, to, metered.metering).await?;
     let heads = store::heads(&books.ledger).await?;
@@ -71,7 +74,14 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Resu
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     let closing = next_number(&mut tx, "closing").await?;
-    store::add_closing(&mut tx, closing, metered.batch_hi, metered.metering, &books.clock.text()).await?;
+    store::add_closing(
+        &mut tx,
+        closing,
+        metered.batch_hi,
+        metered.metering,
+        &books.clock.text(),
+    )
+    .await?;
     store::add_statements(&mut tx, closing, &statements).await?;
     store::add_closed_periods(&mut tx, closing, &closed_periods).await?;
     crate::fault::point("close.before_commit");
@@ -81,6 +91,7 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Resu
 }
 
 /// Usage rows of the due accounts, sorted by account and day.
+#[tracing::instrument(skip_all)]
 fn read_usage(books: &Books, paths: &[String], due: &[Due]) -> Result<UsageTable> {
     let ranges: HashMap<u64, (chrono::NaiveDate, chrono::NaiveDate)> =
         due.iter().map(|d| (d.uin, (d.from, d.to()))).collect();
@@ -108,6 +119,7 @@ pub struct Stated {
     pub records: i64,
 }
 
+#[tracing::instrument(skip_all)]
 fn state_all(
     books: &Books,
     accounts: &AccountBook,
@@ -125,12 +137,24 @@ fn state_all(
             let start = usage.rows.partition_point(|row| row.uin < due.uin);
             let end = usage.rows.partition_point(|row| row.uin <= due.uin);
             let rows = &usage.rows[start..end];
-            state_account(books, account, cards, due, usage, rows, heads.get(&due.uin).cloned(), batch_hi)
+            state_account(
+                books,
+                account,
+                cards,
+                due,
+                usage,
+                rows,
+                heads.get(&due.uin).cloned(),
+                batch_hi,
+            )
         })
         .collect()
 }
 
-#[expect(clippy::too_many_arguments, reason = "an account's close depends on all of it, and nothing else does")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an account's close depends on all of it, and nothing else does"
+)]
 fn state_account(
     books: &Books,
     account: &Account,
@@ -212,18 +236,19 @@ impl<'a> PeriodRows<'a> {
                 })
                 .collect()
         };
-        let earlier = if cycle == Cycle::Daily { between(counters_from, period.start) } else { Vec::new() };
-        Self { usage: between(period.start, period.end), earlier }
+        let earlier = if cycle == Cycle::Daily {
+            between(counters_from, period.start)
+        } else {
+            Vec::new()
+        };
+        Self {
+            usage: between(period.start, period.end),
+            earlier,
+        }
     }
 
     /// Charges of the period.
-    pub fn rate(
-        &'a self,
-        uin: u64,
-        period: Period,
-        account: &'a Account,
-        cards: &'a CardBook,
-    ) -> Result<Rated<'a>> {
+    pub fn rate(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> Result<Rated<'a>> {
         let terms = account.terms_on(period.start);
         let input = PeriodUsage {
             uin,
@@ -264,11 +289,16 @@ fn summed(accounts: Vec<AccountClose>) -> Result<Summed> {
     closed.lines = statements.iter().map(|s| u64::from(s.statement.lines)).sum();
     let mut totals: BTreeMap<crate::money::Currency, Vec<rust_decimal::Decimal>> = BTreeMap::new();
     for stated in &statements {
-        totals.entry(stated.statement.currency).or_default().push(stated.statement.total);
+        totals
+            .entry(stated.statement.currency)
+            .or_default()
+            .push(stated.statement.total);
     }
     for (currency, amounts) in totals {
         let total = crate::money::sum(amounts).map_err(|e| Error::Unbalanced(e.to_string()))?;
-        closed.totals.insert(currency.to_string(), crate::money::plain(total, currency.minor_units()));
+        closed
+            .totals
+            .insert(currency.to_string(), crate::money::plain(total, currency.minor_units()));
     }
     Ok((statements, periods, closed))
 }

@@ -426,7 +426,7 @@ mod tests {
         let statement = close(7, "CNY", &[charge(Kind::Usage, "2", "0.015")], Some("beef")).unwrap();
         let text = format!(
             "tallybook statement 1\n7-20241101-20241201\n7\n2024-11-01T00:00:00+08:00\n2024-12-01T00:00:00+08:00\n\
-             Asia/Shanghai\nCNY\n2024-12-20T01:02:03+00:00\n42\n1\n0.0300000000\n0.0000000000\n0.0000000000\n0.03\nbeef\n{}",
+             Asia/Shanghai\nCNY\n2024-12-20T01:02:03+00:00\n1\n0.0300000000\n0.0000000000\n0.0000000000\n0.03\nbeef\n{}",
             statement.document
         );
         assert_eq!(statement.digest, sha256_hex(text.as_bytes()));

@@ -15,8 +15,13 @@ use crate::raw::store::parse_day;
 use crate::span::Period;
 
 /// The digest of each account's last statement.
+#[tracing::instrument(skip_all)]
 pub async fn heads(ledger: &Ledger) -> Result<HashMap<u64, String>> {
-    Ok(chain_heads(ledger).await?.into_iter().map(|(uin, _, digest)| (uin, digest)).collect())
+    Ok(chain_heads(ledger)
+        .await?
+        .into_iter()
+        .map(|(uin, _, digest)| (uin, digest))
+        .collect())
 }
 
 /// Account, id and digest of each account's last statement, by account number.
@@ -27,7 +32,15 @@ pub async fn chain_heads(ledger: &Ledger) -> Result<Vec<(u64, String, String)>> 
     )
     .fetch_all(ledger.pool())
     .await?;
-    rows.iter().map(|row| Ok((parse_uin(&row.try_get::<String, _>(0)?)?, row.try_get(1)?, row.try_get(2)?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok((
+                parse_uin(&row.try_get::<String, _>(0)?)?,
+                row.try_get(1)?,
+                row.try_get(2)?,
+            ))
+        })
+        .collect()
 }
 
 pub async fn add_closing(tx: &mut Tx, closing: i64, batch_hi: i64, metering: i64, closed_at: &str) -> Result<()> {
@@ -41,29 +54,32 @@ pub async fn add_closing(tx: &mut Tx, closing: i64, batch_hi: i64, metering: i64
     Ok(())
 }
 
+#[tracing::instrument(skip_all)]
 pub async fn add_statements(tx: &mut Tx, closing: i64, statements: &[Stated]) -> Result<()> {
-    let rows = statements.iter().map(|Stated { statement: s, records }| -> [Value; 18] {
-        [
-            s.statement_id.as_str().into(),
-            s.uin.to_string().into(),
-            s.period.start.to_string().into(),
-            s.period.end.to_string().into(),
-            s.zone.name().into(),
-            s.currency.to_string().into(),
-            i64::from(s.lines).into(),
-            plain(s.usage_amount, AMOUNT_DECIMALS).into(),
-            plain(s.adjustment_amount, AMOUNT_DECIMALS).into(),
-            plain(s.rounding, AMOUNT_DECIMALS).into(),
-            s.total_text().into(),
-            (*records).into(),
-            closing.into(),
-            s.closed_at_text().into(),
-            s.high_water_batch.into(),
-            s.previous_digest.clone().unwrap_or_default().into(),
-            s.digest.as_str().into(),
-            s.document.as_str().into(),
-        ]
-    });
+    let rows = statements
+        .iter()
+        .map(|Stated { statement: s, records }| -> [Value; 18] {
+            [
+                s.statement_id.as_str().into(),
+                s.uin.to_string().into(),
+                s.period.start.to_string().into(),
+                s.period.end.to_string().into(),
+                s.zone.name().into(),
+                s.currency.to_string().into(),
+                i64::from(s.lines).into(),
+                plain(s.usage_amount, AMOUNT_DECIMALS).into(),
+                plain(s.adjustment_amount, AMOUNT_DECIMALS).into(),
+                plain(s.rounding, AMOUNT_DECIMALS).into(),
+                s.total_text().into(),
+                (*records).into(),
+                closing.into(),
+                s.closed_at_text().into(),
+                s.high_water_batch.into(),
+                s.previous_digest.clone().unwrap_or_default().into(),
+                s.digest.as_str().into(),
+                s.document.as_str().into(),
+            ]
+        });
     insert_rows(
         tx,
         "statement (statement_id, uin, period_start, period_end, zone, currency, line_count, usage_amount, \
@@ -76,7 +92,12 @@ pub async fn add_statements(tx: &mut Tx, closing: i64, statements: &[Stated]) ->
 
 pub async fn add_closed_periods(tx: &mut Tx, closing: i64, periods: &[(u64, Period)]) -> Result<()> {
     let rows = periods.iter().map(|(uin, period)| -> [Value; 4] {
-        [uin.to_string().into(), period.start.to_string().into(), period.end.to_string().into(), closing.into()]
+        [
+            uin.to_string().into(),
+            period.start.to_string().into(),
+            period.end.to_string().into(),
+            closing.into(),
+        ]
     });
     insert_rows(tx, "closed_period (uin, period_start, period_end, closing)", rows).await?;
     Ok(())
@@ -89,7 +110,11 @@ pub const STATEMENT_COLUMNS: &str = "s.statement_id, s.uin, s.period_start, s.pe
 /// A statement as the ledger has it.
 pub fn statement_of(row: &AnyRow) -> Result<Statement> {
     let statement_id: String = row.try_get(0)?;
-    let broken = |what: &str, value: &str| Error::Unbalanced(format!("statement {statement_id} in the ledger has the {what} {value:?}"));
+    let broken = |what: &str, value: &str| {
+        Error::Unbalanced(format!(
+            "statement {statement_id} in the ledger has the {what} {value:?}"
+        ))
+    };
     let amount = |index: usize| -> Result<rust_decimal::Decimal> {
         let text: String = row.try_get(index)?;
         parse_plain(&text).map_err(|_| broken("amount", &text))
@@ -98,7 +123,10 @@ pub fn statement_of(row: &AnyRow) -> Result<Statement> {
     let (zone, currency, closed_at, previous) = (text(4)?, text(5)?, text(11)?, text(13)?);
     Ok(Statement {
         uin: parse_uin(&text(1)?)?,
-        period: Period { start: parse_day(&text(2)?)?, end: parse_day(&text(3)?)? },
+        period: Period {
+            start: parse_day(&text(2)?)?,
+            end: parse_day(&text(3)?)?,
+        },
         zone: zone.parse().map_err(|_| broken("zone", &zone))?,
         currency: currency.parse().map_err(|_| broken("currency", &currency))?,
         closed_at: closed_at.parse().map_err(|_| broken("time", &closed_at))?,
@@ -118,6 +146,9 @@ pub fn statement_of(row: &AnyRow) -> Result<Statement> {
 /// All statements of an account, in order.
 pub async fn statements_of(ledger: &Ledger, uin: u64) -> Result<Vec<Statement>> {
     let sql = format!("SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin = ? ORDER BY s.period_start");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(uin.to_string()).fetch_all(ledger.pool()).await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(uin.to_string())
+        .fetch_all(ledger.pool())
+        .await?;
     rows.iter().map(statement_of).collect()
 }

@@ -46,8 +46,14 @@ use month::{Content, DemoAccount, DemoFile, Made, month};
 /// The cards that the program carries, so that the demo needs no file.
 const CARDS: [(&str, &str); 3] = [
     ("README.md", include_str!("../../rate-cards/README.md")),
-    ("mps-cn/2024-01-01.toml", include_str!("../../rate-cards/mps-cn/2024-01-01.toml")),
-    ("mps-intl/2024-01-01.toml", include_str!("../../rate-cards/mps-intl/2024-01-01.toml")),
+    (
+        "mps-cn/2024-01-01.toml",
+        include_str!("../../rate-cards/mps-cn/2024-01-01.toml"),
+    ),
+    (
+        "mps-intl/2024-01-01.toml",
+        include_str!("../../rate-cards/mps-intl/2024-01-01.toml"),
+    ),
 ];
 
 /// Says that a folder was made by the demo, which therefore may make it anew.
@@ -71,7 +77,11 @@ pub struct Outcome {
 pub async fn run(folder: &Path, seed: u64, records: usize, say: &mut dyn FnMut(&str)) -> Result<Outcome> {
     make_folder(folder)?;
     let month = tokio::task::block_in_place(|| month(seed, records));
-    say(&format!("made {} for the nights of a month, in {}", made_text(&month.made), folder.display()));
+    say(&format!(
+        "made {} for the nights of a month, in {}",
+        made_text(&month.made),
+        folder.display()
+    ));
     let mut outcome = Outcome {
         folder: folder.to_owned(),
         nights: month.nights.len(),
@@ -98,7 +108,10 @@ pub async fn run(folder: &Path, seed: u64, records: usize, say: &mut dyn FnMut(&
 }
 
 async fn open(folder: &Path, clock: Clock) -> Result<Books> {
-    let settings = Settings { rate_cards: folder.join("rate-cards"), ..Settings::default() };
+    let settings = Settings {
+        rate_cards: folder.join("rate-cards"),
+        ..Settings::default()
+    };
     Books::open(folder, None, clock, settings).await
 }
 
@@ -203,18 +216,27 @@ impl Outcome {
         for (status, total) in &self.control.all.statuses {
             text.push_str(&format!("  {status:<12} {:>8}\n", total.records));
         }
-        text.push_str(&format!("  {:<12} {:>8}  they balance\n", "= received", self.control.all.received.records));
+        text.push_str(&format!(
+            "  {:<12} {:>8}  they balance\n",
+            "= received", self.control.all.received.records
+        ));
         text.push_str(&format!("\n{} statements with {} lines\n", self.statements, self.lines));
-        if let Some(largest) = self.exports.iter().max_by_key(|folder| {
-            std::fs::metadata(folder.join("statement_lines.csv")).map_or(0, |file| file.len())
-        }) {
-            text.push_str(&format!("finance's CSV: {}\n", largest.join("statement_lines.csv").display()));
+        if let Some(largest) = self
+            .exports
+            .iter()
+            .max_by_key(|folder| std::fs::metadata(folder.join("statement_lines.csv")).map_or(0, |file| file.len()))
+        {
+            text.push_str(&format!(
+                "finance's CSV: {}\n",
+                largest.join("statement_lines.csv").display()
+            ));
         }
         let folder = self.folder.display();
         text.push_str(&format!("\nlook around:  tallybook --data-dir {folder} status\n"));
-        text.push_str(&format!("              tallybook --data-dir {folder} quarantine list\n"));
+        text.push_str(&format!(
+            "              tallybook --data-dir {folder} quarantine list\n"
+        ));
         text.push_str(&format!("              tallybook --data-dir {folder} verify\n"));
         text
     }
 }
-

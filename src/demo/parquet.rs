@@ -41,6 +41,8 @@ pub fn write(place: &Path, records: &[DemoRecord]) -> Result<()> {
     ];
     let mut frame = DataFrame::new(records.len(), columns).doing("building a made file")?;
     let file = File::create(place).at(place)?;
-    ParquetWriter::new(file).finish(&mut frame).doing(format!("writing {}", place.display()))?;
+    ParquetWriter::new(file)
+        .finish(&mut frame)
+        .doing(format!("writing {}", place.display()))?;
     Ok(())
 }

@@ -27,17 +27,35 @@ pub struct Held {
 /// All reasons to hold a day.
 pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segments: &[Segment]) -> Result<Vec<Held>> {
     let mut held = Vec::new();
-    let mut hold = |code, sentence: String, needs_person| held.push(Held { day, code, sentence, needs_person });
+    let mut hold = |code, sentence: String, needs_person| {
+        held.push(Held {
+            day,
+            code,
+            sentence,
+            needs_person,
+        })
+    };
     let metered_to = crate::meter::store::progress(&books.ledger).await?.batch_hi;
     if segments.iter().any(|s| s.batch_hi > metered_to) {
-        hold("not_metered", format!("{day} has records that are not metered yet; run `tallybook meter`"), false);
+        hold(
+            "not_metered",
+            format!("{day} has records that are not metered yet; run `tallybook meter`"),
+            false,
+        );
     }
     let uins = tokio::task::block_in_place(|| accounts_in(books, segments))?;
-    let open: Vec<u64> = uins.iter().copied().filter(|&uin| !is_closed(accounts, uin, day)).collect();
+    let open: Vec<u64> = uins
+        .iter()
+        .copied()
+        .filter(|&uin| !is_closed(accounts, uin, day))
+        .collect();
     if let Some(first) = open.first() {
         hold(
             "open_period",
-            format!("{day} lies in periods of {} accounts that are not closed, such as {first}", open.len()),
+            format!(
+                "{day} lies in periods of {} accounts that are not closed, such as {first}",
+                open.len()
+            ),
             false,
         );
     }
@@ -46,7 +64,9 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
         if unmetered > 0 {
             hold(
                 "unmetered",
-                format!("{unmetered} records of {day} have no meter; add one to the rate card, or waive the day: tallybook expire --waive {day}"),
+                format!(
+                    "{unmetered} records of {day} have no meter; add one to the rate card, or waive the day: tallybook expire --waive {day}"
+                ),
                 true,
             );
         }
@@ -54,18 +74,28 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
         if conflicts > 0 {
             hold(
                 "conflict",
-                format!("{conflicts} conflicts of {day} are open; waive the day to let them go: tallybook expire --waive {day}"),
+                format!(
+                    "{conflicts} conflicts of {day} are open; waive the day to let them go: tallybook expire --waive {day}"
+                ),
                 true,
             );
         }
     }
     let late = store::late_usage_around(&books.ledger, day, &uins).await?;
     if late > 0 {
-        hold("late_usage", format!("{late} records around {day} came after their period's close and are not billed yet"), true);
+        hold(
+            "late_usage",
+            format!("{late} records around {day} came after their period's close and are not billed yet"),
+            true,
+        );
     }
     let (unbalanced, batch) = store::unbalanced_batches(&books.ledger, segments).await?;
     if unbalanced > 0 {
-        hold("unbalanced", format!("{unbalanced} batches with records of {day} do not balance, the first is {batch}"), true);
+        hold(
+            "unbalanced",
+            format!("{unbalanced} batches with records of {day} do not balance, the first is {batch}"),
+            true,
+        );
     }
     Ok(held)
 }
@@ -83,7 +113,11 @@ fn accounts_in(books: &Books, segments: &[Segment]) -> Result<BTreeSet<u64>> {
 /// Whether every period of the account that the UTC day touches is closed.
 fn is_closed(accounts: &AccountBook, uin: u64, day: NaiveDate) -> bool {
     let Some(account) = accounts.get(uin) else { return false };
-    let end = day.and_hms_opt(0, 0, 0).map(|t| t.and_utc() + TimeDelta::days(1) - TimeDelta::nanoseconds(1));
-    let Some(last_local_day) = end.map(|end| local_day(account.terms[0].zone, end)) else { return false };
+    let end = day
+        .and_hms_opt(0, 0, 0)
+        .map(|t| t.and_utc() + TimeDelta::days(1) - TimeDelta::nanoseconds(1));
+    let Some(last_local_day) = end.map(|end| local_day(account.terms[0].zone, end)) else {
+        return false;
+    };
     account.closed_to.is_some_and(|closed_to| last_local_day < closed_to)
 }

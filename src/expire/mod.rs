@@ -16,6 +16,7 @@ pub mod store;
 use chrono::{Months, NaiveDate};
 
 use crate::account::AccountBook;
+use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::error::Result;
 use crate::ledger::Lease;
@@ -48,7 +49,8 @@ impl Expired {
 }
 
 /// Expires what is due. The caller holds the lease.
-pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Expired> {
+#[tracing::instrument(skip_all)]
+pub async fn expire(books: &Books, lease: &Lease) -> Result<Expired> {
     let mut expired = Expired::default();
     let today = books.clock.today();
     for day in store::days_with_segments(&books.ledger, SegmentKind::Log).await? {
@@ -57,14 +59,20 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Res
             expired.log_days += 1;
         }
     }
-    for day in store::days_with_segments(&books.ledger, SegmentKind::Usage).await? {
-        if !is_past(day, RAW_MONTHS, today) {
-            continue;
-        }
+    let mut due = store::days_with_segments(&books.ledger, SegmentKind::Usage).await?;
+    due.retain(|&day| is_past(day, RAW_MONTHS, today));
+    let accounts = if due.is_empty() {
+        AccountBook::default()
+    } else {
+        load_accounts(&books.ledger).await?
+    };
+    for day in due {
         let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day).await?;
-        let held = hold::reasons(books, accounts, day, &segments).await?;
+        let held = hold::reasons(books, &accounts, day, &segments).await?;
         if held.is_empty() {
-            expired.days.push((day, expire_raw_day(books, lease, day, &segments).await?));
+            expired
+                .days
+                .push((day, expire_raw_day(books, lease, day, &segments).await?));
         } else {
             expired.held.extend(held);
         }
@@ -77,7 +85,8 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Res
 
 /// Whether `day` + `months` calendar months (clamped to the month's end) has come.
 fn is_past(day: NaiveDate, months: u32, today: NaiveDate) -> bool {
-    day.checked_add_months(Months::new(months)).is_some_and(|until| until <= today)
+    day.checked_add_months(Months::new(months))
+        .is_some_and(|until| until <= today)
 }
 
 async fn expire_log_day(books: &Books, lease: &Lease, day: NaiveDate) -> Result<()> {
@@ -99,7 +108,15 @@ async fn expire_raw_day(books: &Books, lease: &Lease, day: NaiveDate, segments: 
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     store::check_segments(&mut tx, day, segments).await?;
-    store::mark_expired(&mut tx, SegmentKind::Usage, day, rows, &duration_ms.to_string(), &books.clock.text()).await?;
+    store::mark_expired(
+        &mut tx,
+        SegmentKind::Usage,
+        day,
+        rows,
+        &duration_ms.to_string(),
+        &books.clock.text(),
+    )
+    .await?;
     store::add_proofs(&mut tx, day, &proofs).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
     crate::fault::point("expire.before_commit");

@@ -7,7 +7,11 @@ use crate::error::{AtPath as _, Result};
 
 /// Removes files that came more than `months` ago, by the run's clock and the file's own time. Returns how many went.
 pub fn remove_old_files(books: &Books, months: u32) -> Result<usize> {
-    let limit = books.clock.now().checked_sub_months(Months::new(months)).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let limit = books
+        .clock
+        .now()
+        .checked_sub_months(Months::new(months))
+        .unwrap_or(DateTime::<Utc>::MIN_UTC);
     let drop = books.settings.drop_folder(&books.data);
     let mut removed = 0;
     for folder in [drop.join("done"), drop.join("refused")] {

@@ -25,8 +25,17 @@ pub struct Proof {
     pub digest: String,
 }
 
-const COLUMNS: [&str; 9] =
-    ["source", "id", "uin", "appid", "task_type", "parameters", "duration_ms", "finished_at", "status"];
+const COLUMNS: [&str; 9] = [
+    "source",
+    "id",
+    "uin",
+    "appid",
+    "task_type",
+    "parameters",
+    "duration_ms",
+    "finished_at",
+    "status",
+];
 
 /// A day's proofs, by account. Voids have no account and no part in it.
 pub fn prove(data: &DataDir, segments: &[Segment]) -> Result<Vec<Proof>> {
@@ -58,8 +67,17 @@ fn collect(frame: &DataFrame, by_account: &mut BTreeMap<u64, Vec<(String, String
     let (source, id, task_type) = (text("source")?, text("id")?, text("task_type")?);
     let (parameters, status) = (text("parameters")?, text("status")?);
     let (uin, appid) = (unsigned("uin")?, unsigned("appid")?);
-    let duration = frame.column("duration_ms").and_then(Column::i64).cloned().doing("reading a day")?;
-    let finished = frame.column("finished_at").and_then(Column::datetime).doing("reading a day")?.phys.clone();
+    let duration = frame
+        .column("duration_ms")
+        .and_then(Column::i64)
+        .cloned()
+        .doing("reading a day")?;
+    let finished = frame
+        .column("finished_at")
+        .and_then(Column::datetime)
+        .doing("reading a day")?
+        .phys
+        .clone();
     for at in 0..frame.height() {
         let Some(account) = uin.get(at) else { continue };
         let of = |column: &StringChunked| column.get(at).unwrap_or_default().to_owned();
@@ -75,7 +93,10 @@ fn collect(frame: &DataFrame, by_account: &mut BTreeMap<u64, Vec<(String, String
             finished.get(at).unwrap_or(0).to_string(),
             of(&status),
         ];
-        by_account.entry(account).or_default().push((of(&source), of(&id), row_text(&fields), duration_ms));
+        by_account
+            .entry(account)
+            .or_default()
+            .push((of(&source), of(&id), row_text(&fields), duration_ms));
     }
     Ok(())
 }

@@ -20,7 +20,9 @@ pub async fn days_with_segments(ledger: &Ledger, kind: SegmentKind) -> Result<Ve
         .bind(kind.text())
         .fetch_all(ledger.pool())
         .await?;
-    rows.iter().map(|row| parse_day(&row.try_get::<String, _>(0)?)).collect()
+    rows.iter()
+        .map(|row| parse_day(&row.try_get::<String, _>(0)?))
+        .collect()
 }
 
 /// Marks a day. A late void's segment may bring a marked log day up again, so a mark that is there stays as it is.
@@ -74,7 +76,9 @@ pub async fn check_segments(tx: &mut Tx, day: NaiveDate, proved: &[Segment]) -> 
     if row.try_get::<i64, _>(0)? == i64::try_from(proved.len()).unwrap_or(i64::MAX) {
         return Ok(());
     }
-    Err(Error::NeedsPerson(format!("{day} got new records while it was about to expire; run again")))
+    Err(Error::NeedsPerson(format!(
+        "{day} got new records while it was about to expire; run again"
+    )))
 }
 
 pub async fn is_waived(ledger: &Ledger, day: NaiveDate) -> Result<bool> {
@@ -88,7 +92,10 @@ pub async fn is_waived(ledger: &Ledger, day: NaiveDate) -> Result<bool> {
 /// A person's word that a day's unmetered records and conflicts may go.
 pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
-    sqlx::query("DELETE FROM waiver WHERE day = ?").bind(day.to_string()).execute(&mut *tx).await?;
+    sqlx::query("DELETE FROM waiver WHERE day = ?")
+        .bind(day.to_string())
+        .execute(&mut *tx)
+        .await?;
     sqlx::query("INSERT INTO waiver (day, reason, waived_at) VALUES (?, ?, ?)")
         .bind(day.to_string())
         .bind(reason)
@@ -119,11 +126,13 @@ pub async fn conflicts_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
 
 /// Late records of these accounts on the local days that a UTC day can touch.
 pub async fn late_usage_around(ledger: &Ledger, day: NaiveDate, uins: &BTreeSet<u64>) -> Result<i64> {
-    let rows = sqlx::query("SELECT uin, records FROM late_usage WHERE day >= ? AND day <= ? AND (records <> 0 OR billable <> 0)")
-        .bind((day - TimeDelta::days(1)).to_string())
-        .bind((day + TimeDelta::days(1)).to_string())
-        .fetch_all(ledger.pool())
-        .await?;
+    let rows = sqlx::query(
+        "SELECT uin, records FROM late_usage WHERE day >= ? AND day <= ? AND (records <> 0 OR billable <> 0)",
+    )
+    .bind((day - TimeDelta::days(1)).to_string())
+    .bind((day + TimeDelta::days(1)).to_string())
+    .fetch_all(ledger.pool())
+    .await?;
     let mut late = 0;
     for row in rows {
         if uins.contains(&crate::account::store::parse_uin(&row.try_get::<String, _>(0)?)?) {
@@ -157,7 +166,12 @@ pub async fn replace_held(ledger: &Ledger, lease: &Lease, held: &[Held]) -> Resu
     lease.check(&mut tx).await?;
     sqlx::query("DELETE FROM held_day").execute(&mut *tx).await?;
     let rows = held.iter().map(|h| -> [Value; 4] {
-        [h.day.to_string().into(), h.code.into(), h.sentence.as_str().into(), i64::from(h.needs_person).into()]
+        [
+            h.day.to_string().into(),
+            h.code.into(),
+            h.sentence.as_str().into(),
+            i64::from(h.needs_person).into(),
+        ]
     });
     insert_rows(&mut tx, "held_day (day, code, sentence, needs_person)", rows).await?;
     tx.commit().await?;
@@ -166,7 +180,9 @@ pub async fn replace_held(ledger: &Ledger, lease: &Lease, held: &[Held]) -> Resu
 
 /// Removes the bytes of quarantined lines received more than `months` ago; reason and digest stay.
 pub async fn drop_old_payloads(books: &Books, lease: &Lease, months: u32) -> Result<u64> {
-    let Some(limit) = books.clock.now().checked_sub_months(Months::new(months)) else { return Ok(0) };
+    let Some(limit) = books.clock.now().checked_sub_months(Months::new(months)) else {
+        return Ok(0);
+    };
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     let done = sqlx::query("UPDATE quarantine SET payload = NULL WHERE payload IS NOT NULL AND received_at < ?")

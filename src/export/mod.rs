@@ -14,6 +14,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use crate::books::Books;
+use crate::close::statement::Statement;
 use crate::close::store::chain_heads;
 use crate::error::{AtPath as _, Error, Result};
 use crate::files::{create_dir_durably, rename_durably, sync_all, write_durably};
@@ -62,7 +63,12 @@ pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> 
     }
     move_into_place(&staging, &place)?;
     store::mark_written(&books.ledger, number).await?;
-    Ok(Exported { export: number, folder: place, statements: ids.len(), manifest_digest: export.manifest_digest })
+    Ok(Exported {
+        export: number,
+        folder: place,
+        statements: ids.len(),
+        manifest_digest: export.manifest_digest,
+    })
 }
 
 async fn finish_interrupted(books: &Books) -> Result<()> {
@@ -72,6 +78,7 @@ async fn finish_interrupted(books: &Books) -> Result<()> {
     Ok(())
 }
 
+#[tracing::instrument(skip_all)]
 async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> Result<Exported> {
     let previous = store::last_manifest(&books.ledger).await?;
     let number = previous.as_ref().map_or(1, |(number, _)| number + 1);
@@ -81,7 +88,11 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
     let ids = store::statements_to_export(&books.ledger, start, end).await?;
     let mut totals = Totals::default();
     let files = write_sheets(books, &staging, &ids, Some(&mut totals)).await?;
-    let heads = chain_heads(&books.ledger).await?.into_iter().map(|(uin, id, digest)| Head::new(uin, id, digest)).collect();
+    let heads = chain_heads(&books.ledger)
+        .await?
+        .into_iter()
+        .map(|(uin, id, digest)| Head::new(uin, id, digest))
+        .collect();
     let manifest = Manifest::new(
         format!("{number:06}"),
         books.clock.now(),
@@ -114,7 +125,12 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
     crate::fault::point("export.after_commit");
     move_into_place(&staging, &place)?;
     store::mark_written(&books.ledger, number).await?;
-    Ok(Exported { export: number, folder: place, statements: ids.len(), manifest_digest: export.manifest_digest })
+    Ok(Exported {
+        export: number,
+        folder: place,
+        statements: ids.len(),
+        manifest_digest: export.manifest_digest,
+    })
 }
 
 fn place_of(books: &Books, folder: &str) -> PathBuf {
@@ -127,6 +143,7 @@ fn staging_of(place: &Path) -> PathBuf {
     place.with_file_name(format!(".{name}.unfinished"))
 }
 
+#[tracing::instrument(skip_all)]
 async fn write_sheets(
     books: &Books,
     staging: &Path,
@@ -142,15 +159,23 @@ async fn write_sheets(
     let mut lines = LineSheet::new(create(&lines_place)?);
     let mut statements = StatementSheet::new(create(&statements_place)?);
     let failed = |e: csv::CsvError| Error::damaged(staging, e.to_string());
-    for ids in ids.chunks(STATEMENTS_AT_A_TIME) {
-        let loaded = store::statements(&books.ledger, ids).await?;
-        for statement in &loaded {
-            lines.append(statement).map_err(failed)?;
-            statements.append(statement).map_err(failed)?;
-            if let Some(totals) = totals.as_deref_mut() {
-                totals.add(statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
+    let mut pieces = ids.chunks(STATEMENTS_AT_A_TIME);
+    let mut next = pieces.next().map(|ids| load_ahead(books, ids));
+    while let Some(loading) = next {
+        let loaded = loading
+            .await
+            .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
+        next = pieces.next().map(|ids| load_ahead(books, ids));
+        tokio::task::block_in_place(|| {
+            for statement in &loaded {
+                lines.append(statement).map_err(failed)?;
+                statements.append(statement).map_err(failed)?;
+                if let Some(totals) = totals.as_deref_mut() {
+                    totals.add(statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
+                }
             }
-        }
+            Ok::<_, Error>(())
+        })?;
     }
     let files = vec![
         FileEntry::new(LINES_NAME, lines.finish().map_err(failed)?),
@@ -158,6 +183,12 @@ async fn write_sheets(
     ];
     sync_all(&[lines_place, statements_place])?;
     Ok(files)
+}
+
+/// Loads statements while others are being written.
+fn load_ahead(books: &Books, ids: &[String]) -> tokio::task::JoinHandle<Result<Vec<Statement>>> {
+    let (ledger, ids) = (books.ledger.clone(), ids.to_vec());
+    tokio::spawn(async move { store::statements(&ledger, &ids).await })
 }
 
 /// What was written again must be what was recorded.

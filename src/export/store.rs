@@ -34,7 +34,9 @@ fn export_of(row: &sqlx::any::AnyRow) -> Result<Export> {
 
 /// Every export, oldest first.
 pub async fn exports(ledger: &Ledger) -> Result<Vec<Export>> {
-    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY export"))).fetch_all(ledger.pool()).await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY export")))
+        .fetch_all(ledger.pool())
+        .await?;
     rows.iter().map(export_of).collect()
 }
 
@@ -45,7 +47,9 @@ pub async fn export(ledger: &Ledger, number: i64) -> Result<Export> {
         .fetch_optional(ledger.pool())
         .await?;
     row.as_ref().map(export_of).transpose()?.ok_or_else(|| {
-        Error::Usage(format!("there is no export {number}; `tallybook status` lists the last ones"))
+        Error::Usage(format!(
+            "there is no export {number}; `tallybook status` lists the last ones"
+        ))
     })
 }
 
@@ -108,7 +112,14 @@ pub async fn last_manifest(ledger: &Ledger) -> Result<Option<(i64, String)>> {
 }
 
 /// Records an export and which statements are in it. The statements are those of the period that no export has.
-pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, period: (&str, &str), count: usize) -> Result<()> {
+#[tracing::instrument(skip_all)]
+pub async fn add_export(
+    tx: &mut Tx,
+    export: &Export,
+    previous: &str,
+    period: (&str, &str),
+    count: usize,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO export (export, folder, created_at, manifest, manifest_digest, previous_digest, written) \
          VALUES (?, ?, ?, ?, ?, ?, 0)",
@@ -143,7 +154,10 @@ pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, period: (&
 
 pub async fn mark_written(ledger: &Ledger, export: i64) -> Result<()> {
     let mut tx = ledger.begin().await?;
-    sqlx::query("UPDATE export SET written = 1 WHERE export = ?").bind(export).execute(&mut *tx).await?;
+    sqlx::query("UPDATE export SET written = 1 WHERE export = ?")
+        .bind(export)
+        .execute(&mut *tx)
+        .await?;
     tx.commit().await?;
     Ok(())
 }

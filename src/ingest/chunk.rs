@@ -29,12 +29,22 @@ pub struct Chunks<R> {
 impl<R: Read> Chunks<R> {
     /// Chunks of lines.
     pub fn of_lines(reader: R) -> Self {
-        Self { reader, quotes: false, carry: Vec::new(), line: 1, at_start: true, ended: false }
+        Self {
+            reader,
+            quotes: false,
+            carry: Vec::new(),
+            line: 1,
+            at_start: true,
+            ended: false,
+        }
     }
 
     /// Chunks of CSV rows, which may hold line ends inside quotes.
     pub fn of_rows(reader: R) -> Self {
-        Self { quotes: true, ..Self::of_lines(reader) }
+        Self {
+            quotes: true,
+            ..Self::of_lines(reader)
+        }
     }
 
     /// The next chunk; none at the end.
@@ -115,7 +125,11 @@ mod tests {
     fn a_line_end_inside_quotes_ends_no_row() {
         let row = format!("\"{}\n{}\"\n", "a".repeat(3_000_000), "b".repeat(3_000_000));
         let text = row.repeat(3);
-        assert!(chunks(Chunks::of_rows(text.as_bytes())).iter().all(|c| c.1 % row.len() == 0));
+        assert!(
+            chunks(Chunks::of_rows(text.as_bytes()))
+                .iter()
+                .all(|c| c.1 % row.len() == 0)
+        );
     }
 
     #[test]

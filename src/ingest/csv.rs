@@ -56,17 +56,13 @@ pub enum HeaderError {
         name: String,
     },
     /// Both `parameters` and `parameters.x`.
-    #[error(
-        "the header has both `parameters` and {name}; send one JSON column or one column for each, not both"
-    )]
+    #[error("the header has both `parameters` and {name}; send one JSON column or one column for each, not both")]
     BothForms {
         /// The first `parameters.` column.
         name: String,
     },
     /// A column that every record needs.
-    #[error(
-        "the header lacks {names}; a usage record needs each (a file of voids needs id, kind and voids)"
-    )]
+    #[error("the header lacks {names}; a usage record needs each (a file of voids needs id, kind and voids)")]
     Missing {
         /// The columns' names.
         names: String,
@@ -98,9 +94,7 @@ impl CsvHeader {
             .map(|(index, name)| column(index + 1, name))
             .collect::<Result<Vec<_>, _>>()?;
         let header = Self {
-            has_parameter_columns: columns
-                .iter()
-                .any(|column| matches!(column, Column::Parameter(_))),
+            has_parameter_columns: columns.iter().any(|column| matches!(column, Column::Parameter(_))),
             columns,
         };
         if let Some(name) = names.iter().find(|name| name.starts_with(PARAMETER_PREFIX))
@@ -180,11 +174,7 @@ fn names(row: &ByteRecord) -> Result<Vec<&str>, HeaderError> {
     }
     row.iter()
         .enumerate()
-        .map(|(index, name)| {
-            std::str::from_utf8(name).map_err(|_| HeaderError::NotUtf8 {
-                position: index + 1,
-            })
-        })
+        .map(|(index, name)| std::str::from_utf8(name).map_err(|_| HeaderError::NotUtf8 { position: index + 1 }))
         .collect()
 }
 
@@ -192,9 +182,7 @@ fn check_once(names: &[&str]) -> Result<(), HeaderError> {
     let mut sorted = names.to_vec();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(HeaderError::Twice {
-            name: quoted(pair[0]),
-        }),
+        Some(pair) => Err(HeaderError::Twice { name: quoted(pair[0]) }),
         None => Ok(()),
     }
 }
@@ -232,11 +220,7 @@ fn check_size(header: &CsvHeader, row: &ByteRecord) -> Result<(), Refusal> {
         return Err(Refusal::new(code::LINE_TOO_LONG, sentence));
     }
     if row.len() != header.len() {
-        let sentence = format!(
-            "the row has {} cells; the header has {}",
-            row.len(),
-            header.len()
-        );
+        let sentence = format!("the row has {} cells; the header has {}", row.len(), header.len());
         return Err(Refusal::new(code::WRONG_CELL_COUNT, sentence));
     }
     Ok(())
@@ -253,11 +237,7 @@ fn cell_text<'a>(column: &str, cell: &'a [u8]) -> Result<&'a str, Refusal> {
 }
 
 /// Writes the row's parameters into `object` as JSON.
-fn parameters_object(
-    header: &CsvHeader,
-    row: &ByteRecord,
-    object: &mut String,
-) -> Result<(), Refusal> {
+fn parameters_object(header: &CsvHeader, row: &ByteRecord, object: &mut String) -> Result<(), Refusal> {
     object.clear();
     object.push('{');
     for (column, cell) in header.columns.iter().zip(row) {
@@ -349,9 +329,8 @@ mod tests {
                 r#"5: d {"codec":"TRUE","fps":1000,"hdr":"null"}"#,
             ]
         );
-        let text = format!(
-            "{COLUMNS},parameters\na,{CELLS},\"{{\"\"b\"\":1}}\"\nb,{CELLS},\nc,{CELLS},7\nd,{CELLS},{{}} x\n"
-        );
+        let text =
+            format!("{COLUMNS},parameters\na,{CELLS},\"{{\"\"b\"\":1}}\"\nb,{CELLS},\nc,{CELLS},7\nd,{CELLS},{{}} x\n");
         assert_eq!(
             rows(&text),
             [
@@ -363,9 +342,7 @@ mod tests {
         );
         assert_eq!(
             rows(&format!("{COLUMNS},parameters.images\na,{CELLS},eight\n")),
-            [
-                "2: wrong_type `parameters` has the text \"eight\" for \"images\"; a number is expected"
-            ]
+            ["2: wrong_type `parameters` has the text \"eight\" for \"images\"; a number is expected"]
         );
     }
 
@@ -394,14 +371,7 @@ mod tests {
     #[test]
     fn a_cell_that_is_no_text_is_refused() {
         let header = header(COLUMNS).unwrap();
-        let row = ByteRecord::from(vec![
-            &b"\xff"[..],
-            b"1",
-            b"1",
-            b"T",
-            b"1",
-            b"2026-10-22T07:54:27Z",
-        ]);
+        let row = ByteRecord::from(vec![&b"\xff"[..], b"1", b"1", b"T", b"1", b"2026-10-22T07:54:27Z"]);
         assert_eq!(
             record_from_row(&header, &row, &mut Scratch::default())
                 .unwrap_err()

@@ -34,6 +34,7 @@ pub struct RefusedFile {
 }
 
 /// Ingests the complete files of the drop folder in the order of their names.
+#[tracing::instrument(skip_all)]
 pub async fn take_dropped(books: &Books) -> Result<Dropped> {
     let folder = books.settings.drop_folder(&books.data);
     create_dir_durably(&folder)?;
@@ -46,7 +47,9 @@ pub async fn take_dropped(books: &Books) -> Result<Dropped> {
 
 async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Dropped) -> Result<()> {
     let outcome = match Input::named(path, None) {
-        Ok(input) => ingest(books, &input, &books.settings.source).await.map(|ingested| (input, ingested)),
+        Ok(input) => ingest(books, &input, &books.settings.source)
+            .await
+            .map(|ingested| (input, ingested)),
         Err(error) => Err(error),
     };
     match outcome {
@@ -64,7 +67,10 @@ async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Drop
             tracing::warn!(file = name, %error, "file refused");
             let digest = crate::digest::sha256_hex_of_file(path)?;
             move_away(path, &folder.join("refused"), &digest)?;
-            dropped.refused.push(RefusedFile { name, why: error.to_string() });
+            dropped.refused.push(RefusedFile {
+                name,
+                why: error.to_string(),
+            });
         }
         Err(error) => return Err(error),
     }

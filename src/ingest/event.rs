@@ -74,8 +74,7 @@ fn read_envelope(text: &str) -> Result<Envelope<'_>, Refusal> {
             "time" => envelope.time = attribute(name, value)?,
             "data" => envelope.data = data(value)?,
             "data_base64" if value != Value::Null => {
-                let sentence =
-                    "the event has `data_base64`; a record is expected as a JSON object in `data`";
+                let sentence = "the event has `data_base64`; a record is expected as a JSON object in `data`";
                 return Err(Refusal::new(code::BAD_EVENT, sentence));
             }
             _ => check_other(name, value)?,
@@ -86,10 +85,7 @@ fn read_envelope(text: &str) -> Result<Envelope<'_>, Refusal> {
 }
 
 /// Gives each member of the object `text` to `take`, in order; its key unescaped.
-fn each_member<'a>(
-    text: &'a str,
-    mut take: impl FnMut(&str, Value<'a>) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
+fn each_member<'a>(text: &'a str, mut take: impl FnMut(&str, Value<'a>) -> Result<(), Refusal>) -> Result<(), Refusal> {
     let mut scanner = Scanner::new(text);
     scanner.open_object()?;
     let mut key = scanner.first_key()?;
@@ -136,27 +132,18 @@ fn check_other(name: &str, value: Value<'_>) -> Result<(), Refusal> {
         let sentence = format!("`{name}` is at the event's own level; it belongs in its `data`");
         return Err(Refusal::new(code::UNKNOWN_FIELD, sentence));
     }
-    let is_legal_name = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'));
+    let is_legal_name = !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'));
     if !is_legal_name && name != "data_base64" {
         return Err(unknown_field(name, Field::likely(name)));
     }
     match value {
-        Value::Object(_) | Value::Array(_) => {
-            Err(wrong_type(name, value, "a text, number or truth value"))
-        }
+        Value::Object(_) | Value::Array(_) => Err(wrong_type(name, value, "a text, number or truth value")),
         _ => Ok(()),
     }
 }
 
 /// Sets `field` to the event's own attribute, which must be there and which `data` must not contradict.
-fn take_over<'a>(
-    fields: &mut Fields<'a>,
-    field: Field,
-    attribute: Option<Text<'a>>,
-) -> Result<(), Refusal> {
+fn take_over<'a>(fields: &mut Fields<'a>, field: Field, attribute: Option<Text<'a>>) -> Result<(), Refusal> {
     let name = field.name();
     let Some(attribute) = attribute else {
         return Err(Refusal::new(
@@ -167,8 +154,7 @@ fn take_over<'a>(
     match fields.get(field) {
         Given::Json(Value::Text(inner)) if inner.value() != attribute.value() => {
             let (inner, outer) = (quoted(&inner.value()), quoted(&attribute.value()));
-            let sentence =
-                format!("`{name}` is {inner} in the event's data, but {outer} at its own level");
+            let sentence = format!("`{name}` is {inner} in the event's data, but {outer} at its own level");
             return Err(Refusal::new(code::EVENT_CONFLICT, sentence));
         }
         Given::Absent | Given::Cell(_) | Given::Json(Value::Null | Value::Text(_)) => {}
@@ -185,8 +171,7 @@ fn account_of(subject: &str) -> Result<Option<Subject>, Refusal> {
     };
     match (digits(uin), digits(appid)) {
         (Ok(uin), Ok(appid)) => Ok(Some(Subject { uin, appid })),
-        (Err(NumberError::TooLarge), Ok(_) | Err(NumberError::TooLarge))
-        | (Ok(_), Err(NumberError::TooLarge)) => {
+        (Err(NumberError::TooLarge), Ok(_) | Err(NumberError::TooLarge)) | (Ok(_), Err(NumberError::TooLarge)) => {
             let sentence = format!(
                 "`subject` is {}; UIN/APPID with digits up to 18446744073709551615 is expected",
                 quoted(subject)
@@ -238,18 +223,12 @@ mod tests {
                 (record.duration_ms, record.finished_at),
                 (Some(5), Some(1_792_655_667_000_000_000))
             );
-            assert_eq!(
-                canonical_parameters(&record).as_deref(),
-                Ok(r#"{"width":1920}"#)
-            );
+            assert_eq!(canonical_parameters(&record).as_deref(), Ok(r#"{"width":1920}"#));
         });
         // Wherever its version stands.
         let line = EVENT.replace(r#""specversion":"1.0","#, "");
         accept(
-            &format!(
-                r#"{},"specversion":"1.0"}}"#,
-                line.strip_suffix('}').unwrap()
-            ),
+            &format!(r#"{},"specversion":"1.0"}}"#, line.strip_suffix('}').unwrap()),
             |record| assert_eq!(record.id, "e-1"),
         );
     }
@@ -263,10 +242,7 @@ mod tests {
         accept(&line, |record| {
             assert_eq!(record.finished_at, Some(1_000_000_000));
         });
-        let line = with(
-            r#""duration_ms":5"#,
-            r#""duration_ms":5,"finished_at":null"#,
-        );
+        let line = with(r#""duration_ms":5"#, r#""duration_ms":5,"finished_at":null"#);
         accept(&line, |record| {
             assert_eq!(record.finished_at, Some(1_792_655_667_000_000_000));
         });
@@ -289,10 +265,7 @@ mod tests {
         accept(&same, |record| {
             assert_eq!((record.uin, record.id), (Some(100), "e-1"));
         });
-        let other = refusal(&with(
-            r#""duration_ms":5"#,
-            r#""duration_ms":5,"uin":"101""#,
-        ));
+        let other = refusal(&with(r#""duration_ms":5"#, r#""duration_ms":5,"uin":"101""#));
         assert_eq!(
             (other.code, other.sentence.as_str()),
             (
@@ -409,14 +382,8 @@ mod tests {
             assert_eq!((found.code, found.sentence.as_str()), (code, sentence));
         }
         let text = EVENT.split_once("\"data\"").unwrap().0;
-        assert_eq!(
-            refusal(&format!("{text}\"data\":\"{{}}\"}}")).code,
-            "wrong_type"
-        );
-        assert_eq!(
-            refusal(&format!("{text}\"data\":null}}")).code,
-            "missing_field"
-        );
+        assert_eq!(refusal(&format!("{text}\"data\":\"{{}}\"}}")).code, "wrong_type");
+        assert_eq!(refusal(&format!("{text}\"data\":null}}")).code, "missing_field");
         for end in 1..EVENT.len() {
             assert_eq!(refusal(&EVENT[..end]).code, "cut_off", "{}", &EVENT[..end]);
         }

@@ -32,15 +32,7 @@ pub fn content_fingerprint(record: &Record<'_>, parameters: &str) -> u64 {
 #[inline]
 pub fn content_fingerprint_with(record: &Record<'_>, parameters_hash: u64) -> u64 {
     let words = match record.kind {
-        Kind::Void => [
-            VOID_MARK,
-            text_hash(record.voids.unwrap_or_default()),
-            0,
-            0,
-            0,
-            0,
-            0,
-        ],
+        Kind::Void => [VOID_MARK, text_hash(record.voids.unwrap_or_default()), 0, 0, 0, 0, 0],
         Kind::Usage => [
             u64::from(record.failed),
             record.uin.unwrap_or_default(),
@@ -106,9 +98,7 @@ mod tests {
             let line = USAGE.replace(from, to);
             assert_ne!(fingerprint(&line), fingerprint(USAGE), "{line}");
         }
-        let void = |target: &str| {
-            fingerprint(&format!(r#"{{"id":"v","kind":"void","voids":"{target}"}}"#))
-        };
+        let void = |target: &str| fingerprint(&format!(r#"{{"id":"v","kind":"void","voids":"{target}"}}"#));
         assert_ne!(void("a"), void("b"));
         assert_ne!(void("a"), fingerprint(USAGE));
     }

@@ -28,7 +28,9 @@ impl Format {
 
     /// The format that a batch was recorded with.
     pub fn from_text(text: &str) -> Option<Self> {
-        [Self::Ndjson, Self::Csv, Self::Parquet].into_iter().find(|f| f.text() == text)
+        [Self::Ndjson, Self::Csv, Self::Parquet]
+            .into_iter()
+            .find(|f| f.text() == text)
     }
 }
 
@@ -56,7 +58,12 @@ impl Input {
         let name = path.display().to_string();
         if name == "-" {
             let format = format.unwrap_or(Format::Ndjson);
-            return Ok(Self { path: None, name: "standard input".to_owned(), format, compression: Compression::None });
+            return Ok(Self {
+                path: None,
+                name: "standard input".to_owned(),
+                format,
+                compression: Compression::None,
+            });
         }
         let lower = name.to_ascii_lowercase();
         let (stem, compression) = match lower.rsplit_once('.') {
@@ -76,7 +83,12 @@ impl Input {
                 what: "the format cannot be told from the name (.ndjson, .jsonl, .csv, .parquet, each also .gz or .zst); say --format".to_owned(),
             });
         };
-        Ok(Self { path: Some(path.to_owned()), name, format, compression })
+        Ok(Self {
+            path: Some(path.to_owned()),
+            name,
+            format,
+            compression,
+        })
     }
 
     pub fn path(&self) -> Option<&Path> {
@@ -85,7 +97,10 @@ impl Input {
 
     /// The size on disk, where there is one.
     pub fn bytes(&self) -> Result<Option<u64>> {
-        self.path.as_ref().map(|path| Ok(std::fs::metadata(path).at(path)?.len())).transpose()
+        self.path
+            .as_ref()
+            .map(|path| Ok(std::fs::metadata(path).at(path)?.len()))
+            .transpose()
     }
 
     /// The digest of the input as it lies on disk; none for standard input, which can be read once only.
@@ -101,7 +116,10 @@ impl Input {
         let (stored, meter) = self.stored_bytes()?;
         let reader: Box<dyn Read + Send> = match self.compression {
             Compression::None => Box::new(stored),
-            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 18, stored))),
+            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(
+                1 << 18,
+                stored,
+            ))),
             Compression::Zstd => Box::new(zstd::Decoder::new(stored).map_err(|error| self.unreadable(&error))?),
         };
         Ok((reader, meter))
@@ -109,7 +127,10 @@ impl Input {
 
     /// The error of an input whose bytes cannot be had.
     pub fn unreadable(&self, error: &io::Error) -> Error {
-        Error::Input { input: self.name.clone(), what: format!("cannot be read to its end: {error}; nothing of it was taken") }
+        Error::Input {
+            input: self.name.clone(),
+            what: format!("cannot be read to its end: {error}; nothing of it was taken"),
+        }
     }
 
     fn stored_bytes(&self) -> Result<(Metered, Meter)> {
@@ -118,7 +139,13 @@ impl Input {
             None => Box::new(io::stdin()),
         };
         let meter = Meter::default();
-        Ok((Metered { reader, meter: meter.clone() }, meter))
+        Ok((
+            Metered {
+                reader,
+                meter: meter.clone(),
+            },
+            meter,
+        ))
     }
 }
 
@@ -140,7 +167,10 @@ impl Meter {
 
     pub fn finish(&self) -> Measured {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Measured { bytes: state.0, digest: state.1.clone().hex() }
+        Measured {
+            bytes: state.0,
+            digest: state.1.clone().hex(),
+        }
     }
 }
 
@@ -172,10 +202,18 @@ impl Spool {
         if let (Some(path), Compression::None) = (&input.path, input.compression) {
             let (mut reader, meter) = input.stored_bytes()?;
             io::copy(&mut reader, &mut io::sink()).at(path)?;
-            return Ok(Self { path: path.clone(), is_copy: false, measured: meter.finish() });
+            return Ok(Self {
+                path: path.clone(),
+                is_copy: false,
+                measured: meter.finish(),
+            });
         }
         let path = data.join(&format!("spool-{}.parquet", std::process::id()));
-        let mut copy = Self { path, is_copy: true, measured: Measured::default() };
+        let mut copy = Self {
+            path,
+            is_copy: true,
+            measured: Measured::default(),
+        };
         let (mut reader, meter) = input.open()?;
         let mut file = File::create(&copy.path).at(&copy.path)?;
         io::copy(&mut reader, &mut file).map_err(|e| input.unreadable(&e))?;

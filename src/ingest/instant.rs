@@ -23,17 +23,13 @@ const MAX_FRACTION_DIGITS: usize = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstantError {
     /// Not of the form.
-    #[error(
-        "expected is RFC 3339 with an offset, as 2026-10-22T07:54:27.746Z or 2026-10-22T15:54:27+08:00"
-    )]
+    #[error("expected is RFC 3339 with an offset, as 2026-10-22T07:54:27.746Z or 2026-10-22T15:54:27+08:00")]
     Form,
     /// No such day, time or offset.
     #[error("there is no such date, time of day or offset")]
     NoSuchTime,
     /// Second 60.
-    #[error(
-        "a leap second has no instant of its own; send second 59 or the next minute's second 0"
-    )]
+    #[error("a leap second has no instant of its own; send second 59 or the next minute's second 0")]
     LeapSecond,
     /// Finer than a nanosecond.
     #[error("finer than a nanosecond: at most 9 digits after the point")]
@@ -48,9 +44,7 @@ pub enum InstantError {
 #[inline]
 pub fn parse_instant(text: &str) -> Result<i64, InstantError> {
     let bytes = text.as_bytes();
-    let (head, tail) = bytes
-        .split_first_chunk::<DATE_TIME_BYTES>()
-        .ok_or(InstantError::Form)?;
+    let (head, tail) = bytes.split_first_chunk::<DATE_TIME_BYTES>().ok_or(InstantError::Form)?;
     let local = local_seconds(head)?;
     let (nanoseconds, offset) = fraction(tail)?;
     (local - offset_seconds(offset)?)
@@ -72,11 +66,7 @@ pub fn utc_day(instant_ns: i64) -> i32 {
 
 /// Refuses a `finished_at` more than [`MAX_AHEAD_NS`] after the run's clock, and one on a UTC day (in days
 /// since 1970-01-01) that `is_expired` names. Instants are in nanoseconds since 1970.
-pub fn check_time(
-    finished_at: i64,
-    now: i64,
-    is_expired: impl FnOnce(i32) -> bool,
-) -> Result<(), Refusal> {
+pub fn check_time(finished_at: i64, now: i64, is_expired: impl FnOnce(i32) -> bool) -> Result<(), Refusal> {
     if finished_at.saturating_sub(now) > MAX_AHEAD_NS {
         let sentence = format!(
             "`finished_at` is {}, more than 1 hour after this run's clock, {}",
@@ -107,18 +97,14 @@ pub(super) fn refuse_instant(field: &str, text: &str, error: InstantError) -> Re
 }
 
 fn written(instant_ns: i64) -> String {
-    chrono::DateTime::from_timestamp_nanos(instant_ns)
-        .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+    chrono::DateTime::from_timestamp_nanos(instant_ns).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }
 
 /// The seconds since 1970 of `YYYY-MM-DDTHH:MM:SS` read as UTC.
 #[inline]
 fn local_seconds(text: &[u8; DATE_TIME_BYTES]) -> Result<i64, InstantError> {
-    let separated = text[4] == b'-'
-        && text[7] == b'-'
-        && matches!(text[10], b'T' | b't')
-        && text[13] == b':'
-        && text[16] == b':';
+    let separated =
+        text[4] == b'-' && text[7] == b'-' && matches!(text[10], b'T' | b't') && text[13] == b':' && text[16] == b':';
     if !separated {
         return Err(InstantError::Form);
     }
@@ -158,9 +144,7 @@ fn fraction(text: &[u8]) -> Result<(i64, &[u8]), InstantError> {
     if finer.iter().any(|&digit| digit != b'0') {
         return Err(InstantError::TooFine);
     }
-    let value = kept
-        .iter()
-        .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    let value = kept.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
     let missing = kept.len()..MAX_FRACTION_DIGITS;
     Ok((missing.fold(value, |value, _| value * 10), offset))
 }
@@ -309,9 +293,7 @@ mod tests {
         let late = parse_instant("2026-10-22T23:59:59.999999999Z").unwrap();
         let marked = utc_day(late);
         assert_eq!(
-            check_time(late, late, |day| day == marked)
-                .unwrap_err()
-                .code,
+            check_time(late, late, |day| day == marked).unwrap_err().code,
             code::DAY_EXPIRED
         );
         assert!(check_time(late + 1, late, |day| day == marked).is_ok());

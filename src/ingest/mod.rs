@@ -74,7 +74,9 @@ async fn find_known(books: &Books, input: &Input, source: &str) -> Result<Option
     if !store::has_input_of_size(&books.ledger, bytes).await? {
         return Ok(None);
     }
-    let Some(digest) = tokio::task::block_in_place(|| input.digest())? else { return Ok(None) };
+    let Some(digest) = tokio::task::block_in_place(|| input.digest())? else {
+        return Ok(None);
+    };
     already(books, source, input, Measured { bytes, digest }).await
 }
 
@@ -83,7 +85,13 @@ async fn already(books: &Books, source: &str, input: &Input, measured: Measured)
     let Some(batch) = found else { return Ok(None) };
     let retried = retry::retry(books, Some(batch.batch)).await?.accepted;
     let quarantine = store::quarantine_counts(&books.ledger, Some(batch.batch)).await?;
-    Ok(Some(Ingested { already: true, batch, quarantine, retried, measured }))
+    Ok(Some(Ingested {
+        already: true,
+        batch,
+        quarantine,
+        retried,
+        measured,
+    }))
 }
 
 async fn open_door(books: &Books, source: &str) -> Result<Door> {
@@ -91,7 +99,11 @@ async fn open_door(books: &Books, source: &str) -> Result<Door> {
         UnknownAccounts::Add => None,
         UnknownAccounts::Quarantine => Some(store::account_numbers(&books.ledger).await?),
     };
-    let expired = expired_days(&books.ledger).await?.into_iter().map(crate::span::number_of_day).collect();
+    let expired = expired_days(&books.ledger)
+        .await?
+        .into_iter()
+        .map(crate::span::number_of_day)
+        .collect();
     Ok(Door::new(books.clock, source, expired, known_accounts))
 }
 
@@ -134,7 +146,12 @@ fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Resu
     };
     let segments = writers.finish()?;
     sync_all(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
-    Ok(ReadInput { measured, header, tally, segments })
+    Ok(ReadInput {
+        measured,
+        header,
+        tally,
+        segments,
+    })
 }
 
 fn read_parquet(
@@ -152,7 +169,10 @@ type CsvStart<R> = (Chunks<R>, Option<(String, CsvHeader)>, Option<Chunk>);
 
 /// Takes the header row off the first chunk.
 fn split_header<R: std::io::Read>(input: &Input, mut chunks: Chunks<R>) -> Result<CsvStart<R>> {
-    let bad = |what: String| Error::Input { input: input.name.clone(), what };
+    let bad = |what: String| Error::Input {
+        input: input.name.clone(),
+        what,
+    };
     let Some(mut first) = chunks.next_chunk().map_err(|e| input.unreadable(&e))? else {
         return Ok((chunks, None, None));
     };
@@ -174,13 +194,19 @@ fn check_all(
     let (sender, receiver) = sync_channel::<Chunk>(threads);
     let receiver = Mutex::new(receiver);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| check_chunks(door, writers, &receiver))).collect();
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| check_chunks(door, writers, &receiver)))
+            .collect();
         let produced = produce(&mut |chunk| {
-            sender.send(chunk).map_err(|_| Error::Usage("a worker ended early".to_owned()))
+            sender
+                .send(chunk)
+                .map_err(|_| Error::Usage("a worker ended early".to_owned()))
         });
         drop(sender);
-        let tallies: Result<Vec<Tally>> =
-            workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
+        let tallies: Result<Vec<Tally>> = workers
+            .into_iter()
+            .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect();
         // A worker's own error is the cause when handing over failed.
         let tallies = tallies?;
         produced?;
@@ -202,7 +228,12 @@ fn check_chunks(door: &Door, writers: &Writers, receiver: &Mutex<Receiver<Chunk>
 }
 
 async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: ReadInput) -> Result<Ingested> {
-    let ReadInput { measured, header, mut tally, segments } = read;
+    let ReadInput {
+        measured,
+        header,
+        mut tally,
+        segments,
+    } = read;
     tally.refused.sort_by_key(|refused| refused.line);
     let committed_at = books.clock.text();
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
@@ -225,9 +256,9 @@ async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: R
     if twin {
         tx.rollback().await?;
         remove_files(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
-        return already(books, source, input, measured).await?.ok_or_else(|| {
-            Error::Unbalanced(format!("the batch of {} was there and is gone", input.name))
-        });
+        return already(books, source, input, measured)
+            .await?
+            .ok_or_else(|| Error::Unbalanced(format!("the batch of {} was there and is gone", input.name)));
     }
     commit_intake(&mut tx, intake).await?;
     refuse_expired(&mut tx, tally.days.iter().map(|&day| crate::span::day_of_number(day))).await?;
@@ -239,5 +270,11 @@ async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: R
     crate::fault::point("ingest.after_commit");
     let quarantine = store::quarantine_counts(&books.ledger, Some(batch)).await?;
     let batch = store::batch(&books.ledger, batch).await?;
-    Ok(Ingested { already: false, batch, quarantine, retried: 0, measured })
+    Ok(Ingested {
+        already: false,
+        batch,
+        quarantine,
+        retried: 0,
+        measured,
+    })
 }

@@ -19,20 +19,30 @@ const PARAMETER_PREFIX: &str = "parameters.";
 
 /// Hands over the rows of a Parquet file as chunks of JSON lines, numbered from 1.
 pub fn chunks(name: &str, path: &Path, take: &mut dyn FnMut(Chunk) -> Result<()>) -> Result<()> {
-    let unusable = |what: String| Error::Input { input: name.to_owned(), what };
+    let unusable = |what: String| Error::Input {
+        input: name.to_owned(),
+        what,
+    };
     let open = || File::open(path).map(ParquetReader::new).at(path);
     let mut reader = open()?;
-    let schema = reader.schema().map_err(|e| unusable(format!("is no Parquet file that can be read: {e}")))?;
+    let schema = reader
+        .schema()
+        .map_err(|e| unusable(format!("is no Parquet file that can be read: {e}")))?;
     check_columns(schema.iter_names().map(PlSmallStr::as_str)).map_err(&unusable)?;
     let rows = reader.num_rows().doing(format!("reading {name}"))?;
     let mut at = 0;
     while at < rows {
-        let frame = open()?
-            .with_slice(Some((at, SLICE_ROWS)))
-            .finish()
-            .map_err(|e| unusable(format!("cannot be read at row {}: {e}; nothing of it was taken", at + 1)))?;
+        let frame = open()?.with_slice(Some((at, SLICE_ROWS))).finish().map_err(|e| {
+            unusable(format!(
+                "cannot be read at row {}: {e}; nothing of it was taken",
+                at + 1
+            ))
+        })?;
         let bytes = lines(&frame).map_err(&unusable)?;
-        take(Chunk { first_line: at as u64 + 1, bytes })?;
+        take(Chunk {
+            first_line: at as u64 + 1,
+            bytes,
+        })?;
         at += frame.height().max(1);
     }
     Ok(())
@@ -42,7 +52,9 @@ fn check_columns<'a>(names: impl Iterator<Item = &'a str>) -> std::result::Resul
     let names: Vec<&str> = names.collect();
     for name in &names {
         if Field::named(name).is_none() && !name.starts_with(PARAMETER_PREFIX) {
-            return Err(format!("column {name:?} is no field of a usage record; rename or leave it out"));
+            return Err(format!(
+                "column {name:?} is no field of a usage record; rename or leave it out"
+            ));
         }
     }
     if !names.contains(&"id") {
@@ -117,7 +129,9 @@ fn json(name: &str, value: &AnyValue) -> std::result::Result<Value, String> {
             Value::String(instant(*v, *unit)?)
         }
         AnyValue::Datetime(_, _, None) | AnyValue::DatetimeOwned(_, _, None) => {
-            return Err(format!("column {name:?} has times without a zone; write them as UTC or as text with offset"));
+            return Err(format!(
+                "column {name:?} has times without a zone; write them as UTC or as text with offset"
+            ));
         }
         AnyValue::Struct(_, _, fields) => {
             let mut object = Map::new();
@@ -127,7 +141,10 @@ fn json(name: &str, value: &AnyValue) -> std::result::Result<Value, String> {
             Value::Object(object)
         }
         other => {
-            return Err(format!("column {name:?} has the type {}, which no field of a usage record has", other.dtype()));
+            return Err(format!(
+                "column {name:?} has the type {}, which no field of a usage record has",
+                other.dtype()
+            ));
         }
     })
 }

@@ -29,11 +29,7 @@ pub(super) fn text<'a>(fields: &Fields<'a>, field: Field) -> Result<Option<&'a s
 
 /// A text that names something: 1 to `max_bytes` bytes, no control character.
 #[inline]
-pub(super) fn identifier<'a>(
-    fields: &Fields<'a>,
-    field: Field,
-    max_bytes: usize,
-) -> Result<Option<&'a str>, Refusal> {
+pub(super) fn identifier<'a>(fields: &Fields<'a>, field: Field, max_bytes: usize) -> Result<Option<&'a str>, Refusal> {
     let text = text(fields, field)?;
     if let Some(text) = text {
         check_identifier(field.name(), text, max_bytes)?;
@@ -56,17 +52,10 @@ pub(super) fn check_identifier(name: &str, text: &str, max_bytes: usize) -> Resu
 fn check_odd_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
     let limit = format!("1 to {max_bytes} bytes are expected");
     if text.is_empty() {
-        return Err(Refusal::new(
-            code::EMPTY_TEXT,
-            format!("`{name}` is empty; {limit}"),
-        ));
+        return Err(Refusal::new(code::EMPTY_TEXT, format!("`{name}` is empty; {limit}")));
     }
     if text.len() > max_bytes {
-        let sentence = format!(
-            "`{name}` is {} with {} bytes; {limit}",
-            quoted(text),
-            text.len()
-        );
+        let sentence = format!("`{name}` is {} with {} bytes; {limit}", quoted(text), text.len());
         return Err(Refusal::new(code::TEXT_TOO_LONG, sentence));
     }
     if text.chars().any(char::is_control) {
@@ -89,11 +78,7 @@ pub(super) fn account_number(fields: &Fields<'_>, field: Field) -> Result<Option
         Given::Json(Value::Text(text)) => number::digits(text.raw()),
         Given::Json(Value::Number(text)) => number::whole(text),
         Given::Json(other) => {
-            return Err(wrong_type(
-                field.name(),
-                other,
-                "a number, or its digits in quotes,",
-            ));
+            return Err(wrong_type(field.name(), other, "a number, or its digits in quotes,"));
         }
     };
     match read {
@@ -119,8 +104,7 @@ pub(super) fn duration(fields: &Fields<'_>, field: Field) -> Result<Option<i64>,
     match number::whole(text).and_then(|value| within(value).ok_or(NumberError::TooLarge)) {
         Ok(value) => Ok(Some(value)),
         Err(error) => {
-            let limit =
-                format!("a whole number of milliseconds from 0 to {MAX_MEASURED} is expected");
+            let limit = format!("a whole number of milliseconds from 0 to {MAX_MEASURED} is expected");
             Err(refuse_number(fields, field, error, &limit))
         }
     }
@@ -133,9 +117,7 @@ pub(super) fn finish(fields: &Fields<'_>) -> Result<Option<i64>, Refusal> {
     match text(fields, Field::FinishedAt)? {
         None => Ok(None),
         Some(NOT_REACHED) => {
-            let sentence = format!(
-                "`{name}` is \"{NOT_REACHED}\", not reached yet; send the record when it is"
-            );
+            let sentence = format!("`{name}` is \"{NOT_REACHED}\", not reached yet; send the record when it is");
             Err(Refusal::new(code::NOT_FINISHED, sentence))
         }
         Some(text) => parse_instant(text)
@@ -199,10 +181,7 @@ pub(super) fn wrong_type(name: &str, value: Value<'_>, expected: &str) -> Refusa
         Value::Number(raw) | Value::Object(raw) | Value::Array(raw) => plain(raw),
         Value::Text(text) => format!("the text {}", quoted(&text.value())),
     };
-    Refusal::new(
-        code::WRONG_TYPE,
-        format!("`{name}` is {value}; {expected} is expected"),
-    )
+    Refusal::new(code::WRONG_TYPE, format!("`{name}` is {value}; {expected} is expected"))
 }
 
 #[cold]

@@ -10,8 +10,8 @@ use crate::shown::quoted;
 use super::event;
 use super::field::{Field, Fields, Offence};
 use super::reading::{
-    MAX_ID_BYTES, MAX_TASK_TYPE_BYTES, account_number, check_identifier, duration, finish,
-    identifier, optional_time, required, text,
+    MAX_ID_BYTES, MAX_TASK_TYPE_BYTES, account_number, check_identifier, duration, finish, identifier, optional_time,
+    required, text,
 };
 use super::refusal::{Refusal, code};
 
@@ -76,8 +76,7 @@ pub struct Scratch {
 
 /// Whether a line holds nothing: such a line is counted in the numbering, but is no record.
 pub fn is_blank(line: &[u8]) -> bool {
-    line.iter()
-        .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 /// The record of one line of NDJSON, without its line end (a `\r` before it is white space). UTF-8 is checked here, by line.
@@ -99,17 +98,12 @@ pub fn check_source(source: &str) -> Result<(), Refusal> {
 
 /// The canonical text of a record's parameters.
 pub fn canonical_parameters(record: &Record<'_>) -> Result<String, Refusal> {
-    Ok(parameters::canonical(
-        record.parameters.unwrap_or("{}").as_bytes(),
-    )?)
+    Ok(parameters::canonical(record.parameters.unwrap_or("{}").as_bytes())?)
 }
 
 impl<'a> Record<'a> {
     /// The record that the fields mean.
-    pub(super) fn of_fields(
-        mut fields: Fields<'a>,
-        scratch: &'a mut Scratch,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn of_fields(mut fields: Fields<'a>, scratch: &'a mut Scratch) -> Result<Self, Refusal> {
         fields.unescape(scratch);
         Self::of_plain_fields(&fields)
     }
@@ -229,14 +223,10 @@ fn account(fields: &Fields<'_>) -> Result<(Option<u64>, Option<u64>), Refusal> {
     let Some(subject) = fields.subject else {
         return Ok((uin, appid));
     };
-    for (field, given, named) in [
-        (Field::Uin, uin, subject.uin),
-        (Field::Appid, appid, subject.appid),
-    ] {
+    for (field, given, named) in [(Field::Uin, uin, subject.uin), (Field::Appid, appid, subject.appid)] {
         if let Some(given) = given.filter(|given| *given != named) {
             let name = field.name();
-            let sentence =
-                format!("`{name}` is {given} in the event's data, but {named} in its `subject`");
+            let sentence = format!("`{name}` is {given} in the event's data, but {named} in its `subject`");
             return Err(Refusal::new(code::EVENT_CONFLICT, sentence));
         }
     }
@@ -249,10 +239,7 @@ fn kind(fields: &Fields<'_>) -> Result<Kind, Refusal> {
         None | Some("usage") => Ok(Kind::Usage),
         Some("void") => Ok(Kind::Void),
         Some(other) => {
-            let sentence = format!(
-                "`kind` is {}; \"usage\" or \"void\" is expected",
-                quoted(other)
-            );
+            let sentence = format!("`kind` is {}; \"usage\" or \"void\" is expected", quoted(other));
             Err(Refusal::new(code::UNKNOWN_KIND, sentence))
         }
     }
@@ -264,10 +251,7 @@ fn failed(fields: &Fields<'_>) -> Result<bool, Refusal> {
         None | Some("SUCCESS") => Ok(false),
         Some("FAIL") => Ok(true),
         Some(other) => {
-            let sentence = format!(
-                "`status` is {}; \"SUCCESS\" or \"FAIL\" is expected",
-                quoted(other)
-            );
+            let sentence = format!("`status` is {}; \"SUCCESS\" or \"FAIL\" is expected", quoted(other));
             Err(Refusal::new(code::UNKNOWN_STATUS, sentence))
         }
     }

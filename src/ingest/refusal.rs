@@ -76,10 +76,7 @@ codes! {
 
 impl From<SyntaxError> for Refusal {
     fn from(error: SyntaxError) -> Self {
-        Self::new(
-            syntax_code(error.fault),
-            format!("the line is not JSON, {error}"),
-        )
+        Self::new(syntax_code(error.fault), format!("the line is not JSON, {error}"))
     }
 }
 
@@ -88,9 +85,7 @@ impl From<ParametersError> for Refusal {
         let code = match &error {
             ParametersError::NotUtf8 => code::NOT_UTF8,
             ParametersError::Syntax(error) => syntax_code(error.fault),
-            ParametersError::NotAnObject { .. } | ParametersError::NotMeasured { .. } => {
-                code::WRONG_TYPE
-            }
+            ParametersError::NotAnObject { .. } | ParametersError::NotMeasured { .. } => code::WRONG_TYPE,
             ParametersError::EmptyKey => code::EMPTY_TEXT,
             ParametersError::ControlCharacter { .. } => code::CONTROL_CHARACTER,
             ParametersError::Duplicate { .. } => code::DUPLICATE_FIELD,

@@ -39,12 +39,7 @@ pub async fn retry(books: &Books, batch: Option<i64>) -> Result<Retried> {
     Ok(retried)
 }
 
-async fn retry_batch(
-    books: &Books,
-    batch: &Batch,
-    lines: Vec<QuarantinedLine>,
-    retried: &mut Retried,
-) -> Result<()> {
+async fn retry_batch(books: &Books, batch: &Batch, lines: Vec<QuarantinedLine>, retried: &mut Retried) -> Result<()> {
     let lines: Vec<(i64, Vec<u8>)> = lines
         .into_iter()
         .filter_map(|line| match line.bytes {
@@ -78,7 +73,10 @@ async fn retry_batch(
         source: &batch.source,
         format: &batch.format,
         header: None,
-        measured: &Measured { bytes: 0, digest: format!("retry {intake}") },
+        measured: &Measured {
+            bytes: 0,
+            digest: format!("retry {intake}"),
+        },
         received: 0,
         stored: count,
         quarantined: -count,
@@ -130,10 +128,15 @@ fn try_lines(
 
 /// The first row of a CSV text, and where the next begins.
 pub(super) fn first_row(bytes: &[u8]) -> std::result::Result<(::csv::ByteRecord, usize), String> {
-    let mut reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+    let mut reader = ::csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(bytes);
     let mut row = ::csv::ByteRecord::new();
     reader.read_byte_record(&mut row).map_err(|e| e.to_string())?;
-    let end = usize::try_from(reader.position().byte()).unwrap_or(bytes.len()).min(bytes.len());
+    let end = usize::try_from(reader.position().byte())
+        .unwrap_or(bytes.len())
+        .min(bytes.len());
     Ok((row, end))
 }
 

@@ -195,15 +195,19 @@ fn quarantined_of(row: &AnyRow) -> Result<QuarantinedLine> {
 pub async fn quarantined(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<QuarantinedLine>> {
     let rows = match batch {
         None => {
-            sqlx::query(sqlx::AssertSqlSafe(format!("{QUARANTINE_COLUMNS} ORDER BY q.quarantine")))
-                .fetch_all(ledger.pool())
-                .await?
+            sqlx::query(sqlx::AssertSqlSafe(format!(
+                "{QUARANTINE_COLUMNS} ORDER BY q.quarantine"
+            )))
+            .fetch_all(ledger.pool())
+            .await?
         }
         Some(batch) => {
-            sqlx::query(sqlx::AssertSqlSafe(format!("{QUARANTINE_COLUMNS} AND q.batch = ? ORDER BY q.quarantine")))
-                .bind(batch)
-                .fetch_all(ledger.pool())
-                .await?
+            sqlx::query(sqlx::AssertSqlSafe(format!(
+                "{QUARANTINE_COLUMNS} AND q.batch = ? ORDER BY q.quarantine"
+            )))
+            .bind(batch)
+            .fetch_all(ledger.pool())
+            .await?
         }
     };
     rows.iter().map(quarantined_of).collect()
@@ -211,12 +215,16 @@ pub async fn quarantined(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<Quar
 
 /// One line in quarantine.
 pub async fn quarantined_line(ledger: &Ledger, number: i64) -> Result<QuarantinedLine> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{QUARANTINE_COLUMNS} AND q.quarantine = ?")))
-        .bind(number)
-        .fetch_optional(ledger.pool())
-        .await?;
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "{QUARANTINE_COLUMNS} AND q.quarantine = ?"
+    )))
+    .bind(number)
+    .fetch_optional(ledger.pool())
+    .await?;
     row.as_ref().map(quarantined_of).transpose()?.ok_or_else(|| {
-        Error::Usage(format!("there is no line {number} in quarantine; `tallybook quarantine list` shows them"))
+        Error::Usage(format!(
+            "there is no line {number} in quarantine; `tallybook quarantine list` shows them"
+        ))
     })
 }
 
@@ -256,7 +264,8 @@ pub async fn account_numbers(ledger: &Ledger) -> Result<HashSet<u64>> {
     rows.iter()
         .map(|row| {
             let uin: String = row.try_get(0)?;
-            uin.parse().map_err(|_| Error::Unbalanced(format!("account {uin:?} in the ledger is no number")))
+            uin.parse()
+                .map_err(|_| Error::Unbalanced(format!("account {uin:?} in the ledger is no number")))
         })
         .collect()
 }

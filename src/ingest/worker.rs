@@ -151,8 +151,10 @@ impl<'d> Worker<'d> {
     }
 
     fn take_rows(&mut self, header: &CsvHeader, chunk: &Chunk) -> Result<()> {
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(chunk.bytes.as_slice());
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(chunk.bytes.as_slice());
         let mut row = csv::ByteRecord::new();
         loop {
             // Reading from memory and with `flexible`, the reader has no error to return.
@@ -188,13 +190,20 @@ impl<'d> Worker<'d> {
                 "more than 256 MiB of its lines are no usage records (line {line}: {refusal}); nothing of it was taken"
             )));
         }
-        self.tally.refused.push(Refused { line, refusal, bytes: bytes.to_vec() });
+        self.tally.refused.push(Refused {
+            line,
+            refusal,
+            bytes: bytes.to_vec(),
+        });
         Ok(false)
     }
 
     fn accept(&mut self, line: u64, record: &Record) -> std::result::Result<(), Refusal> {
         let Ok(row_line) = u32::try_from(line) else {
-            return Err(Refusal::new(code::LINE_TOO_LONG, "the input has more than 2^32 lines; split it"));
+            return Err(Refusal::new(
+                code::LINE_TOO_LONG,
+                "the input has more than 2^32 lines; split it",
+            ));
         };
         if let Some(at) = record.finished_at {
             check_time(at, self.door.now_ns, |day| self.door.expired.contains(&day))?;
@@ -272,17 +281,35 @@ impl<'d> Worker<'d> {
     }
 
     fn write_what_is_full(&mut self) -> Result<()> {
-        let full: Vec<i32> = self.days.iter().filter(|(_, r)| r.len() >= ROW_GROUP_ROWS).map(|(&d, _)| d).collect();
+        let full: Vec<i32> = self
+            .days
+            .iter()
+            .filter(|(_, r)| r.len() >= ROW_GROUP_ROWS)
+            .map(|(&d, _)| d)
+            .collect();
         for day in full {
             self.write_day(day)?;
         }
-        let full: Vec<i32> = self.logs.iter().filter(|(_, r)| r.len() >= ROW_GROUP_ROWS).map(|(&d, _)| d).collect();
+        let full: Vec<i32> = self
+            .logs
+            .iter()
+            .filter(|(_, r)| r.len() >= ROW_GROUP_ROWS)
+            .map(|(&d, _)| d)
+            .collect();
         for day in full {
             self.write_log_day(day)?;
         }
         while self.held_rows > HELD_ROWS_MAX {
-            let largest = self.days.iter().max_by_key(|(_, rows)| rows.len()).map(|(&day, rows)| (day, rows.len()));
-            let largest_log = self.logs.iter().max_by_key(|(_, rows)| rows.len()).map(|(&day, rows)| (day, rows.len()));
+            let largest = self
+                .days
+                .iter()
+                .max_by_key(|(_, rows)| rows.len())
+                .map(|(&day, rows)| (day, rows.len()));
+            let largest_log = self
+                .logs
+                .iter()
+                .max_by_key(|(_, rows)| rows.len())
+                .map(|(&day, rows)| (day, rows.len()));
             match (largest, largest_log) {
                 (Some(rows), Some(log)) if log.1 > rows.1 => self.write_log_day(log.0)?,
                 (Some(rows), _) => self.write_day(rows.0)?,
@@ -300,7 +327,9 @@ impl<'d> Worker<'d> {
     }
 
     fn write_day(&mut self, day: i32) -> Result<()> {
-        let Some(rows) = self.days.remove(&day) else { return Ok(()) };
+        let Some(rows) = self.days.remove(&day) else {
+            return Ok(());
+        };
         self.held_rows -= rows.len();
         self.tally.days.insert(day);
         let frame = rows.into_frame(self.writers.intake(), &self.symbols)?;
@@ -308,7 +337,9 @@ impl<'d> Worker<'d> {
     }
 
     fn write_log_day(&mut self, day: i32) -> Result<()> {
-        let Some(rows) = self.logs.remove(&day) else { return Ok(()) };
+        let Some(rows) = self.logs.remove(&day) else {
+            return Ok(());
+        };
         self.held_rows -= rows.len();
         let frame = log_frame(self.writers.intake(), &rows)?;
         self.writers.write(SegmentKind::Log, day, &frame)

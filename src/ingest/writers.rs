@@ -7,7 +7,6 @@ use chrono::NaiveDate;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
-
 use crate::error::Result;
 use crate::files::DataDir;
 use crate::raw::segment::{NewSegment, SegmentKind, SegmentWriter};
@@ -24,7 +23,11 @@ pub struct Writers {
 
 impl Writers {
     pub fn new(data: &DataDir, intake: i64) -> Self {
-        Self { data: data.clone(), intake, by_day: Mutex::default() }
+        Self {
+            data: data.clone(),
+            intake,
+            by_day: Mutex::default(),
+        }
     }
 
     pub fn intake(&self) -> i64 {
@@ -46,8 +49,12 @@ impl Writers {
 
     /// Ends all files and names them, by kind and day.
     pub fn finish(self) -> Result<Vec<NewSegment>> {
-        let writers: Vec<_> =
-            self.by_day.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect();
+        let writers: Vec<_> = self
+            .by_day
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_values()
+            .collect();
         let finished: Vec<Vec<NewSegment>> = writers
             .into_par_iter()
             .map(|writer| {

@@ -7,8 +7,7 @@ fn is_json(text: &str) -> bool {
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(_) => true,
         Err(error) => {
-            error.to_string().starts_with("number out of range")
-                && serde_json::from_str::<IgnoredAny>(text).is_ok()
+            error.to_string().starts_with("number out of range") && serde_json::from_str::<IgnoredAny>(text).is_ok()
         }
     }
 }
@@ -123,10 +122,7 @@ fn nesting_has_a_limit() {
             fault: Fault::TooDeep
         })
     );
-    assert_eq!(
-        check(&"[{\"a\":".repeat(100_000)).unwrap_err().fault,
-        Fault::TooDeep
-    );
+    assert_eq!(check(&"[{\"a\":".repeat(100_000)).unwrap_err().fault, Fault::TooDeep);
 }
 
 #[test]
@@ -185,13 +181,9 @@ fn any_text() -> impl Strategy<Value = String> {
         let list = proptest::collection::vec(inner.clone(), 0..4);
         let space = prop_oneof![Just(""), Just(" "), Just("\n\t"), Just(",")];
         prop_oneof![
-            (list.clone(), space.clone())
-                .prop_map(|(items, space)| format!("[{space}{}]", items.join(","))),
+            (list.clone(), space.clone()).prop_map(|(items, space)| format!("[{space}{}]", items.join(","))),
             (list, space).prop_map(|(items, space)| {
-                let members: Vec<_> = items
-                    .iter()
-                    .map(|item| format!("\"k\"{space}:{item}{space}"))
-                    .collect();
+                let members: Vec<_> = items.iter().map(|item| format!("\"k\"{space}:{item}{space}")).collect();
                 format!("{{{}}}", members.join(","))
             }),
         ]

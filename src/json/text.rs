@@ -127,14 +127,8 @@ fn unicode_escape(bytes: &[u8]) -> Result<(char, usize), Fault> {
     let second = four_hex(&bytes[8..])?;
     let is_pair = (0xD800..0xDC00).contains(&first) && (0xDC00..0xE000).contains(&second);
     let scalar = 0x1_0000 + ((first & 0x3FF) << 10) + (second & 0x3FF);
-    let character = if is_pair {
-        char::from_u32(scalar)
-    } else {
-        None
-    };
-    character
-        .map(|character| (character, 12))
-        .ok_or(Fault::BadEscape)
+    let character = if is_pair { char::from_u32(scalar) } else { None };
+    character.map(|character| (character, 12)).ok_or(Fault::BadEscape)
 }
 
 fn four_hex(bytes: &[u8]) -> Result<u32, Fault> {

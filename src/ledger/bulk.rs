@@ -53,7 +53,9 @@ pub async fn insert_rows<const N: usize>(
     while rows.peek().is_some() {
         pending.extend(rows.by_ref().take(rows_max));
         let statement = if pending.len() == rows_max {
-            full_statement.get_or_insert_with(|| insert_statement::<N>(into, rows_max)).clone()
+            full_statement
+                .get_or_insert_with(|| insert_statement::<N>(into, rows_max))
+                .clone()
         } else {
             insert_statement::<N>(into, pending.len())
         };

@@ -34,10 +34,12 @@ pub async fn open(url: &str) -> Result<AnyPool> {
             Box::pin(async move {
                 for pragma in [
                     "PRAGMA busy_timeout = 60000",
+                    // Before the first table: statements are documents of some KiB, and small pages would chain them.
+                    "PRAGMA page_size = 16384",
                     "PRAGMA journal_mode = WAL",
                     "PRAGMA synchronous = FULL",
                     "PRAGMA foreign_keys = ON",
-                    "PRAGMA cache_size = -65536",
+                    "PRAGMA cache_size = -262144",
                 ] {
                     sqlx::query(pragma).execute(&mut *connection).await?;
                 }

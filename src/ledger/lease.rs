@@ -36,7 +36,11 @@ impl Lease {
         .await?;
         let (holder, token, age_s): (String, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         if !holder.is_empty() && age_s < LEASE_LIMIT_S && !is_dead_process(&holder) {
-            return Err(Error::LeaseHeld { owner: holder, age_s, limit_s: LEASE_LIMIT_S });
+            return Err(Error::LeaseHeld {
+                owner: holder,
+                age_s,
+                limit_s: LEASE_LIMIT_S,
+            });
         }
         let token = token + 1;
         sqlx::query(AssertSqlSafe(format!(
@@ -48,17 +52,27 @@ impl Lease {
         .await?;
         tx.commit().await?;
         let heart = tokio::spawn(beat(ledger.clone(), token));
-        Ok(Self { ledger: ledger.clone(), token, heart })
+        Ok(Self {
+            ledger: ledger.clone(),
+            token,
+            heart,
+        })
     }
 
     /// Fails the transaction when somebody else has the lease by now.
     pub async fn check(&self, tx: &mut Tx) -> Result<()> {
-        let row = sqlx::query("SELECT owner, token FROM lease WHERE name = 'books'").fetch_one(&mut **tx).await?;
+        let row = sqlx::query("SELECT owner, token FROM lease WHERE name = 'books'")
+            .fetch_one(&mut **tx)
+            .await?;
         let (owner, token): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
         if token == self.token {
             return Ok(());
         }
-        Err(Error::LeaseHeld { owner, age_s: 0, limit_s: LEASE_LIMIT_S })
+        Err(Error::LeaseHeld {
+            owner,
+            age_s: 0,
+            limit_s: LEASE_LIMIT_S,
+        })
     }
 
     /// Gives the lease back.

@@ -12,8 +12,8 @@ use sqlx::{Any, AnyPool, Row as _};
 
 pub use bulk::{Value, insert_rows};
 pub use intake::{commit_intake, register_intake};
-pub use lease::{LEASE_LIMIT_S, Lease};
 pub(crate) use intake::{fence_intakes, open_intakes};
+pub use lease::{LEASE_LIMIT_S, Lease};
 
 use crate::error::Result;
 
@@ -29,7 +29,9 @@ pub struct Ledger {
 impl Ledger {
     /// Opens the ledger at a URL (`sqlite:` for now), making and migrating it as needed.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Self { pool: engine::open(url).await? })
+        Ok(Self {
+            pool: engine::open(url).await?,
+        })
     }
 
     /// The URL of the embedded ledger in a data folder.
@@ -55,8 +57,14 @@ impl Ledger {
 
 /// The next number of a counter, in commit order: the row stays locked until the transaction ends.
 pub async fn next_number(tx: &mut Tx, counter: &str) -> Result<i64> {
-    sqlx::query("UPDATE counter SET value = value + 1 WHERE name = ?").bind(counter).execute(&mut **tx).await?;
-    let row = sqlx::query("SELECT value FROM counter WHERE name = ?").bind(counter).fetch_one(&mut **tx).await?;
+    sqlx::query("UPDATE counter SET value = value + 1 WHERE name = ?")
+        .bind(counter)
+        .execute(&mut **tx)
+        .await?;
+    let row = sqlx::query("SELECT value FROM counter WHERE name = ?")
+        .bind(counter)
+        .fetch_one(&mut **tx)
+        .await?;
     Ok(row.try_get(0)?)
 }
 
@@ -67,7 +75,10 @@ pub async fn next_numbers(tx: &mut Tx, counter: &str, count: i64) -> Result<i64>
         .bind(counter)
         .execute(&mut **tx)
         .await?;
-    let row = sqlx::query("SELECT value FROM counter WHERE name = ?").bind(counter).fetch_one(&mut **tx).await?;
+    let row = sqlx::query("SELECT value FROM counter WHERE name = ?")
+        .bind(counter)
+        .fetch_one(&mut **tx)
+        .await?;
     let last: i64 = row.try_get(0)?;
     Ok(last - count + 1)
 }

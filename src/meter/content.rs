@@ -51,7 +51,18 @@ impl Content {
 
 /// Columns of a segment that make a record.
 const COLUMNS: [&str; 12] = [
-    "intake", "line", "source", "id", "voids", "uin", "appid", "task_type", "parameters", "duration_ms", "finished_at", "status",
+    "intake",
+    "line",
+    "source",
+    "id",
+    "voids",
+    "uin",
+    "appid",
+    "task_type",
+    "parameters",
+    "duration_ms",
+    "finished_at",
+    "status",
 ];
 
 /// Reads some new rows. `rows` is sorted.
@@ -110,8 +121,14 @@ fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Optio
     let (task_type, parameters, status) = (text("task_type")?, text("parameters")?, text("status")?);
     let number = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading rows");
     let (uin, appid) = (number("uin")?, number("appid")?);
-    let duration = frame.column("duration_ms").and_then(Column::i64).doing("reading rows")?;
-    let finished_at = frame.column("finished_at").and_then(Column::datetime).doing("reading rows")?;
+    let duration = frame
+        .column("duration_ms")
+        .and_then(Column::i64)
+        .doing("reading rows")?;
+    let finished_at = frame
+        .column("finished_at")
+        .and_then(Column::datetime)
+        .doing("reading rows")?;
     let intake = frame.column("intake").and_then(Column::i64).doing("reading rows")?;
     let line = frame.column("line").and_then(Column::u32).doing("reading rows")?;
     let owned = |column: &StringChunked, at: usize| column.get(at).unwrap_or_default().to_owned();
@@ -122,7 +139,9 @@ fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Optio
             source: owned(&source, at),
             id: owned(&id, at),
             content: match voids.get(at) {
-                Some(target) => Content::Void { target: target.to_owned() },
+                Some(target) => Content::Void {
+                    target: target.to_owned(),
+                },
                 None => Content::Usage {
                     uin: uin.get(at).unwrap_or(0),
                     appid: appid.get(at).unwrap_or(0),

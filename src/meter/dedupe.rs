@@ -115,7 +115,13 @@ pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun]) -> Su
 }
 
 /// Rows and keys that a void may take back: new voids' targets, and rows for which a void waits.
-pub fn void_suspects(real: &Real, identities: &Identities, sorted: &Sorted, runs: &[KeyRun], waiting: &[Void]) -> Suspects {
+pub fn void_suspects(
+    real: &Real,
+    identities: &Identities,
+    sorted: &Sorted,
+    runs: &[KeyRun],
+    waiting: &[Void],
+) -> Suspects {
     let mut found = Suspects::default();
     let new_targets = identities.voids.iter().filter_map(|void| {
         let record = real.rows.get(&void.row)?;
@@ -126,17 +132,28 @@ pub fn void_suspects(real: &Real, identities: &Identities, sorted: &Sorted, runs
         found.keys.extend(runs.iter().flat_map(|run| run.of_hash(hash, 0)));
     }
     for void in waiting {
-        found.rows.extend(sorted.of_hash(identity_hash(&void.source, &void.target)));
+        found
+            .rows
+            .extend(sorted.of_hash(identity_hash(&void.source, &void.target)));
     }
     found.rows.retain(|row| !real.rows.contains_key(row));
     found.rows.sort_unstable();
     found.rows.dedup();
-    found.keys.retain(|key| !real.keys.contains_key(&(i64::from(key.batch), key.line)));
+    found
+        .keys
+        .retain(|key| !real.keys.contains_key(&(i64::from(key.batch), key.line)));
     found
 }
 
 /// Decides every new row. `known_voids` are the ledger's.
-pub fn decide(identities: &Identities, sorted: &Sorted, suspects: &Suspects, real: &Real, known_voids: &[Void]) -> Decided {
+#[tracing::instrument(skip_all)]
+pub fn decide(
+    identities: &Identities,
+    sorted: &Sorted,
+    suspects: &Suspects,
+    real: &Real,
+    known_voids: &[Void],
+) -> Decided {
     let mut decided = Decided {
         verdicts: vec![RowVerdict::Accepted; identities.len()],
         conflicts: Vec::new(),
@@ -173,7 +190,10 @@ fn decide_group(identities: &Identities, rows: &[Row], keys: &[Key], real: &Real
         .iter()
         .filter(|key| key.verdict == Verdict::Accepted)
         .map(|key| {
-            let name = real.keys.get(&(i64::from(key.batch), key.line)).map(|r| (r.source.as_str(), r.id.as_str()));
+            let name = real
+                .keys
+                .get(&(i64::from(key.batch), key.line))
+                .map(|r| (r.source.as_str(), r.id.as_str()));
             (name, Standing::Old(*key))
         })
         .collect();
@@ -200,7 +220,13 @@ fn decide_group(identities: &Identities, rows: &[Row], keys: &[Key], real: &Real
                     Standing::Old(key) => ((i64::from(key.batch), key.line), key.day),
                 };
                 let segment = identities.segment_of(row);
-                decided.conflicts.push(Conflict { row, segment, record: record.clone(), first, first_day });
+                decided.conflicts.push(Conflict {
+                    row,
+                    segment,
+                    record: record.clone(),
+                    first,
+                    first_day,
+                });
             }
         }
     }
@@ -208,7 +234,10 @@ fn decide_group(identities: &Identities, rows: &[Row], keys: &[Key], real: &Real
 
 fn is_same(identities: &Identities, row: Row, record: &RealRecord, first: Standing, real: &Real) -> bool {
     match first {
-        Standing::New(first) => real.rows.get(&first).is_some_and(|first| first.content == record.content),
+        Standing::New(first) => real
+            .rows
+            .get(&first)
+            .is_some_and(|first| first.content == record.content),
         Standing::Old(key) => match real.keys.get(&(i64::from(key.batch), key.line)) {
             Some(first) => first.content == record.content,
             None => key.content == identities.content[row as usize],
@@ -224,8 +253,10 @@ fn apply_voids(
     known_voids: &[Void],
     decided: &mut Decided,
 ) {
-    let mut known: BTreeMap<(&str, &str), ()> =
-        known_voids.iter().map(|void| ((void.source.as_str(), void.target.as_str()), ())).collect();
+    let mut known: BTreeMap<(&str, &str), ()> = known_voids
+        .iter()
+        .map(|void| ((void.source.as_str(), void.target.as_str()), ()))
+        .collect();
     for void in known_voids.iter().filter(|void| void.state == VoidState::Waiting) {
         let outcome = take_back(identities, sorted, &HashMap::new(), real, void, decided);
         if outcome.state != VoidState::Waiting {
@@ -272,24 +303,53 @@ fn take_back(
     let is_target = |record: &RealRecord| record.source == void.source && record.id == void.target;
     let hash = identity_hash(&void.source, &void.target);
     for row in sorted.of_hash(hash) {
-        let Some(record) = real.rows.get(&row).filter(|r| is_target(r)) else { continue };
+        let Some(record) = real.rows.get(&row).filter(|r| is_target(r)) else {
+            continue;
+        };
         if decided.verdicts[row as usize] != RowVerdict::Accepted {
             continue;
         }
         let day = identities.day(row);
         if matches!(record.content, Content::Void { .. }) {
-            return Void { state: VoidState::Refused, day: Some(day), ..void.clone() };
+            return Void {
+                state: VoidState::Refused,
+                day: Some(day),
+                ..void.clone()
+            };
         }
         decided.verdicts[row as usize] = RowVerdict::Voided;
-        return Void { state: VoidState::Applied, day: Some(day), ..void.clone() };
+        return Void {
+            state: VoidState::Applied,
+            day: Some(day),
+            ..void.clone()
+        };
     }
-    for key in keys_by_hash.get(&hash).into_iter().flatten().filter(|key| key.verdict == Verdict::Accepted) {
-        let Some(record) = real.keys.get(&(i64::from(key.batch), key.line)).filter(|r| is_target(r)) else { continue };
+    for key in keys_by_hash
+        .get(&hash)
+        .into_iter()
+        .flatten()
+        .filter(|key| key.verdict == Verdict::Accepted)
+    {
+        let Some(record) = real
+            .keys
+            .get(&(i64::from(key.batch), key.line))
+            .filter(|r| is_target(r))
+        else {
+            continue;
+        };
         if matches!(record.content, Content::Void { .. }) {
-            return Void { state: VoidState::Refused, day: Some(key.day), ..void.clone() };
+            return Void {
+                state: VoidState::Refused,
+                day: Some(key.day),
+                ..void.clone()
+            };
         }
         decided.voided_before.push((record.clone(), key.day));
-        return Void { state: VoidState::Applied, day: Some(key.day), ..void.clone() };
+        return Void {
+            state: VoidState::Applied,
+            day: Some(key.day),
+            ..void.clone()
+        };
     }
     void.clone()
 }

@@ -38,9 +38,14 @@ impl Identities {
     pub fn read(data: &DataDir, segments: &[Segment]) -> Result<Self> {
         let total: i64 = segments.iter().map(|s| s.rows).sum();
         if Row::try_from(total).is_err() {
-            return Err(Error::Usage(format!("{total} new records are too many for one metering (limit 2^32)")));
+            return Err(Error::Usage(format!(
+                "{total} new records are too many for one metering (limit 2^32)"
+            )));
         }
-        let parts: Vec<Part> = segments.par_iter().map(|segment| read_part(data, segment)).collect::<Result<_>>()?;
+        let parts: Vec<Part> = segments
+            .par_iter()
+            .map(|segment| read_part(data, segment))
+            .collect::<Result<_>>()?;
         let mut all = Self {
             key: Vec::with_capacity(usize::try_from(total).unwrap_or(0)),
             content: Vec::with_capacity(usize::try_from(total).unwrap_or(0)),
@@ -52,7 +57,10 @@ impl Identities {
         };
         for (segment, part) in segments.iter().zip(parts) {
             let start = all.starts[all.starts.len() - 1];
-            all.voids.extend(part.voids.into_iter().map(|(at, target)| VoidRow { row: start + at, target }));
+            all.voids.extend(part.voids.into_iter().map(|(at, target)| VoidRow {
+                row: start + at,
+                target,
+            }));
             all.key.extend(part.key);
             all.content.extend(part.content);
             all.line.extend(part.line);
@@ -85,7 +93,8 @@ impl Identities {
 
 /// Batch numbers stand in keys as 32 bits.
 pub fn batch_number(batch: i64) -> Result<u32> {
-    u32::try_from(batch).map_err(|_| Error::Usage(format!("batch {batch} is beyond 2^32, the most a ledger can number")))
+    u32::try_from(batch)
+        .map_err(|_| Error::Usage(format!("batch {batch} is beyond 2^32, the most a ledger can number")))
 }
 
 struct Part {
@@ -99,7 +108,10 @@ fn read_part(data: &DataDir, segment: &Segment) -> Result<Part> {
     let place = data.join(&segment.path);
     let frame = read_columns(&place, &["line", "voids", "key", "content"])?;
     if i64::try_from(frame.height()).ok() != Some(segment.rows) {
-        return Err(Error::damaged(&place, format!("has {} rows where the ledger says {}", frame.height(), segment.rows)));
+        return Err(Error::damaged(
+            &place,
+            format!("has {} rows where the ledger says {}", frame.height(), segment.rows),
+        ));
     }
     let numbers = |name: &str| -> Result<Vec<u64>> {
         let column = frame.column(name).and_then(Column::u64).doing("reading keys")?;

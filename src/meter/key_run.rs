@@ -66,7 +66,10 @@ impl KeyRun {
     /// Opens a file and checks its size.
     pub fn open(place: &Path) -> Result<Self> {
         let file = File::open(place).at(place)?;
-        #[expect(unsafe_code, reason = "the file is immutable: only its own writer ever writes it, before it is named")]
+        #[expect(
+            unsafe_code,
+            reason = "the file is immutable: only its own writer ever writes it, before it is named"
+        )]
         let map = unsafe { Mmap::map(&file) }.at(place)?;
         let len = map
             .get(..HEADER_BYTES)
@@ -97,14 +100,20 @@ impl KeyRun {
             batch: u32::from_le_bytes(self.bytes(16, at)),
             line: u32::from_le_bytes(self.bytes(20, at)),
             day: i32::from_le_bytes(self.bytes(24, at)),
-            verdict: if self.bytes::<1>(28, at) == [0] { Verdict::Accepted } else { Verdict::Conflict },
+            verdict: if self.bytes::<1>(28, at) == [0] {
+                Verdict::Accepted
+            } else {
+                Verdict::Conflict
+            },
         }
     }
 
     /// The value at `at` of the column before which each key has `before` bytes.
     fn bytes<const N: usize>(&self, before: usize, at: usize) -> [u8; N] {
         let start = HEADER_BYTES + before * self.len + N * at;
-        *self.map[start..].first_chunk::<N>().expect("the file's size was checked")
+        *self.map[start..]
+            .first_chunk::<N>()
+            .expect("the file's size was checked")
     }
 
     /// The first place at or after `from` whose hash is not below `hash`. Steps double, so that a walk over sorted
@@ -129,7 +138,9 @@ impl KeyRun {
 
     /// All keys of a hash, searching from `from`.
     pub fn of_hash(&self, hash: u64, from: usize) -> impl Iterator<Item = Key> + '_ {
-        (self.seek(hash, from)..self.len).map(|at| self.key(at)).take_while(move |key| key.hash == hash)
+        (self.seek(hash, from)..self.len)
+            .map(|at| self.key(at))
+            .take_while(move |key| key.hash == hash)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Key> + '_ {
@@ -142,7 +153,14 @@ mod tests {
     use super::*;
 
     fn key(hash: u64, line: u32) -> Key {
-        Key { hash, content: hash ^ 1, batch: 1, line, day: 20_000, verdict: Verdict::Accepted }
+        Key {
+            hash,
+            content: hash ^ 1,
+            batch: 1,
+            line,
+            day: 20_000,
+            verdict: Verdict::Accepted,
+        }
     }
 
     #[test]
@@ -157,7 +175,11 @@ mod tests {
             let expected: Vec<Key> = keys.iter().copied().filter(|k| k.hash == wanted).collect();
             let first = keys.iter().position(|k| k.hash >= wanted).unwrap_or(keys.len());
             for from in [0, first / 2, first] {
-                assert_eq!(run.of_hash(wanted, from).collect::<Vec<_>>(), expected, "hash {wanted} from {from}");
+                assert_eq!(
+                    run.of_hash(wanted, from).collect::<Vec<_>>(),
+                    expected,
+                    "hash {wanted} from {from}"
+                );
             }
         }
     }

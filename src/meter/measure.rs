@@ -4,7 +4,7 @@ use polars::prelude::*;
 
 use super::content::{Content, RealRecord};
 use super::dedupe::RowVerdict;
-use super::place::{LocalDay, Map, NO_PLACE_COUNT, NO_PLACE_MS, Placed, PlaceCode, Placer, UnitKind};
+use super::place::{LocalDay, Map, NO_PLACE_COUNT, NO_PLACE_MS, PlaceCode, Placed, Placer, UnitKind};
 use crate::error::{Doing as _, Error, Result};
 use crate::raw::segment::read_columns;
 use crate::span::day_of_number;
@@ -23,8 +23,15 @@ pub enum Status {
 }
 
 impl Status {
-    pub const ALL: [Self; 7] =
-        [Self::Metered, Self::Unmetered, Self::Failed, Self::Voided, Self::Void, Self::Conflict, Self::Duplicate];
+    pub const ALL: [Self; 7] = [
+        Self::Metered,
+        Self::Unmetered,
+        Self::Failed,
+        Self::Voided,
+        Self::Void,
+        Self::Conflict,
+        Self::Duplicate,
+    ];
 
     pub fn text(self) -> &'static str {
         match self {
@@ -135,14 +142,20 @@ pub fn pack_slot(code: PlaceCode, unit: UnitKind, status: Status) -> u64 {
 
 /// The unit of a slot.
 pub fn unit_of_slot(slot: u64) -> UnitKind {
-    if slot & 0x100 == 0 { UnitKind::Ms } else { UnitKind::Count }
+    if slot & 0x100 == 0 {
+        UnitKind::Ms
+    } else {
+        UnitKind::Count
+    }
 }
 
 /// Place code and status of a slot.
 pub fn unpack_slot(slot: u64) -> Result<(PlaceCode, Status)> {
     let code = PlaceCode::try_from(slot >> 32).expect("32 bits are left");
     let status = Status::ALL.into_iter().find(|s| *s as u64 == slot & 0xff);
-    status.map(|status| (code, status)).ok_or_else(|| Error::Unbalanced(format!("usage slot {slot} has no status")))
+    status
+        .map(|status| (code, status))
+        .ok_or_else(|| Error::Unbalanced(format!("usage slot {slot} has no status")))
 }
 
 /// Adds up by (account, app, slot, day): sums in 64 bits, or an error where they might not fit.
@@ -182,7 +195,17 @@ fn add_up_checked(frame: &DataFrame) -> Result<DataFrame> {
     let mut amounts = Amounts::default();
     for ((uin, appid, slot, day), [records, raw, billable]) in sums {
         let (code, status) = unpack_slot(slot)?;
-        amounts.push(Share { uin, appid, status, code, unit: unit_of_slot(slot), day, records, raw, billable });
+        amounts.push(Share {
+            uin,
+            appid,
+            status,
+            code,
+            unit: unit_of_slot(slot),
+            day,
+            records,
+            raw,
+            billable,
+        });
     }
     amounts.into_frame()
 }
@@ -206,7 +229,9 @@ pub fn shares(frame: &DataFrame) -> Result<Vec<Sum>> {
         .zip(signed("billable")?.into_no_null_iter());
     Ok(keys
         .zip(values)
-        .map(|((((uin, appid), slot), day), ((records, raw), billable))| ((uin, appid, slot, day), [records, raw, billable]))
+        .map(|((((uin, appid), slot), day), ((records, raw), billable))| {
+            ((uin, appid, slot, day), [records, raw, billable])
+        })
         .collect())
 }
 
@@ -219,7 +244,15 @@ pub struct Measured {
     pub without_account: [i64; Status::ALL.len()],
 }
 
-const COLUMNS: [&str; 7] = ["uin", "appid", "task_type", "parameters", "duration_ms", "finished_at", "status"];
+const COLUMNS: [&str; 7] = [
+    "uin",
+    "appid",
+    "task_type",
+    "parameters",
+    "duration_ms",
+    "finished_at",
+    "status",
+];
 
 /// Measures the rows of one segment. `days` are the local days of the segment's UTC day, by class.
 pub fn measure_segment(
@@ -252,7 +285,9 @@ pub fn measure_segment(
             continue;
         };
         let day = local_day_at(&days[usize::from(map.class(row.uin))], row.finished_at_ns);
-        let placed = *known.entry((texts[at], day.version)).or_insert_with(|| placer.place(texts[at], day.version));
+        let placed = *known
+            .entry((texts[at], day.version))
+            .or_insert_with(|| placer.place(texts[at], day.version));
         let (raw, unit) = placed.raw(row.duration_ms);
         match unit {
             UnitKind::Ms => measured.received.raw_ms += i128::from(raw),
@@ -283,7 +318,15 @@ pub fn measure_segment(
 
 /// The share of a record metered before: what it counted as then.
 pub fn share_of_record(record: &RealRecord, map: &Map, placer: &Placer) -> Result<Option<Share>> {
-    let Content::Usage { uin, appid, task_type, parameters, duration_ms, finished_at_ns, failed } = &record.content
+    let Content::Usage {
+        uin,
+        appid,
+        task_type,
+        parameters,
+        duration_ms,
+        finished_at_ns,
+        failed,
+    } = &record.content
     else {
         return Ok(None);
     };
@@ -332,24 +375,51 @@ fn share_of(row: &RowFields, verdict: RowVerdict, placed: Placed, day: i32) -> R
     };
     let (raw, unit) = placed.raw(row.duration_ms);
     let (code, appid, billable) = match (status, placed) {
-        (Status::Metered, Placed::At { code, minimum, round_up_to, .. }) => {
-            (code, row.appid, billable(raw, minimum, round_up_to).ok_or_else(|| overflow(row, raw))?)
-        }
+        (
+            Status::Metered,
+            Placed::At {
+                code,
+                minimum,
+                round_up_to,
+                ..
+            },
+        ) => (
+            code,
+            row.appid,
+            billable(raw, minimum, round_up_to).ok_or_else(|| overflow(row, raw))?,
+        ),
         _ if unit == UnitKind::Count => (NO_PLACE_COUNT, 0, 0),
         _ => (NO_PLACE_MS, 0, 0),
     };
     let signed = |value: u64| i64::try_from(value).map_err(|_| overflow(row, raw));
-    Ok(Share { uin: row.uin, appid, status, code, unit, day, records: 1, raw: signed(raw)?, billable: signed(billable)? })
+    Ok(Share {
+        uin: row.uin,
+        appid,
+        status,
+        code,
+        unit,
+        day,
+        records: 1,
+        raw: signed(raw)?,
+        billable: signed(billable)?,
+    })
 }
 
 /// First the minimum, then rounded up; none when that does not fit.
 fn billable(raw: u64, minimum: u64, round_up_to: u64) -> Option<u64> {
     let at_least = raw.max(minimum);
-    if round_up_to <= 1 { Some(at_least) } else { at_least.checked_next_multiple_of(round_up_to) }
+    if round_up_to <= 1 {
+        Some(at_least)
+    } else {
+        at_least.checked_next_multiple_of(round_up_to)
+    }
 }
 
 fn overflow(row: &RowFields, raw: u64) -> Error {
-    Error::Unbalanced(format!("{raw} base units of a record of account {} are beyond 2^63 after rounding up", row.uin))
+    Error::Unbalanced(format!(
+        "{raw} base units of a record of account {} are beyond 2^63 after rounding up",
+        row.uin
+    ))
 }
 
 fn local_day_at(days: &[LocalDay], at_ns: i64) -> LocalDay {
@@ -385,7 +455,10 @@ impl SegmentRows {
         let filled = |column: &Int64Chunked| column.iter().map(|v| v.unwrap_or(0)).collect();
         let uin = unsigned("uin")?.clone();
         let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading raw");
-        let finished_at = frame.column("finished_at").and_then(Column::datetime).doing("reading raw")?;
+        let finished_at = frame
+            .column("finished_at")
+            .and_then(Column::datetime)
+            .doing("reading raw")?;
         let status = text("status")?;
         Ok(Self {
             uins: uin.iter().map(|v| v.unwrap_or(0)).collect(),

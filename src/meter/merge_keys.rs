@@ -24,7 +24,11 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
     let (kept, merged) = runs.split_at(RUNS_MAX / 2);
     let paths = |runs: &[(String, i64)]| runs.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
     let (kept, merged) = (paths(kept), paths(merged));
-    let expired: HashSet<i32> = expired_days(&books.ledger).await?.into_iter().map(number_of_day).collect();
+    let expired: HashSet<i32> = expired_days(&books.ledger)
+        .await?
+        .into_iter()
+        .map(number_of_day)
+        .collect();
     let intake = register_intake(&books.ledger, "merge keys").await?;
     let path = format!("keys/i{intake:08}.keys");
     let (keys, bytes) = tokio::task::block_in_place(|| {
@@ -55,7 +59,15 @@ fn living_keys(books: &Books, paths: &[String], others: &[String], expired: &Has
     keys.sort_unstable_by_key(|key| (key.hash, key.batch, key.line));
     let lives = |key: &Key| !expired.contains(&key.day);
     let living = |group: &&[Key]| {
-        group.iter().any(lives) || others.iter().any(|run| run.of_hash(group[0].hash, 0).any(|key| lives(&key)))
+        group.iter().any(lives)
+            || others
+                .iter()
+                .any(|run| run.of_hash(group[0].hash, 0).any(|key| lives(&key)))
     };
-    Ok(keys.chunk_by(|a, b| a.hash == b.hash).filter(living).flatten().copied().collect())
+    Ok(keys
+        .chunk_by(|a, b| a.hash == b.hash)
+        .filter(living)
+        .flatten()
+        .copied()
+        .collect())
 }

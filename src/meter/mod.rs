@@ -29,6 +29,7 @@ use key_run::{Key, KeyRun, Verdict};
 use outcome::Outcome;
 use plan::Plan;
 use sorted::Sorted;
+use usage::UsageRow;
 
 use crate::books::Books;
 use crate::error::Result;
@@ -58,27 +59,33 @@ pub struct Metered {
 }
 
 /// Meters every batch that is committed now. The caller holds the lease.
+#[tracing::instrument(skip_all)]
 pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
     let plan = Plan::read(books).await?;
     if plan.is_done() {
-        return Ok(Metered { batch_hi: plan.up_to, unmetered: plan.unmetered.len(), ..Metered::default() });
+        return Ok(Metered {
+            batch_hi: plan.up_to,
+            unmetered: plan.unmetered.len(),
+            ..Metered::default()
+        });
     }
     let runs = plan.open_key_runs(books)?;
     let (identities, sorted, mut found) = tokio::task::block_in_place(|| find_suspects(books, &plan, &runs))?;
     let real = read_suspects(books, &plan, &identities, &sorted, &runs, &mut found).await?;
-    let (decided, outcome, keys) = tokio::task::block_in_place(|| {
-        let decided = decide(&identities, &sorted, &found, &real, &plan.voids);
-        let outcome = Outcome::measure(books, &plan, &identities, &decided)?;
-        let keys = keys_of(&identities, &sorted, &decided);
-        Ok::<_, crate::error::Error>((decided, outcome, keys))
-    })?;
-    outcome.check_balance(&plan)?;
     let intake = register_intake(&books.ledger, "meter").await?;
-    let files = tokio::task::block_in_place(|| write_files(books, &plan, &outcome, &keys, intake))?;
+    let decided = decide(&identities, &sorted, &found, &real, &plan.voids);
+    let outcome = tokio::task::block_in_place(|| Outcome::measure(books, &plan, &identities, &decided))?;
+    let rows = outcome.usage_rows()?;
+    outcome.check_balance(&plan, &rows)?;
+    let files = tokio::task::block_in_place(|| {
+        let keys = || keys_of(&identities, &sorted, &decided);
+        write_files(books, &plan, &outcome, &rows, keys, intake)
+    })?;
     crate::fault::point("meter.files_written");
-    commit(books, lease, &plan, &decided, &outcome, &files, intake).await
+    commit(books, lease, &plan, &decided, &outcome, &rows, &files, intake).await
 }
 
+#[tracing::instrument(skip_all)]
 fn find_suspects(books: &Books, plan: &Plan, runs: &[KeyRun]) -> Result<(Identities, Sorted, Suspects)> {
     let identities = Identities::read(&books.data, &plan.segments)?;
     let sorted = Sorted::of(&identities);
@@ -86,6 +93,7 @@ fn find_suspects(books: &Books, plan: &Plan, runs: &[KeyRun]) -> Result<(Identit
     Ok((identities, sorted, found))
 }
 
+#[tracing::instrument(skip_all)]
 async fn read_suspects(
     books: &Books,
     plan: &Plan,
@@ -114,6 +122,7 @@ async fn read_suspects(
 }
 
 /// The keys that stay of the new rows, sorted.
+#[tracing::instrument(skip_all)]
 fn keys_of(identities: &Identities, sorted: &Sorted, decided: &Decided) -> Vec<Key> {
     let mut keys = Vec::with_capacity(identities.len());
     for (hash, row) in sorted.iter() {
@@ -123,8 +132,19 @@ fn keys_of(identities: &Identities, sorted: &Sorted, decided: &Decided) -> Vec<K
             RowVerdict::Accepted | RowVerdict::Voided | RowVerdict::SecondVoid => Verdict::Accepted,
         };
         let (batch, line) = identities.order(row);
-        let day = decided.void_days.get(&row).copied().unwrap_or_else(|| identities.day(row));
-        keys.push(Key { hash, content: identities.content[row as usize], batch, line, day, verdict });
+        let day = decided
+            .void_days
+            .get(&row)
+            .copied()
+            .unwrap_or_else(|| identities.day(row));
+        keys.push(Key {
+            hash,
+            content: identities.content[row as usize],
+            batch,
+            line,
+            day,
+            verdict,
+        });
     }
     keys
 }
@@ -136,8 +156,19 @@ struct Files {
     unmetered: Option<String>,
 }
 
-fn write_files(books: &Books, plan: &Plan, outcome: &Outcome, keys: &[Key], intake: i64) -> Result<Files> {
-    let (usage, keys) = rayon::join(|| write_usage(books, plan, outcome, intake), || write_keys(books, keys, intake));
+#[tracing::instrument(skip_all)]
+fn write_files(
+    books: &Books,
+    plan: &Plan,
+    outcome: &Outcome,
+    rows: &[UsageRow],
+    keys: impl FnOnce() -> Vec<Key> + Send,
+    intake: i64,
+) -> Result<Files> {
+    let (usage, keys) = rayon::join(
+        || write_usage(books, plan, rows, intake),
+        || write_keys(books, &keys(), intake),
+    );
     let (usage, keys) = (usage?, keys?);
     let unmetered = match &outcome.unmetered_file {
         Some(records) if !records.is_empty() => {
@@ -147,18 +178,21 @@ fn write_files(books: &Books, plan: &Plan, outcome: &Outcome, keys: &[Key], inta
         }
         _ => None,
     };
-    let paths = usage.iter().map(|u| &u.path).chain(keys.iter().map(|k| &k.0)).chain(&unmetered);
+    let paths = usage
+        .iter()
+        .map(|u| &u.path)
+        .chain(keys.iter().map(|k| &k.0))
+        .chain(&unmetered);
     sync_all(&paths.map(|path| books.data.join(path)).collect::<Vec<_>>())?;
     Ok(Files { usage, keys, unmetered })
 }
 
-fn write_usage(books: &Books, plan: &Plan, outcome: &Outcome, intake: i64) -> Result<Option<store::NewUsageFile>> {
-    let rows = outcome.usage_rows()?;
+fn write_usage(books: &Books, plan: &Plan, rows: &[UsageRow], intake: i64) -> Result<Option<store::NewUsageFile>> {
     let (Some(day_min), Some(day_max)) = (rows.iter().map(|r| r.day).min(), rows.iter().map(|r| r.day).max()) else {
         return Ok(None);
     };
     let path = format!("usage/i{intake:08}.parquet");
-    let bytes = usage::write(&books.data.join(&path), &rows, &plan.map)?;
+    let bytes = usage::write(&books.data.join(&path), rows, &plan.map)?;
     Ok(Some(store::NewUsageFile {
         path,
         day_min: crate::span::day_of_number(day_min),
@@ -178,12 +212,18 @@ fn write_keys(books: &Books, keys: &[Key], intake: i64) -> Result<Option<(String
     Ok(Some((path, keys.len(), bytes)))
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a commit names everything that the steps before it made"
+)]
+#[tracing::instrument(skip_all)]
 async fn commit(
     books: &Books,
     lease: &Lease,
     plan: &Plan,
     decided: &Decided,
     outcome: &Outcome,
+    rows: &[UsageRow<'_>],
     files: &Files,
     intake: i64,
 ) -> Result<Metered> {
@@ -192,8 +232,14 @@ async fn commit(
     lease.check(&mut tx).await?;
     commit_intake(&mut tx, intake).await?;
     store::check_progress(&mut tx, &plan.progress).await?;
-    crate::raw::store::refuse_expired(&mut tx, plan.segments.iter().map(|s| s.day).collect::<std::collections::BTreeSet<_>>())
-        .await?;
+    crate::raw::store::refuse_expired(
+        &mut tx,
+        plan.segments
+            .iter()
+            .map(|s| s.day)
+            .collect::<std::collections::BTreeSet<_>>(),
+    )
+    .await?;
     let metering = next_number(&mut tx, "metering").await?;
     let new = store::NewMetering {
         metering,
@@ -220,9 +266,9 @@ async fn commit(
     store::add_voids(&mut tx, &decided.new_voids, &now).await?;
     store::end_waits(&mut tx, &decided.ended_waits).await?;
     store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
-    let new_accounts = outcome.add_accounts(&mut tx, plan, &now).await?;
-    store::add_usage_daily(&mut tx, metering, outcome.usage_daily()?).await?;
-    let late = outcome.late_usage(plan)?;
+    let new_accounts = outcome::add_accounts_of(&mut tx, plan, rows, &now).await?;
+    store::add_usage_daily(&mut tx, metering, outcome::usage_daily(rows)).await?;
+    let late = outcome::late_usage(plan, rows);
     store::add_late_usage(&mut tx, metering, &late).await?;
     crate::fault::point("meter.before_commit");
     tx.commit().await?;

@@ -11,12 +11,12 @@ use super::content::Content;
 use super::dedupe::{Conflict, Decided};
 use super::identities::Identities;
 use super::measure::{
-    Amounts, Measured, Received, RowFields, Share, Status, Sum, UnmeteredRecord, add_up, measure_segment,
-    pack_slot, share_of_fields, share_of_record, shares, unit_of_slot, unpack_slot,
+    Amounts, Measured, Received, RowFields, Share, Status, Sum, UnmeteredRecord, add_up, measure_segment, pack_slot,
+    share_of_fields, share_of_record, shares, unit_of_slot, unpack_slot,
 };
 use super::place::{NO_PLACE_COUNT, NO_PLACE_MS, Placer, Places, UnitKind};
 use super::plan::Plan;
-use super::store::Total;
+use super::store::{AccountDays, Total};
 use super::usage::{self, UsageRow};
 use crate::account::store::{add_accounts, set_first_day};
 use crate::books::Books;
@@ -26,7 +26,8 @@ use crate::span::day_of_number;
 
 /// What metering came to.
 pub struct Outcome {
-    sums: DataFrame,
+    /// By segment; the same key may stand in several.
+    sums: Vec<DataFrame>,
     places: Places,
     /// By batch: what was received (counted row by row) and what it became (added up by polars).
     totals: BTreeMap<i64, BTreeMap<&'static str, Wide>>,
@@ -49,6 +50,7 @@ const RECEIVED: &str = "received";
 const QUARANTINED: &str = "quarantined";
 
 impl Outcome {
+    #[tracing::instrument(skip_all)]
     /// Measures all new rows, and what voids and changed cards do to rows metered before.
     pub fn measure(books: &Books, plan: &Plan, identities: &Identities, decided: &Decided) -> Result<Self> {
         let placer = Placer::new(&plan.map);
@@ -64,7 +66,7 @@ impl Outcome {
             })
             .collect::<Result<_>>()?;
         let mut outcome = Self {
-            sums: DataFrame::empty(),
+            sums: Vec::new(),
             places: Places::default(),
             totals: BTreeMap::new(),
             unmetered_file: None,
@@ -79,8 +81,8 @@ impl Outcome {
             unmetered.extend(part.unmetered);
         }
         let corrections = outcome.correct(plan, decided, &placer, unmetered)?;
-        frames.push(corrections.into_frame()?);
-        outcome.sums = add_up(stacked(frames)?)?;
+        frames.push(add_up(corrections.into_frame()?)?);
+        outcome.sums = frames;
         outcome.places = placer.into_places();
         outcome.count_stored(plan);
         Ok(outcome)
@@ -89,7 +91,11 @@ impl Outcome {
     /// Adds a segment's totals to its batch's.
     fn count(&mut self, batch: i64, part: &Measured) -> Result<()> {
         let totals = self.totals.entry(batch).or_default();
-        let Received { records, raw_ms, raw_count } = part.received;
+        let Received {
+            records,
+            raw_ms,
+            raw_count,
+        } = part.received;
         let received = totals.entry(RECEIVED).or_default();
         received.records += records;
         received.raw_ms += raw_ms;
@@ -115,14 +121,33 @@ impl Outcome {
         let mut corrections = Amounts::default();
         let mut taken_back = HashSet::new();
         for (record, _) in &decided.voided_before {
-            let Some(share) = share_of_record(record, &plan.map, placer)? else { continue };
+            let Some(share) = share_of_record(record, &plan.map, placer)? else {
+                continue;
+            };
             // While it waits in the unmetered file it counts as unmetered, whatever today's card says.
-            let waits = plan.unmetered.binary_search_by_key(&(record.batch, record.line), |r| (r.batch, r.line)).is_ok();
+            let waits = plan
+                .unmetered
+                .binary_search_by_key(&(record.batch, record.line), |r| (r.batch, r.line))
+                .is_ok();
             let share = match (waits, &record.content) {
-                (true, Content::Usage { duration_ms, .. }) => Share { raw: *duration_ms, ..as_unmetered(share) },
+                (true, Content::Usage { duration_ms, .. }) => Share {
+                    raw: *duration_ms,
+                    ..as_unmetered(share)
+                },
                 _ => share,
             };
-            self.move_share(record.batch, share, Share { status: Status::Voided, code: nowhere(share), appid: 0, billable: 0, ..share }, &mut corrections)?;
+            self.move_share(
+                record.batch,
+                share,
+                Share {
+                    status: Status::Voided,
+                    code: nowhere(share),
+                    appid: 0,
+                    billable: 0,
+                    ..share
+                },
+                &mut corrections,
+            )?;
             if waits {
                 taken_back.insert((record.batch, record.line));
             }
@@ -165,7 +190,10 @@ impl Outcome {
         if share.status != Status::Metered {
             return Ok(false);
         }
-        let before = Share { raw: record.duration_ms, ..as_unmetered(share) };
+        let before = Share {
+            raw: record.duration_ms,
+            ..as_unmetered(share)
+        };
         self.move_share(record.batch, before, share, corrections)?;
         self.placed_again += 1;
         Ok(true)
@@ -173,12 +201,20 @@ impl Outcome {
 
     /// Moves one record of an earlier batch from one status to another.
     fn move_share(&mut self, batch: i64, from: Share, to: Share, corrections: &mut Amounts) -> Result<()> {
-        let back = Share { records: -from.records, raw: -from.raw, billable: -from.billable, ..from };
+        let back = Share {
+            records: -from.records,
+            raw: -from.raw,
+            billable: -from.billable,
+            ..from
+        };
         let totals = self.totals.entry(batch).or_default();
         for share in [back, to] {
             corrections.push(share);
             let slot = pack_slot(share.code, share.unit, share.status);
-            let sum: Sum = ((share.uin, share.appid, slot, share.day), [share.records, share.raw, share.billable]);
+            let sum: Sum = (
+                (share.uin, share.appid, slot, share.day),
+                [share.records, share.raw, share.billable],
+            );
             add_sum(totals, sum, share.unit)?;
         }
         // A record measured in another unit than before moves the received side with it, in that unit.
@@ -205,9 +241,14 @@ impl Outcome {
 
     /// Every batch: rows are what ingest stored, and received = the sum of the statuses, in records and raw units. And the
     /// sums of all usage rows are the sums of all batches.
-    pub fn check_balance(&self, plan: &Plan) -> Result<()> {
+    pub fn check_balance(&self, plan: &Plan, rows: &[UsageRow]) -> Result<()> {
         for &[batch, received, stored, quarantined] in &plan.batch_counts {
-            let total = self.totals.get(&batch).and_then(|t| t.get(RECEIVED)).copied().unwrap_or_default();
+            let total = self
+                .totals
+                .get(&batch)
+                .and_then(|t| t.get(RECEIVED))
+                .copied()
+                .unwrap_or_default();
             if received != stored + quarantined || total.records != received {
                 return Err(Error::Unbalanced(format!(
                     "batch {batch} received {received} lines: {stored} stored and {quarantined} quarantined, and raw holds {}",
@@ -218,7 +259,11 @@ impl Outcome {
         for (batch, totals) in &self.totals {
             let received = totals.get(RECEIVED).copied().unwrap_or_default();
             let mut sum = Wide::default();
-            for total in totals.iter().filter(|(status, _)| **status != RECEIVED).map(|(_, total)| total) {
+            for total in totals
+                .iter()
+                .filter(|(status, _)| **status != RECEIVED)
+                .map(|(_, total)| total)
+            {
                 sum.records += total.records;
                 sum.raw_ms += total.raw_ms;
                 sum.raw_count += total.raw_count;
@@ -230,17 +275,22 @@ impl Outcome {
                 )));
             }
         }
-        self.check_usage()
+        self.check_usage(rows)
     }
 
-    fn check_usage(&self) -> Result<()> {
+    fn check_usage(&self, rows: &[UsageRow]) -> Result<()> {
         let metered = Status::Metered.text();
-        let by_batch: (i64, i128) = self.totals.values().filter_map(|t| t.get(metered)).fold((0, 0), |sum, total| {
-            (sum.0 + total.records, sum.1 + total.raw_ms + total.raw_count)
-        });
-        let by_usage = self.usage_rows()?.iter().filter(|r| r.status == Status::Metered).fold((0, 0), |sum, row| {
-            (sum.0 + row.records, sum.1 + i128::from(row.raw))
-        });
+        let by_batch: (i64, i128) = self
+            .totals
+            .values()
+            .filter_map(|t| t.get(metered))
+            .fold((0, 0), |sum, total| {
+                (sum.0 + total.records, sum.1 + total.raw_ms + total.raw_count)
+            });
+        let by_usage = rows
+            .iter()
+            .filter(|r| r.status == Status::Metered)
+            .fold((0, 0), |sum, row| (sum.0 + row.records, sum.1 + i128::from(row.raw)));
         if by_batch == by_usage {
             return Ok(());
         }
@@ -256,84 +306,118 @@ impl Outcome {
         let mut all = Vec::new();
         for (&batch, totals) in &self.totals {
             for (&status, total) in totals.iter().filter(|(_, total)| **total != Wide::default()) {
-                let Wide { records, raw_ms, raw_count, uplift } = *total;
-                let total =
-                    Total { records, raw_ms: narrow(raw_ms), raw_count: narrow(raw_count), uplift: narrow(uplift) };
+                let Wide {
+                    records,
+                    raw_ms,
+                    raw_count,
+                    uplift,
+                } = *total;
+                let total = Total {
+                    records,
+                    raw_ms: narrow(raw_ms),
+                    raw_count: narrow(raw_count),
+                    uplift: narrow(uplift),
+                };
                 all.push((batch, status, total));
             }
         }
         all
     }
 
+    /// The usage, sorted as its file is.
+    #[tracing::instrument(skip_all)]
     pub fn usage_rows(&self) -> Result<Vec<UsageRow<'_>>> {
         usage::rows(&self.sums, &self.places)
     }
 
     /// The UTC day of a conflicting row, days since 1970.
     pub fn conflict_day(&self, conflict: &Conflict) -> i32 {
-        self.conflict_days.get(conflict.segment).copied().unwrap_or(conflict.first_day)
+        self.conflict_days
+            .get(conflict.segment)
+            .copied()
+            .unwrap_or(conflict.first_day)
     }
+}
 
-    /// Adds the accounts that appeared, and moves back where earlier usage begins. Returns how many are new.
-    pub async fn add_accounts(&self, tx: &mut Tx, plan: &Plan, now: &str) -> Result<usize> {
-        let mut first_days: BTreeMap<u64, i32> = BTreeMap::new();
-        for ((uin, _, _, day), [records, ..]) in shares(&self.sums)? {
-            if records > 0 {
-                first_days.entry(uin).and_modify(|first| *first = day.min(*first)).or_insert(day);
+/// Adds the accounts that appeared, and moves back where earlier usage begins. Returns how many are new.
+pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow<'_>], now: &str) -> Result<usize> {
+    let mut new = Vec::new();
+    for account in rows.chunk_by(|a, b| a.uin == b.uin) {
+        let uin = account[0].uin;
+        let Some(day) = account.iter().filter(|row| row.records > 0).map(|row| row.day).min() else {
+            continue;
+        };
+        let day = day_of_number(day);
+        match plan.accounts.get(uin) {
+            None => new.push((uin, plan.default_terms.clone(), Some(day))),
+            Some(account) if account.first_day.is_none_or(|first| day < first) && account.closed_to.is_none() => {
+                set_first_day(tx, uin, day).await?;
             }
+            Some(_) => {}
         }
-        let mut new = Vec::new();
-        for (uin, day) in first_days {
-            let day = day_of_number(day);
-            match plan.accounts.get(uin) {
-                None => new.push((uin, plan.default_terms.clone(), Some(day))),
-                Some(account) if account.first_day.is_none_or(|first| day < first) && account.closed_to.is_none() => {
-                    set_first_day(tx, uin, day).await?;
-                }
-                Some(_) => {}
-            }
-        }
-        add_accounts(tx, &new, "usage", now).await?;
-        Ok(new.len())
     }
+    add_accounts(tx, &new, "usage", now).await?;
+    Ok(new.len())
+}
 
-    /// Metered usage per account and day, its lines as JSON.
-    pub fn usage_daily(&self) -> Result<Vec<(u64, NaiveDate, i64, String)>> {
-        let rows = self.usage_rows()?;
-        let metered: Vec<&UsageRow> = rows.iter().filter(|r| r.status == Status::Metered).collect();
-        let mut days = Vec::new();
-        for account in metered.chunk_by(|a, b| a.uin == b.uin) {
-            let mut by_day: BTreeMap<i32, (i64, String)> = BTreeMap::new();
-            for row in account {
-                let (records, lines) = by_day.entry(row.day).or_insert_with(|| (0, String::from("[")));
-                *records += row.records;
-                if lines.len() > 1 {
-                    lines.push(',');
-                }
-                push_line(lines, row);
-            }
-            days.extend(by_day.into_iter().map(|(day, (records, mut lines))| {
-                lines.push(']');
-                (account[0].uin, day_of_number(day), records, lines)
-            }));
+/// Metered usage per account, its days and lines as JSON.
+#[tracing::instrument(skip_all)]
+pub fn usage_daily(rows: &[UsageRow]) -> Vec<AccountDays> {
+    let by_account: Vec<&[UsageRow]> = rows.chunk_by(|a, b| a.uin == b.uin).collect();
+    by_account
+        .par_iter()
+        .filter_map(|account| account_days(account))
+        .collect()
+}
+
+fn account_days(account: &[UsageRow]) -> Option<AccountDays> {
+    let mut by_day: BTreeMap<i32, String> = BTreeMap::new();
+    let mut records = 0;
+    for row in account.iter().filter(|row| row.status == Status::Metered) {
+        records += row.records;
+        let lines = by_day.entry(row.day).or_default();
+        if !lines.is_empty() {
+            lines.push(',');
         }
-        Ok(days)
+        push_line(lines, row);
     }
+    let (day_min, day_max) = (*by_day.keys().next()?, *by_day.keys().next_back()?);
+    let mut days = String::from("[");
+    for (day, lines) in by_day {
+        if days.len() > 1 {
+            days.push(',');
+        }
+        let _infallible = write!(days, "[\"{}\",[{lines}]]", day_of_number(day));
+    }
+    days.push(']');
+    Some(AccountDays {
+        uin: account[0].uin,
+        day_min: day_of_number(day_min),
+        day_max: day_of_number(day_max),
+        records,
+        days,
+    })
+}
 
-    /// Metered usage on days whose period is closed: account, day, records, billable.
-    pub fn late_usage(&self, plan: &Plan) -> Result<Vec<(u64, NaiveDate, i64, i64)>> {
-        let mut late: BTreeMap<(u64, NaiveDate), (i64, i64)> = BTreeMap::new();
-        for row in self.usage_rows()? {
-            let closed_to = plan.accounts.get(row.uin).and_then(|account| account.closed_to);
+/// Metered usage on days whose period is closed: account, day, records, billable.
+pub fn late_usage(plan: &Plan, rows: &[UsageRow]) -> Vec<(u64, NaiveDate, i64, i64)> {
+    let mut late: BTreeMap<(u64, NaiveDate), (i64, i64)> = BTreeMap::new();
+    for account in rows.chunk_by(|a, b| a.uin == b.uin) {
+        let Some(closed_to) = plan.accounts.get(account[0].uin).and_then(|account| account.closed_to) else {
+            continue;
+        };
+        for row in account.iter().filter(|row| row.status == Status::Metered) {
             let day = day_of_number(row.day);
-            if row.status == Status::Metered && closed_to.is_some_and(|closed_to| day < closed_to) {
+            if day < closed_to {
                 let sums = late.entry((row.uin, day)).or_default();
                 sums.0 += row.records;
                 sums.1 += row.billable;
             }
         }
-        Ok(late.into_iter().map(|((uin, day), (records, billable))| (uin, day, records, billable)).collect())
     }
+    late.into_iter()
+        .map(|((uin, day), (records, billable))| (uin, day, records, billable))
+        .collect()
 }
 
 /// `["appid","region","sku",records,raw,billable]`; appid is text because JSON readers round large numbers.
@@ -355,7 +439,10 @@ fn measure_one(
 ) -> Result<Measured> {
     let segment = &plan.segments[at];
     let rows = identities.starts[at] as usize..identities.starts[at + 1] as usize;
-    let from = segment.day.and_hms_opt(0, 0, 0).map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
+    let from = segment
+        .day
+        .and_hms_opt(0, 0, 0)
+        .map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
     let days = plan.map.local_days(from, from + TimeDelta::days(1));
     measure_segment(
         &books.data.join(&segment.path),
@@ -368,25 +455,23 @@ fn measure_one(
     )
 }
 
-fn stacked(frames: Vec<DataFrame>) -> Result<DataFrame> {
-    let mut all: Option<DataFrame> = None;
-    for frame in frames {
-        match &mut all {
-            None => all = Some(frame),
-            Some(all) => {
-                all.vstack_mut_owned(frame).doing("collecting sums")?;
-            }
-        }
-    }
-    Ok(all.unwrap_or_default())
-}
-
 fn nowhere(share: Share) -> u32 {
-    if share.unit == UnitKind::Count { NO_PLACE_COUNT } else { NO_PLACE_MS }
+    if share.unit == UnitKind::Count {
+        NO_PLACE_COUNT
+    } else {
+        NO_PLACE_MS
+    }
 }
 
 fn as_unmetered(share: Share) -> Share {
-    Share { status: Status::Unmetered, code: NO_PLACE_MS, unit: UnitKind::Ms, appid: 0, billable: 0, ..share }
+    Share {
+        status: Status::Unmetered,
+        code: NO_PLACE_MS,
+        unit: UnitKind::Ms,
+        appid: 0,
+        billable: 0,
+        ..share
+    }
 }
 
 fn unit_kinds(sums: &DataFrame) -> Result<Vec<UnitKind>> {

@@ -55,8 +55,15 @@ pub struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        let nowhere = |unit| Place { region: "".into(), sku: "".into(), unit };
-        Self { places: vec![nowhere(UnitKind::Ms), nowhere(UnitKind::Count)], codes: HashMap::new() }
+        let nowhere = |unit| Place {
+            region: "".into(),
+            sku: "".into(),
+            unit,
+        };
+        Self {
+            places: vec![nowhere(UnitKind::Ms), nowhere(UnitKind::Count)],
+            codes: HashMap::new(),
+        }
     }
 }
 
@@ -80,7 +87,12 @@ impl Places {
 #[derive(Clone, Copy, Debug)]
 pub enum Placed {
     /// By a meter.
-    At { code: PlaceCode, raw: RawUnits, minimum: u64, round_up_to: u64 },
+    At {
+        code: PlaceCode,
+        raw: RawUnits,
+        minimum: u64,
+        round_up_to: u64,
+    },
     /// By none; the number of the reason.
     Nowhere(u32),
 }
@@ -89,7 +101,10 @@ impl Placed {
     /// Raw base units of a record, and their unit.
     pub fn raw(self, duration_ms: i64) -> (u64, UnitKind) {
         match self {
-            Self::At { raw: RawUnits::Fixed(count), .. } => (count, UnitKind::Count),
+            Self::At {
+                raw: RawUnits::Fixed(count),
+                ..
+            } => (count, UnitKind::Count),
             _ => (duration_ms.unsigned_abs(), UnitKind::Ms),
         }
     }
@@ -142,12 +157,16 @@ impl Map {
             cards,
         };
         for card in map.cards.versions() {
-            map.version_ids.insert((card.name.clone(), card.from), map.versions.len());
+            map.version_ids
+                .insert((card.name.clone(), card.from), map.versions.len());
             map.versions.push(Arc::clone(card));
         }
         for (uin, account) in accounts.iter() {
             let class = class_of_terms(&account.terms);
-            let same = map.classes.iter().position(|c| c.zone == class.zone && c.cards == class.cards);
+            let same = map
+                .classes
+                .iter()
+                .position(|c| c.zone == class.zone && c.cards == class.cards);
             let id = same.unwrap_or_else(|| {
                 map.classes.push(class);
                 map.classes.len() - 1
@@ -173,7 +192,10 @@ impl Map {
 
     /// The local days that the UTC instants `[from, to)` touch, for each class.
     pub fn local_days(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Vec<LocalDay>> {
-        self.classes.iter().map(|class| self.local_days_of(class, from, to)).collect()
+        self.classes
+            .iter()
+            .map(|class| self.local_days_of(class, from, to))
+            .collect()
     }
 
     fn local_days_of(&self, class: &Class, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<LocalDay> {
@@ -231,7 +253,10 @@ struct State {
 
 impl<'m> Placer<'m> {
     pub fn new(map: &'m Map) -> Self {
-        Self { map, state: Mutex::default() }
+        Self {
+            map,
+            state: Mutex::default(),
+        }
     }
 
     /// The number of a distinct task type and canonical parameters.
@@ -255,9 +280,12 @@ impl<'m> Placer<'m> {
         }
         let (task_type, parameters) = &state.names[text as usize];
         let placed = match assign(self.map, version, task_type, parameters) {
-            Ok((place, raw, minimum, round_up_to)) => {
-                Placed::At { code: state.places.code(place), raw, minimum, round_up_to }
-            }
+            Ok((place, raw, minimum, round_up_to)) => Placed::At {
+                code: state.places.code(place),
+                raw,
+                minimum,
+                round_up_to,
+            },
             Err(reason) => {
                 state.reasons.push(reason);
                 Placed::Nowhere(u32::try_from(state.reasons.len() - 1).expect("fewer reasons than rows"))
@@ -296,16 +324,23 @@ fn assign(map: &Map, version: Option<usize>, task_type: &str, parameters: &str) 
         });
     };
     let card = &map.versions[version];
-    let parameters = Parameters::from_canonical(parameters)
-        .map_err(|error| Reason { code: "bad_parameters", sentence: error.to_string() })?;
-    let assignment = card
-        .assign(task_type, &parameters)
-        .map_err(|unmetered| Reason { code: unmetered.code, sentence: unmetered.sentence })?;
+    let parameters = Parameters::from_canonical(parameters).map_err(|error| Reason {
+        code: "bad_parameters",
+        sentence: error.to_string(),
+    })?;
+    let assignment = card.assign(task_type, &parameters).map_err(|unmetered| Reason {
+        code: unmetered.code,
+        sentence: unmetered.sentence,
+    })?;
     let meter = &card.meters[assignment.meter];
     let unit = match assignment.raw {
         RawUnits::Duration => UnitKind::Ms,
         RawUnits::Fixed(_) => UnitKind::Count,
     };
-    let place = Place { region: assignment.region.into(), sku: assignment.sku.into(), unit };
+    let place = Place {
+        region: assignment.region.into(),
+        sku: assignment.sku.into(),
+        unit,
+    };
     Ok((place, assignment.raw, meter.minimum, meter.round_up_to))
 }

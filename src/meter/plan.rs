@@ -39,6 +39,7 @@ pub struct Plan {
 }
 
 impl Plan {
+    #[tracing::instrument(skip_all)]
     pub async fn read(books: &Books) -> Result<Self> {
         let ledger = &books.ledger;
         let progress = store::progress(ledger).await?;
@@ -81,24 +82,32 @@ impl Plan {
     }
 
     pub fn open_key_runs(&self, books: &Books) -> Result<Vec<KeyRun>> {
-        self.key_runs.iter().map(|(path, _)| KeyRun::open(&books.data.join(path))).collect()
+        self.key_runs
+            .iter()
+            .map(|(path, _)| KeyRun::open(&books.data.join(path)))
+            .collect()
     }
 
     /// Reads the records that keys point to, as far as their raw is still there.
     pub async fn read_keys(&self, books: &Books, keys: &[Key]) -> Result<HashMap<(i64, u32), RealRecord>> {
         let mut by_day: BTreeMap<i32, HashSet<(i64, u32)>> = BTreeMap::new();
         for key in keys {
-            by_day.entry(key.day).or_default().insert((i64::from(key.batch), key.line));
+            by_day
+                .entry(key.day)
+                .or_default()
+                .insert((i64::from(key.batch), key.line));
         }
         let mut found = HashMap::new();
         for (day, wanted) in by_day {
             for segment in segments_of_day(&books.ledger, SegmentKind::Usage, day_of_number(day)).await? {
-                if !wanted.iter().any(|(batch, _)| segment.batch_lo <= *batch && *batch <= segment.batch_hi) {
+                if !wanted
+                    .iter()
+                    .any(|(batch, _)| segment.batch_lo <= *batch && *batch <= segment.batch_hi)
+                {
                     continue;
                 }
-                let records = tokio::task::block_in_place(|| {
-                    content::of_segment(&books.data, &segment, &self.batches, &wanted)
-                })?;
+                let records =
+                    tokio::task::block_in_place(|| content::of_segment(&books.data, &segment, &self.batches, &wanted))?;
                 found.extend(records.into_iter().map(|record| ((record.batch, record.line), record)));
             }
         }

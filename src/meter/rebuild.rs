@@ -74,7 +74,8 @@ fn voided_rows(plan: &Plan, runs: &[KeyRun]) -> HashSet<(u32, u32)> {
         .filter(|void| void.state == VoidState::Applied)
         .flat_map(|void| {
             let hash = identity_hash(&void.source, &void.target);
-            runs.iter().flat_map(move |run| run.of_hash(hash, 0).collect::<Vec<_>>())
+            runs.iter()
+                .flat_map(move |run| run.of_hash(hash, 0).collect::<Vec<_>>())
         })
         .filter(|key| key.verdict == Verdict::Accepted)
         .map(|key| (key.batch, key.line))
@@ -95,10 +96,12 @@ fn measured_again(
         .map(|segment| {
             let place = books.data.join(&segment.path);
             let (lines, verdicts) = stored_verdicts(&place, batches, runs, voided)?;
-            let from = segment.day.and_hms_opt(0, 0, 0).map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
+            let from = segment
+                .day
+                .and_hms_opt(0, 0, 0)
+                .map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
             let days = plan.map.local_days(from, from + TimeDelta::days(1));
-            let measured =
-                measure_segment(&place, segment.batch_lo, &lines, &verdicts, &plan.map, &days, &placer)?;
+            let measured = measure_segment(&place, segment.batch_lo, &lines, &verdicts, &plan.map, &days, &placer)?;
             shares(&measured.sums)
         })
         .collect::<Result<_>>()?;
@@ -107,8 +110,14 @@ fn measured_again(
     for ((uin, appid, slot, day), sums) in parts.into_iter().flatten() {
         let (code, status) = unpack_slot(slot)?;
         let place = places.get(code);
-        let key =
-            (uin, appid, place.region.to_string(), place.sku.to_string(), day_of_number(day), status.text().to_owned());
+        let key = (
+            uin,
+            appid,
+            place.region.to_string(),
+            place.sku.to_string(),
+            day_of_number(day),
+            status.text().to_owned(),
+        );
         add(&mut counted, key, sums);
     }
     Ok(counted)
@@ -126,11 +135,24 @@ fn stored_verdicts(
     let key = frame.column("key").and_then(Column::u64).doing("reading keys")?;
     let mut lines = Vec::with_capacity(frame.height());
     let mut verdicts = Vec::with_capacity(frame.height());
-    for ((intake, line), hash) in intake.into_no_null_iter().zip(line.into_no_null_iter()).zip(key.into_no_null_iter()) {
-        let batch = batches.get(&intake).and_then(|batch| u32::try_from(*batch).ok()).ok_or_else(|| {
-            Error::damaged(place, format!("has rows of intake {intake}, which no committed batch has"))
-        })?;
-        let own = runs.iter().flat_map(|run| run.of_hash(hash, 0)).find(|k| (k.batch, k.line) == (batch, line));
+    for ((intake, line), hash) in intake
+        .into_no_null_iter()
+        .zip(line.into_no_null_iter())
+        .zip(key.into_no_null_iter())
+    {
+        let batch = batches
+            .get(&intake)
+            .and_then(|batch| u32::try_from(*batch).ok())
+            .ok_or_else(|| {
+                Error::damaged(
+                    place,
+                    format!("has rows of intake {intake}, which no committed batch has"),
+                )
+            })?;
+        let own = runs
+            .iter()
+            .flat_map(|run| run.of_hash(hash, 0))
+            .find(|k| (k.batch, k.line) == (batch, line));
         lines.push(line);
         verdicts.push(match own.map(|key| key.verdict) {
             None => RowVerdict::Duplicate,
@@ -170,7 +192,10 @@ fn add(sums: &mut BTreeMap<Key, Sums>, key: Key, more: Sums) {
 
 fn differences(counted: &BTreeMap<Key, Sums>, stored: &BTreeMap<Key, Sums>) -> Vec<String> {
     let keys: std::collections::BTreeSet<&Key> = counted.keys().chain(stored.keys()).collect();
-    let differing: Vec<&Key> = keys.into_iter().filter(|key| counted.get(*key) != stored.get(*key)).collect();
+    let differing: Vec<&Key> = keys
+        .into_iter()
+        .filter(|key| counted.get(*key) != stored.get(*key))
+        .collect();
     let mut told: Vec<String> = differing
         .iter()
         .take(TOLD_MAX)

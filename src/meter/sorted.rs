@@ -26,7 +26,8 @@ impl Sorted {
         }
         partitions.par_iter_mut().for_each(|entries| {
             entries.sort_unstable_by(|a, b| {
-                a.0.cmp(&b.0).then_with(|| identities.order(a.1).cmp(&identities.order(b.1)))
+                a.0.cmp(&b.0)
+                    .then_with(|| identities.order(a.1).cmp(&identities.order(b.1)))
             });
         });
         Self { partitions }
@@ -46,7 +47,10 @@ impl Sorted {
     pub fn of_hash(&self, hash: u64) -> impl Iterator<Item = Row> + '_ {
         let entries = &self.partitions[partition(hash)];
         let start = entries.partition_point(|entry| entry.0 < hash);
-        entries[start..].iter().take_while(move |entry| entry.0 == hash).map(|entry| entry.1)
+        entries[start..]
+            .iter()
+            .take_while(move |entry| entry.0 == hash)
+            .map(|entry| entry.1)
     }
 }
 

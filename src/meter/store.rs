@@ -29,14 +29,28 @@ pub async fn progress(ledger: &Ledger) -> Result<Progress> {
         .fetch_optional(ledger.pool())
         .await?;
     row.map_or_else(
-        || Ok(Progress { batch_hi: 0, metering: 0, cards: String::new() }),
-        |row| Ok(Progress { batch_hi: row.try_get(0)?, metering: row.try_get(1)?, cards: row.try_get(2)? }),
+        || {
+            Ok(Progress {
+                batch_hi: 0,
+                metering: 0,
+                cards: String::new(),
+            })
+        },
+        |row| {
+            Ok(Progress {
+                batch_hi: row.try_get(0)?,
+                metering: row.try_get(1)?,
+                cards: row.try_get(2)?,
+            })
+        },
     )
 }
 
 /// The last committed batch; 0 before the first.
 pub async fn last_batch(ledger: &Ledger) -> Result<i64> {
-    let row = sqlx::query("SELECT COALESCE(MAX(batch), 0) FROM batch").fetch_one(ledger.pool()).await?;
+    let row = sqlx::query("SELECT COALESCE(MAX(batch), 0) FROM batch")
+        .fetch_one(ledger.pool())
+        .await?;
     Ok(row.try_get(0)?)
 }
 
@@ -49,18 +63,24 @@ pub async fn batch_counts(ledger: &Ledger, after: i64, up_to: i64) -> Result<Vec
     .bind(up_to)
     .fetch_all(ledger.pool())
     .await?;
-    rows.iter().map(|row| Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?])).collect()
+    rows.iter()
+        .map(|row| Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?]))
+        .collect()
 }
 
 /// Paths of a kind of file: `key_run`, `usage_file` or `unmetered_file`.
 pub async fn key_run_paths(ledger: &Ledger) -> Result<Vec<(String, i64)>> {
-    let rows = sqlx::query("SELECT path, keys FROM key_run ORDER BY keys DESC, path").fetch_all(ledger.pool()).await?;
+    let rows = sqlx::query("SELECT path, keys FROM key_run ORDER BY keys DESC, path")
+        .fetch_all(ledger.pool())
+        .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Files of unmetered records.
 pub async fn unmetered_paths(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = sqlx::query("SELECT path FROM unmetered_file ORDER BY path").fetch_all(ledger.pool()).await?;
+    let rows = sqlx::query("SELECT path FROM unmetered_file ORDER BY path")
+        .fetch_all(ledger.pool())
+        .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -141,11 +161,15 @@ pub async fn add_metering(tx: &mut Tx, new: &NewMetering<'_>) -> Result<()> {
 
 /// The metering's number in its own transaction must follow on what was read before.
 pub async fn check_progress(tx: &mut Tx, seen: &Progress) -> Result<()> {
-    let row = sqlx::query("SELECT COALESCE(MAX(metering), 0) FROM metering").fetch_one(&mut **tx).await?;
+    let row = sqlx::query("SELECT COALESCE(MAX(metering), 0) FROM metering")
+        .fetch_one(&mut **tx)
+        .await?;
     if row.try_get::<i64, _>(0)? == seen.metering {
         return Ok(());
     }
-    Err(Error::Unbalanced("another metering was committed beside this one; nothing was written".to_owned()))
+    Err(Error::Unbalanced(
+        "another metering was committed beside this one; nothing was written".to_owned(),
+    ))
 }
 
 /// A usage file's row.
@@ -159,15 +183,17 @@ pub struct NewUsageFile {
 }
 
 pub async fn add_usage_file(tx: &mut Tx, metering: i64, file: &NewUsageFile) -> Result<()> {
-    sqlx::query("INSERT INTO usage_file (path, metering, day_min, day_max, row_count, bytes) VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(file.path.as_str())
-        .bind(metering)
-        .bind(file.day_min.to_string())
-        .bind(file.day_max.to_string())
-        .bind(i64::try_from(file.rows).unwrap_or(i64::MAX))
-        .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO usage_file (path, metering, day_min, day_max, row_count, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(file.path.as_str())
+    .bind(metering)
+    .bind(file.day_min.to_string())
+    .bind(file.day_max.to_string())
+    .bind(i64::try_from(file.rows).unwrap_or(i64::MAX))
+    .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -184,15 +210,24 @@ pub async fn add_key_run(tx: &mut Tx, metering: i64, path: &str, keys: usize, by
 
 pub async fn drop_key_runs(tx: &mut Tx, paths: &[String]) -> Result<()> {
     for path in paths {
-        sqlx::query("DELETE FROM key_run WHERE path = ?").bind(path).execute(&mut **tx).await?;
+        sqlx::query("DELETE FROM key_run WHERE path = ?")
+            .bind(path)
+            .execute(&mut **tx)
+            .await?;
     }
     crate::raw::store::note_dropped(tx, paths).await
 }
 
 pub async fn drop_unmetered(tx: &mut Tx, paths: &[String]) -> Result<()> {
     for path in paths {
-        sqlx::query("DELETE FROM unmetered WHERE path = ?").bind(path).execute(&mut **tx).await?;
-        sqlx::query("DELETE FROM unmetered_file WHERE path = ?").bind(path).execute(&mut **tx).await?;
+        sqlx::query("DELETE FROM unmetered WHERE path = ?")
+            .bind(path)
+            .execute(&mut **tx)
+            .await?;
+        sqlx::query("DELETE FROM unmetered_file WHERE path = ?")
+            .bind(path)
+            .execute(&mut **tx)
+            .await?;
     }
     crate::raw::store::note_dropped(tx, paths).await
 }
@@ -209,24 +244,33 @@ pub async fn add_unmetered(tx: &mut Tx, metering: i64, path: &str, records: &[Un
     let mut listed: std::collections::BTreeMap<Line, (i64, i64)> = std::collections::BTreeMap::new();
     for r in records {
         let day = crate::ingest::instant::utc_day(r.finished_at_ns);
-        let line = (r.uin, day, r.task_type.as_str(), r.parameters.as_str(), r.code.as_str(), r.sentence.as_str());
+        let line = (
+            r.uin,
+            day,
+            r.task_type.as_str(),
+            r.parameters.as_str(),
+            r.code.as_str(),
+            r.sentence.as_str(),
+        );
         let sums = listed.entry(line).or_default();
         sums.0 += 1;
         sums.1 = sums.1.saturating_add(r.duration_ms);
     }
-    let rows = listed.into_iter().map(|((uin, day, task_type, parameters, code, sentence), (count, duration))| -> [Value; 9] {
-        [
-            path.into(),
-            uin.to_string().into(),
-            day_of_number(day).to_string().into(),
-            task_type.into(),
-            parameters.into(),
-            code.into(),
-            sentence.into(),
-            count.into(),
-            duration.into(),
-        ]
-    });
+    let rows = listed.into_iter().map(
+        |((uin, day, task_type, parameters, code, sentence), (count, duration))| -> [Value; 9] {
+            [
+                path.into(),
+                uin.to_string().into(),
+                day_of_number(day).to_string().into(),
+                task_type.into(),
+                parameters.into(),
+                code.into(),
+                sentence.into(),
+                count.into(),
+                duration.into(),
+            ]
+        },
+    );
     insert_rows(
         tx,
         "unmetered (path, uin, utc_day, task_type, parameters, code, sentence, records, duration_ms)",
@@ -248,7 +292,12 @@ pub async fn add_voids(tx: &mut Tx, voids: &[Void], listed_at: &str) -> Result<(
             listed_at.into(),
         ]
     });
-    insert_rows(tx, "void (source, target, batch, line, state, utc_day, listed_at)", rows).await?;
+    insert_rows(
+        tx,
+        "void (source, target, batch, line, state, utc_day, listed_at)",
+        rows,
+    )
+    .await?;
     Ok(())
 }
 
@@ -310,7 +359,12 @@ pub async fn add_control_totals(tx: &mut Tx, metering: i64, totals: &[(i64, &'st
             total.uplift.into(),
         ]
     });
-    insert_rows(tx, "control_total (metering, batch, status, records, raw_ms, raw_count, uplift)", rows).await?;
+    insert_rows(
+        tx,
+        "control_total (metering, batch, status, records, raw_ms, raw_count, uplift)",
+        rows,
+    )
+    .await?;
     Ok(())
 }
 
@@ -337,19 +391,44 @@ pub async fn control_totals(ledger: &Ledger, after: i64, up_to: i64) -> Result<H
         .collect()
 }
 
-/// Usage for dashboards: account, day, records, lines.
-pub async fn add_usage_daily(tx: &mut Tx, metering: i64, days: Vec<(u64, NaiveDate, i64, String)>) -> Result<()> {
-    let rows = days.into_iter().map(|(uin, day, records, lines)| -> [Value; 5] {
-        [uin.to_string().into(), day.to_string().into(), metering.into(), records.into(), lines.into()]
+/// What a metering added to an account's days.
+#[derive(Debug)]
+pub struct AccountDays {
+    pub uin: u64,
+    pub day_min: NaiveDate,
+    pub day_max: NaiveDate,
+    pub records: i64,
+    /// JSON; see the table's comment.
+    pub days: String,
+}
+
+/// Usage for dashboards.
+#[tracing::instrument(skip_all)]
+pub async fn add_usage_daily(tx: &mut Tx, metering: i64, accounts: Vec<AccountDays>) -> Result<()> {
+    let rows = accounts.into_iter().map(|account| -> [Value; 6] {
+        [
+            account.uin.to_string().into(),
+            metering.into(),
+            account.day_min.to_string().into(),
+            account.day_max.to_string().into(),
+            account.records.into(),
+            account.days.into(),
+        ]
     });
-    insert_rows(tx, "usage_daily (uin, day, metering, records, lines)", rows).await?;
+    insert_rows(tx, "usage_daily (uin, metering, day_min, day_max, records, days)", rows).await?;
     Ok(())
 }
 
 /// Usage that came after its period's close: account, day, records, billable.
 pub async fn add_late_usage(tx: &mut Tx, metering: i64, late: &[(u64, NaiveDate, i64, i64)]) -> Result<()> {
     let rows = late.iter().map(|(uin, day, records, billable)| -> [Value; 5] {
-        [metering.into(), uin.to_string().into(), day.to_string().into(), (*records).into(), (*billable).into()]
+        [
+            metering.into(),
+            uin.to_string().into(),
+            day.to_string().into(),
+            (*records).into(),
+            (*billable).into(),
+        ]
     });
     insert_rows(tx, "late_usage (metering, uin, day, records, billable)", rows).await?;
     Ok(())

@@ -38,7 +38,9 @@ pub fn write(place: &Path, records: &[UnmeteredRecord]) -> Result<()> {
     ];
     let mut frame = DataFrame::new(records.len(), columns).doing("building unmetered records")?;
     let file = File::create_new(place).at(place)?;
-    parquet_writer(file).finish(&mut frame).doing(format!("writing {}", place.display()))?;
+    parquet_writer(file)
+        .finish(&mut frame)
+        .doing(format!("writing {}", place.display()))?;
     Ok(())
 }
 
@@ -47,10 +49,32 @@ pub fn read_all(data: &DataDir, paths: &[String]) -> Result<Vec<UnmeteredRecord>
     let mut records = Vec::new();
     for path in paths {
         let frame = read_columns(&data.join(path), &[])?;
-        let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading unmetered");
-        let signed = |name: &str| frame.column(name).and_then(Column::i64).cloned().doing("reading unmetered");
-        let unsigned = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading unmetered");
-        let line = frame.column("line").and_then(Column::u32).cloned().doing("reading unmetered")?;
+        let text = |name: &str| {
+            frame
+                .column(name)
+                .and_then(Column::str)
+                .cloned()
+                .doing("reading unmetered")
+        };
+        let signed = |name: &str| {
+            frame
+                .column(name)
+                .and_then(Column::i64)
+                .cloned()
+                .doing("reading unmetered")
+        };
+        let unsigned = |name: &str| {
+            frame
+                .column(name)
+                .and_then(Column::u64)
+                .cloned()
+                .doing("reading unmetered")
+        };
+        let line = frame
+            .column("line")
+            .and_then(Column::u32)
+            .cloned()
+            .doing("reading unmetered")?;
         let (batch, duration, finished) = (signed("batch")?, signed("duration_ms")?, signed("finished_at_ns")?);
         let (uin, appid) = (unsigned("uin")?, unsigned("appid")?);
         let (task_type, parameters) = (text("task_type")?, text("parameters")?);

@@ -4,15 +4,17 @@
 //! `records`, `raw`, `billable` (base units). Rows of a file are sorted; rows of the same key in several files add up. Only
 //! `metered` rows have an app, region and SKU; the others are there for the control totals.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
 use chrono::NaiveDate;
 use polars::prelude::*;
+use rayon::prelude::*;
 
 use super::measure::{Status, Sum, shares, unpack_slot};
 use super::place::{Map, PlaceCode, Places};
-use crate::error::{AtPath as _, Doing as _, Result};
+use crate::error::{AtPath as _, Doing as _, Error, Result};
 use crate::files::create_dir_durably;
 use crate::raw::segment::{parquet_writer, read_columns};
 use crate::span::{day_of_number, number_of_day};
@@ -33,48 +35,95 @@ pub struct UsageRow<'a> {
     pub billable: i64,
 }
 
-/// The rows of added-up sums in the order of a usage file, without those that came to nothing.
-pub fn rows<'a>(sums: &DataFrame, places: &'a Places) -> Result<Vec<UsageRow<'a>>> {
-    let mut rows = Vec::with_capacity(sums.height());
-    for ((uin, appid, slot, day), [records, raw, billable]) in shares(sums)? as Vec<Sum> {
-        if records == 0 && raw == 0 && billable == 0 {
-            continue;
-        }
-        let (code, status) = unpack_slot(slot)?;
-        let place = places.get(code);
-        rows.push(UsageRow {
-            uin,
-            appid,
-            code,
-            region: &place.region,
-            sku: &place.sku,
-            unit: place.unit.text(),
-            day,
-            status,
-            records,
-            raw,
-            billable,
-        });
-    }
+/// The rows of sums in the order of a usage file: sums of the same key added up, those that came to nothing left out.
+pub fn rows<'a>(sums: &[DataFrame], places: &'a Places) -> Result<Vec<UsageRow<'a>>> {
+    let parts: Vec<Vec<UsageRow>> = sums
+        .par_iter()
+        .map(|frame| shares(frame)?.into_iter().map(|sum| row_of(sum, places)).collect())
+        .collect::<Result<_>>()?;
+    let mut rows: Vec<UsageRow> = parts.into_iter().flatten().collect();
     let ranks = ranks(&rows);
-    let key = |row: &UsageRow| (row.uin, row.status, row.appid, ranks[row.code as usize], row.day);
-    rows.sort_unstable_by_key(key);
-    Ok(rows)
+    let key = |row: &UsageRow| {
+        (
+            row.uin,
+            row.status,
+            row.appid,
+            ranks[row.code as usize],
+            row.unit,
+            row.day,
+        )
+    };
+    rows.par_sort_unstable_by_key(key);
+    let mut merged: Vec<UsageRow> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match merged.last_mut() {
+            Some(last) if key(last) == key(&row) => last.add(&row)?,
+            _ => merged.push(row),
+        }
+    }
+    merged.retain(|row| (row.records, row.raw, row.billable) != (0, 0, 0));
+    Ok(merged)
+}
+
+fn row_of(((uin, appid, slot, day), [records, raw, billable]): Sum, places: &Places) -> Result<UsageRow<'_>> {
+    let (code, status) = unpack_slot(slot)?;
+    let place = places.get(code);
+    let (region, sku, unit) = (&*place.region, &*place.sku, place.unit.text());
+    Ok(UsageRow {
+        uin,
+        appid,
+        code,
+        region,
+        sku,
+        unit,
+        day,
+        status,
+        records,
+        raw,
+        billable,
+    })
+}
+
+impl UsageRow<'_> {
+    fn add(&mut self, other: &Self) -> Result<()> {
+        let sums = (
+            self.records.checked_add(other.records),
+            self.raw.checked_add(other.raw),
+            self.billable.checked_add(other.billable),
+        );
+        let (Some(records), Some(raw), Some(billable)) = sums else {
+            return Err(Error::Unbalanced(format!(
+                "the usage of account {}, app {} on {} is beyond 2^63 base units",
+                self.uin,
+                self.appid,
+                day_of_number(self.day)
+            )));
+        };
+        (self.records, self.raw, self.billable) = (records, raw, billable);
+        Ok(())
+    }
 }
 
 /// The rank of each code in the order of (region, SKU, unit), so that sorting compares numbers.
 fn ranks(rows: &[UsageRow]) -> Vec<u32> {
-    let mut named: Vec<(&str, &str, &str, PlaceCode)> =
-        rows.iter().map(|r| (r.region, r.sku, r.unit, r.code)).collect::<std::collections::HashSet<_>>().into_iter().collect();
+    let mut by_code: BTreeMap<PlaceCode, (&str, &str)> = BTreeMap::new();
+    for row in rows {
+        by_code.entry(row.code).or_insert((row.region, row.sku));
+    }
+    let mut named: Vec<(&str, &str, PlaceCode)> = by_code
+        .iter()
+        .map(|(&code, &(region, sku))| (region, sku, code))
+        .collect();
     named.sort_unstable();
-    let mut ranks = vec![0; named.iter().map(|n| n.3 as usize + 1).max().unwrap_or(0)];
-    for (rank, name) in (0..).zip(named) {
-        ranks[name.3 as usize] = rank;
+    let mut ranks = vec![0; by_code.last_key_value().map_or(0, |(&code, _)| code as usize + 1)];
+    for (rank, (_, _, code)) in (0..).zip(named) {
+        ranks[code as usize] = rank;
     }
     ranks
 }
 
 /// Writes a usage file; not synced. Returns its size.
+#[tracing::instrument(skip_all)]
 pub fn write(place: &Path, rows: &[UsageRow], map: &Map) -> Result<u64> {
     if let Some(parent) = place.parent() {
         create_dir_durably(parent)?;
@@ -95,7 +144,9 @@ pub fn write(place: &Path, rows: &[UsageRow], map: &Map) -> Result<u64> {
         StringChunked::from_iter_values("region".into(), rows.iter().map(|r| r.region)).into_column(),
         StringChunked::from_iter_values("sku".into(), rows.iter().map(|r| r.sku)).into_column(),
         text("unit", |r| r.unit),
-        Int32Chunked::from_iter_values("day".into(), rows.iter().map(|r| r.day)).into_date().into_column(),
+        Int32Chunked::from_iter_values("day".into(), rows.iter().map(|r| r.day))
+            .into_date()
+            .into_column(),
         text("status", |r| r.status.text()),
         signed("records", |r| r.records),
         signed("raw", |r| r.raw),
@@ -103,7 +154,10 @@ pub fn write(place: &Path, rows: &[UsageRow], map: &Map) -> Result<u64> {
     ];
     let mut frame = DataFrame::new(rows.len(), columns).doing("building usage")?;
     let file = File::create_new(place).at(place)?;
-    parquet_writer(file).set_parallel(true).finish(&mut frame).doing(format!("writing {}", place.display()))
+    parquet_writer(file)
+        .set_parallel(true)
+        .finish(&mut frame)
+        .doing(format!("writing {}", place.display()))
 }
 
 /// A row as it stands in a file.
@@ -123,23 +177,45 @@ pub struct FileRow<'a> {
 
 /// Reads a usage file row by row.
 pub fn for_each_row(place: &Path, mut take: impl FnMut(FileRow)) -> Result<()> {
-    let columns = ["uin", "appid", "region", "sku", "day", "status", "records", "raw", "billable"];
+    let columns = [
+        "uin", "appid", "region", "sku", "day", "status", "records", "raw", "billable",
+    ];
     let frame = read_columns(&place.to_owned(), &columns)?;
     let unsigned = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading usage");
     let signed = |name: &str| frame.column(name).and_then(Column::i64).cloned().doing("reading usage");
     let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading usage");
     let (uin, appid, region, sku) = (unsigned("uin")?, unsigned("appid")?, text("region")?, text("sku")?);
-    let day = frame.column("day").and_then(Column::date).doing("reading usage")?.phys.clone();
+    let day = frame
+        .column("day")
+        .and_then(Column::date)
+        .doing("reading usage")?
+        .phys
+        .clone();
     let (status, records, raw, billable) = (text("status")?, signed("records")?, signed("raw")?, signed("billable")?);
     let rows = uin
         .into_no_null_iter()
         .zip(appid.into_no_null_iter())
         .zip(region.iter().zip(sku.iter()))
         .zip(day.into_no_null_iter().zip(status.iter()))
-        .zip(records.into_no_null_iter().zip(raw.into_no_null_iter()).zip(billable.into_no_null_iter()));
+        .zip(
+            records
+                .into_no_null_iter()
+                .zip(raw.into_no_null_iter())
+                .zip(billable.into_no_null_iter()),
+        );
     for ((((uin, appid), (region, sku)), (day, status)), ((records, raw), billable)) in rows {
         let (region, sku, status) = (region.unwrap_or(""), sku.unwrap_or(""), status.unwrap_or(""));
-        take(FileRow { uin, appid, region, sku, day, status, records, raw, billable });
+        take(FileRow {
+            uin,
+            appid,
+            region,
+            sku,
+            day,
+            status,
+            records,
+            raw,
+            billable,
+        });
     }
     Ok(())
 }
@@ -182,8 +258,24 @@ impl UsageTable {
             let day = day_of_number(row.day);
             if wanted(row.uin, day) {
                 let (region, sku) = (self.name(row.region), self.name(row.sku));
-                let FileRow { uin, appid, records, raw, billable, .. } = row;
-                self.rows.push(UsageDay { uin, appid, region, sku, day, records, raw, billable });
+                let FileRow {
+                    uin,
+                    appid,
+                    records,
+                    raw,
+                    billable,
+                    ..
+                } = row;
+                self.rows.push(UsageDay {
+                    uin,
+                    appid,
+                    region,
+                    sku,
+                    day,
+                    records,
+                    raw,
+                    billable,
+                });
             }
         })
     }

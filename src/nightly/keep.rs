@@ -16,10 +16,15 @@ pub struct Kept {
     pub files_removed: usize,
 }
 
+#[tracing::instrument(skip_all)]
 pub async fn keep(books: &Books, lease: &Lease, metered_to: i64) -> Result<Kept> {
     let segments_merged = merge_segments(books, lease, metered_to).await?;
     let metering = progress(&books.ledger).await?.metering;
     let key_runs_merged = merge_key_runs(books, lease, metering).await?;
     let files_removed = sweep(books).await?;
-    Ok(Kept { segments_merged, key_runs_merged, files_removed })
+    Ok(Kept {
+        segments_merged,
+        key_runs_merged,
+        files_removed,
+    })
 }

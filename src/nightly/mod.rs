@@ -67,8 +67,16 @@ pub struct Sides {
 }
 
 /// The eight statuses, in the order of the rules.
-pub const STATUSES: [&str; 8] =
-    ["quarantined", "duplicate", "conflict", "void", "voided", "failed", "unmetered", "metered"];
+pub const STATUSES: [&str; 8] = [
+    "quarantined",
+    "duplicate",
+    "conflict",
+    "void",
+    "voided",
+    "failed",
+    "unmetered",
+    "metered",
+];
 
 /// Runs a night.
 pub async fn nightly(books: &Books) -> Result<Night> {
@@ -92,14 +100,37 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let accounts = load_accounts(&books.ledger).await?;
     let closed = close(books, lease, &accounts).await?;
     needs_person.extend(closed.blocked.iter().map(|b| {
-        format!("account {}, period {} to {}: {} ({})", b.uin, b.period_start, b.period_end, b.why, b.unpriced.join("; "))
+        format!(
+            "account {}, period {} to {}: {} ({})",
+            b.uin,
+            b.period_start,
+            b.period_end,
+            b.why,
+            b.unpriced.join("; ")
+        )
     }));
     let exported = export_new(books, lease).await?;
-    let accounts = if closed.periods > 0 { load_accounts(&books.ledger).await? } else { accounts };
-    let expired = expire(books, lease, &accounts).await?;
-    needs_person.extend(expired.held.iter().filter(|h| h.needs_person).map(|h| format!("day held: {}", h.sentence)));
+    let expired = expire(books, lease).await?;
+    needs_person.extend(
+        expired
+            .held
+            .iter()
+            .filter(|h| h.needs_person)
+            .map(|h| format!("day held: {}", h.sentence)),
+    );
     let kept = keep::keep(books, lease, metered.batch_hi).await?;
-    Ok(Night { as_of: books.clock.text(), cards, dropped, metered, control, closed, exported, expired, kept, needs_person })
+    Ok(Night {
+        as_of: books.clock.text(),
+        cards,
+        dropped,
+        metered,
+        control,
+        closed,
+        exported,
+        expired,
+        kept,
+        needs_person,
+    })
 }
 
 /// A folder that is not there is no error: cards may have been imported by hand.
@@ -128,7 +159,10 @@ pub async fn control(books: &Books, after: i64, up_to: i64) -> Result<Control> {
     if control.all.balances && control.run.balances {
         return Ok(control);
     }
-    Err(Error::Unbalanced(format!("control totals up to batch {up_to}: {}", serde_json::to_string(&control)?)))
+    Err(Error::Unbalanced(format!(
+        "control totals up to batch {up_to}: {}",
+        serde_json::to_string(&control)?
+    )))
 }
 
 async fn sides(books: &Books, after: i64, up_to: i64) -> Result<Sides> {
@@ -140,5 +174,9 @@ async fn sides(books: &Books, after: i64, up_to: i64) -> Result<Sides> {
     let balances = sum(|t| t.records) == received.records
         && sum(|t| t.raw_ms) == received.raw_ms
         && sum(|t| t.raw_count) == received.raw_count;
-    Ok(Sides { received, statuses, balances })
+    Ok(Sides {
+        received,
+        statuses,
+        balances,
+    })
 }

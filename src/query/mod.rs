@@ -2,5 +2,6 @@
 
 pub mod statement;
 pub mod status;
+pub mod store;
 pub mod usage;
 pub mod verify;

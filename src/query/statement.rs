@@ -29,7 +29,11 @@ pub async fn statements(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate)
         .await?
         .into_iter()
         .filter(|statement| touches(&statement.period))
-        .map(|statement| Shown { statement, draft: false, unpriced: Vec::new() })
+        .map(|statement| Shown {
+            statement,
+            draft: false,
+            unpriced: Vec::new(),
+        })
         .collect();
     shown.extend(drafts(books, uin, from, to).await?);
     Ok(shown)
@@ -38,13 +42,21 @@ pub async fn statements(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate)
 async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<Shown>> {
     let accounts = load_accounts(&books.ledger).await?;
     let Some(account) = accounts.get(uin) else {
-        return Err(Error::Usage(format!("there is no account {uin}; `tallybook account list` shows those there are")));
+        return Err(Error::Usage(format!(
+            "there is no account {uin}; `tallybook account list` shows those there are"
+        )));
     };
-    let Some(mut period) = account.open_period() else { return Ok(Vec::new()) };
+    let Some(mut period) = account.open_period() else {
+        return Ok(Vec::new());
+    };
     let cards = load_cards(&books.ledger).await?;
     let metered = progress(&books.ledger).await?;
     let mut previous = heads(&books.ledger).await?.remove(&uin);
-    let usage_from = account.terms_on(period.start).cycle.counters_from(&period).min(period.start);
+    let usage_from = account
+        .terms_on(period.start)
+        .cycle
+        .counters_from(&period)
+        .min(period.start);
     let paths = usage_paths(&books.ledger, usage_from, to, metered.metering).await?;
     let mut table = UsageTable::default();
     // A draft of the last period shows all of it, also past `to`.
@@ -74,7 +86,11 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
             previous = Some(statement.digest.clone());
             if from < period.end {
                 let unpriced = unpriced.iter().map(ToString::to_string).collect();
-                shown.push(Shown { statement, draft: true, unpriced });
+                shown.push(Shown {
+                    statement,
+                    draft: true,
+                    unpriced,
+                });
             }
         }
         period = account.period_from(period.end);

@@ -1,7 +1,6 @@
 //! What is where: rows, files, days held, periods open and due, the last runs.
 
-use sqlx::Row as _;
-
+use super::store;
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::store::load_cards;
@@ -66,80 +65,29 @@ pub async fn status(books: &Books) -> Result<Status> {
     let accounts = load_accounts(&books.ledger).await?;
     let cards = load_cards(&books.ledger).await?;
     let due = due(&accounts, &cards, books.clock.now());
-    let count = |sql: &'static str| async move {
-        let row = sqlx::query(sql).fetch_one(books.ledger.pool()).await?;
-        Ok::<i64, crate::error::Error>(row.try_get(0)?)
-    };
+    let counts = store::counts(&books.ledger).await?;
     let exports = exports(&books.ledger).await?;
     Ok(Status {
         as_of: books.clock.text(),
         batches: last_batch(&books.ledger).await?,
         batches_metered: progress(&books.ledger).await?.batch_hi,
-        segments: segments(books).await?,
-        usage_files: count("SELECT COUNT(*) FROM usage_file").await?,
-        key_runs: count("SELECT COUNT(*) FROM key_run").await?,
-        keys: count("SELECT COALESCE(SUM(keys), 0) FROM key_run").await?,
+        segments: store::segments(&books.ledger).await?,
+        usage_files: counts.usage_files,
+        key_runs: counts.key_runs,
+        keys: counts.keys,
         accounts: accounts.len(),
-        periods_closed: count("SELECT COUNT(*) FROM closed_period").await?,
-        statements: count("SELECT COUNT(*) FROM statement").await?,
-        statements_not_exported: count(
-            "SELECT (SELECT COUNT(*) FROM statement) - (SELECT COUNT(*) FROM exported_statement)",
-        )
-        .await?,
+        periods_closed: counts.periods_closed,
+        statements: counts.statements,
+        statements_not_exported: counts.statements_not_exported,
         periods_due: due.iter().map(|d| d.periods.len()).sum(),
         quarantined: crate::ingest::store::quarantine_counts(&books.ledger, None).await?,
-        conflicts_open: count("SELECT COUNT(*) FROM conflict WHERE state = 'open'").await?,
-        voids_waiting: count("SELECT COUNT(*) FROM void WHERE state = 'waiting'").await?,
-        unmetered: unmetered(books).await?,
-        late_records: count("SELECT COALESCE(SUM(records), 0) FROM late_usage").await?,
-        days_expired: count("SELECT COUNT(*) FROM expired_day WHERE kind = 'usage'").await?,
-        days_held: held(books).await?,
+        conflicts_open: counts.conflicts_open,
+        voids_waiting: counts.voids_waiting,
+        unmetered: store::unmetered(&books.ledger).await?,
+        late_records: counts.late_records,
+        days_expired: counts.days_expired,
+        days_held: store::held(&books.ledger).await?,
         exports: exports.iter().rev().take(LAST).map(|e| e.folder.clone()).collect(),
         runs: last_runs(&books.ledger, LAST as i64).await?,
     })
-}
-
-async fn segments(books: &Books) -> Result<Vec<SegmentCount>> {
-    let rows = sqlx::query(
-        "SELECT kind, COUNT(*), SUM(row_count), SUM(bytes), MIN(day), MAX(day) FROM segment GROUP BY kind ORDER BY kind DESC",
-    )
-    .fetch_all(books.ledger.pool())
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(SegmentCount {
-                kind: row.try_get(0)?,
-                files: row.try_get(1)?,
-                rows: row.try_get(2)?,
-                bytes: row.try_get(3)?,
-                first_day: row.try_get(4)?,
-                last_day: row.try_get(5)?,
-            })
-        })
-        .collect()
-}
-
-async fn unmetered(books: &Books) -> Result<Vec<Unmetered>> {
-    let rows = sqlx::query(
-        "SELECT task_type, code, sentence, SUM(records) FROM unmetered GROUP BY task_type, code, sentence \
-         ORDER BY SUM(records) DESC, task_type, code, sentence",
-    )
-    .fetch_all(books.ledger.pool())
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Unmetered {
-                task_type: row.try_get(0)?,
-                code: row.try_get(1)?,
-                sentence: row.try_get(2)?,
-                records: row.try_get(3)?,
-            })
-        })
-        .collect()
-}
-
-async fn held(books: &Books) -> Result<Vec<(String, String)>> {
-    let rows =
-        sqlx::query("SELECT day, sentence FROM held_day ORDER BY day, code").fetch_all(books.ledger.pool()).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

@@ -1,10 +1,9 @@
 //! An account's usage by day, from the ledger.
 
-use chrono::NaiveDate;
-use sqlx::Row as _;
-
+use super::store;
 use crate::error::Result;
 use crate::ledger::Ledger;
+use chrono::NaiveDate;
 
 /// Usage of one day, app, region and SKU.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -20,20 +19,12 @@ pub struct UsageLine {
     pub billable_units: i64,
 }
 
-type Line = (String, String, String, i64, i64, i64);
-
 /// Usage with `from <= day && day < to`, by day, app, region and SKU.
 pub async fn usage(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<UsageLine>> {
-    let rows = sqlx::query("SELECT day, lines FROM usage_daily WHERE uin = ? AND day >= ? AND day < ? ORDER BY day, metering")
-        .bind(uin.to_string())
-        .bind(from.to_string())
-        .bind(to.to_string())
-        .fetch_all(ledger.pool())
-        .await?;
-    let mut sums: std::collections::BTreeMap<(String, u64, String, String), [i64; 3]> = std::collections::BTreeMap::new();
-    for row in rows {
-        let day: String = row.try_get(0)?;
-        let lines: Vec<Line> = serde_json::from_str(&row.try_get::<String, _>(1)?)?;
+    let days = store::usage_days(ledger, uin, from, to).await?;
+    let mut sums: std::collections::BTreeMap<(String, u64, String, String), [i64; 3]> =
+        std::collections::BTreeMap::new();
+    for (day, lines) in days {
         for (appid, region, sku, records, raw, billable) in lines {
             let appid = crate::account::store::parse_uin(&appid)?;
             let sum = sums.entry((day.clone(), appid, region, sku)).or_default();
@@ -45,14 +36,16 @@ pub async fn usage(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) ->
     Ok(sums
         .into_iter()
         .filter(|(_, sums)| *sums != [0; 3])
-        .map(|((day, appid, region, sku), [records, raw_units, billable_units])| UsageLine {
-            day,
-            appid: appid.to_string(),
-            region,
-            sku,
-            records,
-            raw_units,
-            billable_units,
-        })
+        .map(
+            |((day, appid, region, sku), [records, raw_units, billable_units])| UsageLine {
+                day,
+                appid: appid.to_string(),
+                region,
+                sku,
+                records,
+                raw_units,
+                billable_units,
+            },
+        )
         .collect())
 }

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row as _;
-
+use super::store;
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::store::load_cards;
@@ -58,15 +57,20 @@ pub async fn verify(books: &Books) -> Result<Verified> {
 /// Each statement: its own sums and digest, its place in the chain, and the same digest when rated again from the usage it
 /// rests on.
 async fn verify_statements(books: &Books, verified: &mut Verified) -> Result<()> {
-    let meterings = closing_meterings(books).await?;
+    let meterings = store::closing_meterings(&books.ledger).await?;
     let accounts = load_accounts(&books.ledger).await?;
     let cards = load_cards(&books.ledger).await?;
     let mut tables: HashMap<i64, UsageTable> = HashMap::new();
     for (uin, account) in accounts.iter() {
         let statements = statements_of(&books.ledger, uin).await?;
         verified.statements += statements.len();
-        let differences = statements.iter().flat_map(Statement::verify).chain(verify_chain(&statements));
-        verified.differences.extend(differences.map(|difference| difference.to_string()));
+        let differences = statements
+            .iter()
+            .flat_map(Statement::verify)
+            .chain(verify_chain(&statements));
+        verified
+            .differences
+            .extend(differences.map(|difference| difference.to_string()));
         for statement in &statements {
             let metering = meterings.get(&statement.statement_id).copied().unwrap_or(0);
             if !tables.contains_key(&metering) {
@@ -101,13 +105,6 @@ async fn verify_statements(books: &Books, verified: &mut Verified) -> Result<()>
     Ok(())
 }
 
-async fn closing_meterings(books: &Books) -> Result<HashMap<String, i64>> {
-    let rows = sqlx::query("SELECT s.statement_id, c.metering FROM statement s JOIN closing c ON c.closing = s.closing")
-        .fetch_all(books.ledger.pool())
-        .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
-}
-
 async fn usage_up_to(books: &Books, metering: i64) -> Result<UsageTable> {
     let (from, to) = crate::span::all_days();
     let mut table = UsageTable::default();
@@ -124,9 +121,13 @@ async fn verify_exports(books: &Books, verified: &mut Verified) -> Result<()> {
     verified.exports = exports.len();
     let mut previous: Option<String> = None;
     for export in &exports {
-        let manifest = Manifest::from_bytes(export.manifest.as_bytes()).map_err(|e| Error::Unbalanced(e.to_string()))?;
+        let manifest =
+            Manifest::from_bytes(export.manifest.as_bytes()).map_err(|e| Error::Unbalanced(e.to_string()))?;
         if manifest.digest() != export.manifest_digest || manifest.previous_manifest != previous {
-            verified.differences.push(format!("export {}: its manifest is not the one that was recorded", export.export));
+            verified.differences.push(format!(
+                "export {}: its manifest is not the one that was recorded",
+                export.export
+            ));
         }
         previous = Some(export.manifest_digest.clone());
         let folder = books.data.join("exports").join(&export.folder);
@@ -145,8 +146,7 @@ async fn verify_exports(books: &Books, verified: &mut Verified) -> Result<()> {
     }
     if let Some(last) = exports.last() {
         let manifest = Manifest::from_bytes(last.manifest.as_bytes()).map_err(|e| Error::Unbalanced(e.to_string()))?;
-        let known: HashMap<String, String> =
-            statement_digests(books).await?;
+        let known: HashMap<String, String> = store::statement_digests(&books.ledger).await?;
         for head in &manifest.heads {
             if known.get(&head.statement_id) != Some(&head.digest) {
                 verified.differences.push(format!(
@@ -157,13 +157,11 @@ async fn verify_exports(books: &Books, verified: &mut Verified) -> Result<()> {
         }
         let heads = chain_heads(&books.ledger).await?.len();
         if heads < manifest.heads.len() {
-            verified.differences.push(format!("{} accounts had statements at the last export, {heads} have now", manifest.heads.len()));
+            verified.differences.push(format!(
+                "{} accounts had statements at the last export, {heads} have now",
+                manifest.heads.len()
+            ));
         }
     }
     Ok(())
-}
-
-async fn statement_digests(books: &Books) -> Result<HashMap<String, String>> {
-    let rows = sqlx::query("SELECT statement_id, digest FROM statement").fetch_all(books.ledger.pool()).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

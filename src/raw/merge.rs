@@ -20,9 +20,14 @@ pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Re
     let (mut before, mut after) = (0, 0);
     for kind in [SegmentKind::Usage, SegmentKind::Log] {
         let segments = segments_between(&books.ledger, kind, 0, metered_to).await?;
-        let small: Vec<Segment> =
-            segments.into_iter().filter(|s| s.rows < SMALL_ROWS && s.batch_hi <= metered_to).collect();
-        for day in small.chunk_by(|a, b| a.day == b.day).filter(|day| day.len() >= SMALL_SEGMENTS_MIN) {
+        let small: Vec<Segment> = segments
+            .into_iter()
+            .filter(|s| s.rows < SMALL_ROWS && s.batch_hi <= metered_to)
+            .collect();
+        for day in small
+            .chunk_by(|a, b| a.day == b.day)
+            .filter(|day| day.len() >= SMALL_SEGMENTS_MIN)
+        {
             after += merge_day(books, lease, kind, day).await?;
             before += day.len();
         }

@@ -135,12 +135,19 @@ impl RawRows {
             dated[at] = false;
         }
         let usage_only = |column: Column| {
-            if self.voids.is_empty() { Ok(column) } else { null_where_false(&column, &is_usage) }
+            if self.voids.is_empty() {
+                Ok(column)
+            } else {
+                null_where_false(&column, &is_usage)
+            }
         };
         let finished_at = Int64Chunked::from_vec("finished_at".into(), self.finished_at_ns)
             .into_datetime(TimeUnit::Nanoseconds, None)
             .into_column();
-        let status = self.failed.iter().map(|&failed| if failed { "FAIL" } else { "SUCCESS" });
+        let status = self
+            .failed
+            .iter()
+            .map(|&failed| if failed { "FAIL" } else { "SUCCESS" });
         let columns = vec![
             Int64Chunked::full("intake".into(), intake, rows).into_column(),
             UInt32Chunked::from_vec("line".into(), self.line).into_column(),
@@ -153,7 +160,11 @@ impl RawRows {
             usage_only(text("task_type", &self.task_type))?,
             usage_only(text("parameters", &self.parameters))?,
             usage_only(Int64Chunked::from_vec("duration_ms".into(), self.duration_ms).into_column())?,
-            if self.undated.is_empty() { finished_at } else { null_where_false(&finished_at, &dated)? },
+            if self.undated.is_empty() {
+                finished_at
+            } else {
+                null_where_false(&finished_at, &dated)?
+            },
             usage_only(StringChunked::from_iter_values("status".into(), status).into_column())?,
             UInt64Chunked::from_vec("key".into(), self.key).into_column(),
             UInt64Chunked::from_vec("content".into(), self.content).into_column(),

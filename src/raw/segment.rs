@@ -75,7 +75,14 @@ struct Open {
 
 impl SegmentWriter {
     pub fn new(data: &DataDir, kind: SegmentKind, day: NaiveDate, intake: i64) -> Self {
-        Self { data: data.clone(), kind, day, intake, open: None, finished: Vec::new() }
+        Self {
+            data: data.clone(),
+            kind,
+            day,
+            intake,
+            open: None,
+            finished: Vec::new(),
+        }
     }
 
     /// Appends one row group.
@@ -108,7 +115,13 @@ impl SegmentWriter {
     fn roll(&mut self) -> Result<()> {
         if let Some(open) = self.open.take() {
             let bytes = open.writer.finish().doing(format!("writing {}", open.path))?;
-            self.finished.push(NewSegment { path: open.path, kind: self.kind, day: self.day, rows: open.rows, bytes });
+            self.finished.push(NewSegment {
+                path: open.path,
+                kind: self.kind,
+                day: self.day,
+                rows: open.rows,
+                bytes,
+            });
         }
         Ok(())
     }
@@ -134,7 +147,9 @@ fn open_segment(
 /// them, and days are folders), one thread (days are written side by side).
 pub fn parquet_writer(file: File) -> ParquetWriter<File> {
     ParquetWriter::new(file)
-        .with_compression(ParquetCompression::Zstd(polars_utils::compression::ZstdLevel::try_new(1).ok()))
+        .with_compression(ParquetCompression::Zstd(
+            polars_utils::compression::ZstdLevel::try_new(1).ok(),
+        ))
         .with_statistics(StatisticsOptions::empty())
         .with_row_group_size(Some(ROW_GROUP_ROWS))
         .set_parallel(false)

@@ -20,7 +20,8 @@ pub struct Segment {
 
 /// A day of the ledger, `YYYY-MM-DD`.
 pub fn parse_day(text: &str) -> Result<NaiveDate> {
-    text.parse().map_err(|_| Error::Unbalanced(format!("the ledger holds {text:?} where a date belongs")))
+    text.parse()
+        .map_err(|_| Error::Unbalanced(format!("the ledger holds {text:?} where a date belongs")))
 }
 
 /// Names new segments of the batches `batch_lo..=batch_hi`.
@@ -36,7 +37,12 @@ pub async fn add_segments(tx: &mut Tx, segments: &[NewSegment], batch_lo: i64, b
             i64::try_from(s.bytes).expect("a file's size fits").into(),
         ]
     });
-    insert_rows(tx, "segment (path, kind, day, batch_lo, batch_hi, row_count, bytes)", rows).await?;
+    insert_rows(
+        tx,
+        "segment (path, kind, day, batch_lo, batch_hi, row_count, bytes)",
+        rows,
+    )
+    .await?;
     Ok(())
 }
 
@@ -80,9 +86,14 @@ fn segment_of(row: &sqlx::any::AnyRow) -> Result<Segment> {
 /// Takes files out of the manifest; they are removed from disk after the commit.
 pub async fn drop_segments(tx: &mut Tx, paths: &[String]) -> Result<()> {
     for path in paths {
-        let done = sqlx::query("DELETE FROM segment WHERE path = ?").bind(path).execute(&mut **tx).await?;
+        let done = sqlx::query("DELETE FROM segment WHERE path = ?")
+            .bind(path)
+            .execute(&mut **tx)
+            .await?;
         if done.rows_affected() != 1 {
-            return Err(Error::Unbalanced(format!("segment {path} left the ledger while it was in use")));
+            return Err(Error::Unbalanced(format!(
+                "segment {path} left the ledger while it was in use"
+            )));
         }
     }
     note_dropped(tx, paths).await
@@ -90,13 +101,20 @@ pub async fn drop_segments(tx: &mut Tx, paths: &[String]) -> Result<()> {
 
 /// Notes files for removal after the commit.
 pub async fn note_dropped(tx: &mut Tx, paths: &[String]) -> Result<()> {
-    insert_rows(tx, "dropped_file (path)", paths.iter().map(|p| [Value::from(p.as_str())])).await?;
+    insert_rows(
+        tx,
+        "dropped_file (path)",
+        paths.iter().map(|p| [Value::from(p.as_str())]),
+    )
+    .await?;
     Ok(())
 }
 
 /// Files that a committed transaction dropped.
 pub async fn dropped_files(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = sqlx::query("SELECT path FROM dropped_file ORDER BY path").fetch_all(ledger.pool()).await?;
+    let rows = sqlx::query("SELECT path FROM dropped_file ORDER BY path")
+        .fetch_all(ledger.pool())
+        .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -104,7 +122,10 @@ pub async fn dropped_files(ledger: &Ledger) -> Result<Vec<String>> {
 pub async fn forget_dropped(ledger: &Ledger, paths: &[String]) -> Result<()> {
     let mut tx = ledger.begin().await?;
     for path in paths {
-        sqlx::query("DELETE FROM dropped_file WHERE path = ?").bind(path).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM dropped_file WHERE path = ?")
+            .bind(path)
+            .execute(&mut *tx)
+            .await?;
     }
     tx.commit().await?;
     Ok(())
@@ -123,7 +144,9 @@ pub async fn named_files(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// The batch of each committed intake that wrote raw rows.
 pub async fn batches_by_intake(ledger: &Ledger) -> Result<std::collections::HashMap<i64, i64>> {
-    let rows = sqlx::query("SELECT intake, batch FROM batch").fetch_all(ledger.pool()).await?;
+    let rows = sqlx::query("SELECT intake, batch FROM batch")
+        .fetch_all(ledger.pool())
+        .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
@@ -145,7 +168,10 @@ pub async fn refuse_expired(tx: &mut Tx, days: impl IntoIterator<Item = NaiveDat
 
 /// UTC days marked expired.
 pub async fn expired_days(ledger: &Ledger) -> Result<std::collections::HashSet<NaiveDate>> {
-    let rows =
-        sqlx::query("SELECT day FROM expired_day WHERE kind = 'usage'").fetch_all(ledger.pool()).await?;
-    rows.iter().map(|row| parse_day(&row.try_get::<String, _>(0)?)).collect()
+    let rows = sqlx::query("SELECT day FROM expired_day WHERE kind = 'usage'")
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter()
+        .map(|row| parse_day(&row.try_get::<String, _>(0)?))
+        .collect()
 }

@@ -25,12 +25,20 @@ pub async fn sweep(books: &Books) -> Result<usize> {
     forget_dropped(&books.ledger, &dropped).await?;
 
     let on_disk = files_on_disk(books.data.root())?;
-    let (dead, alive): (Vec<_>, Vec<_>) =
-        open_intakes(&books.ledger).await?.into_iter().partition(|&(_, age_s)| age_s >= ORPHAN_AGE_S);
-    let fenced: HashSet<i64> =
-        fence_intakes(&books.ledger, &dead.iter().map(|d| d.0).collect::<Vec<_>>()).await?.into_iter().collect();
-    let alive: HashSet<i64> =
-        alive.iter().chain(&dead).map(|a| a.0).filter(|intake| !fenced.contains(intake)).collect();
+    let (dead, alive): (Vec<_>, Vec<_>) = open_intakes(&books.ledger)
+        .await?
+        .into_iter()
+        .partition(|&(_, age_s)| age_s >= ORPHAN_AGE_S);
+    let fenced: HashSet<i64> = fence_intakes(&books.ledger, &dead.iter().map(|d| d.0).collect::<Vec<_>>())
+        .await?
+        .into_iter()
+        .collect();
+    let alive: HashSet<i64> = alive
+        .iter()
+        .chain(&dead)
+        .map(|a| a.0)
+        .filter(|intake| !fenced.contains(intake))
+        .collect();
     let named: HashSet<String> = named_files(&books.ledger).await?.into_iter().collect();
     let orphans: Vec<_> = on_disk
         .iter()

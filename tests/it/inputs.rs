@@ -28,7 +28,11 @@ fn refused(bad: &[u8]) -> Vec<(String, i64)> {
 }
 
 fn codes(bad: &[u8]) -> String {
-    refused(bad).into_iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<_>>().join(", ")
+    refused(bad)
+        .into_iter()
+        .map(|(code, count)| format!("{code} {count}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn with(field: &str, value: &str) -> Vec<u8> {
@@ -62,7 +66,10 @@ fn each_bad_line_has_its_reason_and_the_lines_around_it_are_taken() {
         ("missing", b"{\"id\":\"a\"}".to_vec()),
         ("an array", b"[]".to_vec()),
     ];
-    let report: Vec<String> = cases.into_iter().map(|(name, bad)| format!("{name}: {}", codes(&bad))).collect();
+    let report: Vec<String> = cases
+        .into_iter()
+        .map(|(name, bad)| format!("{name}: {}", codes(&bad)))
+        .collect();
     insta::assert_snapshot!(report.join("\n"), @r"
     not UTF-8: not_utf8 1
     no JSON: not_json 1
@@ -92,7 +99,9 @@ fn a_cut_off_last_line_is_quarantined_and_a_whole_one_without_line_end_is_taken(
     let cut = format!("{}{}", good(), &good()[..50]);
     let ingested = place.ingest(NOW, &place.file("cut.ndjson", cut)).unwrap();
     assert_eq!((ingested.batch.stored, ingested.batch.quarantined), (1, 1));
-    let whole = place.ingest(NOW, &place.file("whole.ndjson", good().trim_end())).unwrap();
+    let whole = place
+        .ingest(NOW, &place.file("whole.ndjson", good().trim_end()))
+        .unwrap();
     assert_eq!((whole.batch.stored, whole.batch.quarantined), (1, 0));
 }
 
@@ -131,12 +140,20 @@ fn gz_and_zst_hold_the_same_records_as_the_plain_file() {
     let place = Place::new();
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(good().as_bytes()).unwrap();
-    let gz = place.ingest(NOW, &place.file("a.ndjson.gz", packed.finish().unwrap())).unwrap();
+    let gz = place
+        .ingest(NOW, &place.file("a.ndjson.gz", packed.finish().unwrap()))
+        .unwrap();
     let zst = zstd::encode_all(good().as_bytes(), 3).unwrap();
     let zst = place.ingest(NOW, &place.file("a.ndjson.zst", zst)).unwrap();
     assert_eq!((gz.batch.stored, zst.batch.stored), (1, 1));
     let night = place.night(NOW);
-    let duplicate = night.control.all.statuses.iter().find(|(name, _)| *name == "duplicate").unwrap();
+    let duplicate = night
+        .control
+        .all
+        .statuses
+        .iter()
+        .find(|(name, _)| *name == "duplicate")
+        .unwrap();
     assert_eq!(duplicate.1.records, 1);
 }
 
@@ -148,8 +165,16 @@ fn a_csv_is_taken_by_its_columns_and_says_what_it_lacks() {
                \"b\",7,1,Snapshot,SampleSnapshot,x,0,2024-12-01T10:00:00Z\r\n\
                c,7,1\r\n";
     let ingested = place.ingest(NOW, &place.file("a.csv", csv)).unwrap();
-    assert_eq!((ingested.batch.received, ingested.batch.stored), (3, 1), "{:?}", ingested.quarantine);
-    let what = file_error(place.ingest(NOW, &place.file("b.csv", "id,uin,appid,task_type,finished_at\na,1,1,x,y\n")));
+    assert_eq!(
+        (ingested.batch.received, ingested.batch.stored),
+        (3, 1),
+        "{:?}",
+        ingested.quarantine
+    );
+    let what = file_error(place.ingest(
+        NOW,
+        &place.file("b.csv", "id,uin,appid,task_type,finished_at\na,1,1,x,y\n"),
+    ));
     assert!(what.contains("duration_ms"), "{what}");
     let what = file_error(place.ingest(NOW, &place.file("c.csv", "id,uni\na,1\n")));
     assert!(what.contains("uni"), "{what}");
@@ -170,12 +195,16 @@ fn a_parquet_is_taken_by_its_columns_and_another_schema_is_one_error() {
         "finished_at" => ["2024-12-01T10:00:00Z", "2024-12-01T10:00:00Z"],
     )
     .unwrap();
-    ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
+    ParquetWriter::new(std::fs::File::create(&path).unwrap())
+        .finish(&mut frame)
+        .unwrap();
     let ingested = place.ingest(NOW, &path).unwrap();
     assert_eq!(ingested.batch.stored, 1);
     assert_eq!(ingested.quarantine, [("not_whole".to_owned(), 1)]);
     let mut other = df!("a" => [1_i64]).unwrap();
-    ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut other).unwrap();
+    ParquetWriter::new(std::fs::File::create(&path).unwrap())
+        .finish(&mut other)
+        .unwrap();
     assert!(file_error(place.ingest(NOW, &path)).contains("\"a\" is no field"));
     let what = file_error(place.ingest(NOW, &place.file("b.parquet", "PAR1 and then nothing")));
     assert!(what.contains("no Parquet file"), "{what}");
@@ -193,8 +222,21 @@ fn the_same_file_again_changes_nothing_and_quarantined_lines_are_tried_again() {
     let after = place.ingest("2024-12-26T00:00:00Z", &path).unwrap();
     assert!(after.already && after.retried == 1 && after.quarantine.is_empty());
     let night = place.night("2024-12-26T01:00:00Z");
-    let of = |status: &str| night.control.all.statuses.iter().find(|(name, _)| *name == status).unwrap().1.records;
-    assert_eq!((night.control.all.received.records, of("quarantined"), of("metered")), (2, 0, 2));
+    let of = |status: &str| {
+        night
+            .control
+            .all
+            .statuses
+            .iter()
+            .find(|(name, _)| *name == status)
+            .unwrap()
+            .1
+            .records
+    };
+    assert_eq!(
+        (night.control.all.received.records, of("quarantined"), of("metered")),
+        (2, 0, 2)
+    );
 }
 
 #[test]
@@ -204,7 +246,13 @@ fn unknown_accounts_can_be_kept_out_until_they_are_added() {
     let path = place.file("a.ndjson", good());
     let ingested = place.ingest(NOW, &path).unwrap();
     assert_eq!(ingested.quarantine, [("unknown_account".to_owned(), 1)]);
-    place.add_account(NOW, 7, "mps-cn", tallybook::span::Cycle::Monthly { anchor_day: 1 }, "2024-12-01");
+    place.add_account(
+        NOW,
+        7,
+        "mps-cn",
+        tallybook::span::Cycle::Monthly { anchor_day: 1 },
+        "2024-12-01",
+    );
     assert_eq!(place.ingest(NOW, &path).unwrap().retried, 1);
 }
 

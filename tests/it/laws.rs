@@ -24,8 +24,15 @@ use crate::worlds::{Drawn, TERMS_FROM, calm_world, calm_worlds, disputed_world};
 const CASES: u32 = 24;
 
 fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(CASES);
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// Whether the program meters once at the end, or after every batch.
@@ -38,7 +45,9 @@ enum Metering {
 /// The whole way for a world: accounts, batches, one night at its clock.
 async fn play(place: &Place, drawn: &Drawn, metering: Metering) -> Night {
     let books = place.books(drawn.world.clock).await;
-    import(&books, std::slice::from_ref(&books.settings.rate_cards)).await.unwrap();
+    import(&books, std::slice::from_ref(&books.settings.rate_cards))
+        .await
+        .unwrap();
     for (&uin, terms) in &drawn.world.accounts {
         let wanted = Wanted {
             uin,
@@ -46,7 +55,9 @@ async fn play(place: &Place, drawn: &Drawn, metering: Metering) -> Night {
             zone: Some(terms.zone),
             cycle: match terms.cycle {
                 calendar::Cycle::Daily => Cycle::Daily,
-                calendar::Cycle::Monthly(anchor) => Cycle::Monthly { anchor_day: u8::try_from(anchor).unwrap() },
+                calendar::Cycle::Monthly(anchor) => Cycle::Monthly {
+                    anchor_day: u8::try_from(anchor).unwrap(),
+                },
             },
             discount_percent: rust_decimal::Decimal::new(i64::try_from(terms.discount).unwrap(), 2),
             overrides: Vec::new(),
@@ -56,7 +67,9 @@ async fn play(place: &Place, drawn: &Drawn, metering: Metering) -> Night {
     }
     for (number, text) in drawn.ndjson.iter().enumerate() {
         let path = place.file(&format!("{number}.ndjson"), text);
-        ingest(&books, &Input::named(&path, None).unwrap(), "default").await.unwrap();
+        ingest(&books, &Input::named(&path, None).unwrap(), "default")
+            .await
+            .unwrap();
         if metering == Metering::AfterEachBatch {
             let lease = Lease::take(&books.ledger, "test").await.unwrap();
             meter(&books, &lease).await.unwrap();
@@ -80,13 +93,22 @@ fn exported_rows(place: &Place) -> Vec<Vec<String>> {
     for (_, text) in place.exported("statement_lines.csv") {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header = reader.headers().unwrap().clone();
-        let places: Vec<usize> = COLUMNS.iter().map(|name| header.iter().position(|h| h == *name).unwrap()).collect();
+        let places: Vec<usize> = COLUMNS
+            .iter()
+            .map(|name| header.iter().position(|h| h == *name).unwrap())
+            .collect();
         rows.extend(reader.records().map(|row| {
             let row = row.unwrap();
             places.iter().map(|&at| row[at].to_owned()).collect()
         }));
     }
-    rows.sort_by_key(|row| (row[0].parse::<u64>().unwrap(), row[2].clone(), row[5].parse::<u32>().unwrap()));
+    rows.sort_by_key(|row| {
+        (
+            row[0].parse::<u64>().unwrap(),
+            row[2].clone(),
+            row[5].parse::<u32>().unwrap(),
+        )
+    });
     rows
 }
 
@@ -108,7 +130,11 @@ fn check_totals(night: &Night, drawn: &Drawn) -> Result<(), TestCaseError> {
             _ => continue,
         };
         let expected = expected.get(&status).copied().unwrap_or_default();
-        let found = (i128::from(total.records), i128::from(total.raw_ms), i128::from(total.raw_count));
+        let found = (
+            i128::from(total.records),
+            i128::from(total.raw_ms),
+            i128::from(total.raw_count),
+        );
         let wanted = (
             i128::from(expected.records),
             i128::try_from(expected.raw_ms).unwrap(),

@@ -11,7 +11,15 @@ use crate::world::{Place, at, line, run};
 const NOVEMBER: &str = "2024-11-15T10:00:00+08:00";
 
 fn records(night: &Night, status: &str) -> i64 {
-    night.control.all.statuses.iter().find(|(name, _)| *name == status).unwrap().1.records
+    night
+        .control
+        .all
+        .statuses
+        .iter()
+        .find(|(name, _)| *name == status)
+        .unwrap()
+        .1
+        .records
 }
 
 fn verified(place: &Place, now: &str) -> Verified {
@@ -31,7 +39,10 @@ fn a_second_run_of_the_same_night_closes_and_exports_nothing() {
     assert_eq!((first.closed.statements, first.exported.len()), (1, 1));
     let exported = place.exported("manifest.json");
     let second = place.night("2024-12-10T00:00:00Z");
-    assert_eq!((second.closed.periods, second.exported.len(), second.metered.batches), (0, 0, 0));
+    assert_eq!(
+        (second.closed.periods, second.exported.len(), second.metered.batches),
+        (0, 0, 0)
+    );
     assert_eq!(place.exported("manifest.json"), exported);
 }
 
@@ -54,7 +65,10 @@ fn usage_after_the_close_is_counted_listed_and_changes_no_statement() {
     let night = place.night("2024-12-11T00:00:00Z");
     assert_eq!((night.metered.late_records, night.closed.periods), (1, 0));
     assert_eq!(place.exported("statement_lines.csv"), statements);
-    assert_eq!(verified(&place, "2024-12-11T00:00:00Z").differences, Vec::<String>::new());
+    assert_eq!(
+        verified(&place, "2024-12-11T00:00:00Z").differences,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -64,10 +78,17 @@ fn a_straggler_gets_an_export_of_its_own_chained_to_the_one_before() {
     place.night("2024-12-10T00:00:00Z");
     place.drop("b.ndjson", line("b", 8, NOVEMBER, 60_000));
     let night = place.night("2024-12-11T00:00:00Z");
-    assert_eq!(night.closed.statements, 1, "account 8 had no closed period, so its November closes now");
+    assert_eq!(
+        night.closed.statements, 1,
+        "account 8 had no closed period, so its November closes now"
+    );
     let manifests = place.exported("manifest.json");
     assert_eq!(manifests.len(), 2);
-    assert!(manifests[1].1.contains(&tallybook::digest::sha256_hex(manifests[0].1.as_bytes())));
+    assert!(
+        manifests[1]
+            .1
+            .contains(&tallybook::digest::sha256_hex(manifests[0].1.as_bytes()))
+    );
 }
 
 #[test]
@@ -81,7 +102,7 @@ fn a_sku_without_a_price_blocks_its_account_until_the_card_has_one() {
              [regions]\nall = [\"*\"]\n\
              [[meter]]\nname = \"work\"\ntask_type = \"Transcode\"\nsku = \"{{type}}\"\nquantity = \"duration\"\nunit = \"minute\"\n\
              not_sold = [{not_sold}]\n[meter.dimensions]\ntype = [\"Standard\", \"Other\"]\n\
-             [prices]\n\"Other\" = {{ all = \"1\", origin = \"illustrative\" }}\n{price}"
+             [prices]\n\"Other\" = {{ unit_price = \"1\", origin = \"illustrative\" }}\n{price}"
         )
     };
     let path = folder.join("2024-01-01.toml");
@@ -89,11 +110,36 @@ fn a_sku_without_a_price_blocks_its_account_until_the_card_has_one() {
     let place = Place::with_cards(cards.path(), "c");
     place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
     let blocked = place.night("2024-12-10T00:00:00Z");
-    assert_eq!((blocked.closed.periods, blocked.closed.blocked.len(), blocked.exit_code()), (0, 1, 3), "{:?}", blocked.needs_person);
-    assert!(blocked.closed.blocked[0].unpriced[0].contains("Standard"), "{:?}", blocked.closed.blocked);
-    std::fs::write(&path, card("\"Standard\" = { all = \"0.5\", origin = \"illustrative\" }\n", "")).unwrap();
+    assert_eq!(
+        (
+            blocked.closed.periods,
+            blocked.closed.blocked.len(),
+            blocked.exit_code()
+        ),
+        (0, 1, 3),
+        "{:?}",
+        blocked.needs_person
+    );
+    assert!(
+        blocked.closed.blocked[0].unpriced[0].contains("Standard"),
+        "{:?}",
+        blocked.closed.blocked
+    );
+    std::fs::write(
+        &path,
+        card(
+            "\"Standard\" = { unit_price = \"0.5\", origin = \"illustrative\" }\n",
+            "",
+        ),
+    )
+    .unwrap();
     let closed = place.night("2024-12-11T00:00:00Z");
-    assert_eq!((closed.closed.statements, closed.exit_code()), (1, 0), "{:?}", closed.needs_person);
+    assert_eq!(
+        (closed.closed.statements, closed.exit_code()),
+        (1, 0),
+        "{:?}",
+        closed.needs_person
+    );
     assert_eq!(closed.closed.totals["CNY"], "0.50");
 }
 
@@ -111,7 +157,11 @@ fn a_changed_price_is_refused_with_both_digests_and_the_night_goes_on() {
     std::fs::write(&path, real.replace("\"0.0325\"", "\"0.0326\"")).unwrap();
     let night = place.night("2024-12-10T00:00:00Z");
     assert_eq!((night.exit_code(), night.closed.statements), (3, 1));
-    assert!(night.needs_person[0].contains("0.0326") && night.needs_person[0].contains("digest"), "{:?}", night.needs_person);
+    assert!(
+        night.needs_person[0].contains("Standard.H264.HD") && night.needs_person[0].contains("digest"),
+        "{:?}",
+        night.needs_person
+    );
     assert_eq!(night.closed.totals["CNY"], "0.03");
 }
 
@@ -134,12 +184,22 @@ fn a_record_that_no_meter_takes_is_tried_again_when_the_card_grows() {
     let meter = "[[meter]]\nname = \"evaluation\"\ntask_type = \"Evaluation\"\nsku = \"Evaluation\"\nquantity = \"duration\"\nunit = \"minute\"\n\n";
     let prices = renamed.find("[prices]").unwrap();
     let mut grown = format!("{}{meter}{}", &renamed[..prices], &renamed[prices..]);
-    grown.push_str("\n\"Evaluation\" = { all = \"0.5\", origin = \"illustrative\" }\n");
+    grown.push_str("\n\"Evaluation\" = { unit_price = \"0.5\", origin = \"illustrative\" }\n");
     std::fs::write(&path, grown).unwrap();
     let after = place.night("2024-11-21T00:00:00Z");
     assert_eq!(after.needs_person, Vec::<String>::new());
-    assert_eq!((records(&after, "unmetered"), records(&after, "metered"), after.metered.placed_again), (0, 2, 1));
-    assert_eq!(verified(&place, "2024-11-21T00:00:00Z").differences, Vec::<String>::new());
+    assert_eq!(
+        (
+            records(&after, "unmetered"),
+            records(&after, "metered"),
+            after.metered.placed_again
+        ),
+        (0, 2, 1)
+    );
+    assert_eq!(
+        verified(&place, "2024-11-21T00:00:00Z").differences,
+        Vec::<String>::new()
+    );
     assert_eq!(place.night("2024-12-10T00:00:00Z").closed.totals["CNY"], "0.53");
 }
 
@@ -153,11 +213,21 @@ fn raw_expires_after_six_months_and_the_statements_still_verify() {
     let night = place.night("2025-05-15T00:00:00Z");
     assert_eq!(night.expired.days, [("2024-11-15".parse().unwrap(), 1)]);
     assert_eq!(std::fs::read_dir(place.data().join("raw")).unwrap().count(), 0);
-    assert_eq!(verified(&place, "2025-05-15T00:00:00Z").differences, Vec::<String>::new());
+    assert_eq!(
+        verified(&place, "2025-05-15T00:00:00Z").differences,
+        Vec::<String>::new()
+    );
     // The same records under another name: the day is gone for good.
     place.drop("again.ndjson", format!("{text}\n"));
     let again = place.night("2025-05-16T00:00:00Z");
-    assert_eq!((again.metered.rows, records(&again, "quarantined"), again.closed.statements), (0, 1, 0));
+    assert_eq!(
+        (
+            again.metered.rows,
+            records(&again, "quarantined"),
+            again.closed.statements
+        ),
+        (0, 1, 0)
+    );
     // Whatever the clock says later.
     place.drop("back.ndjson", format!("{text}\n\n"));
     assert_eq!(records(&place.night("2024-12-11T00:00:00Z"), "quarantined"), 2);
@@ -166,17 +236,35 @@ fn raw_expires_after_six_months_and_the_statements_still_verify() {
 #[test]
 fn a_day_in_an_open_period_is_held_without_a_person_and_one_with_a_conflict_with() {
     let place = Place::new();
-    place.add_account("2024-01-02T00:00:00Z", 7, "mps-cn", Cycle::Monthly { anchor_day: 1 }, "2024-01-01");
-    place.drop("a.ndjson", format!("{}{}", line("a", 7, NOVEMBER, 60_000), line("a", 7, NOVEMBER, 61_000)));
+    place.add_account(
+        "2024-01-02T00:00:00Z",
+        7,
+        "mps-cn",
+        Cycle::Monthly { anchor_day: 1 },
+        "2024-01-01",
+    );
+    place.drop(
+        "a.ndjson",
+        format!("{}{}", line("a", 7, NOVEMBER, 60_000), line("a", 7, NOVEMBER, 61_000)),
+    );
     let night = place.night("2024-12-10T00:00:00Z");
     assert_eq!((records(&night, "conflict"), night.metered.conflicts), (1, 1));
     let held = place.night("2025-05-20T00:00:00Z");
     assert_eq!(held.expired.days, []);
-    assert_eq!(held.expired.held.iter().map(|h| (h.code, h.needs_person)).collect::<Vec<_>>(), [("conflict", true)]);
+    assert_eq!(
+        held.expired
+            .held
+            .iter()
+            .map(|h| (h.code, h.needs_person))
+            .collect::<Vec<_>>(),
+        [("conflict", true)]
+    );
     assert_eq!(held.exit_code(), 3);
     run(async {
         let books = place.books(at("2025-05-21T00:00:00Z")).await;
-        tallybook::expire::store::waive(&books, "2024-11-15".parse().unwrap(), "seen with the customer").await.unwrap();
+        tallybook::expire::store::waive(&books, "2024-11-15".parse().unwrap(), "seen with the customer")
+            .await
+            .unwrap();
         books.ledger.close().await;
     });
     assert_eq!(place.night("2025-05-21T00:00:00Z").expired.days.len(), 1);
@@ -213,27 +301,48 @@ fn a_void_takes_back_what_was_metered_and_waits_for_what_was_not() {
     place.night("2024-11-20T00:00:00Z");
     place.drop("b.ndjson", format!("{}{}", void("v1", "a"), void("v2", "b")));
     place.night("2024-11-21T00:00:00Z");
-    place.drop("c.ndjson", format!("{}{}", line("b", 7, NOVEMBER, 60_000), line("c", 7, NOVEMBER, 120_000)));
+    place.drop(
+        "c.ndjson",
+        format!("{}{}", line("b", 7, NOVEMBER, 60_000), line("c", 7, NOVEMBER, 120_000)),
+    );
     let night = place.night("2024-12-10T00:00:00Z");
-    assert_eq!((records(&night, "void"), records(&night, "voided"), records(&night, "metered")), (2, 2, 1));
+    assert_eq!(
+        (
+            records(&night, "void"),
+            records(&night, "voided"),
+            records(&night, "metered")
+        ),
+        (2, 2, 1)
+    );
     assert_eq!(night.closed.totals["CNY"], "0.07", "two minutes at 0.0325");
-    assert_eq!(verified(&place, "2024-12-10T00:00:00Z").differences, Vec::<String>::new());
+    assert_eq!(
+        verified(&place, "2024-12-10T00:00:00Z").differences,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn many_small_nights_are_merged_and_bill_the_same() {
     let place = Place::new();
     for night in 1..=12 {
-        place.drop(&format!("{night}.ndjson"), line(&format!("r{night}"), 7, NOVEMBER, 60_000));
+        place.drop(
+            &format!("{night}.ndjson"),
+            line(&format!("r{night}"), 7, NOVEMBER, 60_000),
+        );
         place.night(&format!("2024-11-{:02}T00:00:00Z", 15 + night));
     }
-    let segments = std::fs::read_dir(place.data().join("raw/day=2024-11-15")).unwrap().count();
+    let segments = std::fs::read_dir(place.data().join("raw/day=2024-11-15"))
+        .unwrap()
+        .count();
     let runs = std::fs::read_dir(place.data().join("keys")).unwrap().count();
     assert!(segments < 8 && runs <= 8, "{segments} segments, {runs} key runs");
     place.drop("again.ndjson", format!("{}\n", line("r3", 7, NOVEMBER, 60_000)));
     let night = place.night("2024-12-10T00:00:00Z");
     assert_eq!((records(&night, "metered"), records(&night, "duplicate")), (12, 1));
-    assert_eq!(verified(&place, "2024-12-10T00:00:00Z").differences, Vec::<String>::new());
+    assert_eq!(
+        verified(&place, "2024-12-10T00:00:00Z").differences,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -244,15 +353,27 @@ fn verify_names_a_changed_export_a_changed_statement_and_changed_usage() {
     let (path, text) = place.exported("statements.csv").remove(0);
     std::fs::write(place.data().join("exports").join(&path), text.replace("0.03", "0.04")).unwrap();
     let found = verified(&place, "2024-12-10T00:00:00Z").differences;
-    assert!(found.len() == 1 && found[0].contains("statements.csv is missing or changed"), "{found:?}");
+    assert!(
+        found.len() == 1 && found[0].contains("statements.csv is missing or changed"),
+        "{found:?}"
+    );
     run(async {
         let books = place.books(at("2024-12-10T00:00:00Z")).await;
-        sqlx::query("UPDATE statement SET total = '0.04'").execute(books.ledger.pool()).await.unwrap();
-        sqlx::query("UPDATE control_total SET records = 2 WHERE status = 'metered'").execute(books.ledger.pool()).await.unwrap();
+        sqlx::query("UPDATE statement SET total = '0.04'")
+            .execute(books.ledger.pool())
+            .await
+            .unwrap();
+        sqlx::query("UPDATE control_total SET records = 2 WHERE status = 'metered'")
+            .execute(books.ledger.pool())
+            .await
+            .unwrap();
         books.ledger.close().await;
     });
     let found = verified(&place, "2024-12-10T00:00:00Z").differences.join("\n");
-    assert!(found.contains("control totals") && found.contains("7-20241101-20241201"), "{found}");
+    assert!(
+        found.contains("control totals") && found.contains("7-20241101-20241201"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -278,7 +399,10 @@ fn a_second_run_beside_the_first_says_who_holds_the_books() {
         let books = place.books(at("2024-12-10T00:00:00Z")).await;
         let lease = Lease::take(&books.ledger, "close").await.unwrap();
         let error = nightly(&books).await.unwrap_err();
-        assert!(matches!(&error, Error::LeaseHeld { owner, .. } if owner.starts_with("close")), "{error}");
+        assert!(
+            matches!(&error, Error::LeaseHeld { owner, .. } if owner.starts_with("close")),
+            "{error}"
+        );
         assert_eq!(error.exit_code(), 5);
         lease.release().await.unwrap();
         nightly(&books).await.unwrap();

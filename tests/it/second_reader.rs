@@ -16,19 +16,33 @@ print(sum(sum(t['billable'].to_pylist()) for t in usage), usage[0]['sku'][0].as_
 
 #[test]
 fn another_engine_reads_raw_and_usage() {
-    let has_reader = Command::new("python3").args(["-c", "import pyarrow.parquet"]).output().is_ok_and(|o| o.status.success());
+    let has_reader = Command::new("python3")
+        .args(["-c", "import pyarrow.parquet"])
+        .output()
+        .is_ok_and(|o| o.status.success());
     if !has_reader {
-        assert!(std::env::var("TALLYBOOK_TEST_ALL").is_err(), "pyarrow is not there, and every test was asked for");
+        assert!(
+            std::env::var("TALLYBOOK_TEST_ALL").is_err(),
+            "pyarrow is not there, and every test was asked for"
+        );
         eprintln!("left out: pyarrow is not installed (pip install pyarrow)");
         return;
     }
     let place = Place::new();
     place.drop(
         "a.ndjson",
-        format!("{}{}", line("a", 7, "2024-11-15T10:00:00+08:00", 60_000), line("b", 7, "2024-11-16T10:00:00+08:00", 30_000)),
+        format!(
+            "{}{}",
+            line("a", 7, "2024-11-15T10:00:00+08:00", 60_000),
+            line("b", 7, "2024-11-16T10:00:00+08:00", 30_000)
+        ),
     );
     place.night("2024-11-20T00:00:00Z");
-    let output = Command::new("python3").args(["-c", SCRIPT]).arg(place.data()).output().unwrap();
+    let output = Command::new("python3")
+        .args(["-c", SCRIPT])
+        .arg(place.data())
+        .output()
+        .unwrap();
     insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout), @r#"
     2 90000
     2024-11-15 02:00:00 {"codec":"H264","height":720,"type":"Standard","width":1280}

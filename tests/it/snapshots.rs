@@ -15,13 +15,27 @@ fn printed(place: &Place, arguments: &[&str]) -> String {
         .args(arguments)
         .output()
         .unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    format!("{}exit code {:?}\n", text.replace(&place.data().display().to_string(), "DATA"), output.status.code())
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    format!(
+        "{}exit code {:?}\n",
+        text.replace(&place.data().display().to_string(), "DATA"),
+        output.status.code()
+    )
 }
 
 fn place_with_usage() -> Place {
     let place = Place::new();
-    place.add_account("2024-11-01T00:00:00Z", 9, "mps-intl", Cycle::Monthly { anchor_day: 15 }, "2024-10-15");
+    place.add_account(
+        "2024-11-01T00:00:00Z",
+        9,
+        "mps-intl",
+        Cycle::Monthly { anchor_day: 15 },
+        "2024-10-15",
+    );
     let snapshot = "{\"id\":\"s\",\"uin\":\"7\",\"appid\":2,\"task_type\":\"Snapshot\",\"parameters\":{\"type\":\"ImageSprite\",\"images\":333},\
                     \"duration_ms\":0,\"finished_at\":\"2024-11-30T23:59:59.999+08:00\"}\n";
     place.drop(
@@ -47,7 +61,17 @@ fn a_night_as_a_person_reads_it() {
 fn statements_closed_and_draft() {
     let place = place_with_usage();
     place.night("2024-12-04T00:00:00Z");
-    insta::assert_snapshot!(printed(&place, &["--as-of", "2024-12-05T00:00:00Z", "statement", "7", "--from", "2024-11-01"]));
+    insta::assert_snapshot!(printed(
+        &place,
+        &[
+            "--as-of",
+            "2024-12-05T00:00:00Z",
+            "statement",
+            "7",
+            "--from",
+            "2024-11-01"
+        ]
+    ));
 }
 
 #[test]
@@ -62,8 +86,11 @@ fn the_exported_files() {
     let place = place_with_usage();
     place.night("2024-12-04T00:00:00Z");
     let files = ["statement_lines.csv", "statements.csv", "manifest.json"];
-    let text: Vec<String> =
-        files.iter().flat_map(|name| place.exported(name)).map(|(name, text)| format!("== {name}\n{text}")).collect();
+    let text: Vec<String> = files
+        .iter()
+        .flat_map(|name| place.exported(name))
+        .map(|(name, text)| format!("== {name}\n{text}"))
+        .collect();
     insta::assert_snapshot!(text.join("\n"));
 }
 
@@ -85,6 +112,9 @@ fn what_was_typed_wrong_is_answered_with_the_cure() {
         &["account", "add", "7", "--card", "nonesuch"],
         &["--ledger", "oracle://u:secret@h/d", "status"],
     ];
-    let answers: Vec<String> = wrong.iter().map(|arguments| format!("$ {}\n{}", arguments.join(" "), printed(&place, arguments))).collect();
+    let answers: Vec<String> = wrong
+        .iter()
+        .map(|arguments| format!("$ {}\n{}", arguments.join(" "), printed(&place, arguments)))
+        .collect();
     insta::assert_snapshot!(answers.join("\n"));
 }

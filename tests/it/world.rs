@@ -26,7 +26,12 @@ pub fn at(text: &str) -> DateTime<Utc> {
 
 /// Runs a future where blocking work is allowed, as in the program.
 pub fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// The cards that come with the program.
@@ -41,9 +46,15 @@ impl Place {
     }
 
     pub fn with_cards(rate_cards: &Path, default_card: &str) -> Self {
-        let settings =
-            Settings { rate_cards: rate_cards.to_owned(), default_card: default_card.to_owned(), ..Settings::default() };
-        Self { dir: tempfile::tempdir().unwrap(), settings }
+        let settings = Settings {
+            rate_cards: rate_cards.to_owned(),
+            default_card: default_card.to_owned(),
+            ..Settings::default()
+        };
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            settings,
+        }
     }
 
     pub fn settings(&mut self) -> &mut Settings {
@@ -57,7 +68,9 @@ impl Place {
 
     /// Opens the books at a time.
     pub async fn books(&self, now: DateTime<Utc>) -> Books {
-        Books::open(&self.data(), None, Clock::at(now), self.settings.clone()).await.unwrap()
+        Books::open(&self.data(), None, Clock::at(now), self.settings.clone())
+            .await
+            .unwrap()
     }
 
     /// Writes an input file beside the books.
@@ -98,7 +111,9 @@ impl Place {
     pub fn add_account(&self, now: &str, uin: u64, card: &str, cycle: Cycle, from: &str) {
         run(async {
             let books = self.books(at(now)).await;
-            import(&books, std::slice::from_ref(&books.settings.rate_cards)).await.unwrap();
+            import(&books, std::slice::from_ref(&books.settings.rate_cards))
+                .await
+                .unwrap();
             let wanted = Wanted {
                 uin,
                 card: Some(card.to_owned()),
@@ -129,7 +144,9 @@ impl Place {
 }
 
 fn folders(root: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(root) else {
+        return Vec::new();
+    };
     let mut folders: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
     folders.sort();
     folders

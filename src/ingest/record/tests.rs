@@ -14,11 +14,7 @@ fn refusal(line: &str) -> Refusal {
 #[track_caller]
 fn check_refused(line: &str, code: &str, sentence: &str) {
     let found = refusal(line);
-    assert_eq!(
-        (found.code, found.sentence.as_str()),
-        (code, sentence),
-        "{line}"
-    );
+    assert_eq!((found.code, found.sentence.as_str()), (code, sentence), "{line}");
 }
 
 /// A usage record with `from` replaced by `to`.
@@ -69,10 +65,7 @@ fn optional_fields_may_be_absent_or_null() {
         r#" {"source":null,"id":"a","kind":null,"voids":null,"uin":"1","appid":"2","task_type":"T","parameters":null,"duration_ms":0.0,"finished_at":"2026-10-22T07:54:27Z","status":null,"task_id":null,"event_id":null,"input_url":null,"created_at":null,"started_at":"0000-00-00T00:00:00Z"} "#,
     ] {
         accept(line, |record| {
-            assert_eq!(
-                (record.source, record.parameters, record.failed),
-                (None, None, false)
-            );
+            assert_eq!((record.source, record.parameters, record.failed), (None, None, false));
             assert_eq!((record.created_at, record.started_at), (None, None));
             assert_eq!(
                 (record.uin, record.appid, record.duration_ms),
@@ -103,8 +96,7 @@ fn service_log_fields_are_kept() {
 
 #[test]
 fn escapes_in_keys_and_values_mean_their_characters() {
-    let line = with(r#""id":"a-1""#, r#""\u0069d":"\u0061-\"1\ud83d\ude00""#)
-        .replace("SUCCESS", "F\\u0041IL");
+    let line = with(r#""id":"a-1""#, r#""\u0069d":"\u0061-\"1\ud83d\ude00""#).replace("SUCCESS", "F\\u0041IL");
     accept(&line, |record| {
         assert_eq!(record.id, "a-\"1😀");
         assert!(record.failed);
@@ -147,10 +139,7 @@ fn a_void_names_what_it_takes_back() {
     });
     let full = and(r#""kind":"void","voids":"other","task_id":"t""#);
     accept(&full, |record| {
-        assert_eq!(
-            (record.uin, record.finished_at, record.parameters),
-            (None, None, None)
-        );
+        assert_eq!((record.uin, record.finished_at, record.parameters), (None, None, None));
         assert_eq!(record.task_id, Some("t"));
     });
 }
@@ -198,11 +187,7 @@ fn a_missing_field_is_named() {
             &format!("`{field}` is missing; a usage record needs it"),
         );
     }
-    check_refused(
-        "{}",
-        "missing_field",
-        "`id` is missing; every record needs it",
-    );
+    check_refused("{}", "missing_field", "`id` is missing; every record needs it");
     check_refused(
         &with("\"a-1\"", "null"),
         "missing_field",
@@ -242,10 +227,7 @@ fn the_same_field_twice_is_refused() {
         refusal(r#"{"source":null,"source":"x","id":"a"}"#).code,
         "duplicate_field"
     );
-    assert_eq!(
-        refusal(&with("\"width\"", "\"codec\"")).code,
-        "duplicate_field"
-    );
+    assert_eq!(refusal(&with("\"width\"", "\"codec\"")).code, "duplicate_field");
 }
 
 #[test]
@@ -309,11 +291,7 @@ fn measured_values_must_be_whole_and_fit() {
         ("1920", "NaN", "not_json"),
         ("1920", "{}", "nested_parameter"),
         ("1920", "[{\"a\":[1]}]", "nested_parameter"),
-        (
-            "\"100005052322\"",
-            "\"18446744073709551616\"",
-            "out_of_range",
-        ),
+        ("\"100005052322\"", "\"18446744073709551616\"", "out_of_range"),
         ("\"100005052322\"", "18446744073709551616", "out_of_range"),
         ("\"100005052322\"", "-1", "negative"),
         ("\"100005052322\"", "1.5", "not_whole"),
@@ -362,11 +340,7 @@ fn times_must_be_times() {
         ("2026-10-22T07:54:27.7460000001Z", "out_of_range"),
         ("3000-01-01T00:00:00Z", "out_of_range"),
     ] {
-        assert_eq!(
-            refusal(&with("2026-10-22T07:54:27.746Z", text)).code,
-            code,
-            "{text}"
-        );
+        assert_eq!(refusal(&with("2026-10-22T07:54:27.746Z", text)).code, code, "{text}");
     }
     assert_eq!(refusal(&and(r#""created_at":"soon""#)).code, "not_a_time");
 }
@@ -380,10 +354,7 @@ fn identifiers_have_limits() {
         refusal(&with("\"mps\"", &format!("\"{}\"", "s".repeat(129)))).code,
         "text_too_long"
     );
-    assert_eq!(
-        refusal(&with("Transcode", &"t".repeat(65))).code,
-        "text_too_long"
-    );
+    assert_eq!(refusal(&with("Transcode", &"t".repeat(65))).code, "text_too_long");
     accept(&with("Transcode", &"t".repeat(64)), |record| {
         assert_eq!(record.task_type.map(str::len), Some(64));
     });
@@ -398,11 +369,7 @@ fn identifiers_have_limits() {
         "`source` is empty; 1 to 128 bytes are expected",
     );
     for escape in ["\\u0000", "\\n", "\\u007f", "\\u0085"] {
-        assert_eq!(
-            refusal(&with("a-1", escape)).code,
-            "control_character",
-            "{escape}"
-        );
+        assert_eq!(refusal(&with("a-1", escape)).code, "control_character", "{escape}");
     }
     accept(&with("a-1", " ü "), |record| assert_eq!(record.id, " ü "));
     assert!(check_source("mps").is_ok());
@@ -446,10 +413,7 @@ fn bytes_that_are_no_text_are_refused() {
     let refusal = parse_line(&line, &mut Scratch::default()).unwrap_err();
     assert_eq!(
         (refusal.code, refusal.sentence.as_str()),
-        (
-            "not_utf8",
-            "the line is not UTF-8 from byte 23 on; send it as UTF-8"
-        )
+        ("not_utf8", "the line is not UTF-8 from byte 23 on; send it as UTF-8")
     );
 }
 

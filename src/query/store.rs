@@ -1,0 +1,134 @@
+//! What the questions read from the ledger.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+use sqlx::Row as _;
+
+use super::status::{SegmentCount, Unmetered};
+use crate::error::Result;
+use crate::ledger::Ledger;
+
+/// `[appid, region, sku, records, raw, billable]` of a day.
+pub type Line = (String, String, String, i64, i64, i64);
+
+/// An account's days with `from <= day && day < to`; a day may stand in several meterings.
+pub async fn usage_days(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<(String, Vec<Line>)>> {
+    let rows =
+        sqlx::query("SELECT days FROM usage_daily WHERE uin = ? AND day_max >= ? AND day_min < ? ORDER BY metering")
+            .bind(uin.to_string())
+            .bind(from.to_string())
+            .bind(to.to_string())
+            .fetch_all(ledger.pool())
+            .await?;
+    let (from, to) = (from.to_string(), to.to_string());
+    let mut days = Vec::new();
+    for row in rows {
+        let all: Vec<(String, Vec<Line>)> = serde_json::from_str(&row.try_get::<String, _>(0)?)?;
+        days.extend(all.into_iter().filter(|(day, _)| from <= *day && *day < to));
+    }
+    Ok(days)
+}
+
+/// How many there are of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    pub usage_files: i64,
+    pub key_runs: i64,
+    pub keys: i64,
+    pub periods_closed: i64,
+    pub statements: i64,
+    pub statements_not_exported: i64,
+    pub conflicts_open: i64,
+    pub voids_waiting: i64,
+    pub late_records: i64,
+    pub days_expired: i64,
+}
+
+pub async fn counts(ledger: &Ledger) -> Result<Counts> {
+    let count = |sql: &'static str| async move {
+        let row = sqlx::query(sql).fetch_one(ledger.pool()).await?;
+        Ok::<i64, crate::error::Error>(row.try_get(0)?)
+    };
+    Ok(Counts {
+        usage_files: count("SELECT COUNT(*) FROM usage_file").await?,
+        key_runs: count("SELECT COUNT(*) FROM key_run").await?,
+        keys: count("SELECT COALESCE(SUM(keys), 0) FROM key_run").await?,
+        periods_closed: count("SELECT COUNT(*) FROM closed_period").await?,
+        statements: count("SELECT COUNT(*) FROM statement").await?,
+        statements_not_exported: count(
+            "SELECT (SELECT COUNT(*) FROM statement) - (SELECT COUNT(*) FROM exported_statement)",
+        )
+        .await?,
+        conflicts_open: count("SELECT COUNT(*) FROM conflict WHERE state = 'open'").await?,
+        voids_waiting: count("SELECT COUNT(*) FROM void WHERE state = 'waiting'").await?,
+        late_records: count("SELECT COALESCE(SUM(records), 0) FROM late_usage").await?,
+        days_expired: count("SELECT COUNT(*) FROM expired_day WHERE kind = 'usage'").await?,
+    })
+}
+
+/// The metering that each statement's usage goes up to.
+pub async fn closing_meterings(ledger: &Ledger) -> Result<HashMap<String, i64>> {
+    let rows =
+        sqlx::query("SELECT s.statement_id, c.metering FROM statement s JOIN closing c ON c.closing = s.closing")
+            .fetch_all(ledger.pool())
+            .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// The digest of each statement.
+pub async fn statement_digests(ledger: &Ledger) -> Result<HashMap<String, String>> {
+    let rows = sqlx::query("SELECT statement_id, digest FROM statement")
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Segments by kind.
+pub async fn segments(ledger: &Ledger) -> Result<Vec<SegmentCount>> {
+    let rows = sqlx::query(
+        "SELECT kind, COUNT(*), SUM(row_count), SUM(bytes), MIN(day), MAX(day) FROM segment GROUP BY kind ORDER BY kind DESC",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(SegmentCount {
+                kind: row.try_get(0)?,
+                files: row.try_get(1)?,
+                rows: row.try_get(2)?,
+                bytes: row.try_get(3)?,
+                first_day: row.try_get(4)?,
+                last_day: row.try_get(5)?,
+            })
+        })
+        .collect()
+}
+
+/// Unmetered records by what they are.
+pub async fn unmetered(ledger: &Ledger) -> Result<Vec<Unmetered>> {
+    let rows = sqlx::query(
+        "SELECT task_type, code, sentence, SUM(records) FROM unmetered GROUP BY task_type, code, sentence \
+         ORDER BY SUM(records) DESC, task_type, code, sentence",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Unmetered {
+                task_type: row.try_get(0)?,
+                code: row.try_get(1)?,
+                sentence: row.try_get(2)?,
+                records: row.try_get(3)?,
+            })
+        })
+        .collect()
+}
+
+/// Held days with their reasons.
+pub async fn held(ledger: &Ledger) -> Result<Vec<(String, String)>> {
+    let rows = sqlx::query("SELECT day, sentence FROM held_day ORDER BY day, code")
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
