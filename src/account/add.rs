@@ -80,7 +80,7 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
                 "person",
                 &books.clock.text(),
             )
-            .await?
+            .await?;
         }
         Some(account) => {
             if zone != account.terms[0].zone {

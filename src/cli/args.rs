@@ -31,7 +31,7 @@ pub struct Args {
     /// Print one machine-readable report instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// How log lines on standard error look (RUST_LOG says how many)
+    /// How log lines on standard error look (the variable `RUST_LOG` says how many)
     #[arg(long, global = true, env = "TALLYBOOK_LOG_FORMAT", value_enum, default_value_t = LogFormat::Plain)]
     pub log_format: LogFormat,
     #[command(subcommand)]

@@ -33,7 +33,7 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
             code,
             sentence,
             needs_person,
-        })
+        });
     };
     let metered_to = crate::meter::store::progress(&books.ledger).await?.batch_hi;
     if segments.iter().any(|s| s.batch_hi > metered_to) {

@@ -42,12 +42,9 @@ pub async fn retry(books: &Books, batch: Option<i64>) -> Result<Retried> {
 async fn retry_batch(books: &Books, batch: &Batch, lines: Vec<QuarantinedLine>, retried: &mut Retried) -> Result<()> {
     let lines: Vec<(i64, Vec<u8>)> = lines
         .into_iter()
-        .filter_map(|line| match line.bytes {
-            Some(bytes) => Some((line.quarantine, bytes)),
-            None => {
-                retried.without_bytes += 1;
-                None
-            }
+        .filter_map(|line| {
+            retried.without_bytes += i64::from(line.bytes.is_none());
+            Some((line.quarantine, line.bytes?))
         })
         .collect();
     retried.tried += i64::try_from(lines.len()).unwrap_or(i64::MAX);

@@ -3,7 +3,7 @@
 //! Hashes only name suspects. Whoever shares a hash is compared by real source and id, then by real content; only a key
 //! whose raw has expired is compared by its fingerprints alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use super::content::{Content, RealRecord};
 use super::identities::{Identities, Row};
@@ -253,9 +253,9 @@ fn apply_voids(
     known_voids: &[Void],
     decided: &mut Decided,
 ) {
-    let mut known: BTreeMap<(&str, &str), ()> = known_voids
+    let mut known: HashSet<(&str, &str)> = known_voids
         .iter()
-        .map(|void| ((void.source.as_str(), void.target.as_str()), ()))
+        .map(|void| (void.source.as_str(), void.target.as_str()))
         .collect();
     for void in known_voids.iter().filter(|void| void.state == VoidState::Waiting) {
         let outcome = take_back(identities, sorted, &HashMap::new(), real, void, decided);
@@ -270,7 +270,7 @@ fn apply_voids(
         if decided.verdicts[row as usize] != RowVerdict::Accepted {
             continue;
         }
-        if known.insert((&record.source, target), ()).is_some() {
+        if !known.insert((&record.source, target)) {
             decided.verdicts[row as usize] = RowVerdict::SecondVoid;
             continue;
         }

@@ -75,6 +75,10 @@ impl Identities {
         self.key.len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.key.is_empty()
+    }
+
     /// The segment of a row.
     pub fn segment_of(&self, row: Row) -> usize {
         self.starts.partition_point(|&start| start <= row) - 1

@@ -489,19 +489,15 @@ impl SegmentRows {
 
 /// The number of each row's (task type, parameters). Texts repeat, so a row only looks up where its texts lie.
 fn text_ids(rows: &SegmentRows, placer: &Placer) -> Vec<u32> {
-    let mut known: hashbrown::HashMap<(usize, usize, usize), u32> = hashbrown::HashMap::new();
+    let mut known: hashbrown::HashMap<(&str, usize, usize), u32> = hashbrown::HashMap::new();
     rows.task_type
         .iter()
         .zip(rows.parameters.iter())
         .map(|(task_type, parameters)| {
             let (task_type, parameters) = (task_type.unwrap_or(""), parameters.unwrap_or(""));
-            // Text of the same bytes in memory is the same text; equal text elsewhere gets the same number from the
-            // placer. Short task types lie in the column itself, so they are told apart by their hash.
-            let name = (
-                crate::ingest::fingerprint::text_hash(task_type) as usize,
-                parameters.as_ptr() as usize,
-                parameters.len(),
-            );
+            // Parameters of the same bytes in memory are the same text; equal text elsewhere gets the same number from the
+            // placer.
+            let name = (task_type, parameters.as_ptr() as usize, parameters.len());
             if parameters.len() > INLINE_TEXT_BYTES
                 && let Some(&id) = known.get(&name)
             {

@@ -23,6 +23,8 @@ pub mod store;
 pub mod unmetered;
 pub mod usage;
 
+use rayon::prelude::*;
+
 use dedupe::{Decided, Real, RowVerdict, Suspects, decide, suspects, void_suspects};
 use identities::Identities;
 use key_run::{Key, KeyRun, Verdict};
@@ -124,10 +126,9 @@ async fn read_suspects(
 /// The keys that stay of the new rows, sorted.
 #[tracing::instrument(skip_all)]
 fn keys_of(identities: &Identities, sorted: &Sorted, decided: &Decided) -> Vec<Key> {
-    let mut keys = Vec::with_capacity(identities.len());
-    for (hash, row) in sorted.iter() {
+    let key = |&(hash, row): &(u64, identities::Row)| {
         let verdict = match decided.verdicts[row as usize] {
-            RowVerdict::Duplicate => continue,
+            RowVerdict::Duplicate => return None,
             RowVerdict::Conflict => Verdict::Conflict,
             RowVerdict::Accepted | RowVerdict::Voided | RowVerdict::SecondVoid => Verdict::Accepted,
         };
@@ -137,16 +138,20 @@ fn keys_of(identities: &Identities, sorted: &Sorted, decided: &Decided) -> Vec<K
             .get(&row)
             .copied()
             .unwrap_or_else(|| identities.day(row));
-        keys.push(Key {
+        Some(Key {
             hash,
             content: identities.content[row as usize],
             batch,
             line,
             day,
             verdict,
-        });
-    }
-    keys
+        })
+    };
+    sorted
+        .partitions()
+        .par_iter()
+        .flat_map_iter(|entries| entries.iter().filter_map(key))
+        .collect()
 }
 
 /// Files that the commit will name.
@@ -166,7 +171,7 @@ fn write_files(
     intake: i64,
 ) -> Result<Files> {
     let (usage, keys) = rayon::join(
-        || write_usage(books, plan, rows, intake),
+        || write_usage(books, plan, outcome, rows, intake),
         || write_keys(books, &keys(), intake),
     );
     let (usage, keys) = (usage?, keys?);
@@ -187,12 +192,18 @@ fn write_files(
     Ok(Files { usage, keys, unmetered })
 }
 
-fn write_usage(books: &Books, plan: &Plan, rows: &[UsageRow], intake: i64) -> Result<Option<store::NewUsageFile>> {
+fn write_usage(
+    books: &Books,
+    plan: &Plan,
+    outcome: &Outcome,
+    rows: &[UsageRow],
+    intake: i64,
+) -> Result<Option<store::NewUsageFile>> {
     let (Some(day_min), Some(day_max)) = (rows.iter().map(|r| r.day).min(), rows.iter().map(|r| r.day).max()) else {
         return Ok(None);
     };
     let path = format!("usage/i{intake:08}.parquet");
-    let bytes = usage::write(&books.data.join(&path), rows, &plan.map)?;
+    let bytes = usage::write(&books.data.join(&path), rows, &outcome.places, &plan.map)?;
     Ok(Some(store::NewUsageFile {
         path,
         day_min: crate::span::day_of_number(day_min),
@@ -223,7 +234,7 @@ async fn commit(
     plan: &Plan,
     decided: &Decided,
     outcome: &Outcome,
-    rows: &[UsageRow<'_>],
+    rows: &[UsageRow],
     files: &Files,
     intake: i64,
 ) -> Result<Metered> {
@@ -267,7 +278,7 @@ async fn commit(
     store::end_waits(&mut tx, &decided.ended_waits).await?;
     store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
     let new_accounts = outcome::add_accounts_of(&mut tx, plan, rows, &now).await?;
-    store::add_usage_daily(&mut tx, metering, outcome::usage_daily(rows)).await?;
+    store::add_usage_daily(&mut tx, metering, outcome::usage_daily(rows, &outcome.places)).await?;
     let late = outcome::late_usage(plan, rows);
     store::add_late_usage(&mut tx, metering, &late).await?;
     crate::fault::point("meter.before_commit");

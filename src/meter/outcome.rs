@@ -28,7 +28,7 @@ use crate::span::day_of_number;
 pub struct Outcome {
     /// By segment; the same key may stand in several.
     sums: Vec<DataFrame>,
-    places: Places,
+    pub places: Places,
     /// By batch: what was received (counted row by row) and what it became (added up by polars).
     totals: BTreeMap<i64, BTreeMap<&'static str, Wide>>,
     /// All records without a meter, when their file is to be written anew.
@@ -326,7 +326,7 @@ impl Outcome {
 
     /// The usage, sorted as its file is.
     #[tracing::instrument(skip_all)]
-    pub fn usage_rows(&self) -> Result<Vec<UsageRow<'_>>> {
+    pub fn usage_rows(&self) -> Result<Vec<UsageRow>> {
         usage::rows(&self.sums, &self.places)
     }
 
@@ -340,7 +340,7 @@ impl Outcome {
 }
 
 /// Adds the accounts that appeared, and moves back where earlier usage begins. Returns how many are new.
-pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow<'_>], now: &str) -> Result<usize> {
+pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow], now: &str) -> Result<usize> {
     let mut new = Vec::new();
     for account in rows.chunk_by(|a, b| a.uin == b.uin) {
         let uin = account[0].uin;
@@ -362,15 +362,15 @@ pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow<'_>], no
 
 /// Metered usage per account, its days and lines as JSON.
 #[tracing::instrument(skip_all)]
-pub fn usage_daily(rows: &[UsageRow]) -> Vec<AccountDays> {
+pub fn usage_daily(rows: &[UsageRow], places: &Places) -> Vec<AccountDays> {
     let by_account: Vec<&[UsageRow]> = rows.chunk_by(|a, b| a.uin == b.uin).collect();
     by_account
         .par_iter()
-        .filter_map(|account| account_days(account))
+        .filter_map(|account| account_days(account, places))
         .collect()
 }
 
-fn account_days(account: &[UsageRow]) -> Option<AccountDays> {
+fn account_days(account: &[UsageRow], places: &Places) -> Option<AccountDays> {
     let mut by_day: BTreeMap<i32, String> = BTreeMap::new();
     let mut records = 0;
     for row in account.iter().filter(|row| row.status == Status::Metered) {
@@ -379,7 +379,7 @@ fn account_days(account: &[UsageRow]) -> Option<AccountDays> {
         if !lines.is_empty() {
             lines.push(',');
         }
-        push_line(lines, row);
+        push_line(lines, row, places);
     }
     let (day_min, day_max) = (*by_day.keys().next()?, *by_day.keys().next_back()?);
     let mut days = String::from("[");
@@ -421,11 +421,12 @@ pub fn late_usage(plan: &Plan, rows: &[UsageRow]) -> Vec<(u64, NaiveDate, i64, i
 }
 
 /// `["appid","region","sku",records,raw,billable]`; appid is text because JSON readers round large numbers.
-fn push_line(lines: &mut String, row: &UsageRow) {
+fn push_line(lines: &mut String, row: &UsageRow, places: &Places) {
+    let place = places.get(row.code);
     let _infallible = write!(lines, "[\"{}\",", row.appid);
-    crate::parameters::push_string(lines, row.region);
+    crate::parameters::push_string(lines, &place.region);
     lines.push(',');
-    crate::parameters::push_string(lines, row.sku);
+    crate::parameters::push_string(lines, &place.sku);
     let _infallible = write!(lines, ",{},{},{}]", row.records, row.raw, row.billable);
 }
 

@@ -68,6 +68,11 @@ impl Default for Places {
 }
 
 impl Places {
+    /// Every place, by code.
+    pub fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter()
+    }
+
     pub fn get(&self, code: PlaceCode) -> &Place {
         &self.places[code as usize]
     }

@@ -232,6 +232,9 @@ pub async fn drop_unmetered(tx: &mut Tx, paths: &[String]) -> Result<()> {
     crate::raw::store::note_dropped(tx, paths).await
 }
 
+/// What unmetered records are listed by: account, UTC day, task type, parameters, code, sentence.
+type UnmeteredLine<'a> = (u64, i32, &'a str, &'a str, &'a str, &'a str);
+
 /// Names a file of unmetered records and lists them for people.
 pub async fn add_unmetered(tx: &mut Tx, metering: i64, path: &str, records: &[UnmeteredRecord]) -> Result<()> {
     sqlx::query("INSERT INTO unmetered_file (path, metering, row_count) VALUES (?, ?, ?)")
@@ -240,8 +243,7 @@ pub async fn add_unmetered(tx: &mut Tx, metering: i64, path: &str, records: &[Un
         .bind(i64::try_from(records.len()).unwrap_or(i64::MAX))
         .execute(&mut **tx)
         .await?;
-    type Line<'a> = (u64, i32, &'a str, &'a str, &'a str, &'a str);
-    let mut listed: std::collections::BTreeMap<Line, (i64, i64)> = std::collections::BTreeMap::new();
+    let mut listed: std::collections::BTreeMap<UnmeteredLine, (i64, i64)> = std::collections::BTreeMap::new();
     for r in records {
         let day = crate::ingest::instant::utc_day(r.finished_at_ns);
         let line = (

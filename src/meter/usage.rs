@@ -4,7 +4,6 @@
 //! `records`, `raw`, `billable` (base units). Rows of a file are sorted; rows of the same key in several files add up. Only
 //! `metered` rows have an app, region and SKU; the others are there for the control totals.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -12,37 +11,35 @@ use chrono::NaiveDate;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::measure::{Status, Sum, shares, unpack_slot};
-use super::place::{Map, PlaceCode, Places};
+use super::measure::{Status, Sum, shares, unit_of_slot, unpack_slot};
+use super::place::{Map, Place, PlaceCode, Places, UnitKind};
 use crate::error::{AtPath as _, Doing as _, Error, Result};
 use crate::files::create_dir_durably;
-use crate::raw::segment::{parquet_writer, read_columns};
+use crate::raw::segment::{ROW_GROUP_ROWS, parquet_writer, read_columns};
 use crate::span::{day_of_number, number_of_day};
 
-/// A usage row: a sum with its texts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageRow<'a> {
+/// A usage row; its region, SKU and unit are its place's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageRow {
     pub uin: u64,
     pub appid: u64,
-    pub code: PlaceCode,
-    pub region: &'a str,
-    pub sku: &'a str,
-    pub unit: &'static str,
-    pub day: i32,
-    pub status: Status,
     pub records: i64,
     pub raw: i64,
     pub billable: i64,
+    pub code: PlaceCode,
+    pub day: i32,
+    pub unit: UnitKind,
+    pub status: Status,
 }
 
 /// The rows of sums in the order of a usage file: sums of the same key added up, those that came to nothing left out.
-pub fn rows<'a>(sums: &[DataFrame], places: &'a Places) -> Result<Vec<UsageRow<'a>>> {
+pub fn rows(sums: &[DataFrame], places: &Places) -> Result<Vec<UsageRow>> {
     let parts: Vec<Vec<UsageRow>> = sums
         .par_iter()
-        .map(|frame| shares(frame)?.into_iter().map(|sum| row_of(sum, places)).collect())
+        .map(|frame| shares(frame)?.into_iter().map(row_of).collect())
         .collect::<Result<_>>()?;
     let mut rows: Vec<UsageRow> = parts.into_iter().flatten().collect();
-    let ranks = ranks(&rows);
+    let ranks = ranks(places);
     let key = |row: &UsageRow| {
         (
             row.uin,
@@ -54,37 +51,35 @@ pub fn rows<'a>(sums: &[DataFrame], places: &'a Places) -> Result<Vec<UsageRow<'
         )
     };
     rows.par_sort_unstable_by_key(key);
-    let mut merged: Vec<UsageRow> = Vec::with_capacity(rows.len());
-    for row in rows {
-        match merged.last_mut() {
-            Some(last) if key(last) == key(&row) => last.add(&row)?,
-            _ => merged.push(row),
+    let mut overflow = Ok(());
+    rows.dedup_by(|row, kept| {
+        let same = key(row) == key(kept);
+        if same && let Err(error) = kept.add(row) {
+            overflow = Err(error);
         }
-    }
-    merged.retain(|row| (row.records, row.raw, row.billable) != (0, 0, 0));
-    Ok(merged)
+        same
+    });
+    overflow?;
+    rows.retain(|row| (row.records, row.raw, row.billable) != (0, 0, 0));
+    Ok(rows)
 }
 
-fn row_of(((uin, appid, slot, day), [records, raw, billable]): Sum, places: &Places) -> Result<UsageRow<'_>> {
+fn row_of(((uin, appid, slot, day), [records, raw, billable]): Sum) -> Result<UsageRow> {
     let (code, status) = unpack_slot(slot)?;
-    let place = places.get(code);
-    let (region, sku, unit) = (&*place.region, &*place.sku, place.unit.text());
     Ok(UsageRow {
         uin,
         appid,
-        code,
-        region,
-        sku,
-        unit,
-        day,
-        status,
         records,
         raw,
         billable,
+        code,
+        day,
+        unit: unit_of_slot(slot),
+        status,
     })
 }
 
-impl UsageRow<'_> {
+impl UsageRow {
     fn add(&mut self, other: &Self) -> Result<()> {
         let sums = (
             self.records.checked_add(other.records),
@@ -104,30 +99,41 @@ impl UsageRow<'_> {
     }
 }
 
-/// The rank of each code in the order of (region, SKU, unit), so that sorting compares numbers.
-fn ranks(rows: &[UsageRow]) -> Vec<u32> {
-    let mut by_code: BTreeMap<PlaceCode, (&str, &str)> = BTreeMap::new();
-    for row in rows {
-        by_code.entry(row.code).or_insert((row.region, row.sku));
-    }
-    let mut named: Vec<(&str, &str, PlaceCode)> = by_code
+/// The rank of each code in the order of (region, SKU), so that sorting compares numbers.
+fn ranks(places: &Places) -> Vec<u32> {
+    let mut named: Vec<(&str, &str, usize)> = places
         .iter()
-        .map(|(&code, &(region, sku))| (region, sku, code))
+        .enumerate()
+        .map(|(code, place)| (&*place.region, &*place.sku, code))
         .collect();
     named.sort_unstable();
-    let mut ranks = vec![0; by_code.last_key_value().map_or(0, |(&code, _)| code as usize + 1)];
+    let mut ranks = vec![0; named.len()];
     for (rank, (_, _, code)) in (0..).zip(named) {
-        ranks[code as usize] = rank;
+        ranks[code] = rank;
     }
     ranks
 }
 
 /// Writes a usage file; not synced. Returns its size.
 #[tracing::instrument(skip_all)]
-pub fn write(place: &Path, rows: &[UsageRow], map: &Map) -> Result<u64> {
+pub fn write(place: &Path, rows: &[UsageRow], places: &Places, map: &Map) -> Result<u64> {
     if let Some(parent) = place.parent() {
         create_dir_durably(parent)?;
     }
+    let file = File::create_new(place).at(place)?;
+    let schema = frame_of(&[], places, map)?;
+    let writing = || format!("writing {}", place.display());
+    let mut writer = parquet_writer(file)
+        .set_parallel(true)
+        .batched(schema.schema())
+        .doing(writing())?;
+    for rows in rows.chunks(ROW_GROUP_ROWS) {
+        writer.write_batch(&frame_of(rows, places, map)?).doing(writing())?;
+    }
+    writer.finish().doing(writing())
+}
+
+fn frame_of(rows: &[UsageRow], places: &Places, map: &Map) -> Result<DataFrame> {
     let unsigned = |name: &str, pick: fn(&UsageRow) -> u64| {
         UInt64Chunked::from_iter_values(name.into(), rows.iter().map(pick)).into_column()
     };
@@ -137,13 +143,16 @@ pub fn write(place: &Path, rows: &[UsageRow], map: &Map) -> Result<u64> {
     let text = |name: &str, pick: fn(&UsageRow) -> &'static str| {
         StringChunked::from_iter_values(name.into(), rows.iter().map(pick)).into_column()
     };
+    let named = |name: &str, pick: fn(&Place) -> &str| {
+        StringChunked::from_iter_values(name.into(), rows.iter().map(|r| pick(places.get(r.code)))).into_column()
+    };
     let columns = vec![
         unsigned("uin", |r| r.uin),
         StringChunked::from_iter_values("zone".into(), rows.iter().map(|r| map.zone(r.uin).name())).into_column(),
         unsigned("appid", |r| r.appid),
-        StringChunked::from_iter_values("region".into(), rows.iter().map(|r| r.region)).into_column(),
-        StringChunked::from_iter_values("sku".into(), rows.iter().map(|r| r.sku)).into_column(),
-        text("unit", |r| r.unit),
+        named("region", |place| &place.region),
+        named("sku", |place| &place.sku),
+        text("unit", |r| r.unit.text()),
         Int32Chunked::from_iter_values("day".into(), rows.iter().map(|r| r.day))
             .into_date()
             .into_column(),
@@ -152,12 +161,7 @@ pub fn write(place: &Path, rows: &[UsageRow], map: &Map) -> Result<u64> {
         signed("raw", |r| r.raw),
         signed("billable", |r| r.billable),
     ];
-    let mut frame = DataFrame::new(rows.len(), columns).doing("building usage")?;
-    let file = File::create_new(place).at(place)?;
-    parquet_writer(file)
-        .set_parallel(true)
-        .finish(&mut frame)
-        .doing(format!("writing {}", place.display()))
+    DataFrame::new(rows.len(), columns).doing("building usage")
 }
 
 /// A row as it stands in a file.

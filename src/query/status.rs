@@ -11,7 +11,7 @@ use crate::meter::store::{last_batch, progress};
 use crate::nightly::store::{Run, last_runs};
 
 /// Exports and runs shown at most.
-const LAST: usize = 5;
+const LAST: u8 = 5;
 
 /// The state of the books.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -87,7 +87,12 @@ pub async fn status(books: &Books) -> Result<Status> {
         late_records: counts.late_records,
         days_expired: counts.days_expired,
         days_held: store::held(&books.ledger).await?,
-        exports: exports.iter().rev().take(LAST).map(|e| e.folder.clone()).collect(),
-        runs: last_runs(&books.ledger, LAST as i64).await?,
+        exports: exports
+            .iter()
+            .rev()
+            .take(usize::from(LAST))
+            .map(|e| e.folder.clone())
+            .collect(),
+        runs: last_runs(&books.ledger, i64::from(LAST)).await?,
     })
 }

@@ -1,6 +1,7 @@
 //! Verify: recount everything that can be recounted and name what differs.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::store;
 use crate::account::store::load_accounts;
@@ -73,10 +74,10 @@ async fn verify_statements(books: &Books, verified: &mut Verified) -> Result<()>
             .extend(differences.map(|difference| difference.to_string()));
         for statement in &statements {
             let metering = meterings.get(&statement.statement_id).copied().unwrap_or(0);
-            if !tables.contains_key(&metering) {
-                tables.insert(metering, usage_up_to(books, metering).await?);
-            }
-            let table = &tables[&metering];
+            let table = match tables.entry(metering) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(usage_up_to(books, metering).await?),
+            };
             let start = table.rows.partition_point(|row| row.uin < uin);
             let end = table.rows.partition_point(|row| row.uin <= uin);
             let rows = PeriodRows::of(account, statement.period, table, &table.rows[start..end]);

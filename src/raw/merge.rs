@@ -40,10 +40,11 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
     let merged = tokio::task::block_in_place(|| {
         let mut writer = SegmentWriter::new(&books.data, kind, segments[0].day, intake);
         let frame = concatenated(books, segments)?;
-        let mut at = 0;
-        while at < frame.height() {
-            writer.write(&frame.slice(at as i64, ROW_GROUP_ROWS))?;
-            at += ROW_GROUP_ROWS;
+        let mut rest = frame;
+        while rest.height() > 0 {
+            let (group, after) = rest.split_at(i64::try_from(ROW_GROUP_ROWS.min(rest.height())).unwrap_or(i64::MAX));
+            writer.write(&group)?;
+            rest = after;
         }
         let merged = writer.finish()?;
         sync_all(&merged.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;

@@ -101,12 +101,12 @@ fn a_sku_without_a_price_blocks_its_account_until_the_card_has_one() {
             "card = \"c\"\nfrom = 2024-01-01\ncurrency = \"CNY\"\nzone = \"Asia/Shanghai\"\ndefault_region = \"r\"\n\
              [regions]\nall = [\"*\"]\n\
              [[meter]]\nname = \"work\"\ntask_type = \"Transcode\"\nsku = \"{{type}}\"\nquantity = \"duration\"\nunit = \"minute\"\n\
-             not_sold = [{not_sold}]\n[meter.dimensions]\ntype = [\"Standard\", \"Other\"]\n\
+             {not_sold}\n[meter.dimensions]\ntype = [\"Standard\", \"Other\"]\n\
              [prices]\n\"Other\" = {{ unit_price = \"1\", origin = \"illustrative\" }}\n{price}"
         )
     };
     let path = folder.join("2024-01-01.toml");
-    std::fs::write(&path, card("", "\"Standard\"")).unwrap();
+    std::fs::write(&path, card("", "not_sold = [\"Standard\"]")).unwrap();
     let place = Place::with_cards(cards.path(), "c");
     place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
     let blocked = place.night("2024-12-10T00:00:00Z");
