@@ -26,6 +26,9 @@ pub mod files;
 /// Progress on a terminal.
 pub mod progress;
 
+/// Tables of text.
+pub mod table;
+
 /// Values shown in messages.
 pub mod shown;
 

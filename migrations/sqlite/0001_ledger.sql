@@ -38,7 +38,8 @@ CREATE TABLE run (
     command    TEXT NOT NULL,
     as_of      TEXT NOT NULL,
     exit_code  INTEGER NOT NULL,
-    report     TEXT NOT NULL -- JSON
+    report     TEXT NOT NULL, -- JSON
+    text       TEXT NOT NULL  -- the same as it was printed
 );
 
 -- Facts about the whole set of books.

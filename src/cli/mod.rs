@@ -4,7 +4,6 @@ mod args;
 mod config;
 mod print;
 mod run;
-mod table;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::args::{AccountCommand, Args, Command, CycleName, QuarantineCommand, RateCardCommand, Span};
 use super::config::open_books;
 use super::print;
-use super::table::{Table, grouped};
 use crate::account::add::{Wanted, add};
 use crate::account::store::load_accounts;
 use crate::account::terms::PriceOverride;
@@ -25,7 +24,9 @@ use crate::ingest::input::Input;
 use crate::ingest::{ingest, retry, store as ingest_store};
 use crate::ledger::Lease;
 use crate::meter::{meter, rebuild};
+use crate::nightly::report as night_report;
 use crate::span::Cycle;
+use crate::table::{Table, grouped};
 use crate::{demo, nightly, query};
 
 const NEEDS_PERSON: u8 = 3;
@@ -56,11 +57,11 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             for file in files {
                 reports.push(ingest(books, &Input::named(file, *format)?, source).await?);
             }
-            report(args, &reports, || reports.iter().map(print::ingested).collect());
+            report(args, &reports, || reports.iter().map(night_report::ingested).collect());
         }
         Command::Nightly => {
             let night = nightly::nightly(books).await?;
-            report(args, &night, || print::night(&night));
+            report(args, &night, || night_report::night(&night));
             return Ok(night.exit_code());
         }
         Command::Meter { rebuild: true } => return recount(args, books).await,
@@ -69,14 +70,14 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             let metered = meter(books, &lease).await;
             lease.release().await?;
             let metered = metered?;
-            report(args, &metered, || print::metered(&metered));
+            report(args, &metered, || night_report::metered(&metered));
         }
         Command::Close => {
             let lease = Lease::take(&books.ledger, "close").await?;
             let closed = close(books, &lease, &load_accounts(&books.ledger).await?).await;
             lease.release().await?;
             let closed = closed?;
-            report(args, &closed, || print::closed(&closed));
+            report(args, &closed, || night_report::closed(&closed));
             return Ok(if closed.blocked.is_empty() { 0 } else { NEEDS_PERSON });
         }
         Command::Export {
@@ -87,14 +88,14 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             let exported = export_again(books, *number, to.as_deref()).await;
             lease.release().await?;
             let exported = [exported?];
-            report(args, &exported, || print::exported(&exported));
+            report(args, &exported, || night_report::exported(&exported));
         }
         Command::Export { again: None, .. } => {
             let lease = Lease::take(&books.ledger, "export").await?;
             let exported = export_new(books, &lease).await;
             lease.release().await?;
             let exported = exported?;
-            report(args, &exported, || print::exported(&exported));
+            report(args, &exported, || night_report::exported(&exported));
         }
         Command::Expire { waive, reason } => return run_expire(args, books, *waive, reason.as_deref()).await,
         Command::Usage { uin, span } => show_usage(args, books, *uin, *span).await?,
@@ -191,7 +192,7 @@ async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason
     lease.release().await?;
     let expired = expired?;
     swept?;
-    report(args, &expired, || print::expired(&expired));
+    report(args, &expired, || night_report::expired(&expired));
     Ok(if expired.needs_person() { NEEDS_PERSON } else { 0 })
 }
 

@@ -10,6 +10,7 @@
 //!     report      for the morning, and for `status`
 
 mod keep;
+pub mod report;
 pub mod store;
 
 use crate::account::store::load_accounts;
@@ -85,7 +86,8 @@ pub async fn nightly(books: &Books) -> Result<Night> {
     let released = lease.release().await;
     let night = night?;
     released?;
-    store::record_run(books, "nightly", night.exit_code(), &serde_json::to_string(&night)?).await?;
+    let json = serde_json::to_string(&night)?;
+    store::record_run(books, "nightly", night.exit_code(), &json, &report::night(&night)).await?;
     Ok(night)
 }
 

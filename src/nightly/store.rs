@@ -14,18 +14,22 @@ pub struct Run {
     pub as_of: String,
     pub exit_code: i64,
     pub report: serde_json::Value,
+    /// The report as it was printed.
+    #[serde(skip)]
+    pub text: String,
 }
 
 /// Keeps a run's report.
-pub async fn record_run(books: &Books, command: &str, exit_code: u8, report: &str) -> Result<()> {
+pub async fn record_run(books: &Books, command: &str, exit_code: u8, report: &str, text: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
     let run = next_number(&mut tx, "run").await?;
-    sqlx::query("INSERT INTO run (run, command, as_of, exit_code, report) VALUES (?, ?, ?, ?, ?)")
+    sqlx::query("INSERT INTO run (run, command, as_of, exit_code, report, text) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(run)
         .bind(command)
         .bind(books.clock.text())
         .bind(i64::from(exit_code))
         .bind(report)
+        .bind(text)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
@@ -34,7 +38,7 @@ pub async fn record_run(books: &Books, command: &str, exit_code: u8, report: &st
 
 /// The last runs, newest first.
 pub async fn last_runs(ledger: &Ledger, count: i64) -> Result<Vec<Run>> {
-    let rows = sqlx::query("SELECT run, command, as_of, exit_code, report FROM run ORDER BY run DESC LIMIT ?")
+    let rows = sqlx::query("SELECT run, command, as_of, exit_code, report, text FROM run ORDER BY run DESC LIMIT ?")
         .bind(count)
         .fetch_all(ledger.pool())
         .await?;
@@ -46,6 +50,7 @@ pub async fn last_runs(ledger: &Ledger, count: i64) -> Result<Vec<Run>> {
                 as_of: row.try_get(2)?,
                 exit_code: row.try_get(3)?,
                 report: serde_json::from_str(&row.try_get::<String, _>(4)?)?,
+                text: row.try_get(5)?,
             })
         })
         .collect()
