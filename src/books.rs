@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::files::DataDir;
+use crate::files::{self, DataDir};
 use crate::ledger::Ledger;
 use crate::progress::Progress;
 
@@ -65,7 +65,11 @@ impl Books {
     pub async fn open(folder: &Path, url: Option<&str>, clock: Clock, settings: Settings) -> Result<Self> {
         let data = DataDir::open(folder)?;
         let url = url.map_or_else(|| Ledger::embedded_url(folder), ToOwned::to_owned);
+        let place = data.join("ledger.lock");
+        let locked = tokio::task::spawn_blocking(move || files::lock(&place)).await;
+        let lock = locked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
         let ledger = Ledger::open(&url).await?;
+        drop(lock);
         Ok(Self {
             data,
             ledger,

@@ -31,6 +31,18 @@ impl DataDir {
     }
 }
 
+/// Waits for a lock file, which is free again when the value goes: two first starts must not make the tables twice.
+pub fn lock(place: &Path) -> Result<File> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(place)
+        .at(place)?;
+    file.lock().at(place)?;
+    Ok(file)
+}
+
 /// Makes a folder and syncs the parent of each level it had to make.
 pub fn create_dir_durably(dir: &Path) -> Result<()> {
     if dir.as_os_str().is_empty() || dir.is_dir() {

@@ -96,6 +96,7 @@ CREATE TABLE conflict (
 CREATE TABLE void (
     source  TEXT NOT NULL,
     target  TEXT NOT NULL, -- the id taken back
+    id      TEXT NOT NULL, -- the void's own
     batch   INTEGER NOT NULL,
     line    INTEGER NOT NULL,
     state   TEXT NOT NULL, -- 'waiting' for its record, 'applied', 'refused' (a void of a void)

@@ -3,12 +3,13 @@
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::store::{add_accounts, add_terms, load_accounts};
+use super::store::{add_accounts, add_terms, last_usage_day, load_accounts};
 use super::terms::{PriceOverride, Terms};
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::load_cards;
 use crate::error::{Error, Result};
+use crate::ledger::Tx;
 use crate::span::{Cycle, local_day};
 
 /// The terms of an account that appears by itself: default card, the card's zone, monthly from the 1st. They hold from
@@ -46,6 +47,8 @@ pub struct Wanted {
 
 /// Adds an account, or later terms to one that is there. Terms start where a period ends and keep the zone.
 pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
+    // The write lock comes first, so that what is read here still holds when it is used.
+    let mut tx = books.ledger.begin().await?;
     let cards = load_cards(&books.ledger).await?;
     let name = wanted
         .card
@@ -71,7 +74,6 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     for price in &new.overrides {
         check_override(&cards, &new, price)?;
     }
-    let mut tx = books.ledger.begin().await?;
     match known {
         None => {
             add_accounts(
@@ -90,6 +92,7 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
                 )));
             }
             check_start(account, wanted.uin, from)?;
+            check_measured(&mut tx, account, wanted.uin, &new).await?;
             add_terms(&mut tx, wanted.uin, &new).await?;
         }
     }
@@ -109,17 +112,48 @@ fn terms(
 }
 
 fn check_override(cards: &CardBook, terms: &Terms, price: &PriceOverride) -> Result<()> {
-    let sold = cards
-        .of_name(&terms.card)
-        .iter()
-        .any(|card| card.prices.iter().any(|p| p.sku == price.sku));
-    if sold {
+    let prices = || {
+        cards
+            .of_name(&terms.card)
+            .iter()
+            .flat_map(|card| &card.prices)
+            .filter(|p| p.sku == price.sku)
+    };
+    if prices().next().is_none() {
+        return Err(Error::Usage(format!(
+            "rate card {} has no SKU {:?} to override; `tallybook rate-card show {}` lists them",
+            terms.card, price.sku, terms.card
+        )));
+    }
+    let Some(group) = &price.region_group else {
+        return Ok(());
+    };
+    if prices().any(|p| p.region_group == *group) {
         return Ok(());
     }
+    let mut groups: Vec<&str> = prices().map(|p| p.region_group.as_str()).collect();
+    groups.dedup();
     Err(Error::Usage(format!(
-        "rate card {} has no SKU {:?} to override; `tallybook rate-card show {}` lists them",
-        terms.card, price.sku, terms.card
+        "rate card {} has no price of {} in a region group {group:?}; its groups are {}",
+        terms.card,
+        price.sku,
+        groups.join(", ")
     )))
+}
+
+/// Another card may measure in another way, so it cannot take over days that have usage.
+async fn check_measured(tx: &mut Tx, account: &super::Account, uin: u64, new: &Terms) -> Result<()> {
+    if account.terms_on(new.from).card == new.card {
+        return Ok(());
+    }
+    match last_usage_day(tx, uin).await?.filter(|day| new.from <= *day) {
+        None => Ok(()),
+        Some(day) => Err(Error::Usage(format!(
+            "account {uin} has usage up to {day} that is measured under {}; another card can start only after that, where \
+             a period ends",
+            account.terms_on(new.from).card
+        ))),
+    }
 }
 
 fn check_start(account: &super::Account, uin: u64, from: NaiveDate) -> Result<()> {

@@ -101,6 +101,18 @@ pub async fn add_terms(tx: &mut Tx, uin: u64, terms: &Terms) -> Result<()> {
     Ok(())
 }
 
+/// The last day on which an account has metered usage.
+pub async fn last_usage_day(tx: &mut Tx, uin: u64) -> Result<Option<NaiveDate>> {
+    let row = sqlx::query("SELECT MAX(day_max) FROM usage_daily WHERE uin = ?")
+        .bind(uin.to_string())
+        .fetch_one(&mut **tx)
+        .await?;
+    row.try_get::<Option<String>, _>(0)?
+        .as_deref()
+        .map(parse_day)
+        .transpose()
+}
+
 /// Moves the beginning of an account's periods back, or sets it.
 pub async fn set_first_day(tx: &mut Tx, uin: u64, day: NaiveDate) -> Result<()> {
     sqlx::query("UPDATE account SET first_day = ? WHERE uin = ? AND (first_day IS NULL OR first_day > ?)")

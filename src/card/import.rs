@@ -101,12 +101,29 @@ pub async fn import(books: &Books, paths: &[PathBuf]) -> Result<Vec<Imported>> {
     Ok(outcomes)
 }
 
-/// A new version must not change the price of days that statements were closed over.
+/// A new version must not change days that statements were closed over, nor how metered usage was measured.
 async fn refuse_in_the_past(tx: &mut crate::ledger::Tx, card: &RateCard) -> Result<()> {
-    match store::closed_to_under(tx, &card.name).await? {
-        Some(closed_to) if card.from.to_string() < closed_to => Err(Error::NeedsPerson(format!(
-            "rate card {} of {} would change days that are closed (up to {closed_to}); give it a date from then on",
-            card.name, card.from
+    let from = card.from.to_string();
+    if let Some(closed_to) = store::closed_to_under(tx, &card.name)
+        .await?
+        .filter(|closed_to| from < *closed_to)
+    {
+        return Err(Error::NeedsPerson(format!(
+            "rate card {} of {from} would change days that are closed (up to {closed_to}); give it a date from then on",
+            card.name
+        )));
+    }
+    let Some(before) = store::version_before(tx, &card.name, card.from).await? else {
+        return Ok(());
+    };
+    let measures_alike = before.meters == card.meters
+        && before.region_groups == card.region_groups
+        && before.default_region == card.default_region;
+    match store::last_metered_day(tx).await?.filter(|day| from <= *day) {
+        Some(day) if !measures_alike => Err(Error::NeedsPerson(format!(
+            "rate card {} of {from} has other meters or regions than the version before it, and usage is metered up to \
+             {day}; give it a date after that",
+            card.name
         ))),
         _ => Ok(()),
     }

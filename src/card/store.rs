@@ -96,6 +96,27 @@ pub async fn closed_to_under(tx: &mut Tx, name: &str) -> Result<Option<String>> 
     Ok(latest)
 }
 
+/// The version in force just before a date.
+pub async fn version_before(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<RateCard>> {
+    let row = sqlx::query(
+        "SELECT body FROM rate_card WHERE name = ? AND valid_from < ? ORDER BY valid_from DESC, revision DESC LIMIT 1",
+    )
+    .bind(name)
+    .bind(from.to_string())
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(|row| Ok(RateCard::from_canonical(&row.try_get::<String, _>(0)?)?))
+        .transpose()
+}
+
+/// The last day that has usage, under any card.
+pub async fn last_metered_day(tx: &mut Tx) -> Result<Option<String>> {
+    let row = sqlx::query("SELECT MAX(day_max) FROM usage_file")
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
 /// Adds a revision.
 pub async fn add_revision(tx: &mut Tx, card: &RateCard, revision: i64, imported_at: &str) -> Result<()> {
     sqlx::query(

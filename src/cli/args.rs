@@ -79,7 +79,7 @@ pub enum Command {
         #[arg(long)]
         rebuild: bool,
     },
-    /// Close due periods into statements
+    /// Meter what is new, then close due periods into statements
     Close,
     /// Export statements that no export holds yet
     Export {

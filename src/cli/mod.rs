@@ -1,8 +1,11 @@
 //! The command line: reads settings, runs one command, prints its report, returns its exit code.
 
+mod account;
 mod args;
 mod config;
 mod print;
+mod quarantine;
+mod rate_card;
 mod run;
 
 use std::io::IsTerminal as _;

@@ -35,6 +35,33 @@ pub fn statement(shown: &Shown) -> String {
     text
 }
 
+/// The lines of several statements under one header, each with its statement and whether that is closed.
+pub fn statements_csv(shown: &[Shown]) -> String {
+    let mut header = vec!["statement_id", "state", "period_start", "period_end", "currency"];
+    header.extend(crate::close::document::COLUMNS);
+    let mut table = Table::new(&header);
+    for one in shown {
+        let s = &one.statement;
+        let state = if one.draft { "draft" } else { "closed" };
+        let first = [
+            s.statement_id.clone(),
+            state.to_owned(),
+            s.period_start_text(),
+            s.period_end_text(),
+            s.currency.to_string(),
+        ];
+        for row in crate::close::document::cells(&s.document).unwrap_or_default() {
+            table.row(
+                first
+                    .iter()
+                    .cloned()
+                    .chain(row.iter().map(|cell| String::from(&**cell))),
+            );
+        }
+    }
+    table.csv()
+}
+
 /// A statement's lines.
 pub fn lines_table(shown: &Shown) -> Table {
     let mut table = Table::new(&[

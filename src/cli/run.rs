@@ -6,30 +6,25 @@ use anyhow::Result;
 use chrono::{Days, NaiveDate};
 use serde::Serialize;
 
-use super::args::{AccountCommand, Args, Command, CycleName, QuarantineCommand, RateCardCommand, Span};
+use super::args::{Args, Command, RateCardCommand, Span};
 use super::config::open_books;
-use super::print;
-use crate::account::add::{Wanted, add};
+use super::{account, print, quarantine, rate_card};
 use crate::account::store::load_accounts;
-use crate::account::terms::PriceOverride;
 use crate::books::Books;
-use crate::card::check_folder;
-use crate::card::import::{findings_text, import, read_files};
-use crate::card::store::{imported, load_cards};
 use crate::close::close;
 use crate::error::Error;
 use crate::expire::expire;
 use crate::export::{export_again, export_new};
+use crate::ingest::ingest;
 use crate::ingest::input::Input;
-use crate::ingest::{ingest, retry, store as ingest_store};
 use crate::ledger::Lease;
 use crate::meter::{meter, rebuild};
 use crate::nightly::report as night_report;
-use crate::span::Cycle;
 use crate::table::{Table, grouped};
 use crate::{demo, nightly, query};
 
-const NEEDS_PERSON: u8 = 3;
+/// The exit code for what only a person can decide.
+pub(super) const NEEDS_PERSON: u8 = 3;
 const UNBALANCED: u8 = 4;
 
 /// Runs the command and returns its exit code.
@@ -38,7 +33,7 @@ pub async fn run(args: &Args) -> Result<u8> {
         command: RateCardCommand::Check { files },
     } = &args.command
     {
-        return check_cards(args, files);
+        return rate_card::check(args, files);
     }
     if let Command::Demo { records, seed } = &args.command {
         return run_demo(args, *seed, *records).await;
@@ -74,7 +69,7 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         }
         Command::Close => {
             let lease = Lease::take(&books.ledger, "close").await?;
-            let closed = close(books, &lease, &load_accounts(&books.ledger).await?).await;
+            let closed = meter_and_close(books, &lease).await;
             lease.release().await?;
             let closed = closed?;
             report(args, &closed, || night_report::closed(&closed));
@@ -100,9 +95,9 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         Command::Expire { waive, reason } => return run_expire(args, books, *waive, reason.as_deref()).await,
         Command::Usage { uin, span } => show_usage(args, books, *uin, *span).await?,
         Command::Statement { uin, span } => show_statements(args, books, *uin, *span).await?,
-        Command::RateCard { command } => run_rate_card(args, books, command).await?,
-        Command::Account { command } => run_account(args, books, command).await?,
-        Command::Quarantine { command } => run_quarantine(args, books, command).await?,
+        Command::RateCard { command } => rate_card::run(args, books, command).await?,
+        Command::Account { command } => account::run(args, books, command).await?,
+        Command::Quarantine { command } => quarantine::run(args, books, command).await?,
         Command::Verify => return verify(args, books).await,
         Command::Status => {
             let status = query::status::status(books).await?;
@@ -114,7 +109,7 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
 }
 
 /// Prints one JSON document, or text.
-fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl FnOnce() -> String) {
+pub(super) fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl FnOnce() -> String) {
     if args.json {
         print::out(&format!(
             "{}\n",
@@ -123,6 +118,12 @@ fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl FnOnce() -> 
     } else {
         print::out(&text());
     }
+}
+
+/// What is committed when a close starts belongs into it.
+async fn meter_and_close(books: &Books, lease: &Lease) -> crate::error::Result<crate::close::Closed> {
+    meter(books, lease).await?;
+    close(books, lease, &load_accounts(&books.ledger).await?).await
 }
 
 async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
@@ -235,7 +236,7 @@ async fn show_statements(args: &Args, books: &Books, uin: u64, span: Span) -> Re
             return format!("account {uin} has no statement and no draft between {from} and {to}\n");
         }
         if span.csv {
-            return shown.iter().map(|s| print::lines_table(s).csv()).collect();
+            return print::statements_csv(&shown);
         }
         shown.iter().map(print::statement).collect::<Vec<_>>().join("\n")
     });
@@ -266,304 +267,4 @@ fn statement_json(shown: &query::statement::Shown) -> Result<serde_json::Value> 
         "unpriced": shown.unpriced,
         "lines": lines,
     }))
-}
-
-fn card_paths(books_cards: &std::path::Path, files: &[PathBuf]) -> Vec<PathBuf> {
-    if files.is_empty() {
-        vec![books_cards.to_owned()]
-    } else {
-        files.to_vec()
-    }
-}
-
-fn check_cards(args: &Args, files: &[PathBuf]) -> Result<u8> {
-    let default = args.rate_cards.clone().unwrap_or_else(|| PathBuf::from("rate-cards"));
-    let files = read_files(&card_paths(&default, files))?;
-    let borrowed: Vec<(&str, &str)> = files
-        .iter()
-        .map(|(name, text)| (name.as_str(), text.as_str()))
-        .collect();
-    let folder = check_folder(&borrowed);
-    let found: Vec<String> = folder.findings.iter().map(ToString::to_string).collect();
-    report(
-        args,
-        &serde_json::json!({ "files": files.len(), "findings": found }),
-        || {
-            if found.is_empty() {
-                format!("{} files, {} cards, no findings\n", files.len(), folder.cards.len())
-            } else {
-                format!("{}\n", findings_text(&folder.findings))
-            }
-        },
-    );
-    Ok(if found.is_empty() { 0 } else { NEEDS_PERSON })
-}
-
-async fn run_rate_card(args: &Args, books: &Books, command: &RateCardCommand) -> Result<()> {
-    match command {
-        RateCardCommand::Check { .. } => unreachable!("run before the books are opened"),
-        RateCardCommand::List => {
-            let cards = imported(&books.ledger).await?;
-            let mut table = Table::new(&["card", "from", "revision", "digest", "imported"]);
-            for c in &cards {
-                let cells = [
-                    &c.name,
-                    &c.valid_from,
-                    &c.revision.to_string(),
-                    &c.digest,
-                    &c.imported_at,
-                ];
-                table.row(cells.map(Clone::clone));
-            }
-            report(args, &cards, || table.text());
-        }
-        RateCardCommand::Show { name, on } => {
-            let cards = load_cards(&books.ledger).await?;
-            let day = on.unwrap_or_else(|| books.clock.today());
-            let Some(card) = cards.in_force(name, day) else {
-                return Err(Error::Usage(format!("no version of rate card {name:?} is in force on {day}")).into());
-            };
-            let mut table = Table::new(&["sku", "region group", "unit", "from quantity", "price", "origin"]);
-            for price in &card.prices {
-                for (from, unit_price) in price.model.steps() {
-                    let cells = [
-                        &price.sku,
-                        &price.region_group,
-                        &price.unit.name,
-                        &from.to_string(),
-                        &unit_price.to_string(),
-                    ];
-                    table.row(
-                        cells
-                            .map(Clone::clone)
-                            .into_iter()
-                            .chain([format!("{:?}", price.origin).to_lowercase()]),
-                    );
-                }
-            }
-            report(args, &**card, || {
-                format!(
-                    "{} from {}, {}, {}\n{}",
-                    card.name,
-                    card.from,
-                    card.currency,
-                    card.zone,
-                    table.text()
-                )
-            });
-        }
-        RateCardCommand::Import { files } => {
-            let cards = import(books, &card_paths(&books.settings.rate_cards, files)).await?;
-            report(args, &cards, || {
-                cards
-                    .iter()
-                    .map(|c| format!("{} of {}: {}\n", c.card, c.from, c.outcome))
-                    .collect()
-            });
-        }
-    }
-    Ok(())
-}
-
-async fn run_account(args: &Args, books: &Books, command: &AccountCommand) -> Result<()> {
-    match command {
-        AccountCommand::Add {
-            uin,
-            card,
-            zone,
-            cycle,
-            anchor_day,
-            discount,
-            prices,
-            from,
-        } => {
-            let cycle = match cycle {
-                CycleName::Daily => Cycle::Daily,
-                CycleName::Monthly => Cycle::Monthly {
-                    anchor_day: *anchor_day,
-                },
-            };
-            let overrides = prices.iter().map(|text| price_override(text)).collect::<Result<_>>()?;
-            let wanted = Wanted {
-                uin: *uin,
-                card: card.clone(),
-                zone: *zone,
-                cycle,
-                discount_percent: *discount,
-                overrides,
-                from: *from,
-            };
-            let terms = add(books, wanted).await?;
-            report(args, &terms, || {
-                format!("account {uin}: {} in {} from {}\n", terms.card, terms.zone, terms.from)
-            });
-        }
-        AccountCommand::List => {
-            let accounts = load_accounts(&books.ledger).await?;
-            let mut table = Table::new(&[
-                "account",
-                "card",
-                "zone",
-                "cycle",
-                "discount %",
-                "first day",
-                "closed to",
-            ]);
-            for (uin, account) in accounts.iter() {
-                let terms = account.terms_on(books.clock.today());
-                table.row([
-                    uin.to_string(),
-                    terms.card.clone(),
-                    terms.zone.to_string(),
-                    cycle_text(terms.cycle),
-                    terms.discount_percent.to_string(),
-                    account.first_day.map_or_else(|| "-".to_owned(), |d| d.to_string()),
-                    account.closed_to.map_or_else(|| "-".to_owned(), |d| d.to_string()),
-                ]);
-            }
-            let json: Vec<_> = accounts
-                .iter()
-                .map(|(uin, account)| account_json(uin, account))
-                .collect();
-            report(args, &json, || table.text());
-        }
-        AccountCommand::Show { uin } => {
-            let accounts = load_accounts(&books.ledger).await?;
-            let Some(account) = accounts.get(*uin) else {
-                return Err(Error::Usage(format!(
-                    "there is no account {uin}; `tallybook account list` shows those there are"
-                ))
-                .into());
-            };
-            report(args, &account_json(*uin, account), || account_text(*uin, account));
-        }
-    }
-    Ok(())
-}
-
-fn account_text(uin: u64, account: &crate::account::Account) -> String {
-    let mut text = format!("account {uin}\n");
-    for terms in &account.terms {
-        text.push_str(&format!(
-            "terms    from {}: card {}, {}, {}, discount {} %\n",
-            terms.from,
-            terms.card,
-            terms.zone,
-            cycle_text(terms.cycle),
-            terms.discount_percent
-        ));
-        for price in &terms.overrides {
-            let group = price
-                .region_group
-                .as_ref()
-                .map_or_else(String::new, |group| format!(" in {group}"));
-            text.push_str(&format!("         {}{group} at {}\n", price.sku, price.unit_price));
-        }
-    }
-    let day = |day: Option<NaiveDate>| day.map_or_else(|| "-".to_owned(), |d| d.to_string());
-    text.push_str(&format!(
-        "periods  from {}, closed to {}\n",
-        day(account.first_day),
-        day(account.closed_to)
-    ));
-    if let Some(period) = account.open_period() {
-        text.push_str(&format!("open     {} to {}\n", period.start, period.end));
-    }
-    text
-}
-
-fn account_json(uin: u64, account: &crate::account::Account) -> serde_json::Value {
-    serde_json::json!({
-        "uin": uin.to_string(),
-        "terms": account.terms,
-        "first_day": account.first_day,
-        "closed_to": account.closed_to,
-    })
-}
-
-fn cycle_text(cycle: Cycle) -> String {
-    match cycle {
-        Cycle::Daily => "daily".to_owned(),
-        Cycle::Monthly { anchor_day } => format!("monthly from day {anchor_day}"),
-    }
-}
-
-/// `SKU=PRICE` or `SKU@GROUP=PRICE`.
-fn price_override(text: &str) -> Result<PriceOverride> {
-    let wrong = || {
-        Error::Usage(format!(
-            "--price {text:?}: write SKU=PRICE or SKU@REGION-GROUP=PRICE, such as Audio=0.005"
-        ))
-    };
-    let (name, price) = text.split_once('=').ok_or_else(wrong)?;
-    let (sku, group) = match name.split_once('@') {
-        Some((sku, group)) => (sku, Some(group.to_owned())),
-        None => (name, None),
-    };
-    let unit_price = price.parse().map_err(|_| wrong())?;
-    Ok(PriceOverride {
-        sku: sku.to_owned(),
-        region_group: group,
-        unit_price,
-    })
-}
-
-async fn run_quarantine(args: &Args, books: &Books, command: &QuarantineCommand) -> Result<()> {
-    match command {
-        QuarantineCommand::List => {
-            let lines = ingest_store::quarantined(&books.ledger, None).await?;
-            let mut table = Table::new(&["number", "batch", "input", "line", "reason", "sentence"]);
-            for l in &lines {
-                let cells = [
-                    &l.quarantine.to_string(),
-                    &l.batch.to_string(),
-                    &l.input,
-                    &l.line.to_string(),
-                    &l.code,
-                    &l.sentence,
-                ];
-                table.row(cells.map(Clone::clone));
-            }
-            report(args, &lines, || {
-                if table.is_empty() {
-                    "nothing is in quarantine\n".to_owned()
-                } else {
-                    table.text()
-                }
-            });
-        }
-        QuarantineCommand::Show { number } => {
-            let mut line = ingest_store::quarantined_line(&books.ledger, *number).await?;
-            line.payload = line
-                .bytes
-                .as_ref()
-                .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            report(args, &line, || {
-                format!(
-                    "{} line {} (batch {}), received {}\n{}: {}\nsha-256 {}, {} bytes\n{}\n",
-                    line.input,
-                    line.line,
-                    line.batch,
-                    line.received_at,
-                    line.code,
-                    line.sentence,
-                    line.payload_digest,
-                    line.payload_bytes,
-                    line.payload.as_deref().unwrap_or("(the bytes have expired)")
-                )
-            });
-        }
-        QuarantineCommand::Retry { batch } => {
-            let retried = retry::retry(books, *batch).await?;
-            report(args, &retried, || {
-                format!(
-                    "{} lines tried, {} accepted, {} without bytes\n",
-                    grouped(retried.tried),
-                    grouped(retried.accepted),
-                    grouped(retried.without_bytes)
-                )
-            });
-        }
-    }
-    Ok(())
 }

@@ -1,10 +1,12 @@
 //! Close: due periods become statements, in order, for good.
 //!
-//!     due         periods whose end and grace have passed, account by account, strictly in order
-//!     read        their usage, as far as metering has come
-//!     rate        usage x card x terms; an account without a price for something stops here and is named
-//!     state       lines, total, digest chained to the account's last statement
-//!     commit      one transaction: the closing, its statements, its closed periods
+//! ```text
+//! due         periods whose end and grace have passed, account by account, strictly in order
+//! read        their usage, as far as metering has come
+//! rate        usage x card x terms; an account without a price for something stops here and is named
+//! state       lines, total, digest chained to the account's last statement
+//! commit      one transaction: the closing, its statements, its closed periods
+//! ```
 
 pub mod document;
 pub mod due;

@@ -164,8 +164,16 @@ impl Statement {
     /// # Errors
     /// See [`StatementError`].
     pub fn close(closing: &Closing) -> Result<Self, StatementError> {
+        check_charges(&statement_id(closing.uin, &closing.period), closing.charges)?;
+        Self::draft(closing)
+    }
+
+    /// What the statement would be; a draft may have no line, when nothing could be priced yet.
+    ///
+    /// # Errors
+    /// See [`StatementError`].
+    pub fn draft(closing: &Closing) -> Result<Self, StatementError> {
         let statement_id = statement_id(closing.uin, &closing.period);
-        check_charges(&statement_id, closing.charges)?;
         let amounts = closing.charges.iter().map(|charge| (charge.kind, charge.amount));
         let foot = Foot::of(amounts, closing.currency).map_err(|source| StatementError::Money {
             statement_id: statement_id.clone(),

@@ -1,10 +1,12 @@
 //! Expire: raw days past six months go whole, when what they paid for is proved; service-log fields after one month.
 //!
-//!     due         UTC days whose time has come
-//!     hold        a day that something still rests on is named and stays
-//!     prove       count, sums and a digest per account, written to the ledger
-//!     mark        the day is expired for good; one transaction with the proof and the dropped files
-//!     remove      the files, after the commit
+//! ```text
+//! due         UTC days whose time has come
+//! hold        a day that something still rests on is named and stays
+//! prove       count, sums and a digest per account, written to the ledger
+//! mark        the day is expired for good; one transaction with the proof and the dropped files
+//! remove      the files, after the commit
+//! ```
 //!
 //! Original bytes (files in `done/` and `refused/`, quarantined lines) go a month after receipt.
 

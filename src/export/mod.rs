@@ -1,9 +1,11 @@
 //! Export: every statement goes to finance in exactly one export.
 //!
-//!     finish      exports that the ledger has and the disk has not
-//!     write       the sheets of one period's new statements, beside their place
-//!     record      export, manifest and which statements it holds: one transaction
-//!     move        the folder into place, whole
+//! ```text
+//! finish      exports that the ledger has and the disk has not
+//! write       the sheets of one period's new statements, beside their place
+//! record      export, manifest and which statements it holds: one transaction
+//! move        the folder into place, whole
+//! ```
 
 pub mod csv;
 pub mod manifest;
@@ -54,6 +56,9 @@ pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> 
     let export = store::export(&books.ledger, number).await?;
     let ids = store::statements_in(&books.ledger, number).await?;
     let place = target.map_or_else(|| place_of(books, &export.folder), Path::to_owned);
+    if target.is_some() {
+        refuse_occupied(&place)?;
+    }
     let staging = staging_of(&place);
     write_sheets(books, &staging, &ids, None).await?;
     check_sheets(&staging, &export)?;
@@ -69,6 +74,17 @@ pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> 
         statements: ids.len(),
         manifest_digest: export.manifest_digest,
     })
+}
+
+/// A folder that a person names is never emptied.
+fn refuse_occupied(place: &Path) -> Result<()> {
+    if place.exists() && (!place.is_dir() || std::fs::read_dir(place).at(place)?.next().is_some()) {
+        return Err(Error::Usage(format!(
+            "--to {} has something in it; name a new or empty folder",
+            place.display()
+        )));
+    }
+    Ok(())
 }
 
 async fn finish_interrupted(books: &Books) -> Result<()> {

@@ -3,6 +3,7 @@
 //! A file is moved to `done/` or `refused/` below the folder only after the commit (or the refusal), and only while
 //! its size and digest are still those that were read. Names there carry the digest, so equal names never overwrite.
 
+use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
 
 use super::input::{Input, Measured};
@@ -14,6 +15,9 @@ use crate::files::{create_dir_durably, rename_durably};
 /// A name with one of these endings is still being written.
 const UNFINISHED: [&str; 2] = [".part", ".tmp"];
 
+const DONE: &str = "done";
+const REFUSED: &str = "refused";
+
 /// Digits of the digest in a moved file's name: 64 bits, plenty for one folder.
 const DIGEST_DIGITS: usize = 16;
 
@@ -24,6 +28,8 @@ pub struct Dropped {
     pub refused: Vec<RefusedFile>,
     /// Files that changed while they were read; they stay and are taken next time.
     pub changed: Vec<String>,
+    /// What is no plain file: folders, links, pipes. They are never taken.
+    pub skipped: Vec<String>,
 }
 
 /// A file that could not be taken at all.
@@ -38,8 +44,12 @@ pub struct RefusedFile {
 pub async fn take_dropped(books: &Books) -> Result<Dropped> {
     let folder = books.settings.drop_folder(&books.data);
     create_dir_durably(&folder)?;
-    let mut dropped = Dropped::default();
-    for path in complete_files(&folder)? {
+    let (files, skipped) = complete_files(&folder)?;
+    let mut dropped = Dropped {
+        skipped,
+        ..Dropped::default()
+    };
+    for path in files {
         take_file(books, &folder, &path, &mut dropped).await?;
     }
     Ok(dropped)
@@ -56,7 +66,7 @@ async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Drop
         Ok((input, ingested)) => {
             crate::fault::point("drop.before_move");
             if is_still(&input, &ingested.measured)? {
-                move_away(path, &folder.join("done"), &ingested.measured.digest)?;
+                move_away(books, path, &folder.join(DONE), &ingested.measured.digest)?;
             } else {
                 dropped.changed.push(input.name);
             }
@@ -66,7 +76,7 @@ async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Drop
             let name = path.display().to_string();
             tracing::warn!(file = name, %error, "file refused");
             let digest = crate::digest::sha256_hex_of_file(path)?;
-            move_away(path, &folder.join("refused"), &digest)?;
+            move_away(books, path, &folder.join(REFUSED), &digest)?;
             dropped.refused.push(RefusedFile {
                 name,
                 why: error.to_string(),
@@ -84,23 +94,36 @@ fn is_still(input: &Input, measured: &Measured) -> Result<bool> {
     Ok(tokio::task::block_in_place(|| input.digest())?.as_deref() == Some(measured.digest.as_str()))
 }
 
-fn complete_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// Complete files by name, and the names of what is no file.
+fn complete_files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
+    let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).at(folder)? {
         let entry = entry.at(folder)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let unfinished = name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending));
-        if entry.file_type().at(folder)?.is_file() && !unfinished {
+        if name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending)) {
+            continue;
+        }
+        if entry.file_type().at(folder)?.is_file() {
             files.push(entry.path());
+        } else if ![DONE, REFUSED].contains(&name.as_str()) {
+            others.push(entry.path().display().to_string());
         }
     }
     files.sort_unstable();
-    Ok(files)
+    others.sort_unstable();
+    Ok((files, others))
 }
 
-/// `usage.ndjson` becomes `<folder>/<digest>-usage.ndjson`. The same bytes under the same name need no second copy.
-fn move_away(path: &Path, folder: &Path, digest: &str) -> Result<()> {
+/// `usage.ndjson` becomes `<folder>/<digest>-usage.ndjson`. The same bytes under the same name need no second copy. The file's
+/// time becomes the time of receipt, from which it is kept for a month.
+fn move_away(books: &Books, path: &Path, folder: &Path, digest: &str) -> Result<()> {
     create_dir_durably(folder)?;
+    let received = FileTimes::new().set_modified(books.clock.now().into());
+    File::options()
+        .write(true)
+        .open(path)
+        .and_then(|file| file.set_times(received))
+        .at(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let target = folder.join(format!("{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]));
     if target.exists() && crate::digest::sha256_hex_of_file(&target)? == digest {

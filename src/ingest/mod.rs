@@ -1,11 +1,13 @@
 //! Ingest: any input ends in segments named by one ledger transaction, or in nothing.
 //!
-//!     known?      the same bytes, source and format change nothing; their quarantined lines are tried again
-//!     register    an intake number for the file names
-//!     read        chunks of the input, by one thread
-//!     check       each record at the door, by all threads: into raw rows by UTC day, or refused
-//!     sync        segments on disk for good
-//!     commit      batch number, segments, quarantine: one transaction
+//! ```text
+//! known?      the same bytes, source and format change nothing; their quarantined lines are tried again
+//! register    an intake number for the file names
+//! read        chunks of the input, by one thread
+//! check       each record at the door, by all threads: into raw rows by UTC day, or refused
+//! sync        segments on disk for good
+//! commit      batch number, segments, quarantine: one transaction
+//! ```
 
 pub mod chunk;
 pub mod csv;

@@ -29,6 +29,8 @@ pub enum RowVerdict {
 pub struct Void {
     pub source: String,
     pub target: String,
+    /// Its own id.
+    pub id: String,
     pub batch: i64,
     pub line: u32,
     pub state: VoidState,
@@ -87,7 +89,7 @@ pub struct Decided {
 }
 
 /// New rows that share a hash with another row or with a key, and all voids.
-pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun]) -> Suspects {
+pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun], expired: &HashSet<i32>) -> Suspects {
     let mut found = Suspects::default();
     found.rows.extend(identities.voids.iter().map(|void| void.row));
     for partition in sorted.partitions() {
@@ -104,6 +106,7 @@ pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun]) -> Su
                 *cursor = run.seek(hash, *cursor);
                 found.keys.extend(run.of_hash(hash, *cursor));
             }
+            forget_expired(&mut found.keys, before, expired);
             if group.len() > 1 || found.keys.len() > before {
                 found.rows.extend(group.iter().map(|entry| entry.1));
             }
@@ -114,6 +117,13 @@ pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun]) -> Su
     found
 }
 
+/// Keys of a hash live until the last of their days has expired; from then on the id is free.
+fn forget_expired(keys: &mut Vec<Key>, from: usize, expired: &HashSet<i32>) {
+    if keys[from..].iter().all(|key| expired.contains(&key.day)) {
+        keys.truncate(from);
+    }
+}
+
 /// Rows and keys that a void may take back: new voids' targets, and rows for which a void waits.
 pub fn void_suspects(
     real: &Real,
@@ -121,6 +131,7 @@ pub fn void_suspects(
     sorted: &Sorted,
     runs: &[KeyRun],
     waiting: &[Void],
+    expired: &HashSet<i32>,
 ) -> Suspects {
     let mut found = Suspects::default();
     let new_targets = identities.voids.iter().filter_map(|void| {
@@ -129,7 +140,9 @@ pub fn void_suspects(
     });
     for hash in new_targets {
         found.rows.extend(sorted.of_hash(hash));
+        let before = found.keys.len();
         found.keys.extend(runs.iter().flat_map(|run| run.of_hash(hash, 0)));
+        forget_expired(&mut found.keys, before, expired);
     }
     for void in waiting {
         found
@@ -278,12 +291,23 @@ fn apply_voids(
         let void = Void {
             source: record.source.clone(),
             target: target.to_owned(),
+            id: record.id.clone(),
             batch: i64::from(batch),
             line,
             state: VoidState::Waiting,
             day: None,
         };
-        let outcome = take_back(identities, sorted, keys_by_hash, real, &void, decided);
+        let names_void = known_voids
+            .iter()
+            .any(|other| other.source == void.source && other.id == void.target);
+        let outcome = if names_void {
+            Void {
+                state: VoidState::Refused,
+                ..void
+            }
+        } else {
+            take_back(identities, sorted, keys_by_hash, real, &void, decided)
+        };
         if let Some(day) = outcome.day {
             decided.void_days.insert(row, day);
         }

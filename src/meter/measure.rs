@@ -271,7 +271,7 @@ pub fn measure_segment(
     let rows = SegmentRows::of(&frame)?;
     let texts = text_ids(&rows, placer);
     let mut amounts = Amounts::with_capacity(frame.height());
-    let mut known: hashbrown::HashMap<(u32, Option<usize>), Placed> = hashbrown::HashMap::new();
+    let mut known = Known::default();
     let mut measured = Measured {
         sums: DataFrame::empty(),
         received: Received::default(),
@@ -285,9 +285,7 @@ pub fn measure_segment(
             continue;
         };
         let day = local_day_at(&days[usize::from(map.class(row.uin))], row.finished_at_ns);
-        let placed = *known
-            .entry((texts[at], day.version))
-            .or_insert_with(|| placer.place(texts[at], day.version));
+        let placed = known.place(placer, texts[at], day.version);
         let (raw, unit) = placed.raw(row.duration_ms);
         match unit {
             UnitKind::Ms => measured.received.raw_ms += i128::from(raw),
@@ -314,6 +312,26 @@ pub fn measure_segment(
     }
     measured.sums = add_up(amounts.into_frame()?)?;
     Ok(measured)
+}
+
+/// What the placer said, by card version and text, so that rows do not queue for it.
+#[derive(Default)]
+struct Known {
+    by_version: Vec<Vec<Option<Placed>>>,
+}
+
+impl Known {
+    fn place(&mut self, placer: &Placer, text: u32, version: Option<usize>) -> Placed {
+        let (version_at, text_at) = (version.map_or(0, |version| version + 1), text as usize);
+        if self.by_version.len() <= version_at {
+            self.by_version.resize_with(version_at + 1, Vec::new);
+        }
+        let by_text = &mut self.by_version[version_at];
+        if by_text.len() <= text_at {
+            by_text.resize(text_at + 1, None);
+        }
+        *by_text[text_at].get_or_insert_with(|| placer.place(text, version))
+    }
 }
 
 /// The share of a record metered before: what it counted as then.
@@ -487,29 +505,34 @@ impl SegmentRows {
     }
 }
 
-/// The number of each row's (task type, parameters). Texts repeat, so a row only looks up where its texts lie.
+/// The number of each row's (task type, parameters). Texts repeat, so a row only looks up where its parameters lie:
+/// parameters of the same bytes in memory are the same text, and equal text elsewhere gets the same number from the placer.
 fn text_ids(rows: &SegmentRows, placer: &Placer) -> Vec<u32> {
-    let mut known: hashbrown::HashMap<(&str, usize, usize), u32> = hashbrown::HashMap::new();
-    rows.task_type
-        .iter()
-        .zip(rows.parameters.iter())
-        .map(|(task_type, parameters)| {
-            let (task_type, parameters) = (task_type.unwrap_or(""), parameters.unwrap_or(""));
-            // Parameters of the same bytes in memory are the same text; equal text elsewhere gets the same number from the
-            // placer.
-            let name = (task_type, parameters.as_ptr() as usize, parameters.len());
-            if parameters.len() > INLINE_TEXT_BYTES
-                && let Some(&id) = known.get(&name)
-            {
-                return id;
+    let mut known: hashbrown::HashMap<(usize, usize, u64), (&str, u32)> = hashbrown::HashMap::new();
+    let mut ids = Vec::with_capacity(rows.uins.len());
+    for (task_type, parameters) in rows.task_type.iter().zip(rows.parameters.iter()) {
+        let (task_type, parameters) = (task_type.unwrap_or(""), parameters.unwrap_or(""));
+        let name = (parameters.as_ptr() as usize, parameters.len(), tail_word(task_type));
+        let has_own_place = parameters.len() > INLINE_TEXT_BYTES;
+        let id = match known.get(&name) {
+            Some(&(known_type, id)) if has_own_place && known_type == task_type => id,
+            _ => {
+                let id = placer.text(task_type, parameters);
+                known.insert(name, (task_type, id));
+                id
             }
-            let id = placer.text(task_type, parameters);
-            if parameters.len() > INLINE_TEXT_BYTES {
-                known.insert(name, id);
-            }
-            id
-        })
-        .collect()
+        };
+        ids.push(id);
+    }
+    ids
+}
+
+/// The last bytes of a text as one word: enough to tell task types apart in most cases; what it confuses is compared.
+fn tail_word(text: &str) -> u64 {
+    text.bytes()
+        .rev()
+        .take(8)
+        .fold(0, |word, byte| word << 8 | u64::from(byte))
 }
 
 /// Texts up to this lie in the row's own view in memory, and share no place with their like.

@@ -1,11 +1,13 @@
 //! Meter: new raw rows become usage, exactly once.
 //!
-//!     plan        batches that no metering has seen, their segments, cards, accounts, key runs, voids
-//!     verify      hashes name suspects; real strings and values decide (dedupe, conflicts, voids)
-//!     measure     SKU and per-record policy on distinct texts, sums by polars, segment by segment
-//!     balance     the control totals of every batch, or nothing is written
-//!     write       usage file, key run, unmetered records: on disk for good
-//!     commit      one transaction names them and lists everything for people and dashboards
+//! ```text
+//! plan        batches that no metering has seen, their segments, cards, accounts, key runs, voids
+//! verify      hashes name suspects; real strings and values decide (dedupe, conflicts, voids)
+//! measure     SKU and per-record policy on distinct texts, sums by polars, segment by segment
+//! balance     the control totals of every batch, or nothing is written
+//! write       usage file, key run, unmetered records: on disk for good
+//! commit      one transaction names them and lists everything for people and dashboards
+//! ```
 
 pub mod content;
 pub mod dedupe;
@@ -91,7 +93,7 @@ pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
 fn find_suspects(books: &Books, plan: &Plan, runs: &[KeyRun]) -> Result<(Identities, Sorted, Suspects)> {
     let identities = Identities::read(&books.data, &plan.segments)?;
     let sorted = Sorted::of(&identities);
-    let found = suspects(&identities, &sorted, runs);
+    let found = suspects(&identities, &sorted, runs, &plan.expired);
     Ok((identities, sorted, found))
 }
 
@@ -112,7 +114,7 @@ async fn read_suspects(
     };
     // Whose record a void takes back is known only once the void itself was read.
     let waiting: Vec<_> = plan.waiting_voids().cloned().collect();
-    let more = void_suspects(&real, identities, sorted, runs, &waiting);
+    let more = void_suspects(&real, identities, sorted, runs, &waiting, &plan.expired);
     real.rows.extend(tokio::task::block_in_place(|| {
         content::of_new_rows(&books.data, &plan.segments, identities, &more.rows)
     })?);

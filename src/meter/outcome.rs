@@ -21,6 +21,7 @@ use super::usage::{self, UsageRow};
 use crate::account::store::{add_accounts, set_first_day};
 use crate::books::Books;
 use crate::error::{Doing as _, Error, Result};
+use crate::ingest::instant::utc_day;
 use crate::ledger::Tx;
 use crate::span::day_of_number;
 
@@ -159,6 +160,10 @@ impl Outcome {
         let mut kept = Vec::with_capacity(plan.unmetered.len() + new_unmetered.len());
         for record in &plan.unmetered {
             if taken_back.contains(&(record.batch, record.line)) {
+                continue;
+            }
+            // A waived day that expired keeps its records as unmetered for good; nothing is added to it.
+            if plan.expired.contains(&utc_day(record.finished_at_ns)) {
                 continue;
             }
             if !self.place_again(plan, record, placer, &mut corrections)? {

@@ -240,6 +240,16 @@ fn class_of_terms(terms: &[Terms]) -> Class {
     Class { zone, cards }
 }
 
+/// A borrowed (task type, parameters), hashed as the owned pair is.
+#[derive(Hash)]
+struct NameRef<'a>(&'a str, &'a str);
+
+impl hashbrown::Equivalent<(String, String)> for NameRef<'_> {
+    fn equivalent(&self, owned: &(String, String)) -> bool {
+        self.0 == owned.0 && self.1 == owned.1
+    }
+}
+
 /// Places distinct texts, remembering each; shared by the threads, which ask once per text and segment.
 pub struct Placer<'m> {
     map: &'m Map,
@@ -267,10 +277,10 @@ impl<'m> Placer<'m> {
     /// The number of a distinct task type and canonical parameters.
     pub fn text(&self, task_type: &str, parameters: &str) -> u32 {
         let mut state = self.lock();
-        let name = (task_type.to_owned(), parameters.to_owned());
-        if let Some(&id) = state.texts.get(&name) {
+        if let Some(&id) = state.texts.get(&NameRef(task_type, parameters)) {
             return id;
         }
+        let name = (task_type.to_owned(), parameters.to_owned());
         let id = u32::try_from(state.names.len()).expect("fewer distinct texts than rows");
         state.names.push(name.clone());
         state.texts.insert(name, id);

@@ -17,8 +17,8 @@ use crate::books::Books;
 use crate::card::store::load_cards;
 use crate::error::Result;
 use crate::raw::segment::SegmentKind;
-use crate::raw::store::{Segment, batches_by_intake, segments_between, segments_of_day};
-use crate::span::day_of_number;
+use crate::raw::store::{Segment, batches_by_intake, expired_days, segments_between, segments_of_day};
+use crate::span::{day_of_number, number_of_day};
 
 /// What is to be metered, and with what.
 pub struct Plan {
@@ -32,6 +32,8 @@ pub struct Plan {
     pub map: Map,
     pub cards_digest: String,
     pub voids: Vec<Void>,
+    /// UTC days marked expired, days since 1970.
+    pub expired: HashSet<i32>,
     pub unmetered_paths: Vec<String>,
     pub unmetered: Vec<UnmeteredRecord>,
     key_runs: Vec<(String, i64)>,
@@ -56,6 +58,7 @@ impl Plan {
             map: Map::new(&accounts, cards, &default_terms),
             cards_digest,
             voids: store::load_voids(ledger).await?,
+            expired: expired_days(ledger).await?.into_iter().map(number_of_day).collect(),
             key_runs: store::key_run_paths(ledger).await?,
             batches: batches_by_intake(ledger).await?,
             progress,

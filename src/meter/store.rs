@@ -99,7 +99,7 @@ pub async fn usage_paths(ledger: &Ledger, from: NaiveDate, to: NaiveDate, meteri
 
 /// All voids, in the order they came.
 pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
-    let rows = sqlx::query("SELECT source, target, batch, line, state, utc_day FROM void ORDER BY batch, line")
+    let rows = sqlx::query("SELECT source, target, batch, line, state, utc_day, id FROM void ORDER BY batch, line")
         .fetch_all(ledger.pool())
         .await?;
     rows.iter()
@@ -108,6 +108,7 @@ pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
             Ok(Void {
                 source: row.try_get(0)?,
                 target: row.try_get(1)?,
+                id: row.try_get(6)?,
                 batch: row.try_get(2)?,
                 line: u32::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0),
                 state: void_state(&state)?,
@@ -283,10 +284,11 @@ pub async fn add_unmetered(tx: &mut Tx, metering: i64, path: &str, records: &[Un
 }
 
 pub async fn add_voids(tx: &mut Tx, voids: &[Void], listed_at: &str) -> Result<()> {
-    let rows = voids.iter().map(|void| -> [Value; 7] {
+    let rows = voids.iter().map(|void| -> [Value; 8] {
         [
             void.source.as_str().into(),
             void.target.as_str().into(),
+            void.id.as_str().into(),
             void.batch.into(),
             i64::from(void.line).into(),
             void_state_text(void.state).into(),
@@ -296,7 +298,7 @@ pub async fn add_voids(tx: &mut Tx, voids: &[Void], listed_at: &str) -> Result<(
     });
     insert_rows(
         tx,
-        "void (source, target, batch, line, state, utc_day, listed_at)",
+        "void (source, target, id, batch, line, state, utc_day, listed_at)",
         rows,
     )
     .await?;

@@ -127,8 +127,15 @@ pub fn write(place: &Path, rows: &[UsageRow], places: &Places, map: &Map) -> Res
         .set_parallel(true)
         .batched(schema.schema())
         .doing(writing())?;
-    for rows in rows.chunks(ROW_GROUP_ROWS) {
-        writer.write_batch(&frame_of(rows, places, map)?).doing(writing())?;
+    // A few row groups are built side by side; all of them at once would double the memory.
+    for rows in rows.chunks(ROW_GROUP_ROWS * rayon::current_num_threads()) {
+        let frames: Vec<DataFrame> = rows
+            .par_chunks(ROW_GROUP_ROWS)
+            .map(|rows| frame_of(rows, places, map))
+            .collect::<Result<_>>()?;
+        for frame in frames {
+            writer.write_batch(&frame).doing(writing())?;
+        }
     }
     writer.finish().doing(writing())
 }

@@ -1,13 +1,15 @@
 //! Nightly: the whole way in one run, safe to start twice, to kill, and to run again.
 //!
-//!     cards       versions and revisions from the rate-card folder
-//!     ingest      the drop folder
-//!     meter       what is new
-//!     close       what is due
-//!     export      what is closed
-//!     expire      what is past its time
-//!     keep        merge small files, sweep orphans
-//!     report      for the morning, and for `status`
+//! ```text
+//! cards       versions and revisions from the rate-card folder
+//! ingest      the drop folder
+//! meter       what is new
+//! close       what is due
+//! export      what is closed
+//! expire      what is past its time
+//! keep        merge small files, sweep orphans
+//! report      for the morning, and for `status`
+//! ```
 
 mod keep;
 pub mod report;
@@ -96,6 +98,12 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let cards = import_cards(books, &mut needs_person).await?;
     let dropped = take_dropped(books).await?;
     needs_person.extend(dropped.refused.iter().map(|f| format!("file refused: {}", f.why)));
+    needs_person.extend(
+        dropped
+            .skipped
+            .iter()
+            .map(|name| format!("{name} lies in the drop folder and is no plain file; put files there themselves")),
+    );
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
     let metered = meter(books, lease).await?;
     let control = control(books, before, metered.batch_hi).await?;

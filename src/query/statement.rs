@@ -69,9 +69,13 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
     while period.start < to && period.start <= books.clock.today().succ_opt().unwrap_or(NaiveDate::MAX) {
         let rows = PeriodRows::of(account, period, &table, &table.rows);
         let rated = rows.rate(uin, period, account, &cards)?;
-        let currency = rated.currency();
+        let terms = account.terms_on(period.start);
+        let card = cards
+            .in_force(&terms.card, period.end)
+            .or(cards.of_name(&terms.card).last());
+        let currency = rated.currency().or(card.map(|card| card.currency));
         let (charges, unpriced) = rated.draft();
-        if let Some(currency) = currency.filter(|_| !charges.is_empty()) {
+        if let Some(currency) = currency.filter(|_| !charges.is_empty() || !unpriced.is_empty()) {
             let closing = Closing {
                 uin,
                 period,
@@ -82,7 +86,7 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
                 charges: &charges,
                 previous_digest: previous.as_deref(),
             };
-            let statement = Statement::close(&closing).map_err(|e| Error::Unbalanced(e.to_string()))?;
+            let statement = Statement::draft(&closing).map_err(|e| Error::Unbalanced(e.to_string()))?;
             previous = Some(statement.digest.clone());
             if from < period.end {
                 let unpriced = unpriced.iter().map(ToString::to_string).collect();

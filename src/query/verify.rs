@@ -132,6 +132,15 @@ async fn verify_exports(books: &Books, verified: &mut Verified) -> Result<()> {
         }
         previous = Some(export.manifest_digest.clone());
         let folder = books.data.join("exports").join(&export.folder);
+        let on_disk = folder.join("manifest.json");
+        if std::fs::read_to_string(&on_disk).ok().as_ref() != Some(&export.manifest) {
+            verified.differences.push(format!(
+                "export {}: {} is missing or changed; `tallybook export --again {}` writes it anew",
+                export.export,
+                on_disk.display(),
+                export.export
+            ));
+        }
         for file in &manifest.files {
             let place = folder.join(&file.name);
             let found = place.exists().then(|| sha256_hex_of_file(&place)).transpose()?;

@@ -409,3 +409,152 @@ fn a_second_run_beside_the_first_says_who_holds_the_books() {
         books.ledger.close().await;
     });
 }
+
+#[test]
+fn an_id_whose_raw_has_expired_is_new_usage() {
+    let place = Place::new();
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    place.night("2024-12-10T00:00:00Z");
+    assert_eq!(place.night("2025-07-01T00:00:00Z").expired.days.len(), 1);
+    place.drop("b.ndjson", line("a", 7, "2025-06-30T10:00:00+08:00", 120_000));
+    let night = place.night("2025-07-01T01:00:00Z");
+    assert_eq!((records(&night, "metered"), records(&night, "conflict")), (2, 0));
+}
+
+#[test]
+fn a_waived_day_that_expired_gets_no_usage_from_a_card_that_grows_later() {
+    let cards = tempfile::tempdir().unwrap();
+    let folder = cards.path().join("mps-cn");
+    std::fs::create_dir(&folder).unwrap();
+    let real = std::fs::read_to_string(crate::world::real_cards().join("mps-cn/2024-01-01.toml")).unwrap();
+    let path = folder.join("2024-01-01.toml");
+    std::fs::write(&path, &real).unwrap();
+    let place = Place::with_cards(cards.path(), "mps-cn");
+    place.drop(
+        "a.ndjson",
+        line("a", 7, NOVEMBER, 60_000).replace("Transcode", "Evaluation"),
+    );
+    place.night("2024-12-10T00:00:00Z");
+    run(async {
+        let books = place.books(at("2025-05-20T00:00:00Z")).await;
+        tallybook::expire::store::waive(&books, "2024-11-15".parse().unwrap(), "a test task")
+            .await
+            .unwrap();
+        books.ledger.close().await;
+    });
+    assert_eq!(place.night("2025-05-20T00:00:00Z").expired.days.len(), 1);
+    let meter = "[[meter]]\nname = \"evaluation\"\ntask_type = \"Evaluation\"\nsku = \"Evaluation\"\nquantity = \"duration\"\nunit = \"minute\"\n\n";
+    let prices = real.find("[prices]").unwrap();
+    let mut grown = format!("{}{meter}{}", &real[..prices], &real[prices..]);
+    grown.push_str("\n\"Evaluation\" = { unit_price = \"0.5\", origin = \"illustrative\" }\n");
+    std::fs::write(&path, grown).unwrap();
+    let night = place.night("2025-05-21T00:00:00Z");
+    assert_eq!(
+        (
+            records(&night, "unmetered"),
+            records(&night, "metered"),
+            night.metered.late_records
+        ),
+        (1, 0, 0)
+    );
+}
+
+#[test]
+fn a_void_of_a_void_is_refused_whenever_it_comes() {
+    let place = Place::new();
+    let void = |id: &str, target: &str| format!("{{\"id\":\"{id}\",\"kind\":\"void\",\"voids\":\"{target}\"}}\n");
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    place.night("2024-11-20T00:00:00Z");
+    place.drop("b.ndjson", void("v", "a"));
+    place.night("2024-11-21T00:00:00Z");
+    place.drop("c.ndjson", void("w", "v"));
+    let night = place.night("2024-11-22T00:00:00Z");
+    assert_eq!(
+        (
+            records(&night, "void"),
+            records(&night, "voided"),
+            records(&night, "metered")
+        ),
+        (2, 1, 0)
+    );
+    let status = run(async {
+        let books = place.books(at("2024-11-22T00:00:00Z")).await;
+        let status = tallybook::query::status::status(&books).await.unwrap();
+        books.ledger.close().await;
+        status
+    });
+    assert_eq!(status.voids_waiting, 0);
+}
+
+#[test]
+fn a_card_version_that_measures_otherwise_cannot_start_in_days_that_have_usage() {
+    let cards = tempfile::tempdir().unwrap();
+    let folder = cards.path().join("mps-cn");
+    std::fs::create_dir(&folder).unwrap();
+    let real = std::fs::read_to_string(crate::world::real_cards().join("mps-cn/2024-01-01.toml")).unwrap();
+    std::fs::write(folder.join("2024-01-01.toml"), &real).unwrap();
+    let place = Place::with_cards(cards.path(), "mps-cn");
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    place.night("2024-11-20T00:00:00Z");
+    let later = real.replace("from = 2024-01-01", "from = 2024-11-10");
+    let rounded = later.replace("default_region = \"ap-guangzhou\"", "default_region = \"ap-beijing\"");
+    std::fs::write(folder.join("2024-11-10.toml"), rounded).unwrap();
+    let night = place.night("2024-11-21T00:00:00Z");
+    assert!(
+        night.needs_person[0].contains("other meters"),
+        "{:?}",
+        night.needs_person
+    );
+    // Other prices alone are another matter: usage is measured alike, and the period is open.
+    std::fs::write(
+        folder.join("2024-11-10.toml"),
+        later.replace("\"0.0325\"", "\"0.0650\""),
+    )
+    .unwrap();
+    assert_eq!(place.night("2024-11-22T00:00:00Z").needs_person, Vec::<String>::new());
+    assert_eq!(place.night("2024-12-10T00:00:00Z").closed.totals["CNY"], "0.07");
+}
+
+#[test]
+fn two_first_starts_make_one_set_of_tables() {
+    let place = Place::new();
+    run(async {
+        let now = at("2024-11-20T00:00:00Z");
+        let (one, two) = tokio::join!(place.books(now), place.books(now));
+        one.ledger.close().await;
+        two.ledger.close().await;
+    });
+}
+
+#[test]
+fn an_export_is_never_written_over_a_folder_that_holds_something() {
+    let place = Place::new();
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    place.night("2024-12-10T00:00:00Z");
+    let mine = place.file("mine.txt", "keep me");
+    run(async {
+        let books = place.books(at("2025-01-10T00:00:00Z")).await;
+        let error = tallybook::export::export_again(&books, 1, mine.parent())
+            .await
+            .unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        books.ledger.close().await;
+    });
+    assert_eq!(std::fs::read_to_string(mine).unwrap(), "keep me");
+}
+
+#[test]
+fn an_original_is_kept_a_month_from_its_receipt_whatever_its_own_time_says() {
+    let place = Place::new();
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    let old = std::time::SystemTime::UNIX_EPOCH;
+    let path = place.data().join("drop/a.ndjson");
+    std::fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
+    assert_eq!(place.night("2024-11-20T00:00:00Z").expired.original_files, 0);
+    assert_eq!(place.night("2024-12-21T00:00:00Z").expired.original_files, 1);
+}

@@ -1,0 +1,158 @@
+//! `account`: add, list, show.
+
+use anyhow::Result;
+use chrono::NaiveDate;
+
+use super::args::{AccountCommand, Args, CycleName};
+use super::run::report;
+use crate::account::add::{Wanted, add};
+use crate::account::store::load_accounts;
+use crate::account::terms::PriceOverride;
+use crate::books::Books;
+use crate::error::Error;
+use crate::span::Cycle;
+use crate::table::Table;
+
+/// Runs one of them.
+pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result<()> {
+    match command {
+        AccountCommand::Add {
+            uin,
+            card,
+            zone,
+            cycle,
+            anchor_day,
+            discount,
+            prices,
+            from,
+        } => {
+            let cycle = match cycle {
+                CycleName::Daily => Cycle::Daily,
+                CycleName::Monthly => Cycle::Monthly {
+                    anchor_day: *anchor_day,
+                },
+            };
+            let overrides = prices.iter().map(|text| price_override(text)).collect::<Result<_>>()?;
+            let wanted = Wanted {
+                uin: *uin,
+                card: card.clone(),
+                zone: *zone,
+                cycle,
+                discount_percent: *discount,
+                overrides,
+                from: *from,
+            };
+            let terms = add(books, wanted).await?;
+            report(args, &terms, || {
+                format!("account {uin}: {} in {} from {}\n", terms.card, terms.zone, terms.from)
+            });
+        }
+        AccountCommand::List => {
+            let accounts = load_accounts(&books.ledger).await?;
+            let mut table = Table::new(&[
+                "account",
+                "card",
+                "zone",
+                "cycle",
+                "discount %",
+                "first day",
+                "closed to",
+            ]);
+            for (uin, account) in accounts.iter() {
+                let terms = account.terms_on(books.clock.today());
+                table.row([
+                    uin.to_string(),
+                    terms.card.clone(),
+                    terms.zone.to_string(),
+                    cycle_text(terms.cycle),
+                    terms.discount_percent.to_string(),
+                    account.first_day.map_or_else(|| "-".to_owned(), |d| d.to_string()),
+                    account.closed_to.map_or_else(|| "-".to_owned(), |d| d.to_string()),
+                ]);
+            }
+            let json: Vec<_> = accounts
+                .iter()
+                .map(|(uin, account)| account_json(uin, account))
+                .collect();
+            report(args, &json, || table.text());
+        }
+        AccountCommand::Show { uin } => {
+            let accounts = load_accounts(&books.ledger).await?;
+            let Some(account) = accounts.get(*uin) else {
+                return Err(Error::Usage(format!(
+                    "there is no account {uin}; `tallybook account list` shows those there are"
+                ))
+                .into());
+            };
+            report(args, &account_json(*uin, account), || account_text(*uin, account));
+        }
+    }
+    Ok(())
+}
+
+fn account_text(uin: u64, account: &crate::account::Account) -> String {
+    let mut text = format!("account {uin}\n");
+    for terms in &account.terms {
+        text.push_str(&format!(
+            "terms    from {}: card {}, {}, {}, discount {} %\n",
+            terms.from,
+            terms.card,
+            terms.zone,
+            cycle_text(terms.cycle),
+            terms.discount_percent
+        ));
+        for price in &terms.overrides {
+            let group = price
+                .region_group
+                .as_ref()
+                .map_or_else(String::new, |group| format!(" in {group}"));
+            text.push_str(&format!("         {}{group} at {}\n", price.sku, price.unit_price));
+        }
+    }
+    let day = |day: Option<NaiveDate>| day.map_or_else(|| "-".to_owned(), |d| d.to_string());
+    text.push_str(&format!(
+        "periods  from {}, closed to {}\n",
+        day(account.first_day),
+        day(account.closed_to)
+    ));
+    if let Some(period) = account.open_period() {
+        text.push_str(&format!("open     {} to {}\n", period.start, period.end));
+    }
+    text
+}
+
+fn account_json(uin: u64, account: &crate::account::Account) -> serde_json::Value {
+    serde_json::json!({
+        "uin": uin.to_string(),
+        "terms": account.terms,
+        "first_day": account.first_day,
+        "closed_to": account.closed_to,
+    })
+}
+
+fn cycle_text(cycle: Cycle) -> String {
+    match cycle {
+        Cycle::Daily => "daily".to_owned(),
+        Cycle::Monthly { anchor_day } => format!("monthly from day {anchor_day}"),
+    }
+}
+
+/// `SKU=PRICE` or `SKU@GROUP=PRICE`.
+fn price_override(text: &str) -> Result<PriceOverride> {
+    let wrong = || {
+        Error::Usage(format!(
+            "--price {text:?}: write SKU=PRICE or SKU@REGION-GROUP=PRICE, such as Audio=0.005"
+        ))
+    };
+    let (name, price) = text.split_once('=').ok_or_else(wrong)?;
+    let (sku, group) = match name.split_once('@') {
+        Some((sku, group)) => (sku, Some(group.to_owned())),
+        None => (name, None),
+    };
+    let unit_price = price.parse().map_err(|_| wrong())?;
+    Ok(PriceOverride {
+        sku: sku.to_owned(),
+        region_group: group,
+        unit_price,
+    })
+}

@@ -1,0 +1,113 @@
+//! `rate-card`: check, list, show, import.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::args::{Args, RateCardCommand};
+use super::run::{NEEDS_PERSON, report};
+use crate::books::Books;
+use crate::card::check_folder;
+use crate::card::import::{findings_text, import, read_files};
+use crate::card::store::{imported, load_cards};
+use crate::error::Error;
+use crate::table::Table;
+
+fn card_paths(books_cards: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
+    if files.is_empty() {
+        vec![books_cards.to_owned()]
+    } else {
+        files.to_vec()
+    }
+}
+
+/// Checks card files; needs no books.
+pub fn check(args: &Args, files: &[PathBuf]) -> Result<u8> {
+    let default = args.rate_cards.clone().unwrap_or_else(|| PathBuf::from("rate-cards"));
+    let files = read_files(&card_paths(&default, files))?;
+    let borrowed: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    let folder = check_folder(&borrowed);
+    let found: Vec<String> = folder.findings.iter().map(ToString::to_string).collect();
+    report(
+        args,
+        &serde_json::json!({ "files": files.len(), "findings": found }),
+        || {
+            if found.is_empty() {
+                format!("{} files, {} cards, no findings\n", files.len(), folder.cards.len())
+            } else {
+                format!("{}\n", findings_text(&folder.findings))
+            }
+        },
+    );
+    Ok(if found.is_empty() { 0 } else { NEEDS_PERSON })
+}
+
+/// All others.
+pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Result<()> {
+    match command {
+        RateCardCommand::Check { .. } => unreachable!("run before the books are opened"),
+        RateCardCommand::List => {
+            let cards = imported(&books.ledger).await?;
+            let mut table = Table::new(&["card", "from", "revision", "digest", "imported"]);
+            for c in &cards {
+                let cells = [
+                    &c.name,
+                    &c.valid_from,
+                    &c.revision.to_string(),
+                    &c.digest,
+                    &c.imported_at,
+                ];
+                table.row(cells.map(Clone::clone));
+            }
+            report(args, &cards, || table.text());
+        }
+        RateCardCommand::Show { name, on } => {
+            let cards = load_cards(&books.ledger).await?;
+            let day = on.unwrap_or_else(|| books.clock.today());
+            let Some(card) = cards.in_force(name, day) else {
+                return Err(Error::Usage(format!("no version of rate card {name:?} is in force on {day}")).into());
+            };
+            let mut table = Table::new(&["sku", "region group", "unit", "from quantity", "price", "origin"]);
+            for price in &card.prices {
+                for (from, unit_price) in price.model.steps() {
+                    let cells = [
+                        &price.sku,
+                        &price.region_group,
+                        &price.unit.name,
+                        &from.to_string(),
+                        &unit_price.to_string(),
+                    ];
+                    table.row(
+                        cells
+                            .map(Clone::clone)
+                            .into_iter()
+                            .chain([format!("{:?}", price.origin).to_lowercase()]),
+                    );
+                }
+            }
+            report(args, &**card, || {
+                format!(
+                    "{} from {}, {}, {}\n{}",
+                    card.name,
+                    card.from,
+                    card.currency,
+                    card.zone,
+                    table.text()
+                )
+            });
+        }
+        RateCardCommand::Import { files } => {
+            let cards = import(books, &card_paths(&books.settings.rate_cards, files)).await?;
+            report(args, &cards, || {
+                cards
+                    .iter()
+                    .map(|c| format!("{} of {}: {}\n", c.card, c.from, c.outcome))
+                    .collect()
+            });
+        }
+    }
+    Ok(())
+}
