@@ -231,12 +231,12 @@ impl Outcome {
                 largest.join("statement_lines.csv").display()
             ));
         }
+        let program = std::env::args().next().unwrap_or_else(|| "tallybook".to_owned());
         let folder = self.folder.display();
-        text.push_str(&format!("\nlook around:  tallybook --data-dir {folder} status\n"));
-        text.push_str(&format!(
-            "              tallybook --data-dir {folder} quarantine list\n"
-        ));
-        text.push_str(&format!("              tallybook --data-dir {folder} verify\n"));
+        text.push_str("\nlook around:\n");
+        for command in ["status", "quarantine list", "verify"] {
+            text.push_str(&format!("  {program} --data-dir {folder} {command}\n"));
+        }
         text
     }
 }
