@@ -90,17 +90,23 @@ pub struct Step {
     pub up_to: u64,
 }
 
+/// The per-record policy on its own: first the minimum, then rounded up. `None` when that does not fit.
+#[must_use]
+pub fn billable(raw: u64, minimum: u64, round_up_to: u64) -> Option<u64> {
+    let at_least = raw.max(minimum);
+    if round_up_to <= 1 {
+        Some(at_least)
+    } else {
+        at_least.checked_next_multiple_of(round_up_to)
+    }
+}
+
 impl Meter {
     /// What a record of `raw` base units counts for: first the minimum, then rounded up. `None` when that
     /// does not fit.
     #[must_use]
     pub fn billable(&self, raw: u64) -> Option<u64> {
-        let at_least = raw.max(self.minimum);
-        if self.round_up_to <= 1 {
-            Some(at_least)
-        } else {
-            at_least.checked_next_multiple_of(self.round_up_to)
-        }
+        billable(raw, self.minimum, self.round_up_to)
     }
 
     /// Whether both measure in the same way, so that they may share a name.

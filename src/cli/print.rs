@@ -152,11 +152,32 @@ pub fn status(status: &Status) -> String {
         ));
     }
     lines.push(("conflicts", format!("{} open", status.conflicts_open)));
+    lines.extend(first_few(status.conflicts.iter().map(|c| {
+        format!(
+            "  {} {}: batch {} line {} differs from batch {} line {}",
+            c.source, c.id, c.batch, c.line, c.first_batch, c.first_line
+        )
+    })));
     lines.push(("voids", format!("{} waiting for their record", status.voids_waiting)));
+    lines.extend(first_few(status.voids.iter().map(|v| {
+        format!(
+            "  {} {}: taken back by batch {} line {}, since {}",
+            v.source, v.target, v.batch, v.line, v.since
+        )
+    })));
     lines.push((
         "late usage",
         format!("{} records wait for an adjustment", grouped(status.late_records)),
     ));
+    lines.extend(first_few(status.late_usage.iter().map(|l| {
+        format!(
+            "  account {}, {}: {} records, {} base units",
+            l.uin,
+            l.day,
+            l.records,
+            grouped(l.billable)
+        )
+    })));
     lines.push((
         "days",
         format!("{} expired, {} held", status.days_expired, status.days_held.len()),
@@ -183,4 +204,16 @@ pub fn status(status: &Status) -> String {
         let _infallible = write!(text, "\nthe last run said:\n{}", run.text);
     }
     text
+}
+
+/// Lines of a list in `status`; the whole list is in `status --json`.
+const LISTED_MAX: usize = 10;
+
+fn first_few(items: impl ExactSizeIterator<Item = String>) -> Vec<(&'static str, String)> {
+    let more = items.len().saturating_sub(LISTED_MAX);
+    let mut lines: Vec<(&str, String)> = items.take(LISTED_MAX).map(|item| ("", item)).collect();
+    if more > 0 {
+        lines.push(("", format!("  and {more} more (--json lists all)")));
+    }
+    lines
 }

@@ -5,6 +5,7 @@ use polars::prelude::*;
 use super::content::{Content, RealRecord};
 use super::dedupe::RowVerdict;
 use super::place::{LocalDay, Map, NO_PLACE_COUNT, NO_PLACE_MS, PlaceCode, Placed, Placer, UnitKind};
+use crate::card::meter::billable;
 use crate::error::{Doing as _, Error, Result};
 use crate::raw::segment::read_columns;
 use crate::span::day_of_number;
@@ -284,7 +285,7 @@ pub fn measure_segment(
             measured.without_account[status_without_account(verdict) as usize] += 1;
             continue;
         };
-        let day = local_day_at(&days[usize::from(map.class(row.uin))], row.finished_at_ns);
+        let day = local_day_at(&days[map.class(row.uin)], row.finished_at_ns);
         let placed = known.place(placer, texts[at], day.version);
         let (raw, unit) = placed.raw(row.duration_ms);
         match unit {
@@ -368,7 +369,7 @@ pub fn share_of_fields(
 ) -> Result<Share> {
     let at = chrono::DateTime::from_timestamp_nanos(row.finished_at_ns);
     let days = map.local_days(at, at + chrono::TimeDelta::nanoseconds(1));
-    let day = local_day_at(&days[usize::from(map.class(row.uin))], row.finished_at_ns);
+    let day = local_day_at(&days[map.class(row.uin)], row.finished_at_ns);
     let text = placer.text(task_type, parameters);
     let placed = placer.place(text, day.version);
     share_of(row, RowVerdict::Accepted, placed, day.day)
@@ -421,16 +422,6 @@ fn share_of(row: &RowFields, verdict: RowVerdict, placed: Placed, day: i32) -> R
         raw: signed(raw)?,
         billable: signed(billable)?,
     })
-}
-
-/// First the minimum, then rounded up; none when that does not fit.
-fn billable(raw: u64, minimum: u64, round_up_to: u64) -> Option<u64> {
-    let at_least = raw.max(minimum);
-    if round_up_to <= 1 {
-        Some(at_least)
-    } else {
-        at_least.checked_next_multiple_of(round_up_to)
-    }
 }
 
 fn overflow(row: &RowFields, raw: u64) -> Error {

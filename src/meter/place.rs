@@ -123,7 +123,7 @@ pub struct Reason {
 }
 
 /// Accounts that are placed alike: same zone, same cards at the same dates.
-type ClassId = u16;
+type ClassId = usize;
 
 struct Class {
     zone: Tz,
@@ -177,7 +177,7 @@ impl Map {
                 map.classes.len() - 1
             });
             if id != 0 {
-                map.class_of.insert(uin, ClassId::try_from(id).unwrap_or(ClassId::MAX));
+                map.class_of.insert(uin, id);
             }
         }
         map
@@ -188,7 +188,7 @@ impl Map {
     }
 
     pub fn zone(&self, uin: u64) -> Tz {
-        self.classes[usize::from(self.class(uin))].zone
+        self.classes[self.class(uin)].zone
     }
 
     pub fn versions(&self) -> &[Arc<RateCard>] {

@@ -31,9 +31,13 @@ pub struct Status {
     pub periods_due: usize,
     pub quarantined: Vec<(String, i64)>,
     pub conflicts_open: i64,
+    /// The open conflicts, the waiting voids and the late usage, one by one.
+    pub conflicts: Vec<Conflict>,
     pub voids_waiting: i64,
+    pub voids: Vec<WaitingVoid>,
     pub unmetered: Vec<Unmetered>,
     pub late_records: i64,
+    pub late_usage: Vec<LateUsage>,
     pub days_expired: i64,
     pub days_held: Vec<(String, String)>,
     pub exports: Vec<String>,
@@ -49,6 +53,39 @@ pub struct SegmentCount {
     pub bytes: i64,
     pub first_day: Option<String>,
     pub last_day: Option<String>,
+}
+
+/// A row with the identity of another and other content.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Conflict {
+    pub source: String,
+    pub id: String,
+    pub uin: Option<String>,
+    pub batch: i64,
+    pub line: i64,
+    pub first_batch: i64,
+    pub first_line: i64,
+}
+
+/// A void whose record has not come.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct WaitingVoid {
+    pub source: String,
+    /// The id it takes back.
+    pub target: String,
+    pub batch: i64,
+    pub line: i64,
+    pub since: String,
+}
+
+/// Usage for a period that was closed when it came.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct LateUsage {
+    pub uin: String,
+    pub day: String,
+    pub records: i64,
+    /// Billable base units (milliseconds or counts).
+    pub billable: i64,
 }
 
 /// Records without a meter, by what they are.
@@ -82,9 +119,12 @@ pub async fn status(books: &Books) -> Result<Status> {
         periods_due: due.iter().map(|d| d.periods.len()).sum(),
         quarantined: crate::ingest::store::quarantine_counts(&books.ledger, None).await?,
         conflicts_open: counts.conflicts_open,
+        conflicts: store::conflicts(&books.ledger).await?,
         voids_waiting: counts.voids_waiting,
+        voids: store::waiting_voids(&books.ledger).await?,
         unmetered: store::unmetered(&books.ledger).await?,
         late_records: counts.late_records,
+        late_usage: store::late_usage(&books.ledger).await?,
         days_expired: counts.days_expired,
         days_held: store::held(&books.ledger).await?,
         exports: exports

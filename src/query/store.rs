@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use sqlx::Row as _;
 
-use super::status::{SegmentCount, Unmetered};
+use super::status::{Conflict, LateUsage, SegmentCount, Unmetered, WaitingVoid};
 use crate::error::Result;
 use crate::ledger::Ledger;
 
@@ -131,4 +131,66 @@ pub async fn held(ledger: &Ledger) -> Result<Vec<(String, String)>> {
         .fetch_all(ledger.pool())
         .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Open conflicts, in the order they came.
+pub async fn conflicts(ledger: &Ledger) -> Result<Vec<Conflict>> {
+    let rows = sqlx::query(
+        "SELECT source, id, uin, batch, line, first_batch, first_line FROM conflict WHERE state = 'open' \
+         ORDER BY batch, line",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Conflict {
+                source: row.try_get(0)?,
+                id: row.try_get(1)?,
+                uin: row.try_get(2)?,
+                batch: row.try_get(3)?,
+                line: row.try_get(4)?,
+                first_batch: row.try_get(5)?,
+                first_line: row.try_get(6)?,
+            })
+        })
+        .collect()
+}
+
+/// Voids whose record has not come, oldest first.
+pub async fn waiting_voids(ledger: &Ledger) -> Result<Vec<WaitingVoid>> {
+    let rows = sqlx::query(
+        "SELECT source, target, batch, line, listed_at FROM void WHERE state = 'waiting' ORDER BY batch, line",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(WaitingVoid {
+                source: row.try_get(0)?,
+                target: row.try_get(1)?,
+                batch: row.try_get(2)?,
+                line: row.try_get(3)?,
+                since: row.try_get(4)?,
+            })
+        })
+        .collect()
+}
+
+/// Usage that came after its period's close, by account and day.
+pub async fn late_usage(ledger: &Ledger) -> Result<Vec<LateUsage>> {
+    let rows = sqlx::query(
+        "SELECT uin, day, SUM(records), SUM(billable) FROM late_usage GROUP BY uin, day ORDER BY LENGTH(uin), uin, day",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(LateUsage {
+                uin: row.try_get(0)?,
+                day: row.try_get(1)?,
+                records: row.try_get(2)?,
+                billable: row.try_get(3)?,
+            })
+        })
+        .collect()
 }

@@ -95,6 +95,25 @@ fn the_exported_files() {
 }
 
 #[test]
+fn what_waits_is_listed_one_by_one() {
+    let place = place_with_usage();
+    place.night("2024-12-04T00:00:00Z");
+    place.drop(
+        "more.ndjson",
+        format!(
+            "{}{}{}",
+            line("a", 7, "2024-11-15T10:00:00+08:00", 99_000),
+            line("late", 7, "2024-11-15T10:00:00+08:00", 60_000),
+            "{\"id\":\"v\",\"kind\":\"void\",\"voids\":\"not here yet\"}\n"
+        ),
+    );
+    place.night("2024-12-05T00:00:00Z");
+    let text = printed(&place, &["--as-of", "2024-12-06T00:00:00Z", "status"]);
+    let without_sizes: Vec<&str> = text.lines().filter(|line| !line.starts_with("raw ")).collect();
+    insta::assert_snapshot!(without_sizes.join("\n"));
+}
+
+#[test]
 fn help() {
     let place = Place::new();
     insta::assert_snapshot!(printed(&place, &["--help"]));
