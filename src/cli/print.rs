@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use crate::close::document::DocumentError;
 use crate::nightly::report::grouped_size;
 use crate::query::statement::Shown;
 use crate::query::status::Status;
@@ -14,7 +15,7 @@ pub fn out(text: &str) {
 }
 
 /// A statement or draft, with its lines.
-pub fn statement(shown: &Shown) -> String {
+pub fn statement(shown: &Shown) -> Result<String, DocumentError> {
     let s = &shown.statement;
     let title = if shown.draft { "DRAFT, not closed" } else { "statement" };
     let mut text = format!(
@@ -24,7 +25,7 @@ pub fn statement(shown: &Shown) -> String {
         s.period_start_text(),
         s.period_end_text()
     );
-    text.push_str(&lines_table(shown).text());
+    text.push_str(&lines_table(shown)?.text());
     let _infallible = writeln!(text, "total {} {}", s.currency, s.total_text());
     for unpriced in &shown.unpriced {
         let _infallible = writeln!(text, "UNPRICED {unpriced}");
@@ -32,11 +33,11 @@ pub fn statement(shown: &Shown) -> String {
     if !shown.draft {
         let _infallible = writeln!(text, "closed {}, digest {}", s.closed_at_text(), s.digest);
     }
-    text
+    Ok(text)
 }
 
 /// The lines of several statements under one header, each with its statement and whether that is closed.
-pub fn statements_csv(shown: &[Shown]) -> String {
+pub fn statements_csv(shown: &[Shown]) -> Result<String, DocumentError> {
     let mut header = vec!["statement_id", "state", "period_start", "period_end", "currency"];
     header.extend(crate::close::document::COLUMNS);
     let mut table = Table::new(&header);
@@ -50,7 +51,7 @@ pub fn statements_csv(shown: &[Shown]) -> String {
             s.period_end_text(),
             s.currency.to_string(),
         ];
-        for row in crate::close::document::cells(&s.document).unwrap_or_default() {
+        for row in crate::close::document::cells(&s.document)? {
             table.row(
                 first
                     .iter()
@@ -59,11 +60,11 @@ pub fn statements_csv(shown: &[Shown]) -> String {
             );
         }
     }
-    table.csv()
+    Ok(table.csv())
 }
 
 /// A statement's lines.
-pub fn lines_table(shown: &Shown) -> Table {
+pub fn lines_table(shown: &Shown) -> Result<Table, DocumentError> {
     let mut table = Table::new(&[
         "line",
         "app",
@@ -79,7 +80,7 @@ pub fn lines_table(shown: &Shown) -> Table {
         "amount",
         "note",
     ]);
-    let cells = crate::close::document::cells(&shown.statement.document).unwrap_or_default();
+    let cells = crate::close::document::cells(&shown.statement.document)?;
     for row in cells {
         let cell = |at: usize| String::from(&*row[at]);
         table.row([
@@ -98,7 +99,7 @@ pub fn lines_table(shown: &Shown) -> Table {
             cell(16),
         ]);
     }
-    table
+    Ok(table)
 }
 
 pub fn status(status: &Status) -> String {
@@ -142,6 +143,38 @@ pub fn status(status: &Status) -> String {
             status.statements_not_exported
         ),
     ));
+    lines.extend(what_waits(status));
+    lines.push((
+        "days",
+        format!("{} expired, {} held", status.days_expired, status.days_held.len()),
+    ));
+    for (day, why) in &status.days_held {
+        lines.push(("held", format!("{day}: {why}")));
+    }
+    for folder in &status.exports {
+        lines.push(("export", format!("exports/{folder}")));
+    }
+    for run in &status.runs {
+        lines.push((
+            "run",
+            format!(
+                "{} {} as of {}, exit code {}",
+                run.run, run.command, run.as_of, run.exit_code
+            ),
+        ));
+    }
+    for (name, value) in lines {
+        let _infallible = writeln!(text, "{name:<12} {value}");
+    }
+    if let Some(run) = status.runs.first() {
+        let _infallible = write!(text, "\nthe last run said:\n{}", run.text);
+    }
+    text
+}
+
+/// What waits for somebody: refused lines, records without a meter, conflicts, voids, late usage.
+fn what_waits(status: &Status) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
     for (code, count) in &status.quarantined {
         lines.push(("quarantine", format!("{} {code}", grouped(*count))));
     }
@@ -178,32 +211,7 @@ pub fn status(status: &Status) -> String {
             grouped(l.billable)
         )
     })));
-    lines.push((
-        "days",
-        format!("{} expired, {} held", status.days_expired, status.days_held.len()),
-    ));
-    for (day, why) in &status.days_held {
-        lines.push(("held", format!("{day}: {why}")));
-    }
-    for folder in &status.exports {
-        lines.push(("export", format!("exports/{folder}")));
-    }
-    for run in &status.runs {
-        lines.push((
-            "run",
-            format!(
-                "{} {} as of {}, exit code {}",
-                run.run, run.command, run.as_of, run.exit_code
-            ),
-        ));
-    }
-    for (name, value) in lines {
-        let _infallible = writeln!(text, "{name:<12} {value}");
-    }
-    if let Some(run) = status.runs.first() {
-        let _infallible = write!(text, "\nthe last run said:\n{}", run.text);
-    }
-    text
+    lines
 }
 
 /// Lines of a list in `status`; the whole list is in `status --json`.

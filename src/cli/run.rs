@@ -231,15 +231,18 @@ async fn show_statements(args: &Args, books: &Books, uin: u64, span: Span) -> Re
     let (from, to) = days_of(books, span)?;
     let shown = query::statement::statements(books, uin, from, to).await?;
     let json: Vec<serde_json::Value> = shown.iter().map(statement_json).collect::<Result<_>>()?;
-    report(args, &json, || {
-        if shown.is_empty() {
-            return format!("account {uin} has no statement and no draft between {from} and {to}\n");
-        }
-        if span.csv {
-            return print::statements_csv(&shown);
-        }
-        shown.iter().map(print::statement).collect::<Vec<_>>().join("\n")
-    });
+    let text = if shown.is_empty() {
+        format!("account {uin} has no statement and no draft between {from} and {to}\n")
+    } else if span.csv {
+        print::statements_csv(&shown)?
+    } else {
+        shown
+            .iter()
+            .map(print::statement)
+            .collect::<Result<Vec<_>, _>>()?
+            .join("\n")
+    };
+    report(args, &json, || text);
     Ok(())
 }
 

@@ -123,8 +123,8 @@ fn json(name: &str, value: &AnyValue) -> std::result::Result<Value, String> {
         AnyValue::Int32(v) => (*v).into(),
         AnyValue::Int64(v) => (*v).into(),
         // The sender's own floats, as the shortest decimals that mean them; a NaN is text, which the door refuses.
-        AnyValue::Float32(v) => Number::from_f64(f64::from(*v)).map_or_else(|| v.to_string().into(), Value::Number),
-        AnyValue::Float64(v) => Number::from_f64(*v).map_or_else(|| v.to_string().into(), Value::Number),
+        AnyValue::Float32(v) => decimal(v.to_string()),
+        AnyValue::Float64(v) => decimal(v.to_string()),
         AnyValue::Datetime(v, unit, Some(_)) | AnyValue::DatetimeOwned(v, unit, Some(_)) => {
             Value::String(instant(*v, *unit)?)
         }
@@ -147,6 +147,11 @@ fn json(name: &str, value: &AnyValue) -> std::result::Result<Value, String> {
             ));
         }
     })
+}
+
+/// Decimal text as a number, or as text where it is none.
+fn decimal(text: String) -> Value {
+    serde_json::from_str::<Number>(&text).map_or(Value::String(text), Value::Number)
 }
 
 fn instant(value: i64, unit: TimeUnit) -> std::result::Result<String, String> {

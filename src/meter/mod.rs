@@ -22,6 +22,7 @@ pub mod rebuild;
 
 pub mod sorted;
 pub mod store;
+pub mod sums;
 pub mod unmetered;
 pub mod usage;
 

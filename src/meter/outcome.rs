@@ -11,12 +11,12 @@ use super::content::Content;
 use super::dedupe::{Conflict, Decided};
 use super::identities::Identities;
 use super::measure::{
-    Amounts, Measured, Received, RowFields, Share, Status, Sum, UnmeteredRecord, add_up, measure_segment, pack_slot,
-    share_of_fields, share_of_record, shares, unit_of_slot, unpack_slot,
+    Measured, Received, RowFields, UnmeteredRecord, measure_segment, share_of_fields, share_of_record,
 };
 use super::place::{NO_PLACE_COUNT, NO_PLACE_MS, Placer, Places, UnitKind};
 use super::plan::Plan;
 use super::store::{AccountDays, Total};
+use super::sums::{Amounts, Share, Status, Sum, add_up, pack_slot, shares, unit_of_slot, unpack_slot};
 use super::usage::{self, UsageRow};
 use crate::account::store::{add_accounts, set_first_day};
 use crate::books::Books;

@@ -8,10 +8,11 @@ use rayon::prelude::*;
 
 use super::dedupe::{RowVerdict, VoidState};
 use super::key_run::{KeyRun, Verdict};
-use super::measure::{Sum, measure_segment, shares, unpack_slot};
+use super::measure::measure_segment;
 use super::place::Placer;
 use super::plan::Plan;
 use super::store::usage_paths;
+use super::sums::{Sum, shares, unpack_slot};
 use crate::books::Books;
 use crate::error::{Doing as _, Error, Result};
 use crate::ingest::fingerprint::identity_hash;

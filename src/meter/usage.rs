@@ -11,8 +11,8 @@ use chrono::NaiveDate;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::measure::{Status, Sum, shares, unit_of_slot, unpack_slot};
 use super::place::{Map, Place, PlaceCode, Places, UnitKind};
+use super::sums::{Status, Sum, shares, unit_of_slot, unpack_slot};
 use crate::error::{AtPath as _, Doing as _, Error, Result};
 use crate::files::create_dir_durably;
 use crate::raw::segment::{ROW_GROUP_ROWS, parquet_writer, read_columns};
