@@ -41,9 +41,3 @@ CREATE TABLE run (
     report     TEXT NOT NULL, -- JSON
     text       TEXT NOT NULL  -- the same as it was printed
 );
-
--- Facts about the whole set of books.
-CREATE TABLE fact (
-    name  TEXT NOT NULL PRIMARY KEY,
-    value TEXT NOT NULL
-);

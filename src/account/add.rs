@@ -24,7 +24,7 @@ pub fn default_terms(books: &Books, cards: &CardBook) -> Result<Terms> {
         )));
     };
     terms(
-        NaiveDate::from_ymd_opt(1970, 1, 1).unwrap_or_default(),
+        NaiveDate::default(),
         name,
         card.zone,
         Cycle::Monthly { anchor_day: 1 },
@@ -164,10 +164,9 @@ fn check_start(account: &super::Account, uin: u64, from: NaiveDate) -> Result<()
             last.from
         )));
     }
-    if account.closed_to.is_some_and(|closed_to| from < closed_to) {
+    if let Some(closed_to) = account.closed_to.filter(|closed_to| from < *closed_to) {
         return Err(Error::Usage(format!(
-            "account {uin} is closed up to {}; new terms start there or later",
-            account.closed_to.unwrap_or_default()
+            "account {uin} is closed up to {closed_to}; new terms start there or later"
         )));
     }
     let period = account.period_of(from);

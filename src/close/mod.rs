@@ -16,6 +16,7 @@ pub mod store;
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::NaiveDate;
 use rayon::prelude::*;
 
 use crate::account::{Account, AccountBook};
@@ -66,7 +67,7 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Resu
     let paths = usage_paths(&books.ledger, from, to, metered.metering).await?;
     let heads = store::heads(&books.ledger).await?;
     let (statements, closed_periods, closed) = tokio::task::block_in_place(|| {
-        let usage = read_usage(books, &paths, &due)?;
+        let usage = read_usage(books, &paths, &due, (from, to))?;
         let rated = state_all(books, accounts, &cards, &due, &usage, &heads, metered.batch_hi)?;
         summed(rated)
     })?;
@@ -94,12 +95,10 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Resu
 
 /// Usage rows of the due accounts, sorted by account and day.
 #[tracing::instrument(skip_all)]
-fn read_usage(books: &Books, paths: &[String], due: &[Due]) -> Result<UsageTable> {
-    let ranges: HashMap<u64, (chrono::NaiveDate, chrono::NaiveDate)> =
-        due.iter().map(|d| (d.uin, (d.from, d.to()))).collect();
+fn read_usage(books: &Books, paths: &[String], due: &[Due], (from, to): (NaiveDate, NaiveDate)) -> Result<UsageTable> {
+    let ranges: HashMap<u64, (NaiveDate, NaiveDate)> = due.iter().map(|d| (d.uin, (d.from, d.to()))).collect();
     let wanted = |uin, day| ranges.get(&uin).is_some_and(|&(from, to)| from <= day && day < to);
     let mut table = UsageTable::default();
-    let (from, to) = due::days_needed(due).unwrap_or_default();
     for path in paths {
         table.read(&books.data.join(path), from, to, &wanted)?;
     }

@@ -44,11 +44,11 @@ pub struct Exported {
 /// Exports every statement that no export has, one export per period. Nothing new, nothing exported.
 pub async fn export_new(books: &Books, lease: &Lease) -> Result<Vec<Exported>> {
     finish_interrupted(books).await?;
-    let mut exported = Vec::new();
+    let mut new = Vec::new();
     for (start, end) in store::periods_to_export(&books.ledger).await? {
-        exported.push(export_period(books, lease, &start, &end).await?);
+        new.push(export_period(books, lease, &start, &end).await?);
     }
-    Ok(exported)
+    Ok(new)
 }
 
 /// Writes an export again from the ledger: the same bytes, into `target` or its own place.
@@ -67,13 +67,20 @@ pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> 
         std::fs::remove_dir_all(&place).at(&place)?;
     }
     move_into_place(&staging, &place)?;
-    store::mark_written(&books.ledger, number).await?;
-    Ok(Exported {
-        export: number,
-        folder: place,
-        statements: ids.len(),
+    // A copy for a person says nothing about the export's own place.
+    if target.is_none() {
+        store::mark_written(&books.ledger, number).await?;
+    }
+    Ok(exported(export, place, ids.len()))
+}
+
+fn exported(export: Export, folder: PathBuf, statements: usize) -> Exported {
+    Exported {
+        export: export.export,
+        folder,
+        statements,
         manifest_digest: export.manifest_digest,
-    })
+    }
 }
 
 /// A folder that a person names is never emptied.
@@ -141,12 +148,7 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
     crate::fault::point("export.after_commit");
     move_into_place(&staging, &place)?;
     store::mark_written(&books.ledger, number).await?;
-    Ok(Exported {
-        export: number,
-        folder: place,
-        statements: ids.len(),
-        manifest_digest: export.manifest_digest,
-    })
+    Ok(exported(export, place, ids.len()))
 }
 
 fn place_of(books: &Books, folder: &str) -> PathBuf {

@@ -558,3 +558,28 @@ fn an_original_is_kept_a_month_from_its_receipt_whatever_its_own_time_says() {
     assert_eq!(place.night("2024-11-20T00:00:00Z").expired.original_files, 0);
     assert_eq!(place.night("2024-12-21T00:00:00Z").expired.original_files, 1);
 }
+
+#[test]
+fn a_copy_of_an_interrupted_export_does_not_stand_for_it() {
+    let place = Place::new();
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    place.night("2024-12-10T00:00:00Z");
+    let expected = place.exported("manifest.json");
+    std::fs::remove_dir_all(place.data().join("exports")).unwrap();
+    run(async {
+        let books = place.books(at("2024-12-10T00:00:00Z")).await;
+        sqlx::query("UPDATE export SET written = 0")
+            .execute(books.ledger.pool())
+            .await
+            .unwrap();
+        let copy = place.data().join("copy");
+        tallybook::export::export_again(&books, 1, Some(&copy)).await.unwrap();
+        books.ledger.close().await;
+    });
+    place.night("2024-12-11T00:00:00Z");
+    assert_eq!(
+        place.exported("manifest.json"),
+        expected,
+        "the night puts the export where it belongs"
+    );
+}
