@@ -29,6 +29,8 @@ pub struct Settings {
     pub rate_cards: PathBuf,
     /// None: `drop/` in the data folder.
     pub drop: Option<PathBuf>,
+    /// Who types: for the audit trail.
+    pub who: String,
 }
 
 impl Default for Settings {
@@ -39,6 +41,7 @@ impl Default for Settings {
             unknown_accounts: UnknownAccounts::Add,
             rate_cards: PathBuf::from("rate-cards"),
             drop: None,
+            who: "unknown".to_owned(),
         }
     }
 }

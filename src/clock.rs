@@ -40,3 +40,8 @@ impl Clock {
 pub fn instant_text(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }
+
+/// RFC 3339 in UTC with as many digits of the second as there are: an instant given in nanoseconds since 1970.
+pub fn instant_ns_text(ns: i64) -> String {
+    DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}

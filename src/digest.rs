@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{AtPath as _, Result};
 
 /// A running SHA-256.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {

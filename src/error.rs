@@ -27,6 +27,11 @@ pub enum Error {
     Damaged { path: PathBuf, what: String },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    /// The ledger did not say whether a commit happened.
+    #[error(
+        "the ledger did not answer the commit of `{step}` ({source}); run the same command again: it does only what is missing"
+    )]
+    Uncertain { step: String, source: sqlx::Error },
     #[error("ledger: {0}")]
     Ledger(#[from] sqlx::Error),
     #[error("ledger: migrating its tables: {0}")]

@@ -1,14 +1,96 @@
-//! Named points at which a test makes the process die, as a power cut would.
+//! Named points at which a test stops the process, and kills it there or lets it go on. Only debug builds have them: a
+//! release build has neither the names nor the look at the environment.
 //!
-//! `TALLYBOOK_DIE_AT=<point>` ends the process there without unwinding. Only debug builds look: a release build has
-//! no such points.
+//! - `TALLYBOOK_FAULT_LOG=FILE` writes the name of every point that is passed, one per line.
+//! - `TALLYBOOK_STOP_AT=NAME` or `NAME#3` says `stopped at ...` on standard error at the first (third) pass and waits for a
+//!   line on standard input: time enough to kill the process for real, or to let another one overtake it.
+//! - `TALLYBOOK_LOSE_ANSWER_AT=STEP` lets a commit happen and reports that the ledger died before it answered.
 
-/// Dies here if the environment says so.
+use std::path::Path;
+
+/// A point between two things that must not be torn apart.
+#[cfg(debug_assertions)]
 pub fn point(name: &str) {
-    #[cfg(debug_assertions)]
-    if std::env::var("TALLYBOOK_DIE_AT").is_ok_and(|at| at == name) {
-        std::process::abort();
+    injected::point(name);
+}
+
+/// A point between two things that must not be torn apart; nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub fn point(_name: &str) {}
+
+/// A point after something was done to a file, named by what and by the folder, such as `synced raw`.
+#[cfg(debug_assertions)]
+pub fn file(done: &str, path: &Path) {
+    injected::point(&format!("{done} {}", injected::folder_of(path)));
+}
+
+/// A point after something was done to a file; nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub fn file(_done: &str, _path: &Path) {}
+
+/// Whether the answer of this commit is to be lost.
+#[cfg(debug_assertions)]
+pub fn loses_answer(step: &str) -> bool {
+    std::env::var("TALLYBOOK_LOSE_ANSWER_AT").is_ok_and(|at| at == step)
+}
+
+/// Whether the answer of this commit is to be lost; never in a release build.
+#[cfg(not(debug_assertions))]
+pub fn loses_answer(_step: &str) -> bool {
+    false
+}
+
+#[cfg(debug_assertions)]
+mod injected {
+    use std::collections::HashMap;
+    use std::io::Write as _;
+    use std::path::Path;
+    use std::sync::{Mutex, PoisonError};
+
+    static PASSED: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
+
+    const FOLDERS: [&str; 9] = [
+        "raw",
+        "log",
+        "keys",
+        "usage",
+        "unmetered",
+        "exports",
+        "done",
+        "refused",
+        "drop",
+    ];
+
+    /// The folder of the books that a path lies in.
+    pub fn folder_of(path: &Path) -> &'static str {
+        let parts = || path.iter().filter_map(|part| part.to_str());
+        let found = parts().filter_map(|part| FOLDERS.into_iter().find(|folder| *folder == part));
+        found.last().unwrap_or("books")
     }
-    #[cfg(not(debug_assertions))]
-    let _: &str = name;
+
+    pub fn point(name: &str) {
+        let log = std::env::var_os("TALLYBOOK_FAULT_LOG");
+        let stop = std::env::var("TALLYBOOK_STOP_AT").ok();
+        if log.is_none() && stop.is_none() {
+            return;
+        }
+        // Held while the process waits: no other thread passes a point meanwhile.
+        let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = passed.get_or_insert_default().entry(name.to_owned()).or_default();
+        *times += 1;
+        if let Some(log) = log {
+            let mut log = std::fs::File::options()
+                .create(true)
+                .append(true)
+                .open(log)
+                .expect("the test's log can be opened");
+            writeln!(log, "{name}").expect("the test's log takes a line");
+        }
+        if let Some(stop) = stop
+            && (stop == *name && *times == 1 || stop == format!("{name}#{times}"))
+        {
+            eprintln!("stopped at {name}#{times}");
+            let _any_line = std::io::stdin().read_line(&mut String::new());
+        }
+    }
 }

@@ -3,10 +3,13 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use crate::digest::Hasher;
 use crate::error::{AtPath, Error, Result};
+use crate::fault;
 
 /// The data folder and the names below it.
 #[derive(Clone, Debug)]
@@ -64,14 +67,19 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
     } else {
         dir
     };
-    File::open(dir).and_then(|d| d.sync_all()).at(dir)
+    File::open(dir).and_then(|d| d.sync_all()).at(dir)?;
+    fault::file("synced folder", dir);
+    Ok(())
 }
 
 /// Syncs finished files side by side, then each of their folders once.
 pub fn sync_all(paths: &[PathBuf]) -> Result<()> {
-    paths
-        .par_iter()
-        .try_for_each(|path| File::open(path).and_then(|f| f.sync_all()).at(path))?;
+    paths.par_iter().try_for_each(|path| {
+        fault::file("written", path);
+        File::open(path).and_then(|f| f.sync_all()).at(path)?;
+        fault::file("synced", path);
+        Ok::<_, Error>(())
+    })?;
     let mut dirs: Vec<&Path> = paths.iter().filter_map(|p| p.parent()).collect();
     dirs.sort_unstable();
     dirs.dedup();
@@ -84,7 +92,10 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
         create_dir_durably(parent)?;
     }
     let mut file = File::create(path).at(path)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).at(path)?;
+    file.write_all(bytes).at(path)?;
+    fault::file("written", path);
+    file.sync_all().at(path)?;
+    fault::file("synced", path);
     path.parent().map_or(Ok(()), sync_dir)
 }
 
@@ -97,6 +108,7 @@ pub fn rename_durably(from: &Path, to: &Path) -> Result<()> {
         ));
     }
     fs::rename(from, to).at(from)?;
+    fault::file("moved", to);
     for dir in [from.parent(), to.parent()].into_iter().flatten() {
         sync_dir(dir)?;
     }
@@ -108,7 +120,7 @@ pub fn remove_files(paths: &[PathBuf]) -> Result<()> {
     for path in paths {
         match fs::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).at(path),
-            _ => {}
+            _ => fault::file("removed", path),
         }
         if let Some(parent) = path.parent() {
             // Fails while other files are in it, which is what we want.
@@ -116,4 +128,45 @@ pub fn remove_files(paths: &[PathBuf]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A file that is digested while it is written.
+#[derive(Debug)]
+pub struct DigestedFile {
+    file: File,
+    hasher: Arc<Mutex<Hasher>>,
+}
+
+/// The digest of what was written, for when the file itself is in other hands.
+#[derive(Clone, Debug)]
+pub struct WrittenDigest(Arc<Mutex<Hasher>>);
+
+impl DigestedFile {
+    /// Creates a file that must not be there yet.
+    pub fn create_new(path: &Path) -> Result<(Self, WrittenDigest)> {
+        let file = File::create_new(path).at(path)?;
+        let hasher = Arc::new(Mutex::new(Hasher::default()));
+        let digest = WrittenDigest(Arc::clone(&hasher));
+        Ok((Self { file, hasher }, digest))
+    }
+}
+
+impl WrittenDigest {
+    /// SHA-256 of all bytes so far, 64 hex digits.
+    pub fn hex(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().hex()
+    }
+}
+
+impl Write for DigestedFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
+        hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }

@@ -17,7 +17,7 @@ pub mod error;
 /// SHA-256.
 pub mod digest;
 
-/// Points at which tests let the process die.
+/// Points at which tests stop the process.
 pub mod fault;
 
 /// Files that survive a power cut.
@@ -71,6 +71,9 @@ pub mod rate;
 /// Charges to statements.
 pub mod close;
 
+/// Two contents under one identity, and a person's word.
+pub mod conflict;
+
 /// Statements to files.
 pub mod export;
 
@@ -82,6 +85,9 @@ pub mod nightly;
 
 /// Answers for people.
 pub mod query;
+
+/// The books proved.
+pub mod verify;
 
 /// A month of made-up usage, and its nights.
 pub mod demo;

@@ -15,6 +15,7 @@ CREATE TABLE batch (
     stored      INTEGER NOT NULL, -- rows in raw
     quarantined INTEGER NOT NULL, -- negative for a retry: lines that left quarantine
     committed_at TEXT NOT NULL,
+    seal        INTEGER NOT NULL,
     UNIQUE (digest, source, format)
 );
 
@@ -29,7 +30,8 @@ CREATE TABLE quarantine (
     payload_bytes INTEGER NOT NULL,
     payload_digest TEXT NOT NULL, -- SHA-256
     received_at TEXT NOT NULL,
-    accepted_by INTEGER           -- the retry batch that took it
+    accepted_by INTEGER,          -- the retry batch that took it
+    seal        INTEGER NOT NULL  -- without the payload, which has its digest
 );
 CREATE INDEX quarantine_open ON quarantine (batch) WHERE accepted_by IS NULL;
 CREATE INDEX quarantine_received ON quarantine (received_at) WHERE payload IS NOT NULL;

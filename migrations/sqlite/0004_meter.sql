@@ -5,7 +5,9 @@ CREATE TABLE metering (
     batch_lo   INTEGER NOT NULL, -- first batch metered by it
     batch_hi   INTEGER NOT NULL, -- last; batch_lo - 1 when it only tried unmetered records again
     metered_at TEXT NOT NULL,
-    cards      TEXT NOT NULL     -- digest over the card revisions it used
+    card_hi    INTEGER NOT NULL, -- the last card import it knew
+    resolution_hi INTEGER NOT NULL, -- the last resolution of a conflict it knew
+    seal       INTEGER NOT NULL
 );
 
 CREATE TABLE usage_file (
@@ -14,7 +16,9 @@ CREATE TABLE usage_file (
     day_min  TEXT NOT NULL,      -- account-local days
     day_max  TEXT NOT NULL,
     row_count INTEGER NOT NULL,
-    bytes    INTEGER NOT NULL
+    bytes    INTEGER NOT NULL,
+    digest   TEXT NOT NULL,      -- SHA-256 of the file
+    seal     INTEGER NOT NULL
 );
 
 -- Sorted identity keys; see meter/key_run.rs for the file format.
@@ -22,14 +26,18 @@ CREATE TABLE key_run (
     path    TEXT NOT NULL PRIMARY KEY,
     metering INTEGER NOT NULL,
     keys    INTEGER NOT NULL,
-    bytes   INTEGER NOT NULL
+    bytes   INTEGER NOT NULL,
+    digest  TEXT NOT NULL,
+    seal    INTEGER NOT NULL
 );
 
 -- Records no meter took, kept whole until a card places them.
 CREATE TABLE unmetered_file (
     path     TEXT NOT NULL PRIMARY KEY,
     metering INTEGER NOT NULL,
-    row_count INTEGER NOT NULL
+    row_count INTEGER NOT NULL,
+    digest   TEXT NOT NULL,
+    seal     INTEGER NOT NULL
 );
 -- ... and the list of them for people. Rows of a metering replace nothing: they go with their file.
 CREATE TABLE unmetered (
@@ -41,7 +49,8 @@ CREATE TABLE unmetered (
     code       TEXT NOT NULL,
     sentence   TEXT NOT NULL,
     records    INTEGER NOT NULL,
-    duration_ms INTEGER NOT NULL
+    duration_ms INTEGER NOT NULL,
+    seal       INTEGER NOT NULL
 );
 CREATE INDEX unmetered_path ON unmetered (path);
 
@@ -54,6 +63,7 @@ CREATE TABLE control_total (
     raw_ms     INTEGER NOT NULL,
     raw_count  INTEGER NOT NULL,
     uplift     INTEGER NOT NULL, -- billable minus raw, metered records only
+    seal       INTEGER NOT NULL,
     PRIMARY KEY (metering, batch, status)
 );
 CREATE INDEX control_total_batch ON control_total (batch);
@@ -68,6 +78,7 @@ CREATE TABLE usage_daily (
     day_max  TEXT NOT NULL,
     records  INTEGER NOT NULL,
     days     TEXT NOT NULL,
+    seal     INTEGER NOT NULL,
     PRIMARY KEY (uin, metering)
 );
 CREATE INDEX usage_daily_day ON usage_daily (day_max, day_min);
@@ -79,6 +90,7 @@ FROM usage_daily u, json_each(u.days) d, json_each(d.value, '$[1]') l;
 
 -- A later row of an identity with other content. The first committed stands; a person resolves it.
 CREATE TABLE conflict (
+    conflict    INTEGER NOT NULL PRIMARY KEY,
     batch       INTEGER NOT NULL,
     line        INTEGER NOT NULL,
     source      TEXT NOT NULL,
@@ -88,9 +100,14 @@ CREATE TABLE conflict (
     uin         TEXT,
     utc_day     TEXT NOT NULL, -- of the later row
     first_utc_day TEXT NOT NULL,
-    state       TEXT NOT NULL, -- 'open'
-    PRIMARY KEY (batch, line)
+    state       TEXT NOT NULL, -- 'open', 'kept', 'replaced', 'repeated' (equal to one that was resolved), 'expired'
+    resolution  INTEGER,       -- in the order of the decisions
+    metering    INTEGER,       -- the metering that moved the books; only of 'replaced'
+    seal        INTEGER NOT NULL,
+    UNIQUE (batch, line)
 );
+CREATE INDEX conflict_identity ON conflict (source, id);
+CREATE INDEX conflict_state ON conflict (state);
 
 -- One row per identity that somebody took back.
 CREATE TABLE void (
@@ -102,16 +119,21 @@ CREATE TABLE void (
     state   TEXT NOT NULL, -- 'waiting' for its record, 'applied', 'refused' (a void of a void)
     utc_day TEXT,          -- the target's day, once known
     listed_at TEXT NOT NULL,
+    metering INTEGER,      -- the metering that took the record back
+    seal    INTEGER NOT NULL,
     PRIMARY KEY (source, target)
 );
 
--- Usage that came for a period after its close; it waits for an adjustment and holds its day.
+-- Usage that came for a period after its close, or left it; it waits for an adjustment and holds its day.
 CREATE TABLE late_usage (
     metering INTEGER NOT NULL,
     uin      TEXT NOT NULL,
     day      TEXT NOT NULL, -- account-local
     records  INTEGER NOT NULL,
     billable INTEGER NOT NULL,
+    closing  INTEGER,          -- the closing that billed it; none while it waits
+    seal     INTEGER NOT NULL,
     PRIMARY KEY (metering, uin, day)
 );
-CREATE INDEX late_usage_day ON late_usage (day);
+CREATE INDEX late_usage_waiting ON late_usage (day) WHERE closing IS NULL;
+CREATE INDEX late_usage_closing ON late_usage (uin, closing);

@@ -1,6 +1,7 @@
 -- Rate cards, accounts and their terms.
 
--- Every revision of every version stays. The highest revision is in force.
+-- Every revision of every version stays. The highest revision is in force; `card` numbers imports, so that a statement can be
+-- rated again with the cards of its day.
 CREATE TABLE rate_card (
     name        TEXT NOT NULL,
     valid_from  TEXT NOT NULL,
@@ -8,6 +9,9 @@ CREATE TABLE rate_card (
     digest      TEXT NOT NULL,
     body        TEXT NOT NULL, -- the card, JSON
     imported_at TEXT NOT NULL,
+    card        INTEGER NOT NULL UNIQUE,
+    corrects    INTEGER NOT NULL, -- 1: imported as a correction of what was billed
+    seal        INTEGER NOT NULL,
     PRIMARY KEY (name, valid_from, revision)
 );
 
@@ -15,7 +19,8 @@ CREATE TABLE account (
     uin        TEXT NOT NULL PRIMARY KEY,
     added_by   TEXT NOT NULL, -- 'usage' or 'person'
     added_at   TEXT NOT NULL,
-    first_day  TEXT           -- of usage or terms, whichever is earlier; where the periods begin
+    first_day  TEXT,          -- of usage or terms, whichever is earlier; where the periods begin
+    seal       INTEGER NOT NULL
     -- How far it is closed, and its last statement, are in closed_period and statement.
 );
 
@@ -24,5 +29,6 @@ CREATE TABLE terms (
     uin       TEXT NOT NULL REFERENCES account (uin),
     from_day  TEXT NOT NULL,
     body      TEXT NOT NULL, -- JSON
+    seal      INTEGER NOT NULL,
     PRIMARY KEY (uin, from_day)
 );

@@ -6,11 +6,13 @@ CREATE TABLE export (
     manifest   TEXT NOT NULL,
     manifest_digest TEXT NOT NULL,
     previous_digest TEXT NOT NULL,
-    written    INTEGER NOT NULL      -- 1 once its folder was moved into place
+    written    INTEGER NOT NULL,     -- 1 once its folder was moved into place
+    seal       INTEGER NOT NULL
 );
 -- The key says it: a statement is in exactly one export.
 CREATE TABLE exported_statement (
     statement_id TEXT NOT NULL PRIMARY KEY REFERENCES statement (statement_id),
-    export       INTEGER NOT NULL REFERENCES export (export)
+    export       INTEGER NOT NULL REFERENCES export (export),
+    seal         INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX exported_statement_export ON exported_statement (export);

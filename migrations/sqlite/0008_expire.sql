@@ -7,6 +7,7 @@ CREATE TABLE expired_day (
     expired_at TEXT NOT NULL,
     row_count  INTEGER NOT NULL,
     duration_ms TEXT NOT NULL, -- sum, a decimal integer of any size
+    seal       INTEGER NOT NULL,
     PRIMARY KEY (day, kind)
 );
 -- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.
@@ -16,6 +17,7 @@ CREATE TABLE expired_account (
     row_count  INTEGER NOT NULL,
     duration_ms TEXT NOT NULL,
     digest     TEXT NOT NULL,
+    seal       INTEGER NOT NULL,
     PRIMARY KEY (day, uin)
 ) WITHOUT ROWID;
 -- Days that are due but held, as the last run saw them.
@@ -24,11 +26,13 @@ CREATE TABLE held_day (
     code       TEXT NOT NULL,
     sentence   TEXT NOT NULL,
     needs_person INTEGER NOT NULL,
+    seal       INTEGER NOT NULL,
     PRIMARY KEY (day, code)
 );
 -- A person's word that a day's unmetered records and conflicts may go unresolved.
 CREATE TABLE waiver (
     day       TEXT NOT NULL PRIMARY KEY,
     reason    TEXT NOT NULL,
-    waived_at TEXT NOT NULL
+    waived_at TEXT NOT NULL,
+    seal      INTEGER NOT NULL
 );

@@ -9,7 +9,7 @@ use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::load_cards;
 use crate::error::{Error, Result};
-use crate::ledger::Tx;
+use crate::ledger::{Decision, Tx, add_audit};
 use crate::span::{Cycle, local_day};
 
 /// The terms of an account that appears by itself: default card, the card's zone, monthly from the 1st. They hold from
@@ -45,7 +45,8 @@ pub struct Wanted {
     pub from: Option<NaiveDate>,
 }
 
-/// Adds an account, or later terms to one that is there. Terms start where a period ends and keep the zone.
+/// Adds an account, or later terms to one that is there. Terms start where a period ends and keep the zone. The caller holds
+/// the lease: a close must not run beside it.
 pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     // The write lock comes first, so that what is read here still holds when it is used.
     let mut tx = books.ledger.begin().await?;
@@ -96,7 +97,20 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
             add_terms(&mut tx, wanted.uin, &new).await?;
         }
     }
-    tx.commit().await?;
+    let decision = Decision {
+        who: &books.settings.who,
+        action: if known.is_some() {
+            "account terms"
+        } else {
+            "account add"
+        },
+        subject: format!("account {}", wanted.uin),
+        detail: serde_json::to_value(&new)?,
+        reason: "",
+        at: books.clock.text(),
+    };
+    add_audit(&mut tx, &decision).await?;
+    books.ledger.commit(tx, "account").await?;
     Ok(new)
 }
 

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use super::terms::Terms;
 use super::{Account, AccountBook};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_rows};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, reseal};
 use crate::raw::store::parse_day;
 
 /// A UIN as the ledger holds it.
@@ -92,13 +92,12 @@ pub async fn add_accounts(
 
 /// Adds later terms to an account.
 pub async fn add_terms(tx: &mut Tx, uin: u64, terms: &Terms) -> Result<()> {
-    sqlx::query("INSERT INTO terms (uin, from_day, body) VALUES (?, ?, ?)")
-        .bind(uin.to_string())
-        .bind(terms.from.to_string())
-        .bind(serde_json::to_string(terms)?)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    let row: [Value; 3] = [
+        uin.to_string().into(),
+        terms.from.to_string().into(),
+        serde_json::to_string(terms)?.into(),
+    ];
+    insert_row(tx, "terms (uin, from_day, body)", row).await
 }
 
 /// The last day on which an account has metered usage.
@@ -121,5 +120,5 @@ pub async fn set_first_day(tx: &mut Tx, uin: u64, day: NaiveDate) -> Result<()> 
         .bind(day.to_string())
         .execute(&mut **tx)
         .await?;
-    Ok(())
+    reseal(tx, "account", "uin = ?", &[uin.to_string().into()]).await
 }

@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
+
 use super::folder::check_folder;
-use super::revision::{Revision, compare};
+use super::revision::{Revision, changes_beyond_prices, compare};
 use super::{Finding, RateCard, store};
+use crate::account::{AccountBook, store::load_accounts};
 use crate::books::Books;
 use crate::error::{AtPath as _, Error, Result};
+use crate::ledger::{Decision, Tx, add_audit};
 
 /// What became of one card file.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -14,8 +18,10 @@ pub struct Imported {
     pub card: String,
     pub from: String,
     pub digest: String,
-    /// `new version`, `revision that adds` or `unchanged`.
+    /// `new version`, `revision that adds`, `unchanged`, `correction` or `correction by a new version`.
     pub outcome: &'static str,
+    /// Closed periods that a correction rates again; the next statement of each account carries the difference.
+    pub rated_again: u64,
 }
 
 /// Reads card files: given ones, or all `<card>/<date>.toml` of folders.
@@ -51,8 +57,16 @@ pub fn findings_text(findings: &[Finding]) -> String {
     findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Imports every card of the files, or none.
-pub async fn import(books: &Books, paths: &[PathBuf]) -> Result<Vec<Imported>> {
+/// A person's word that prices for days that are metered or billed were wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Correction<'a> {
+    /// The first day of the version.
+    pub from: NaiveDate,
+    pub reason: &'a str,
+}
+
+/// Imports every card of the files, or none. The caller holds the lease: a close must not run beside a correction.
+pub async fn import(books: &Books, paths: &[PathBuf], correction: Option<Correction<'_>>) -> Result<Vec<Imported>> {
     let files = read_files(paths)?;
     let borrowed: Vec<(&str, &str)> = files
         .iter()
@@ -62,30 +76,49 @@ pub async fn import(books: &Books, paths: &[PathBuf]) -> Result<Vec<Imported>> {
     if !folder.findings.is_empty() {
         return Err(Error::NeedsPerson(findings_text(&folder.findings)));
     }
+    if let Some(correction) = correction {
+        check_correction(&folder.cards, correction)?;
+    }
+    let accounts = load_accounts(&books.ledger).await?;
     let mut outcomes = Vec::with_capacity(folder.cards.len());
     let mut tx = books.ledger.begin().await?;
     for card in &folder.cards {
-        let outcome = match store::newest(&mut tx, &card.name, card.from).await? {
-            None => {
+        let correction = correction.filter(|correction| correction.from == card.from);
+        let newest = store::newest(&mut tx, &card.name, card.from).await?;
+        let mut rated_again = 0;
+        let outcome = match (newest, correction) {
+            (None, Some(correction)) => {
+                refuse_other_measures(&mut tx, card).await?;
+                rated_again = correct(books, &mut tx, card, 1, correction, &accounts).await?;
+                "correction by a new version"
+            }
+            (None, None) => {
                 refuse_in_the_past(&mut tx, card).await?;
-                store::add_revision(&mut tx, card, 1, &books.clock.text()).await?;
+                store::add_revision(&mut tx, card, 1, false, &books.clock.text()).await?;
                 "new version"
             }
-            Some((revision, old)) => match compare(&old, card) {
+            (Some((revision, old)), correction) => match compare(&old, card) {
                 Revision::Same => "unchanged",
                 Revision::Extends => {
-                    store::add_revision(&mut tx, card, revision + 1, &books.clock.text()).await?;
+                    store::add_revision(&mut tx, card, revision + 1, false, &books.clock.text()).await?;
                     "revision that adds"
+                }
+                Revision::Changes(_) if let Some(correction) = correction => {
+                    refuse_other_than_prices(&old, card)?;
+                    rated_again = correct(books, &mut tx, card, revision + 1, correction, &accounts).await?;
+                    "correction"
                 }
                 Revision::Changes(changes) => {
                     return Err(Error::NeedsPerson(format!(
                         "rate card {} of {} was imported with digest {} and the file now has digest {}: {}; restore the \
-                         file, or give the change a version of its own with a later date",
+                         file, give the change a version of its own with a later date, or, when what was billed was wrong, \
+                         import it with --corrects {}",
                         card.name,
                         card.from,
                         old.digest(),
                         card.digest(),
-                        changes.join("; ")
+                        changes.join("; "),
+                        card.from
                     )));
                 }
             },
@@ -95,14 +128,15 @@ pub async fn import(books: &Books, paths: &[PathBuf]) -> Result<Vec<Imported>> {
             from: card.from.to_string(),
             digest: card.digest(),
             outcome,
+            rated_again,
         });
     }
-    tx.commit().await?;
+    books.ledger.commit(tx, "cards").await?;
     Ok(outcomes)
 }
 
 /// A new version must not change days that statements were closed over, nor how metered usage was measured.
-async fn refuse_in_the_past(tx: &mut crate::ledger::Tx, card: &RateCard) -> Result<()> {
+async fn refuse_in_the_past(tx: &mut Tx, card: &RateCard) -> Result<()> {
     let from = card.from.to_string();
     if let Some(closed_to) = store::closed_to_under(tx, &card.name)
         .await?
@@ -113,6 +147,12 @@ async fn refuse_in_the_past(tx: &mut crate::ledger::Tx, card: &RateCard) -> Resu
             card.name
         )));
     }
+    refuse_other_measures(tx, card).await
+}
+
+/// A version must not begin on metered days when it measures otherwise than the one before it.
+async fn refuse_other_measures(tx: &mut Tx, card: &RateCard) -> Result<()> {
+    let from = card.from.to_string();
     let Some(before) = store::version_before(tx, &card.name, card.from).await? else {
         return Ok(());
     };
@@ -127,4 +167,59 @@ async fn refuse_in_the_past(tx: &mut crate::ledger::Tx, card: &RateCard) -> Resu
         ))),
         _ => Ok(()),
     }
+}
+
+/// One of the files must be the version that is to be corrected.
+fn check_correction(cards: &[RateCard], correction: Correction) -> Result<()> {
+    if cards.iter().any(|card| card.from == correction.from) {
+        return Ok(());
+    }
+    let versions: Vec<String> = cards
+        .iter()
+        .map(|card| format!("{} of {}", card.name, card.from))
+        .collect();
+    Err(Error::Usage(format!(
+        "--corrects {} names no version among the files ({}); name the first day of the version whose prices were wrong",
+        correction.from,
+        versions.join(", ")
+    )))
+}
+
+/// Prices can be corrected; how usage was measured cannot, because raw rows may be gone.
+fn refuse_other_than_prices(old: &RateCard, new: &RateCard) -> Result<()> {
+    let changes = changes_beyond_prices(old, new);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(Error::NeedsPerson(format!(
+        "rate card {} of {}: a correction changes prices only, and this one also: {}; give that a version of its own with a \
+         later date",
+        new.name,
+        new.from,
+        changes.join("; ")
+    )))
+}
+
+/// Writes the corrected version down, and which closed periods it rates again.
+async fn correct(
+    books: &Books,
+    tx: &mut Tx,
+    card: &RateCard,
+    revision: i64,
+    correction: Correction<'_>,
+    accounts: &AccountBook,
+) -> Result<u64> {
+    let number = store::add_revision(tx, card, revision, true, &books.clock.text()).await?;
+    let until = store::version_after(tx, &card.name, card.from).await?;
+    let rated_again = store::rate_again(tx, card, until, number, accounts).await?;
+    let decision = Decision {
+        who: &books.settings.who,
+        action: "rate-card correct",
+        subject: format!("{} of {}", card.name, card.from),
+        detail: serde_json::json!({ "revision": revision, "digest": card.digest(), "closed_periods": rated_again }),
+        reason: correction.reason,
+        at: books.clock.text(),
+    };
+    add_audit(tx, &decision).await?;
+    Ok(rated_again)
 }

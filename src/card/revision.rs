@@ -35,6 +35,20 @@ pub fn compare(old: &RateCard, new: &RateCard) -> Revision {
     }
 }
 
+/// What is different beside prices and the grace; empty when nothing is.
+#[must_use]
+pub fn changes_beyond_prices(old: &RateCard, new: &RateCard) -> Vec<String> {
+    let mut changes = Vec::new();
+    let graced = RateCard {
+        grace_days: new.grace_days,
+        ..old.clone()
+    };
+    compare_top(&graced, new, &mut changes);
+    compare_regions(old, new, &mut changes);
+    compare_meters(old, new, &mut changes);
+    changes
+}
+
 fn compare_top(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
     let mut top = |what: &str, old: &str, new: &str| {
         if old != new {

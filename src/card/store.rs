@@ -1,12 +1,17 @@
 //! The ledger of rate cards.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use sqlx::Row as _;
 
 use super::RateCard;
 use super::book::CardBook;
+use crate::account::AccountBook;
+use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, next_number};
+use crate::raw::store::parse_day;
 
 /// An imported revision, as `rate-card list` shows it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -20,10 +25,25 @@ pub struct ImportedCard {
 
 /// The newest revision of every version.
 pub async fn load_cards(ledger: &Ledger) -> Result<CardBook> {
+    cards_up_to(ledger, i64::MAX).await
+}
+
+/// The newest revision of every version, and the number of the last import.
+pub async fn load_cards_and_number(ledger: &Ledger) -> Result<(CardBook, i64)> {
+    let row = sqlx::query("SELECT COALESCE(MAX(card), 0) FROM rate_card")
+        .fetch_one(ledger.pool())
+        .await?;
+    let number = row.try_get(0)?;
+    Ok((cards_up_to(ledger, number).await?, number))
+}
+
+/// The cards as they were after the import of that number.
+pub async fn cards_up_to(ledger: &Ledger, number: i64) -> Result<CardBook> {
     let rows = sqlx::query(
-        "SELECT body, digest FROM rate_card c WHERE revision = \
-         (SELECT MAX(revision) FROM rate_card d WHERE d.name = c.name AND d.valid_from = c.valid_from)",
+        "SELECT body, digest FROM rate_card c WHERE revision = (SELECT MAX(revision) FROM rate_card d \
+         WHERE d.name = c.name AND d.valid_from = c.valid_from AND d.card <= ?)",
     )
+    .bind(number)
     .fetch_all(ledger.pool())
     .await?;
     let mut cards = Vec::with_capacity(rows.len());
@@ -38,6 +58,25 @@ pub async fn load_cards(ledger: &Ledger) -> Result<CardBook> {
         cards.push(card);
     }
     Ok(CardBook::new(cards))
+}
+
+/// Revisions whose body is not what was imported.
+pub async fn damaged_cards(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = sqlx::query("SELECT name, valid_from, revision, body, digest FROM rate_card ORDER BY card")
+        .fetch_all(ledger.pool())
+        .await?;
+    let mut damaged = Vec::new();
+    for row in rows {
+        let (body, digest): (String, String) = (row.try_get(3)?, row.try_get(4)?);
+        let read = RateCard::from_canonical(&body);
+        if read.as_ref().map(RateCard::digest).ok().as_ref() != Some(&digest) {
+            let (name, from, revision): (String, String, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            damaged.push(format!(
+                "rate card {name} of {from}, revision {revision}, in the ledger is not what was imported"
+            ));
+        }
+    }
+    Ok(damaged)
 }
 
 /// Every imported revision.
@@ -109,6 +148,71 @@ pub async fn version_before(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<
         .transpose()
 }
 
+/// The first day of the version after a date; none for the last version.
+pub async fn version_after(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<NaiveDate>> {
+    let row = sqlx::query("SELECT MIN(valid_from) FROM rate_card WHERE name = ? AND valid_from > ?")
+        .bind(name)
+        .bind(from.to_string())
+        .fetch_one(&mut **tx)
+        .await?;
+    row.try_get::<Option<String>, _>(0)?
+        .as_deref()
+        .map(parse_day)
+        .transpose()
+}
+
+/// Lists the closed periods that a corrected version prices, so that they are rated again. Usage before an account's first
+/// closed period was billed by adjustments, for periods that no row names: they are found by its days.
+pub async fn rate_again(
+    tx: &mut Tx,
+    card: &RateCard,
+    until: Option<NaiveDate>,
+    number: i64,
+    accounts: &AccountBook,
+) -> Result<u64> {
+    let until = until.unwrap_or(NaiveDate::MAX);
+    let mut again: BTreeSet<(u64, NaiveDate)> = BTreeSet::new();
+    for row in sqlx::query("SELECT uin, period_start, period_end FROM closed_period")
+        .fetch_all(&mut **tx)
+        .await?
+    {
+        let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
+        let (start, end) = (
+            parse_day(&row.try_get::<String, _>(1)?)?,
+            parse_day(&row.try_get::<String, _>(2)?)?,
+        );
+        if card.from < end && start < until && is_under(accounts, uin, start, &card.name) {
+            again.insert((uin, start));
+        }
+    }
+    for row in sqlx::query(
+        "SELECT DISTINCT l.uin, l.day FROM late_usage l \
+         JOIN (SELECT uin, MIN(period_start) AS first FROM closed_period GROUP BY uin) f ON f.uin = l.uin \
+         WHERE l.day < f.first AND l.closing IS NOT NULL",
+    )
+    .fetch_all(&mut **tx)
+    .await?
+    {
+        let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
+        let day = parse_day(&row.try_get::<String, _>(1)?)?;
+        let Some(account) = accounts.get(uin) else { continue };
+        let period = account.period_of(day);
+        if card.from < period.end && period.start < until && is_under(accounts, uin, period.start, &card.name) {
+            again.insert((uin, period.start));
+        }
+    }
+    let rows = again
+        .iter()
+        .map(|(uin, start)| -> [Value; 3] { [uin.to_string().into(), start.to_string().into(), number.into()] });
+    insert_rows(tx, "rerate (uin, period_start, card)", rows).await
+}
+
+fn is_under(accounts: &AccountBook, uin: u64, day: NaiveDate, card: &str) -> bool {
+    accounts
+        .get(uin)
+        .is_some_and(|account| account.terms_on(day).card == card)
+}
+
 /// The last day that has usage, under any card.
 pub async fn last_metered_day(tx: &mut Tx) -> Result<Option<String>> {
     let row = sqlx::query("SELECT MAX(day_max) FROM usage_file")
@@ -117,18 +221,26 @@ pub async fn last_metered_day(tx: &mut Tx) -> Result<Option<String>> {
     Ok(row.try_get(0)?)
 }
 
-/// Adds a revision.
-pub async fn add_revision(tx: &mut Tx, card: &RateCard, revision: i64, imported_at: &str) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO rate_card (name, valid_from, revision, digest, body, imported_at) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(card.name.as_str())
-    .bind(card.from.to_string())
-    .bind(revision)
-    .bind(card.digest())
-    .bind(card.canonical())
-    .bind(imported_at)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+/// Adds a revision. Returns the number of the import.
+pub async fn add_revision(
+    tx: &mut Tx,
+    card: &RateCard,
+    revision: i64,
+    corrects: bool,
+    imported_at: &str,
+) -> Result<i64> {
+    let number = next_number(tx, "card").await?;
+    let row: [Value; 8] = [
+        card.name.as_str().into(),
+        card.from.to_string().into(),
+        revision.into(),
+        card.digest().into(),
+        card.canonical().into(),
+        imported_at.into(),
+        number.into(),
+        i64::from(corrects).into(),
+    ];
+    let into = "rate_card (name, valid_from, revision, digest, body, imported_at, card, corrects)";
+    insert_row(tx, into, row).await?;
+    Ok(number)
 }

@@ -10,6 +10,7 @@ use crate::account::store::load_accounts;
 use crate::account::terms::PriceOverride;
 use crate::books::Books;
 use crate::error::Error;
+use crate::ledger::Lease;
 use crate::span::Cycle;
 use crate::table::Table;
 
@@ -42,7 +43,10 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                 overrides,
                 from: *from,
             };
-            let terms = add(books, wanted).await?;
+            let lease = Lease::take(&books.ledger, "account add").await?;
+            let terms = add(books, wanted).await;
+            lease.release().await?;
+            let terms = terms?;
             report(args, &terms, || {
                 format!("account {uin}: {} in {} from {}\n", terms.card, terms.zone, terms.from)
             });

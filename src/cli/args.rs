@@ -28,6 +28,9 @@ pub struct Args {
     /// Run as if it were this time, to replay a night [default: now]
     #[arg(long, global = true, env = "TALLYBOOK_AS_OF", value_name = "RFC3339")]
     pub as_of: Option<DateTime<Utc>>,
+    /// Who decides, for the audit trail [default: the user's name]
+    #[arg(long, global = true, env = "TALLYBOOK_WHO", value_name = "NAME")]
+    pub who: Option<String>,
     /// Print one machine-readable report instead of text
     #[arg(long, global = true)]
     pub json: bool,
@@ -126,7 +129,14 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
-    /// Recount: raw against usage against statements against exports; names what differs
+    /// One identity, two contents: list, show, keep the first, replace it
+    Conflict {
+        #[command(subcommand)]
+        command: ConflictCommand,
+    },
+    /// What people decided: resolutions, waivers, corrections, accounts and terms
+    Audit,
+    /// Prove the books: ledger rows, files, raw against usage against statements against exports; names what differs
     Verify,
     /// What is where: files, rows, days held, periods due, the last runs
     Status,
@@ -162,9 +172,44 @@ pub enum RateCardCommand {
         on: Option<NaiveDate>,
     },
     /// Import card files or folders: new versions, and revisions that only add
+    ///
+    /// With --corrects also other prices for days that are metered or billed: closed periods from that day on are rated again,
+    /// and the next statement of each account carries the difference as adjustments.
     Import {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// The version, by its first day, that is imported as a correction
+        #[arg(long, value_name = "DATE", requires = "reason")]
+        corrects: Option<NaiveDate>,
+        /// With --corrects: why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConflictCommand {
+    /// Open conflicts, with the money between the two contents
+    List {
+        /// Also those that are resolved
+        #[arg(long)]
+        all: bool,
+    },
+    /// Both contents side by side, and what it would change
+    Show { number: i64 },
+    /// Let the first stand, for good
+    Keep {
+        number: i64,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Let the later one stand, for good: the books move by the difference
+    Replace {
+        number: i64,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
 }
 

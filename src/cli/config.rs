@@ -46,6 +46,12 @@ pub async fn open_books(args: &Args) -> Result<Books> {
             .or(file.rate_cards)
             .unwrap_or(defaults.rate_cards),
         drop: from_env("TALLYBOOK_DROP").map(PathBuf::from).or(file.drop),
+        who: args
+            .who
+            .clone()
+            .or_else(|| from_env("USER"))
+            .or_else(|| from_env("LOGNAME"))
+            .unwrap_or(defaults.who),
     };
     let data_dir = args
         .data_dir

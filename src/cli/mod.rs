@@ -3,6 +3,7 @@
 mod account;
 mod args;
 mod config;
+mod conflict;
 mod print;
 mod quarantine;
 mod rate_card;

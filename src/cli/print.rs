@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::close::document::DocumentError;
+use crate::close::document::{COLUMNS, DocumentError, EXPORTED_COLUMNS};
+use crate::ledger::Entry;
 use crate::nightly::report::grouped_size;
 use crate::query::statement::Shown;
 use crate::query::status::Status;
 use crate::table::{Table, grouped};
+use crate::verify::Verified;
 
 /// Prints to standard output. A reader that has gone (`| head`) is no failure: the work is done and recorded.
 pub fn out(text: &str) {
@@ -39,7 +41,7 @@ pub fn statement(shown: &Shown) -> Result<String, DocumentError> {
 /// The lines of several statements under one header, each with its statement and whether that is closed.
 pub fn statements_csv(shown: &[Shown]) -> Result<String, DocumentError> {
     let mut header = vec!["statement_id", "state", "period_start", "period_end", "currency"];
-    header.extend(crate::close::document::COLUMNS);
+    header.extend(&COLUMNS[..EXPORTED_COLUMNS]);
     let mut table = Table::new(&header);
     for one in shown {
         let s = &one.statement;
@@ -56,7 +58,7 @@ pub fn statements_csv(shown: &[Shown]) -> Result<String, DocumentError> {
                 first
                     .iter()
                     .cloned()
-                    .chain(row.iter().map(|cell| String::from(&**cell))),
+                    .chain(row[..EXPORTED_COLUMNS].iter().map(|cell| String::from(&**cell))),
             );
         }
     }
@@ -224,4 +226,61 @@ fn first_few(items: impl ExactSizeIterator<Item = String>) -> Vec<(&'static str,
         lines.push(("", format!("  and {more} more (--json lists all)")));
     }
     lines
+}
+
+/// The audit trail.
+pub fn audit(trail: &[Entry]) -> String {
+    if trail.is_empty() {
+        return "nobody has decided anything yet\n".to_owned();
+    }
+    let mut table = Table::new(&["entry", "at", "who", "action", "subject", "reason"]);
+    for entry in trail {
+        let cells = [&entry.at, &entry.who, &entry.action, &entry.subject, &entry.reason];
+        table.row(std::iter::once(entry.entry.to_string()).chain(cells.map(Clone::clone)));
+    }
+    table.text()
+}
+
+/// What was proved, what differs, what can be proved no more.
+pub fn verified(verified: &Verified) -> String {
+    let mut text = format!(
+        "verified {} ledger rows, {} files, {} raw rows, {} usage sums, {} statements, {} exports: ",
+        grouped(i64::try_from(verified.ledger_rows).unwrap_or(i64::MAX)),
+        verified.files,
+        grouped(verified.raw_rows),
+        verified.usage_sums,
+        verified.statements,
+        verified.exports
+    );
+    match verified.difference_count {
+        0 => text.push_str("all agree\n"),
+        count => {
+            let _infallible = writeln!(text, "{count} DIFFERENCES");
+        }
+    }
+    for difference in &verified.differences {
+        let _infallible = writeln!(text, "  {difference}");
+    }
+    for sentence in &verified.not_proved {
+        let _infallible = writeln!(text, "NOT PROVED: {sentence}");
+    }
+    if let (Some(first), Some(last)) = (verified.expired.first(), verified.expired.last()) {
+        let rows: i64 = verified.expired.iter().map(|day| day.rows).sum();
+        let _infallible = writeln!(
+            text,
+            "the raw rows of {} expired days, {} to {} ({} rows), cannot be measured again; these digests stand for them:",
+            verified.expired.len(),
+            first.day,
+            last.day,
+            grouped(rows)
+        );
+    }
+    for day in &verified.expired {
+        let _infallible = writeln!(
+            text,
+            "  {}  {} rows of {} accounts, expired {}, {}",
+            day.day, day.rows, day.accounts, day.expired_at, day.digest
+        );
+    }
+    text
 }

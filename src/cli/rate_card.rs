@@ -8,9 +8,10 @@ use super::args::{Args, RateCardCommand};
 use super::run::{NEEDS_PERSON, report};
 use crate::books::Books;
 use crate::card::check_folder;
-use crate::card::import::{findings_text, import, read_files};
+use crate::card::import::{Correction, Imported, findings_text, import, read_files};
 use crate::card::store::{imported, load_cards};
 use crate::error::Error;
+use crate::ledger::Lease;
 use crate::table::Table;
 
 fn card_paths(books_cards: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
@@ -43,6 +44,16 @@ pub fn check(args: &Args, files: &[PathBuf]) -> Result<u8> {
         },
     );
     Ok(if found.is_empty() { 0 } else { NEEDS_PERSON })
+}
+
+fn imported_text(card: &Imported) -> String {
+    let again = match card.outcome {
+        "correction" | "correction by a new version" => {
+            format!("; {} closed periods will be rated again", card.rated_again)
+        }
+        _ => String::new(),
+    };
+    format!("{} of {}: {}{again}\n", card.card, card.from, card.outcome)
 }
 
 /// All others.
@@ -99,14 +110,20 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
                 )
             });
         }
-        RateCardCommand::Import { files } => {
-            let cards = import(books, &card_paths(&books.settings.rate_cards, files)).await?;
-            report(args, &cards, || {
-                cards
-                    .iter()
-                    .map(|c| format!("{} of {}: {}\n", c.card, c.from, c.outcome))
-                    .collect()
+        RateCardCommand::Import {
+            files,
+            corrects,
+            reason,
+        } => {
+            let correction = corrects.map(|from| Correction {
+                from,
+                reason: reason.as_deref().unwrap_or_default(),
             });
+            let lease = Lease::take(&books.ledger, "rate-card import").await?;
+            let cards = import(books, &card_paths(&books.settings.rate_cards, files), correction).await;
+            lease.release().await?;
+            let cards = cards?;
+            report(args, &cards, || cards.iter().map(imported_text).collect());
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::args::{Args, Command, RateCardCommand, Span};
 use super::config::open_books;
-use super::{account, print, quarantine, rate_card};
+use super::{account, conflict, print, quarantine, rate_card};
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::close::close;
@@ -17,7 +17,7 @@ use crate::expire::expire;
 use crate::export::{export_again, export_new};
 use crate::ingest::ingest;
 use crate::ingest::input::Input;
-use crate::ledger::Lease;
+use crate::ledger::{Lease, audit_trail};
 use crate::meter::{meter, rebuild};
 use crate::nightly::report as night_report;
 use crate::table::{Table, grouped};
@@ -98,6 +98,11 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         Command::RateCard { command } => rate_card::run(args, books, command).await?,
         Command::Account { command } => account::run(args, books, command).await?,
         Command::Quarantine { command } => quarantine::run(args, books, command).await?,
+        Command::Conflict { command } => conflict::run(args, books, command).await?,
+        Command::Audit => {
+            let trail = audit_trail(&books.ledger).await?;
+            report(args, &trail, || print::audit(&trail));
+        }
         Command::Verify => return verify(args, books).await,
         Command::Status => {
             let status = query::status::status(books).await?;
@@ -139,7 +144,7 @@ async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
 }
 
 async fn recount(args: &Args, books: &Books) -> Result<u8> {
-    let recount = rebuild::recount(books).await?;
+    let recount = rebuild::recount(books, &std::collections::HashSet::new()).await?;
     report(args, &recount, || {
         let same = if recount.differences.is_empty() {
             "the same usage"
@@ -161,21 +166,8 @@ async fn recount(args: &Args, books: &Books) -> Result<u8> {
 }
 
 async fn verify(args: &Args, books: &Books) -> Result<u8> {
-    let verified = query::verify::verify(books).await?;
-    report(args, &verified, || {
-        let head = format!(
-            "verified {} raw rows, {} usage sums, {} statements, {} exports: ",
-            grouped(verified.raw_rows),
-            verified.usage_sums,
-            verified.statements,
-            verified.exports
-        );
-        if verified.differences.is_empty() {
-            return format!("{head}all agree\n");
-        }
-        let differences: String = verified.differences.iter().map(|d| format!("  {d}\n")).collect();
-        format!("{head}{} DIFFERENCES\n{differences}", verified.differences.len())
-    });
+    let verified = crate::verify::verify(books).await?;
+    report(args, &verified, || print::verified(&verified));
     Ok(if verified.differences.is_empty() { 0 } else { UNBALANCED })
 }
 

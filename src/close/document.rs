@@ -1,7 +1,9 @@
 //! The document of a statement: its lines, as they are stored and digested.
 //!
 //! A compact JSON array (no white space) of arrays of strings, one per line, in the order of [`COLUMNS`].
-//! What does not vary by line stands in the statement's header. Absent values are empty strings; decimals
+//! What does not vary by line stands in the statement's header. The last two columns are for adjustments to come: `slice` is
+//! empty for the first, and `span_start` where it is the later of the period's first day and the card version, as it is for
+//! every line of the period's own usage. Absent values are empty strings; decimals
 //! are plain: `quantity` has 6 decimals, `amount` 10, `unit_price` and `discount_percent` as many as they
 //! need; `card_version` is `YYYY-MM-DD`. Strings are escaped as Python's
 //! `json.dumps(rows, separators=(",", ":"), ensure_ascii=False)` does it, so that the text is canonical.
@@ -17,9 +19,10 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::money::{AMOUNT_DECIMALS, QUANTITY_DECIMALS, parse_plain, write_plain};
 use crate::rate::{Charge, Kind};
+use crate::span::Period;
 
 /// The columns of a line, in order.
-pub const COLUMNS: [&str; 17] = [
+pub const COLUMNS: [&str; 19] = [
     "line_no",
     "appid",
     "kind",
@@ -37,7 +40,12 @@ pub const COLUMNS: [&str; 17] = [
     "corrects_statement",
     "corrects_line",
     "note",
+    "slice",
+    "span_start",
 ];
+
+/// The first so many columns are for finance; the others are for adjustments to come.
+pub const EXPORTED_COLUMNS: usize = 17;
 
 /// Bytes of a usual line, to reserve by.
 const LINE_BYTES: usize = 192;
@@ -73,6 +81,10 @@ pub struct Line<'a> {
     pub corrects: Option<(Cow<'a, str>, u32)>,
     /// For the reader.
     pub note: Cow<'a, str>,
+    /// The tier, from 0.
+    pub slice: u32,
+    /// The first day of the span, where it is not the usual one; see the head of this file.
+    pub span_start: Option<NaiveDate>,
 }
 
 /// The factors of an amount.
@@ -178,7 +190,17 @@ impl<'a> Line<'a> {
             amount: charge.amount,
             corrects: charge.corrects.map(|line| (line.statement_id.into(), line.line_no)),
             note: charge.note.into(),
+            slice: charge.slice,
+            span_start: (charge.kind == Kind::Adjustment).then_some(charge.span_start),
         }
+    }
+
+    /// The first day of the span of usage that the line bills, in a statement of that period.
+    pub fn span_start_in(&self, period: &Period) -> NaiveDate {
+        let usual = self
+            .card_version
+            .map_or(period.start, |version| version.max(period.start));
+        self.span_start.unwrap_or(usual)
     }
 
     /// The difference between the sum of the lines and the total.
@@ -198,6 +220,8 @@ impl<'a> Line<'a> {
             amount,
             corrects: None,
             note: note.into(),
+            slice: 0,
+            span_start: None,
         }
     }
 }
@@ -236,7 +260,11 @@ fn write_line(out: &mut String, line: &Line) {
     write_shown(out, corrects.map(|(_, line_no)| line_no));
     out.push_str("\",");
     write_string(out, &line.note);
-    out.push(']');
+    out.push_str(",\"");
+    write_shown(out, Some(line.slice).filter(|slice| *slice != 0));
+    out.push_str("\",\"");
+    write_shown(out, line.span_start);
+    out.push_str("\"]");
 }
 
 fn write_shown(out: &mut String, value: Option<impl fmt::Display>) {
@@ -280,6 +308,8 @@ fn read_line(cells: Cells<'_>, row: usize) -> Result<Line<'_>, DocumentError> {
         corrects_statement,
         corrects_line,
         note,
+        slice,
+        span_start,
     ] = cells;
     let bad = |at: usize, text: &Cell| DocumentError::Cell {
         row,
@@ -317,6 +347,8 @@ fn read_line(cells: Cells<'_>, row: usize) -> Result<Line<'_>, DocumentError> {
         amount: decimal(13, &amount)?,
         corrects: corrects.map(|line_no| (corrects_statement.0, line_no)),
         note: note.0,
+        slice: if slice.is_empty() { 0 } else { integer(17, &slice)? },
+        span_start: optional(&span_start, || bad(18, &span_start))?,
     })
 }
 
@@ -386,6 +418,8 @@ mod tests {
             amount: Decimal::new(mantissa, 10),
             corrects: Some((text.into(), line_no)),
             note: text.into(),
+            slice: line_no,
+            span_start: "2024-11-05".parse().ok(),
         }
     }
 
@@ -412,7 +446,7 @@ mod tests {
                 "\u{7f}",
                 r#"","1","a\"b\n\u001fé"#,
                 "\u{7f}",
-                r#""],["2","","rounding","","","","","","","","","","","0.0000000005","","",""]]"#
+                r#"","1","2024-11-05"],["2","","rounding","","","","","","","","","","","0.0000000005","","","","",""]]"#
             )
         );
     }
@@ -432,7 +466,13 @@ mod tests {
                 "{error}"
             );
         }
-        for document in ["", "{}", "[[]]", "[[1]]", &document.replace("\"x\"]", "\"x\",\"\"]")] {
+        for document in [
+            "",
+            "{}",
+            "[[]]",
+            "[[1]]",
+            &document.replace("\"2024-11-05\"]", "\"2024-11-05\",\"\"]"),
+        ] {
             assert!(
                 matches!(lines(document), Err(DocumentError::Shape { .. })),
                 "{document}"

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! due         periods whose end and grace have passed, account by account, strictly in order
-//! read        their usage, as far as metering has come
+//! read        their usage, as far as metering has come, and that of closed periods that changed since
 //! rate        usage x card x terms; an account without a price for something stops here and is named
+//! adjust      closed periods rated again, minus what was billed for them: lines of the first period that closes
 //! state       lines, total, digest chained to the account's last statement
-//! commit      one transaction: the closing, its statements, its closed periods
+//! commit      one transaction: the closing, its statements, its closed periods, what it adjusted
 //! ```
 
+pub mod account;
+pub mod adjust;
 pub mod document;
 pub mod due;
 pub mod proof;
@@ -19,16 +22,16 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::NaiveDate;
 use rayon::prelude::*;
 
-use crate::account::{Account, AccountBook};
+use crate::account::AccountBook;
 use crate::books::Books;
 use crate::card::book::CardBook;
-use crate::card::store::load_cards;
+use crate::card::store::load_cards_and_number;
 use crate::error::{Error, Result};
 use crate::ledger::{Lease, next_number};
 use crate::meter::store::{progress, usage_paths};
-use crate::meter::usage::{UsageDay, UsageTable};
-use crate::rate::{DayUsage, PeriodUsage, Rated, rate};
-use crate::span::{Cycle, Period};
+use crate::meter::usage::UsageTable;
+use crate::span::Period;
+use account::{AccountUsage, ClosedPeriod, PeriodCharges, Touched};
 use due::Due;
 use statement::{Closing, Statement};
 
@@ -39,6 +42,8 @@ pub struct Closed {
     pub periods: usize,
     pub statements: usize,
     pub lines: u64,
+    /// Accounts whose closed periods were adjusted.
+    pub adjusted_accounts: usize,
     /// By currency: the sum of the totals, plain decimals.
     pub totals: BTreeMap<String, String>,
     pub blocked: Vec<Blocked>,
@@ -55,52 +60,103 @@ pub struct Blocked {
     pub unpriced: Vec<String>,
 }
 
+/// What is known of accounts whose closed periods changed.
+#[derive(Clone, Debug, Default)]
+struct Past {
+    touched: Touched,
+    closed: Vec<ClosedPeriod>,
+    /// In the order in which they were closed.
+    statements: Vec<Statement>,
+}
+
 /// Closes every due period. The caller holds the lease.
 #[tracing::instrument(skip_all)]
 pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Closed> {
-    let cards = load_cards(&books.ledger).await?;
-    let due = due::due(accounts, &cards, books.clock.now());
-    let Some((from, to)) = due::days_needed(&due) else {
+    let (cards, card_hi) = load_cards_and_number(&books.ledger).await?;
+    let mut due = due::due(accounts, &cards, books.clock.now());
+    let past = read_past(books, &due).await?;
+    reach_back(&mut due, accounts, &past);
+    let Some(days) = due::days_needed(&due) else {
         return Ok(Closed::default());
     };
     let metered = progress(&books.ledger).await?;
-    let paths = usage_paths(&books.ledger, from, to, metered.metering).await?;
+    let paths = usage_paths(&books.ledger, days.0, days.1, metered.metering).await?;
     let heads = store::heads(&books.ledger).await?;
-    let (statements, closed_periods, closed) = tokio::task::block_in_place(|| {
-        let usage = read_usage(books, &paths, &due, (from, to))?;
-        let rated = state_all(books, accounts, &cards, &due, &usage, &heads, metered.batch_hi)?;
-        summed(rated)
+    let (stated, periods, closed) = tokio::task::block_in_place(|| {
+        let usage = read_usage(books, &paths, &due, days)?;
+        let books_of = |due: &Due| state_account(books, accounts, &cards, due, &usage, &heads, &past, &metered);
+        summed(due.par_iter().map(books_of).collect::<Result<_>>()?)
     })?;
-    if closed_periods.is_empty() {
+    if periods.is_empty() {
         return Ok(closed);
     }
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    let closing = next_number(&mut tx, "closing").await?;
-    store::add_closing(
-        &mut tx,
-        closing,
-        metered.batch_hi,
-        metered.metering,
-        &books.clock.text(),
-    )
-    .await?;
-    store::add_statements(&mut tx, closing, &statements).await?;
-    store::add_closed_periods(&mut tx, closing, &closed_periods).await?;
-    crate::fault::point("close.before_commit");
-    tx.commit().await?;
-    crate::fault::point("close.after_commit");
+    let closing = store::NewClosing {
+        closing: next_number(&mut tx, "closing").await?,
+        batch_hi: metered.batch_hi,
+        metering: metered.metering,
+        card_hi,
+        statements: stated.len(),
+        periods: periods.len(),
+        closed_at: &books.clock.text(),
+    };
+    store::add_closing(&mut tx, &closing).await?;
+    store::add_statements(&mut tx, closing.closing, &stated).await?;
+    store::add_closed_periods(&mut tx, closing.closing, &periods).await?;
+    for uin in past
+        .keys()
+        .filter(|uin| periods.iter().any(|(closed, _)| closed == *uin))
+    {
+        store::settle(&mut tx, *uin, closing.closing).await?;
+    }
+    books.ledger.commit(tx, "close").await?;
     Ok(closed)
+}
+
+/// The past of due accounts whose closed periods wait for an adjustment.
+async fn read_past(books: &Books, due: &[Due]) -> Result<HashMap<u64, Past>> {
+    let mut waiting = store::waiting(&books.ledger).await?;
+    let mut past = HashMap::new();
+    if waiting.is_empty() {
+        return Ok(past);
+    }
+    for due in due {
+        if let Some(touched) = waiting.remove(&due.uin) {
+            let past_of = Past {
+                touched,
+                closed: store::closed_periods_of(&books.ledger, due.uin).await?,
+                statements: store::statements_of(&books.ledger, due.uin).await?,
+            };
+            past.insert(due.uin, past_of);
+        }
+    }
+    Ok(past)
+}
+
+/// Moves back the days whose usage is read, for accounts with something to adjust.
+fn reach_back(due: &mut [Due], accounts: &AccountBook, past: &HashMap<u64, Past>) {
+    for due in due {
+        if let (Some(past), Some(account)) = (past.get(&due.uin), accounts.get(due.uin)) {
+            let needed = AccountUsage::needed_from(account, &past.closed, &past.touched);
+            due.from = needed.map_or(due.from, |from| from.min(due.from));
+        }
+    }
 }
 
 /// Usage rows of the due accounts, sorted by account and day.
 #[tracing::instrument(skip_all)]
-fn read_usage(books: &Books, paths: &[String], due: &[Due], (from, to): (NaiveDate, NaiveDate)) -> Result<UsageTable> {
+fn read_usage(
+    books: &Books,
+    paths: &[(String, i64)],
+    due: &[Due],
+    (from, to): (NaiveDate, NaiveDate),
+) -> Result<UsageTable> {
     let ranges: HashMap<u64, (NaiveDate, NaiveDate)> = due.iter().map(|d| (d.uin, (d.from, d.to()))).collect();
     let wanted = |uin, day| ranges.get(&uin).is_some_and(|&(from, to)| from <= day && day < to);
     let mut table = UsageTable::default();
-    for path in paths {
-        table.read(&books.data.join(path), from, to, &wanted)?;
+    for (path, metering) in paths {
+        table.read((&books.data.join(path), *metering), from, to, &wanted)?;
     }
     table.rows.par_sort_unstable_by_key(|row| (row.uin, row.day));
     Ok(table)
@@ -112,44 +168,15 @@ struct AccountClose {
     statements: Vec<Stated>,
     periods: Vec<(u64, Period)>,
     blocked: Option<Blocked>,
+    is_adjusted: bool,
 }
 
 /// A statement and the metered records that it bills.
 pub struct Stated {
     pub statement: Statement,
     pub records: i64,
-}
-
-#[tracing::instrument(skip_all)]
-fn state_all(
-    books: &Books,
-    accounts: &AccountBook,
-    cards: &CardBook,
-    due: &[Due],
-    usage: &UsageTable,
-    heads: &HashMap<u64, String>,
-    batch_hi: i64,
-) -> Result<Vec<AccountClose>> {
-    due.par_iter()
-        .map(|due| {
-            let account = accounts
-                .get(due.uin)
-                .ok_or_else(|| Error::Unbalanced(format!("account {} is due and is not there", due.uin)))?;
-            let start = usage.rows.partition_point(|row| row.uin < due.uin);
-            let end = usage.rows.partition_point(|row| row.uin <= due.uin);
-            let rows = &usage.rows[start..end];
-            state_account(
-                books,
-                account,
-                cards,
-                due,
-                usage,
-                rows,
-                heads.get(&due.uin).cloned(),
-                batch_hi,
-            )
-        })
-        .collect()
+    /// Of earlier periods, more or less than was billed.
+    pub adjusted_records: i64,
 }
 
 #[expect(
@@ -158,120 +185,126 @@ fn state_all(
 )]
 fn state_account(
     books: &Books,
-    account: &Account,
+    accounts: &AccountBook,
     cards: &CardBook,
     due: &Due,
-    usage: &UsageTable,
-    rows: &[UsageDay],
-    mut head: Option<String>,
-    batch_hi: i64,
+    table: &UsageTable,
+    heads: &HashMap<u64, String>,
+    past: &HashMap<u64, Past>,
+    metered: &crate::meter::store::Progress,
 ) -> Result<AccountClose> {
+    let account = accounts
+        .get(due.uin)
+        .ok_or_else(|| Error::Unbalanced(format!("account {} is due and is not there", due.uin)))?;
+    let usage = AccountUsage {
+        uin: due.uin,
+        account,
+        cards,
+        table,
+        rows: table.of_account(due.uin),
+        metering: metered.metering,
+    };
+    let past = past.get(&due.uin);
+    let mut head = heads.get(&due.uin).cloned();
     let mut close = AccountClose::default();
-    for &period in &due.periods {
-        let terms = account.terms_on(period.start);
-        let inputs = PeriodRows::of(account, period, usage, rows);
-        let rated = inputs.rate(due.uin, period, account, cards)?;
-        if !rated.unpriced().is_empty() {
-            close.blocked = Some(blocked(due.uin, period, &rated));
-            return Ok(close);
-        }
-        let currency = rated.currency();
-        let charges = rated.complete().map_err(|e| Error::Unbalanced(e.to_string()))?;
-        if let Some(currency) = currency.filter(|_| !charges.is_empty()) {
-            let closing = Closing {
+    for (at, &period) in due.periods.iter().enumerate() {
+        // The first that closes is the earliest unclosed one: it carries the adjustments.
+        let again = past.filter(|_| at == 0);
+        let again = again.map(|past| (&past.touched, &past.closed[..], &past.statements[..]));
+        let stated = usage.with_charges(period, again, |charges| {
+            if !charges.unpriced.is_empty() {
+                return Ok(Err(unpriced(due.uin, period, charges.unpriced)));
+            }
+            let closing = ClosingOf {
                 uin: due.uin,
                 period,
-                zone: terms.zone,
-                currency,
-                closed_at: books.clock.now(),
-                high_water_batch: batch_hi,
-                charges: &charges,
-                previous_digest: head.as_deref(),
+                zone: account.terms_on(period.start).zone,
+                high_water_batch: metered.batch_hi,
+                head: head.as_deref(),
             };
-            let statement = Statement::close(&closing).map_err(|e| Error::Unbalanced(e.to_string()))?;
-            let records = charges.iter().map(|charge| charge.records).sum();
-            inputs.check_records(&statement, records)?;
-            head = Some(statement.digest.clone());
-            close.statements.push(Stated { statement, records });
+            state(&closing, books.clock.now(), &charges).map(Ok)
+        });
+        match stated {
+            Ok(Ok(Some(stated))) => {
+                head = Some(stated.statement.digest.clone());
+                close.statements.push(stated);
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(blocked)) => {
+                close.blocked = Some(blocked);
+                return Ok(close);
+            }
+            Err(Error::NeedsPerson(why)) => {
+                close.blocked = Some(blocked(due.uin, period, why, Vec::new()));
+                return Ok(close);
+            }
+            Err(error) => return Err(error),
         }
+        close.is_adjusted |= again.is_some();
         close.periods.push((due.uin, period));
     }
     Ok(close)
 }
 
-fn blocked(uin: u64, period: Period, rated: &Rated) -> Blocked {
-    let unpriced: Vec<String> = rated.unpriced().iter().map(ToString::to_string).collect();
+/// What a statement is named and chained by.
+pub struct ClosingOf<'a> {
+    pub uin: u64,
+    pub period: Period,
+    pub zone: chrono_tz::Tz,
+    pub high_water_batch: i64,
+    pub head: Option<&'a str>,
+}
+
+/// The statement of a period, or none when it has no line. Metered usage = usage billed, in records.
+pub fn state(
+    of: &ClosingOf,
+    closed_at: chrono::DateTime<chrono::Utc>,
+    charges: &PeriodCharges,
+) -> Result<Option<Stated>> {
+    let Some(currency) = charges.currency else {
+        return Ok(None);
+    };
+    let closing = Closing {
+        uin: of.uin,
+        period: of.period,
+        zone: of.zone,
+        currency,
+        closed_at,
+        high_water_batch: of.high_water_batch,
+        charges: &charges.charges,
+        previous_digest: of.head,
+    };
+    let statement = Statement::close(&closing).map_err(|e| Error::Unbalanced(e.to_string()))?;
+    let own = charges
+        .charges
+        .iter()
+        .filter(|c| c.kind != crate::rate::Kind::Adjustment);
+    let billed: i64 = own.map(|charge| charge.records).sum();
+    if billed != charges.records {
+        return Err(Error::Unbalanced(format!(
+            "statement {} bills {billed} records where {} were metered",
+            statement.statement_id, charges.records
+        )));
+    }
+    Ok(Some(Stated {
+        statement,
+        records: billed,
+        adjusted_records: charges.adjusted_records,
+    }))
+}
+
+fn unpriced(uin: u64, period: Period, unpriced: Vec<String>) -> Blocked {
+    let why = "usage without a price in force; add the price to the rate card (a revision that adds is accepted) and run again";
+    blocked(uin, period, why.to_owned(), unpriced)
+}
+
+fn blocked(uin: u64, period: Period, why: String, unpriced: Vec<String>) -> Blocked {
     Blocked {
         uin,
         period_start: period.start.to_string(),
         period_end: period.end.to_string(),
-        why: "usage without a price in force; add the price to the rate card (a revision that adds is accepted) and run again"
-            .to_owned(),
+        why,
         unpriced,
-    }
-}
-
-/// The usage of one period, and of the days before it that move its counters.
-pub struct PeriodRows<'a> {
-    usage: Vec<DayUsage<'a>>,
-    earlier: Vec<DayUsage<'a>>,
-}
-
-impl<'a> PeriodRows<'a> {
-    /// Picks a period's rows out of an account's, which are sorted by day.
-    pub fn of(account: &Account, period: Period, table: &'a UsageTable, rows: &'a [UsageDay]) -> Self {
-        let cycle = account.terms_on(period.start).cycle;
-        let counters_from = cycle.counters_from(&period);
-        let between = |from, to| {
-            let start = rows.partition_point(|row: &UsageDay| row.day < from);
-            let end = rows.partition_point(|row| row.day < to);
-            rows[start.min(end)..end]
-                .iter()
-                .map(|row| DayUsage {
-                    appid: row.appid,
-                    region: table.text(row.region),
-                    sku: table.text(row.sku),
-                    day: row.day,
-                    records: row.records,
-                    billable: row.billable,
-                })
-                .collect()
-        };
-        let earlier = if cycle == Cycle::Daily {
-            between(counters_from, period.start)
-        } else {
-            Vec::new()
-        };
-        Self {
-            usage: between(period.start, period.end),
-            earlier,
-        }
-    }
-
-    /// Charges of the period.
-    pub fn rate(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> Result<Rated<'a>> {
-        let terms = account.terms_on(period.start);
-        let input = PeriodUsage {
-            uin,
-            period,
-            terms,
-            cards: cards.of_name(&terms.card),
-            usage: &self.usage,
-            earlier: &self.earlier,
-        };
-        rate(&input).map_err(|e| Error::Unbalanced(e.to_string()))
-    }
-
-    /// Metered usage = usage billed, in records.
-    fn check_records(&self, statement: &Statement, billed: i64) -> Result<()> {
-        let metered: i64 = self.usage.iter().map(|row| row.records).sum();
-        if metered == billed {
-            return Ok(());
-        }
-        Err(Error::Unbalanced(format!(
-            "statement {} bills {billed} records where {metered} were metered",
-            statement.statement_id
-        )))
     }
 }
 
@@ -284,6 +317,7 @@ fn summed(accounts: Vec<AccountClose>) -> Result<Summed> {
         statements.extend(account.statements);
         periods.extend(account.periods);
         closed.blocked.extend(account.blocked);
+        closed.adjusted_accounts += usize::from(account.is_adjusted);
     }
     closed.periods = periods.len();
     closed.statements = statements.len();

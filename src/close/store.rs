@@ -6,10 +6,11 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::Stated;
+use super::account::{ClosedPeriod, Touched};
 use super::statement::Statement;
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_rows};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, reseal};
 use crate::money::{AMOUNT_DECIMALS, parse_plain, plain};
 use crate::raw::store::parse_day;
 use crate::span::Period;
@@ -43,47 +44,186 @@ pub async fn chain_heads(ledger: &Ledger) -> Result<Vec<(u64, String, String)>> 
         .collect()
 }
 
-pub async fn add_closing(tx: &mut Tx, closing: i64, batch_hi: i64, metering: i64, closed_at: &str) -> Result<()> {
-    sqlx::query("INSERT INTO closing (closing, batch_hi, metering, closed_at) VALUES (?, ?, ?, ?)")
-        .bind(closing)
-        .bind(batch_hi)
-        .bind(metering)
-        .bind(closed_at)
-        .execute(&mut **tx)
+/// A close run about to be committed.
+#[derive(Debug)]
+pub struct NewClosing<'a> {
+    pub closing: i64,
+    pub batch_hi: i64,
+    pub metering: i64,
+    pub card_hi: i64,
+    pub statements: usize,
+    pub periods: usize,
+    pub closed_at: &'a str,
+}
+
+pub async fn add_closing(tx: &mut Tx, new: &NewClosing<'_>) -> Result<()> {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let row: [Value; 7] = [
+        new.closing.into(),
+        new.batch_hi.into(),
+        new.metering.into(),
+        new.card_hi.into(),
+        count(new.statements).into(),
+        count(new.periods).into(),
+        new.closed_at.into(),
+    ];
+    let into = "closing (closing, batch_hi, metering, card_hi, statements, periods, closed_at)";
+    insert_row(tx, into, row).await
+}
+
+/// What a statement rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosedAs {
+    pub batch_hi: i64,
+    pub metering: i64,
+    pub card_hi: i64,
+}
+
+/// Closings whose statements or periods are not as many as they were.
+pub async fn statement_counts(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT c.closing, c.statements, c.periods, \
+         (SELECT COUNT(*) FROM statement s WHERE s.closing = c.closing), \
+         (SELECT COUNT(*) FROM closed_period p WHERE p.closing = c.closing) FROM closing c ORDER BY c.closing",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    let mut differences = Vec::new();
+    for row in rows {
+        let of = |at: usize| row.try_get::<i64, _>(at);
+        let (closing, statements, periods, found, found_periods) = (of(0)?, of(1)?, of(2)?, of(3)?, of(4)?);
+        if (statements, periods) != (found, found_periods) {
+            differences.push(format!(
+                "closing {closing} made {statements} statements of {periods} periods; the ledger has {found} of {found_periods}"
+            ));
+        }
+    }
+    Ok(differences)
+}
+
+/// What each closing rested on.
+pub async fn closings(ledger: &Ledger) -> Result<HashMap<i64, ClosedAs>> {
+    let rows = sqlx::query("SELECT closing, batch_hi, metering, card_hi FROM closing")
+        .fetch_all(ledger.pool())
         .await?;
+    rows.iter()
+        .map(|row| {
+            let closed_as = ClosedAs {
+                batch_hi: row.try_get(1)?,
+                metering: row.try_get(2)?,
+                card_hi: row.try_get(3)?,
+            };
+            Ok((row.try_get(0)?, closed_as))
+        })
+        .collect()
+}
+
+/// What waits for an adjustment, by account.
+pub async fn waiting(ledger: &Ledger) -> Result<HashMap<u64, Touched>> {
+    touched(ledger, "closing IS NULL").await
+}
+
+/// What an account's closings adjusted, by closing.
+pub async fn settled(ledger: &Ledger, uin: u64) -> Result<HashMap<i64, Touched>> {
+    let mut settled: HashMap<i64, Touched> = HashMap::new();
+    for (sql, corrects) in [
+        (
+            "SELECT closing, day FROM late_usage WHERE uin = ? AND closing IS NOT NULL ORDER BY day",
+            false,
+        ),
+        (
+            "SELECT closing, period_start FROM rerate WHERE uin = ? AND closing IS NOT NULL ORDER BY period_start",
+            true,
+        ),
+    ] {
+        for row in sqlx::query(sql).bind(uin.to_string()).fetch_all(ledger.pool()).await? {
+            let touched = settled.entry(row.try_get(0)?).or_default();
+            touched.add(parse_day(&row.try_get::<String, _>(1)?)?, corrects);
+        }
+    }
+    Ok(settled)
+}
+
+async fn touched(ledger: &Ledger, condition: &str) -> Result<HashMap<u64, Touched>> {
+    let mut all: HashMap<u64, Touched> = HashMap::new();
+    for (table, day, corrects) in [("late_usage", "day", false), ("rerate", "period_start", true)] {
+        let sql = format!("SELECT DISTINCT uin, {day} FROM {table} WHERE {condition} ORDER BY uin, {day}");
+        for row in sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(ledger.pool()).await? {
+            let touched = all.entry(parse_uin(&row.try_get::<String, _>(0)?)?).or_default();
+            touched.add(parse_day(&row.try_get::<String, _>(1)?)?, corrects);
+        }
+    }
+    Ok(all)
+}
+
+/// Notes that a closing adjusted all that waited of an account.
+pub async fn settle(tx: &mut Tx, uin: u64, closing: i64) -> Result<()> {
+    let uin = uin.to_string();
+    for table in ["late_usage", "rerate"] {
+        let sql = format!("UPDATE {table} SET closing = ? WHERE closing IS NULL AND uin = ?");
+        let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(closing)
+            .bind(uin.as_str())
+            .execute(&mut **tx)
+            .await?;
+        if done.rows_affected() > 0 {
+            let binds = [uin.as_str().into(), closing.into()];
+            reseal(tx, table, "uin = ? AND closing = ?", &binds).await?;
+        }
+    }
     Ok(())
+}
+
+/// An account's closed periods, in order.
+pub async fn closed_periods_of(ledger: &Ledger, uin: u64) -> Result<Vec<ClosedPeriod>> {
+    let rows =
+        sqlx::query("SELECT period_start, period_end, closing FROM closed_period WHERE uin = ? ORDER BY period_start")
+            .bind(uin.to_string())
+            .fetch_all(ledger.pool())
+            .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ClosedPeriod {
+                period: Period {
+                    start: parse_day(&row.try_get::<String, _>(0)?)?,
+                    end: parse_day(&row.try_get::<String, _>(1)?)?,
+                },
+                closing: row.try_get(2)?,
+            })
+        })
+        .collect()
 }
 
 #[tracing::instrument(skip_all)]
 pub async fn add_statements(tx: &mut Tx, closing: i64, statements: &[Stated]) -> Result<()> {
-    let rows = statements
-        .iter()
-        .map(|Stated { statement: s, records }| -> [Value; 18] {
-            [
-                s.statement_id.as_str().into(),
-                s.uin.to_string().into(),
-                s.period.start.to_string().into(),
-                s.period.end.to_string().into(),
-                s.zone.name().into(),
-                s.currency.to_string().into(),
-                i64::from(s.lines).into(),
-                plain(s.usage_amount, AMOUNT_DECIMALS).into(),
-                plain(s.adjustment_amount, AMOUNT_DECIMALS).into(),
-                plain(s.rounding, AMOUNT_DECIMALS).into(),
-                s.total_text().into(),
-                (*records).into(),
-                closing.into(),
-                s.closed_at_text().into(),
-                s.high_water_batch.into(),
-                s.previous_digest.clone().unwrap_or_default().into(),
-                s.digest.as_str().into(),
-                s.document.as_str().into(),
-            ]
-        });
+    let rows = statements.iter().map(|stated| -> [Value; 19] {
+        let s = &stated.statement;
+        [
+            s.statement_id.as_str().into(),
+            s.uin.to_string().into(),
+            s.period.start.to_string().into(),
+            s.period.end.to_string().into(),
+            s.zone.name().into(),
+            s.currency.to_string().into(),
+            i64::from(s.lines).into(),
+            plain(s.usage_amount, AMOUNT_DECIMALS).into(),
+            plain(s.adjustment_amount, AMOUNT_DECIMALS).into(),
+            plain(s.rounding, AMOUNT_DECIMALS).into(),
+            s.total_text().into(),
+            stated.records.into(),
+            stated.adjusted_records.into(),
+            closing.into(),
+            s.closed_at_text().into(),
+            s.high_water_batch.into(),
+            s.previous_digest.clone().unwrap_or_default().into(),
+            s.digest.as_str().into(),
+            s.document.as_str().into(),
+        ]
+    });
     insert_rows(
         tx,
         "statement (statement_id, uin, period_start, period_end, zone, currency, line_count, usage_amount, \
-         adjustment_amount, rounding, total, records, closing, closed_at, batch_hi, previous_digest, digest, document)",
+         adjustment_amount, rounding, total, records, adjusted_records, closing, closed_at, batch_hi, previous_digest, digest, document)",
         rows,
     )
     .await?;

@@ -136,7 +136,7 @@ fn make_folder(folder: &Path) -> Result<()> {
 }
 
 async fn prepare(books: &Books, accounts: &[DemoAccount]) -> Result<()> {
-    import(books, std::slice::from_ref(&books.settings.rate_cards)).await?;
+    import(books, std::slice::from_ref(&books.settings.rate_cards), None).await?;
     for account in accounts {
         let wanted = Wanted {
             uin: account.uin,

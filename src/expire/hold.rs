@@ -75,7 +75,8 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
             hold(
                 "conflict",
                 format!(
-                    "{conflicts} conflicts of {day} are open; waive the day to let them go: tallybook expire --waive {day}"
+                    "{conflicts} conflicts of {day} are open; resolve them (tallybook conflict list), or waive the day to let them go: \
+                     tallybook expire --waive {day}"
                 ),
                 true,
             );
@@ -85,8 +86,10 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
     if late > 0 {
         hold(
             "late_usage",
-            format!("{late} records around {day} came after their period's close and are not billed yet"),
-            true,
+            format!(
+                "{late} records around {day} came after their period's close; the next statement of their accounts adjusts it"
+            ),
+            false,
         );
     }
     let (unbalanced, batch) = store::unbalanced_batches(&books.ledger, segments).await?;

@@ -98,9 +98,7 @@ async fn expire_log_day(books: &Books, lease: &Lease, day: NaiveDate) -> Result<
     lease.check(&mut tx).await?;
     store::mark_expired(&mut tx, SegmentKind::Log, day, rows, "0", &books.clock.text()).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
-    crate::fault::point("expire_log.before_commit");
-    tx.commit().await?;
-    Ok(())
+    books.ledger.commit(tx, "expire_log").await
 }
 
 async fn expire_raw_day(books: &Books, lease: &Lease, day: NaiveDate, segments: &[Segment]) -> Result<i64> {
@@ -120,10 +118,9 @@ async fn expire_raw_day(books: &Books, lease: &Lease, day: NaiveDate, segments: 
     )
     .await?;
     store::add_proofs(&mut tx, day, &proofs).await?;
+    store::let_conflicts_go(&mut tx, day).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
-    crate::fault::point("expire.before_commit");
-    tx.commit().await?;
-    crate::fault::point("expire.after_commit");
+    books.ledger.commit(tx, "expire").await?;
     Ok(rows)
 }
 

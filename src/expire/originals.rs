@@ -4,6 +4,7 @@ use chrono::{DateTime, Months, Utc};
 
 use crate::books::Books;
 use crate::error::{AtPath as _, Result};
+use crate::ingest::drop_folder::moved_folders;
 
 /// Removes files that came more than `months` ago, by the run's clock and the file's own time. Returns how many went.
 pub fn remove_old_files(books: &Books, months: u32) -> Result<usize> {
@@ -12,9 +13,8 @@ pub fn remove_old_files(books: &Books, months: u32) -> Result<usize> {
         .now()
         .checked_sub_months(Months::new(months))
         .unwrap_or(DateTime::<Utc>::MIN_UTC);
-    let drop = books.settings.drop_folder(&books.data);
     let mut removed = 0;
-    for folder in [drop.join("done"), drop.join("refused")] {
+    for folder in moved_folders(books) {
         if !folder.is_dir() {
             continue;
         }

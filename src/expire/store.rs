@@ -10,7 +10,7 @@ use super::proof::Proof;
 use crate::books::Books;
 use crate::clock::instant_text;
 use crate::error::{Error, Result};
-use crate::ledger::{Lease, Ledger, Tx, Value, insert_rows};
+use crate::ledger::{Decision, Lease, Ledger, Tx, Value, add_audit, insert_row, insert_rows, reseal};
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, parse_day};
 
@@ -42,15 +42,14 @@ pub async fn mark_expired(
     if known.try_get::<i64, _>(0)? > 0 {
         return Ok(());
     }
-    sqlx::query("INSERT INTO expired_day (day, kind, expired_at, row_count, duration_ms) VALUES (?, ?, ?, ?, ?)")
-        .bind(day.to_string())
-        .bind(kind.text())
-        .bind(now)
-        .bind(rows)
-        .bind(duration_ms)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    let row: [Value; 5] = [
+        day.to_string().into(),
+        kind.text().into(),
+        now.into(),
+        rows.into(),
+        duration_ms.into(),
+    ];
+    insert_row(tx, "expired_day (day, kind, expired_at, row_count, duration_ms)", row).await
 }
 
 pub async fn add_proofs(tx: &mut Tx, day: NaiveDate, proofs: &[Proof]) -> Result<()> {
@@ -96,14 +95,18 @@ pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
         .bind(day.to_string())
         .execute(&mut *tx)
         .await?;
-    sqlx::query("INSERT INTO waiver (day, reason, waived_at) VALUES (?, ?, ?)")
-        .bind(day.to_string())
-        .bind(reason)
-        .bind(books.clock.text())
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(())
+    let row: [Value; 3] = [day.to_string().into(), reason.into(), books.clock.text().into()];
+    insert_row(&mut tx, "waiver (day, reason, waived_at)", row).await?;
+    let decision = Decision {
+        who: &books.settings.who,
+        action: "expire waive",
+        subject: day.to_string(),
+        detail: serde_json::json!({}),
+        reason,
+        at: books.clock.text(),
+    };
+    add_audit(&mut tx, &decision).await?;
+    books.ledger.commit(tx, "waive").await
 }
 
 pub async fn unmetered_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
@@ -124,15 +127,38 @@ pub async fn conflicts_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
     Ok(row.try_get(0)?)
 }
 
-/// Late records of these accounts on the local days that a UTC day can touch.
-pub async fn late_usage_around(ledger: &Ledger, day: NaiveDate, uins: &BTreeSet<u64>) -> Result<i64> {
-    let rows = sqlx::query(
-        "SELECT uin, records FROM late_usage WHERE day >= ? AND day <= ? AND (records <> 0 OR billable <> 0)",
+/// Conflicts of a waived day that nobody resolved: their content is gone with the day.
+pub async fn let_conflicts_go(tx: &mut Tx, day: NaiveDate) -> Result<()> {
+    let condition = "state = 'open' AND (utc_day = ? OR first_utc_day = ?)";
+    let (day, update) = (
+        day.to_string(),
+        format!("UPDATE conflict SET state = 'expired' WHERE {condition}"),
+    );
+    let done = sqlx::query(sqlx::AssertSqlSafe(update))
+        .bind(day.as_str())
+        .bind(day.as_str())
+        .execute(&mut **tx)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Ok(());
+    }
+    let binds = [day.as_str().into(), day.as_str().into()];
+    reseal(
+        tx,
+        "conflict",
+        "state = 'expired' AND (utc_day = ? OR first_utc_day = ?)",
+        &binds,
     )
-    .bind((day - TimeDelta::days(1)).to_string())
-    .bind((day + TimeDelta::days(1)).to_string())
-    .fetch_all(ledger.pool())
-    .await?;
+    .await
+}
+
+/// Late records of these accounts on the local days that a UTC day can touch, as far as no closed statement has them.
+pub async fn late_usage_around(ledger: &Ledger, day: NaiveDate, uins: &BTreeSet<u64>) -> Result<i64> {
+    let rows = sqlx::query("SELECT uin, records FROM late_usage WHERE day >= ? AND day <= ? AND closing IS NULL")
+        .bind((day - TimeDelta::days(1)).to_string())
+        .bind((day + TimeDelta::days(1)).to_string())
+        .fetch_all(ledger.pool())
+        .await?;
     let mut late = 0;
     for row in rows {
         if uins.contains(&crate::account::store::parse_uin(&row.try_get::<String, _>(0)?)?) {
@@ -174,8 +200,7 @@ pub async fn replace_held(ledger: &Ledger, lease: &Lease, held: &[Held]) -> Resu
         ]
     });
     insert_rows(&mut tx, "held_day (day, code, sentence, needs_person)", rows).await?;
-    tx.commit().await?;
-    Ok(())
+    ledger.commit(tx, "hold").await
 }
 
 /// Removes the bytes of quarantined lines received more than `months` ago; reason and digest stay.
@@ -189,6 +214,6 @@ pub async fn drop_old_payloads(books: &Books, lease: &Lease, months: u32) -> Res
         .bind(instant_text(limit))
         .execute(&mut *tx)
         .await?;
-    tx.commit().await?;
+    books.ledger.commit(tx, "expire_payloads").await?;
     Ok(done.rows_affected())
 }

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::close::document::{COLUMNS, Cells, DocumentError, cells};
+use crate::close::document::{Cells, DocumentError, EXPORTED_COLUMNS, cells};
 use crate::close::statement::Statement;
 use crate::digest::hex;
 use crate::money::{AMOUNT_DECIMALS, plain};
@@ -65,7 +65,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 const APPID: usize = 1;
 
 /// Which columns of a document hold text from outside; the others hold numbers, dates and our own words.
-const IS_TEXT: [bool; COLUMNS.len()] = text_columns();
+const IS_TEXT: [bool; EXPORTED_COLUMNS] = text_columns();
 
 /// What stops an export.
 #[derive(Debug, Error)]
@@ -268,7 +268,7 @@ fn write_row(out: &mut Vec<u8>, before_appid: &str, after_appid: &str, row: &Cel
     write_field(out, &row[APPID]);
     out.extend_from_slice(after_appid.as_bytes());
     write_field(out, &row[0]);
-    for (cell, is_text) in row.iter().zip(IS_TEXT).skip(APPID + 1) {
+    for (cell, is_text) in row[..EXPORTED_COLUMNS].iter().zip(IS_TEXT).skip(APPID + 1) {
         out.push(b',');
         if is_text {
             write_text(out, cell);
@@ -307,8 +307,8 @@ fn write_field(out: &mut Vec<u8>, field: &str) {
 }
 
 /// Card, region, SKU, meter, unit, corrected statement and note.
-const fn text_columns() -> [bool; COLUMNS.len()] {
-    let mut is_text = [false; COLUMNS.len()];
+const fn text_columns() -> [bool; EXPORTED_COLUMNS] {
+    let mut is_text = [false; EXPORTED_COLUMNS];
     let text = [3, 5, 6, 7, 8, 14, 16];
     let mut at = 0;
     while at < text.len() {
@@ -321,6 +321,7 @@ const fn text_columns() -> [bool; COLUMNS.len()] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::close::document::COLUMNS;
     use crate::close::statement::samples::{charge, close};
     use crate::digest::sha256_hex;
     use crate::rate::Kind;

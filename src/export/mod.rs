@@ -135,17 +135,14 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
         written: false,
     };
     write_durably(&staging.join(MANIFEST_NAME), &bytes)?;
-    crate::fault::point("export.files_written");
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     if next_number(&mut tx, "export").await? != number {
         return Err(Error::Unbalanced(format!("export {number} was taken by another run")));
     }
     let previous = previous.map(|(_, digest)| digest).unwrap_or_default();
-    store::add_export(&mut tx, &export, &previous, (start, end), ids.len()).await?;
-    crate::fault::point("export.before_commit");
-    tx.commit().await?;
-    crate::fault::point("export.after_commit");
+    store::add_export(&mut tx, &export, &previous, &ids).await?;
+    books.ledger.commit(tx, "export").await?;
     move_into_place(&staging, &place)?;
     store::mark_written(&books.ledger, number).await?;
     Ok(exported(export, place, ids.len()))

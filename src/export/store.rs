@@ -1,11 +1,13 @@
 //! The ledger of exports.
 
+use std::collections::HashMap;
+
 use sqlx::Row as _;
 
 use crate::close::statement::Statement;
 use crate::close::store::{STATEMENT_COLUMNS, statement_of};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, reseal};
 
 /// A recorded export.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -38,6 +40,14 @@ pub async fn exports(ledger: &Ledger) -> Result<Vec<Export>> {
         .fetch_all(ledger.pool())
         .await?;
     rows.iter().map(export_of).collect()
+}
+
+/// The manifest digest that each export names as the one before it; empty for the first.
+pub async fn previous_digests(ledger: &Ledger) -> Result<HashMap<i64, String>> {
+    let rows = sqlx::query("SELECT export, previous_digest FROM export")
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// One export.
@@ -111,45 +121,25 @@ pub async fn last_manifest(ledger: &Ledger) -> Result<Option<(i64, String)>> {
     row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
-/// Records an export and which statements are in it. The statements are those of the period that no export has.
+/// Records an export and which statements are in it; none of them may be in another.
 #[tracing::instrument(skip_all)]
-pub async fn add_export(
-    tx: &mut Tx,
-    export: &Export,
-    previous: &str,
-    period: (&str, &str),
-    count: usize,
-) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO export (export, folder, created_at, manifest, manifest_digest, previous_digest, written) \
-         VALUES (?, ?, ?, ?, ?, ?, 0)",
-    )
-    .bind(export.export)
-    .bind(export.folder.as_str())
-    .bind(export.created_at.as_str())
-    .bind(export.manifest.as_str())
-    .bind(export.manifest_digest.as_str())
-    .bind(previous)
-    .execute(&mut **tx)
-    .await?;
-    let added = sqlx::query(
-        "INSERT INTO exported_statement (statement_id, export) SELECT s.statement_id, ? FROM statement s \
-         LEFT JOIN exported_statement e ON e.statement_id = s.statement_id \
-         WHERE e.statement_id IS NULL AND s.period_start = ? AND s.period_end = ?",
-    )
-    .bind(export.export)
-    .bind(period.0)
-    .bind(period.1)
-    .execute(&mut **tx)
-    .await?;
-    if added.rows_affected() == count as u64 {
-        return Ok(());
-    }
-    Err(Error::Unbalanced(format!(
-        "export {} holds {count} statements and the ledger would record {}",
-        export.export,
-        added.rows_affected()
-    )))
+pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, statements: &[String]) -> Result<()> {
+    let row: [Value; 7] = [
+        export.export.into(),
+        export.folder.as_str().into(),
+        export.created_at.as_str().into(),
+        export.manifest.as_str().into(),
+        export.manifest_digest.as_str().into(),
+        previous.into(),
+        0_i64.into(),
+    ];
+    let into = "export (export, folder, created_at, manifest, manifest_digest, previous_digest, written)";
+    insert_row(tx, into, row).await?;
+    let rows = statements
+        .iter()
+        .map(|id| -> [Value; 2] { [id.as_str().into(), export.export.into()] });
+    insert_rows(tx, "exported_statement (statement_id, export)", rows).await?;
+    Ok(())
 }
 
 pub async fn mark_written(ledger: &Ledger, export: i64) -> Result<()> {
@@ -158,6 +148,6 @@ pub async fn mark_written(ledger: &Ledger, export: i64) -> Result<()> {
         .bind(export)
         .execute(&mut *tx)
         .await?;
-    tx.commit().await?;
-    Ok(())
+    reseal(&mut tx, "export", "export = ?", &[export.into()]).await?;
+    ledger.commit(tx, "export_written").await
 }

@@ -64,7 +64,6 @@ async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Drop
     };
     match outcome {
         Ok((input, ingested)) => {
-            crate::fault::point("drop.before_move");
             if is_still(&input, &ingested.measured)? {
                 move_away(books, path, &folder.join(DONE), &ingested.measured.digest)?;
             } else {
@@ -85,6 +84,19 @@ async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Drop
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+/// The folders that files are moved to.
+pub fn moved_folders(books: &Books) -> [PathBuf; 2] {
+    let drop = books.settings.drop_folder(&books.data);
+    [drop.join(DONE), drop.join(REFUSED)]
+}
+
+/// The beginning of the digest in a moved file's name.
+pub fn digest_in_name(name: &str) -> Option<&str> {
+    let (digest, _) = name.split_once('-')?;
+    let is_digest = digest.len() == DIGEST_DIGITS && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    is_digest.then_some(digest)
 }
 
 fn is_still(input: &Input, measured: &Measured) -> Result<bool> {

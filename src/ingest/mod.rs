@@ -67,7 +67,6 @@ pub async fn ingest(books: &Books, input: &Input, source: &str) -> Result<Ingest
     let door = open_door(books, source).await?;
     let intake = register_intake(&books.ledger, "ingest").await?;
     let read = tokio::task::block_in_place(|| read_input(books, input, door, intake))?;
-    crate::fault::point("ingest.files_written");
     commit(books, input, source, intake, read).await
 }
 
@@ -267,9 +266,7 @@ async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: R
     let batch = store::add_batch(&mut tx, &new).await?;
     add_segments(&mut tx, &segments, batch, batch).await?;
     store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
-    crate::fault::point("ingest.before_commit");
-    tx.commit().await?;
-    crate::fault::point("ingest.after_commit");
+    books.ledger.commit_of(tx, "ingest", intake).await?;
     let quarantine = store::quarantine_counts(&books.ledger, Some(batch)).await?;
     let batch = store::batch(&books.ledger, batch).await?;
     Ok(Ingested {

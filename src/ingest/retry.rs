@@ -89,8 +89,7 @@ async fn retry_batch(books: &Books, batch: &Batch, lines: Vec<QuarantinedLine>, 
         return Err(error);
     }
     add_segments(&mut tx, &segments, number, number).await?;
-    crate::fault::point("retry.before_commit");
-    tx.commit().await?;
+    books.ledger.commit_of(tx, "retry", intake).await?;
     retried.accepted += count;
     Ok(())
 }

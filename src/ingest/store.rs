@@ -9,7 +9,7 @@ use super::input::Measured;
 use super::worker::Refused;
 use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_rows, next_number, next_numbers};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, next_number, next_numbers, reseal};
 
 /// A batch about to be committed.
 pub struct NewBatch<'a> {
@@ -102,25 +102,24 @@ pub async fn has_input_of_size(ledger: &Ledger, bytes: u64) -> Result<bool> {
 /// Gives the batch its number and its row.
 pub async fn add_batch(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
     let batch = next_number(tx, "batch").await?;
-    sqlx::query(
-        "INSERT INTO batch (batch, intake, kind, name, source, format, header, bytes, digest, received, stored, \
-         quarantined, committed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(batch)
-    .bind(new.intake)
-    .bind(new.kind)
-    .bind(new.name)
-    .bind(new.source)
-    .bind(new.format)
-    .bind(new.header)
-    .bind(i64::try_from(new.measured.bytes).unwrap_or(i64::MAX))
-    .bind(new.measured.digest.as_str())
-    .bind(new.received)
-    .bind(new.stored)
-    .bind(new.quarantined)
-    .bind(new.committed_at)
-    .execute(&mut **tx)
-    .await?;
+    let row: [Value; 13] = [
+        batch.into(),
+        new.intake.into(),
+        new.kind.into(),
+        new.name.into(),
+        new.source.into(),
+        new.format.into(),
+        new.header.map(ToOwned::to_owned).into(),
+        i64::try_from(new.measured.bytes).unwrap_or(i64::MAX).into(),
+        new.measured.digest.as_str().into(),
+        new.received.into(),
+        new.stored.into(),
+        new.quarantined.into(),
+        new.committed_at.into(),
+    ];
+    let into = "batch (batch, intake, kind, name, source, format, header, bytes, digest, received, stored, quarantined, \
+                committed_at)";
+    insert_row(tx, into, row).await?;
     Ok(batch)
 }
 
@@ -254,6 +253,7 @@ pub async fn take_from_quarantine(tx: &mut Tx, numbers: &[i64], batch: i64) -> R
                 "line {number} was taken from quarantine by another run; nothing was written: run the retry again"
             )));
         }
+        reseal(tx, "quarantine", "quarantine = ?", &[(*number).into()]).await?;
     }
     Ok(())
 }

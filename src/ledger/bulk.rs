@@ -4,6 +4,7 @@ use sqlx::AssertSqlSafe;
 
 use super::Tx;
 use super::engine::MAX_PARAMETERS;
+use super::seal::{Sealer, is_sealed};
 use crate::error::Result;
 
 /// A column's value.
@@ -15,9 +16,30 @@ pub enum Value {
     NullText,
 }
 
+/// A query of the ledger, with its values.
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Any, <sqlx::Any as sqlx::Database>::Arguments>;
+
+impl Value {
+    /// Hands the value to a query's next question mark.
+    pub(super) fn bind_to(self, query: Query<'_>) -> Query<'_> {
+        match self {
+            Self::Integer(value) => query.bind(value),
+            Self::Text(value) => query.bind(value),
+            Self::Bytes(value) => query.bind(value),
+            Self::NullText => query.bind(None::<String>),
+        }
+    }
+}
+
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Self::Integer(value)
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Self {
+        value.map_or(Self::NullText, Self::Integer)
     }
 }
 
@@ -39,13 +61,15 @@ impl From<Option<String>> for Value {
     }
 }
 
-/// Inserts rows with `into` = `table (a, b)`; every row has as many values as `into` has columns.
+/// Inserts rows with `into` = `table (a, b)`; every row has as many values as `into` has columns. Each row gets its seal.
 pub async fn insert_rows<const N: usize>(
     tx: &mut Tx,
     into: &str,
     rows: impl IntoIterator<Item = [Value; N]>,
 ) -> Result<u64> {
-    let rows_max = MAX_PARAMETERS / N;
+    let into = Into::parse(into);
+    let sealer = is_sealed(into.table).then(|| Sealer::new(into.table, into.columns.iter().copied()));
+    let rows_max = MAX_PARAMETERS / (N + 1);
     let mut full_statement = None;
     let mut pending: Vec<[Value; N]> = Vec::with_capacity(rows_max);
     let mut inserted = 0;
@@ -54,26 +78,53 @@ pub async fn insert_rows<const N: usize>(
         pending.extend(rows.by_ref().take(rows_max));
         let statement = if pending.len() == rows_max {
             full_statement
-                .get_or_insert_with(|| insert_statement::<N>(into, rows_max))
+                .get_or_insert_with(|| into.statement(sealer.is_some(), rows_max))
                 .clone()
         } else {
-            insert_statement::<N>(into, pending.len())
+            into.statement(sealer.is_some(), pending.len())
         };
         let mut query = sqlx::query(AssertSqlSafe(statement));
-        for value in pending.drain(..).flatten() {
-            query = match value {
-                Value::Integer(value) => query.bind(value),
-                Value::Text(value) => query.bind(value),
-                Value::Bytes(value) => query.bind(value),
-                Value::NullText => query.bind(None::<String>),
-            };
+        for row in pending.drain(..) {
+            let seal = sealer.as_ref().map(|sealer| sealer.seal(&row));
+            for value in row {
+                query = value.bind_to(query);
+            }
+            if let Some(seal) = seal {
+                query = query.bind(seal);
+            }
         }
         inserted += query.execute(&mut **tx).await?.rows_affected();
     }
     Ok(inserted)
 }
 
-fn insert_statement<const N: usize>(into: &str, rows: usize) -> String {
-    let row = format!("({})", vec!["?"; N].join(","));
-    format!("INSERT INTO {into} VALUES {}", vec![row.as_str(); rows].join(","))
+/// Inserts one row.
+pub async fn insert_row<const N: usize>(tx: &mut Tx, into: &str, row: [Value; N]) -> Result<()> {
+    insert_rows(tx, into, [row]).await?;
+    Ok(())
+}
+
+/// `table (a, b)`, taken apart.
+struct Into<'a> {
+    table: &'a str,
+    columns: Vec<&'a str>,
+}
+
+impl<'a> Into<'a> {
+    fn parse(text: &'a str) -> Self {
+        let (table, columns) = text.split_once('(').unwrap_or((text, ""));
+        let columns = columns.trim_end_matches(')').split(',').map(str::trim);
+        Self {
+            table: table.trim(),
+            columns: columns.collect(),
+        }
+    }
+
+    fn statement(&self, sealed: bool, rows: usize) -> String {
+        let mut names = self.columns.clone();
+        names.extend(sealed.then_some("seal"));
+        let row = format!("({})", vec!["?"; names.len()].join(","));
+        let rows = vec![row.as_str(); rows].join(",");
+        format!("INSERT INTO {} ({}) VALUES {rows}", self.table, names.join(", "))
+    }
 }

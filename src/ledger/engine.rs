@@ -14,6 +14,13 @@ pub const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 /// The database's own clock, seconds since 1970.
 pub const NOW_SECONDS: &str = "CAST(strftime('%s', 'now') AS INTEGER)";
 
+/// The names of all tables of ours.
+pub const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+     AND name NOT LIKE '_sqlx_%' ORDER BY name";
+
+/// The database checks its own file: one row `ok`, or a row for each fault.
+pub const INTEGRITY: &str = "PRAGMA integrity_check";
+
 /// Most parameters of one statement (SQLite's own limit is 32,766).
 pub const MAX_PARAMETERS: usize = 32_000;
 

@@ -18,7 +18,7 @@ pub async fn register_intake(ledger: &Ledger, stage: &str) -> Result<i64> {
     .bind(stage)
     .execute(&mut *tx)
     .await?;
-    tx.commit().await?;
+    ledger.commit(tx, "intake").await?;
     Ok(intake)
 }
 
@@ -34,6 +34,15 @@ pub async fn commit_intake(tx: &mut Tx, intake: i64) -> Result<()> {
     Err(Error::Usage(format!(
         "intake {intake} was given up as dead and its files were swept; nothing was written: start the command again"
     )))
+}
+
+/// Whether the transaction of an intake was committed.
+pub(super) async fn is_committed(ledger: &Ledger, intake: i64) -> Result<bool> {
+    let row = sqlx::query("SELECT COUNT(*) FROM intake WHERE intake = ? AND state = 'committed'")
+        .bind(intake)
+        .fetch_one(ledger.pool())
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
 }
 
 /// Open intakes: number, stage, age in seconds by the database's clock.
@@ -59,6 +68,6 @@ pub(crate) async fn fence_intakes(ledger: &Ledger, intakes: &[i64]) -> Result<Ve
             fenced.push(intake);
         }
     }
-    tx.commit().await?;
+    ledger.commit(tx, "fence").await?;
     Ok(fenced)
 }

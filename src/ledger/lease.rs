@@ -50,7 +50,7 @@ impl Lease {
         .bind(token)
         .execute(&mut *tx)
         .await?;
-        tx.commit().await?;
+        ledger.commit(tx, "lease").await?;
         let heart = tokio::spawn(beat(ledger.clone(), token));
         Ok(Self {
             ledger: ledger.clone(),
@@ -83,8 +83,7 @@ impl Lease {
             .bind(self.token)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(())
+        self.ledger.commit(tx, "release").await
     }
 }
 

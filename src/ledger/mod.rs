@@ -1,21 +1,25 @@
 //! The ledger: the database behind every stage. Its SQL stands in the `store.rs` of each stage and in this folder;
 //! what differs per engine stands in `engine.rs`.
 
+mod audit;
 mod bulk;
 mod engine;
 mod intake;
 mod lease;
+mod seal;
 
 use std::path::Path;
 
 use sqlx::{Any, AnyPool, Row as _};
 
-pub use bulk::{Value, insert_rows};
+pub use audit::{Decision, Entry, add_audit, audit_trail};
+pub use bulk::{Value, insert_row, insert_rows};
 pub use intake::{commit_intake, register_intake};
 pub(crate) use intake::{fence_intakes, open_intakes};
 pub use lease::{LEASE_LIMIT_S, Lease};
+pub(crate) use seal::{broken_seals, is_sealed, reseal};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A transaction of any stage.
 pub type Tx = sqlx::Transaction<'static, Any>;
@@ -44,6 +48,48 @@ impl Ledger {
         Ok(self.pool.begin_with(engine::BEGIN_WRITE).await?)
     }
 
+    /// Commits a transaction. Whether it happened is not known for sure when the ledger does not answer: the steps look
+    /// first at what is there, so the same command again does only what is missing.
+    pub async fn commit(&self, tx: Tx, step: &str) -> Result<()> {
+        commit_with_points(tx, step).await.map_err(|source| Error::Uncertain {
+            step: step.to_owned(),
+            source,
+        })
+    }
+
+    /// Commits the transaction of an intake. When the ledger does not answer, the intake's own row says what happened.
+    pub async fn commit_of(&self, tx: Tx, step: &str, intake: i64) -> Result<()> {
+        match commit_with_points(tx, step).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(step, %error, "the ledger did not answer the commit; asking whether it happened");
+                match intake::is_committed(self, intake).await {
+                    Ok(true) => Ok(()),
+                    _ => Err(Error::Uncertain {
+                        step: step.to_owned(),
+                        source: error,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// The names of all tables.
+    pub async fn tables(&self) -> Result<Vec<String>> {
+        let rows = sqlx::query(engine::TABLES).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// What the database itself finds wrong with its file; empty is good.
+    pub async fn integrity(&self) -> Result<Vec<String>> {
+        let rows = sqlx::query(engine::INTEGRITY).fetch_all(&self.pool).await?;
+        let all: Vec<String> = rows
+            .iter()
+            .map(|row| Ok::<_, Error>(row.try_get(0)?))
+            .collect::<Result<_>>()?;
+        Ok(all.into_iter().filter(|sentence| sentence != "ok").collect())
+    }
+
     /// For reading outside a transaction.
     pub fn pool(&self) -> &AnyPool {
         &self.pool
@@ -53,6 +99,16 @@ impl Ledger {
     pub async fn close(self) {
         self.pool.close().await;
     }
+}
+
+async fn commit_with_points(tx: Tx, step: &str) -> std::result::Result<(), sqlx::Error> {
+    crate::fault::point(&format!("{step}.before_commit"));
+    let mut answer = tx.commit().await;
+    if crate::fault::loses_answer(step) {
+        answer = Err(sqlx::Error::WorkerCrashed);
+    }
+    crate::fault::point(&format!("{step}.after_commit"));
+    answer
 }
 
 /// The next number of a counter, in commit order: the row stays locked until the transaction ends.

@@ -6,6 +6,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 
 use super::identities::{Identities, Row};
+use crate::clock::instant_ns_text;
 use crate::error::{Doing as _, Result};
 use crate::files::DataDir;
 use crate::raw::segment::read_columns;
@@ -40,6 +41,40 @@ pub enum Content {
 }
 
 impl Content {
+    /// Names and texts of its fields, for people.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Usage {
+                uin,
+                appid,
+                task_type,
+                parameters,
+                duration_ms,
+                finished_at_ns,
+                failed,
+            } => vec![
+                ("uin", uin.to_string()),
+                ("appid", appid.to_string()),
+                ("task_type", task_type.clone()),
+                ("parameters", parameters.clone()),
+                ("duration_ms", duration_ms.to_string()),
+                ("finished_at", instant_ns_text(*finished_at_ns)),
+                ("status", if *failed { "FAIL" } else { "SUCCESS" }.to_owned()),
+            ],
+            Self::Void { target } => vec![("voids", target.clone())],
+        }
+    }
+
+    /// The UTC day, of usage.
+    pub fn utc_day(&self) -> Option<chrono::NaiveDate> {
+        match self {
+            Self::Usage { finished_at_ns, .. } => {
+                Some(chrono::DateTime::from_timestamp_nanos(*finished_at_ns).date_naive())
+            }
+            Self::Void { .. } => None,
+        }
+    }
+
     /// The account, of usage.
     pub fn uin(&self) -> Option<u64> {
         match self {

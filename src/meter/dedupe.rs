@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::content::{Content, RealRecord};
 use super::identities::{Identities, Row};
 use super::key_run::{Key, KeyRun, Verdict};
+use super::resolution::{Dated, Resolutions};
 use super::sorted::Sorted;
 use crate::ingest::fingerprint::identity_hash;
 
@@ -36,6 +37,8 @@ pub struct Void {
     pub state: VoidState,
     /// The target's UTC day, once known.
     pub day: Option<i32>,
+    /// The metering that took the record back; of a known one that did.
+    pub metering: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub struct Decided {
     pub ended_waits: Vec<Void>,
     /// Records metered before and taken back now, with their UTC day.
     pub voided_before: Vec<(RealRecord, i32)>,
+    /// Decisions booked now: the record that stood, and the one that stands.
+    pub replaced: Vec<(RealRecord, RealRecord)>,
     /// The day of a void's key where it is its target's.
     pub void_days: HashMap<Row, i32>,
 }
@@ -166,6 +171,7 @@ pub fn decide(
     suspects: &Suspects,
     real: &Real,
     known_voids: &[Void],
+    resolutions: &Resolutions,
 ) -> Decided {
     let mut decided = Decided {
         verdicts: vec![RowVerdict::Accepted; identities.len()],
@@ -173,6 +179,7 @@ pub fn decide(
         new_voids: Vec::new(),
         ended_waits: Vec::new(),
         voided_before: Vec::new(),
+        replaced: replaced_now(real, resolutions),
         void_days: HashMap::new(),
     };
     let mut keys_by_hash: HashMap<u64, Vec<Key>> = HashMap::new();
@@ -185,10 +192,23 @@ pub fn decide(
     for hash in hashes {
         let rows: Vec<Row> = sorted.of_hash(hash).collect();
         let keys = keys_by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
-        decide_group(identities, &rows, keys, real, &mut decided);
+        decide_group(identities, &rows, keys, real, resolutions, &mut decided);
     }
-    apply_voids(identities, sorted, &keys_by_hash, real, known_voids, &mut decided);
+    let old = OldKeys {
+        by_hash: keys_by_hash,
+        resolutions,
+    };
+    apply_voids(identities, sorted, &old, real, known_voids, &mut decided);
     decided
+}
+
+/// Both sides of the decisions that are to be booked. A conflict holds the days of both, so their raw is there.
+fn replaced_now(real: &Real, resolutions: &Resolutions) -> Vec<(RealRecord, RealRecord)> {
+    let record = |place| real.keys.get(&place).cloned();
+    let pending = resolutions.pending().into_iter();
+    pending
+        .filter_map(|((stood, _), (stands, _))| Some((record(stood)?, record(stands)?)))
+        .collect()
 }
 
 /// The one that stands for an identity.
@@ -198,7 +218,20 @@ enum Standing {
     Old(Key),
 }
 
-fn decide_group(identities: &Identities, rows: &[Row], keys: &[Key], real: &Real, decided: &mut Decided) {
+fn decide_group(
+    identities: &Identities,
+    rows: &[Row],
+    keys: &[Key],
+    real: &Real,
+    resolutions: &Resolutions,
+    decided: &mut Decided,
+) {
+    let place = |key: &Key| (i64::from(key.batch), key.line);
+    let resolved: Vec<Key> = keys
+        .iter()
+        .copied()
+        .filter(|key| resolutions.knows(place(key)))
+        .collect();
     let mut standing: Vec<(Option<(&str, &str)>, Standing)> = keys
         .iter()
         .filter(|key| key.verdict == Verdict::Accepted)
@@ -223,6 +256,9 @@ fn decide_group(identities: &Identities, rows: &[Row], keys: &[Key], real: &Real
             Some(&(_, first)) if is_same(identities, row, record, first, real) => {
                 decided.verdicts[row as usize] = RowVerdict::Duplicate;
             }
+            Some(_) if resolved.iter().any(|key| is_repeat(identities, row, record, key, real)) => {
+                decided.verdicts[row as usize] = RowVerdict::Duplicate;
+            }
             Some(&(_, first)) => {
                 decided.verdicts[row as usize] = RowVerdict::Conflict;
                 let (first, first_day) = match first {
@@ -245,6 +281,14 @@ fn decide_group(identities: &Identities, rows: &[Row], keys: &[Key], real: &Real
     }
 }
 
+/// Whether a row repeats a conflict that was resolved.
+fn is_repeat(identities: &Identities, row: Row, record: &RealRecord, key: &Key, real: &Real) -> bool {
+    match real.keys.get(&(i64::from(key.batch), key.line)) {
+        Some(known) => (&known.source, &known.id, &known.content) == (&record.source, &record.id, &record.content),
+        None => key.content == identities.content[row as usize],
+    }
+}
+
 fn is_same(identities: &Identities, row: Row, record: &RealRecord, first: Standing, real: &Real) -> bool {
     match first {
         Standing::New(first) => real
@@ -258,10 +302,34 @@ fn is_same(identities: &Identities, row: Row, record: &RealRecord, first: Standi
     }
 }
 
+/// Keys of earlier meterings by hash, and what people said about their conflicts.
+struct OldKeys<'a> {
+    by_hash: HashMap<u64, Vec<Key>>,
+    resolutions: &'a Resolutions,
+}
+
+impl<'a> OldKeys<'a> {
+    fn none(resolutions: &'a Resolutions) -> Self {
+        Self {
+            by_hash: HashMap::new(),
+            resolutions,
+        }
+    }
+
+    /// The rows that stand under a hash, with their UTC days.
+    fn standing(&self, hash: u64) -> impl Iterator<Item = Dated> {
+        let keys = self.by_hash.get(&hash).into_iter().flatten();
+        keys.filter(|key| key.verdict == Verdict::Accepted).map(|key| {
+            let first = (i64::from(key.batch), key.line);
+            self.resolutions.standing(first).unwrap_or((first, key.day))
+        })
+    }
+}
+
 fn apply_voids(
     identities: &Identities,
     sorted: &Sorted,
-    keys_by_hash: &HashMap<u64, Vec<Key>>,
+    old: &OldKeys,
     real: &Real,
     known_voids: &[Void],
     decided: &mut Decided,
@@ -271,7 +339,7 @@ fn apply_voids(
         .map(|void| (void.source.as_str(), void.target.as_str()))
         .collect();
     for void in known_voids.iter().filter(|void| void.state == VoidState::Waiting) {
-        let outcome = take_back(identities, sorted, &HashMap::new(), real, void, decided);
+        let outcome = take_back(identities, sorted, &OldKeys::none(old.resolutions), real, void, decided);
         if outcome.state != VoidState::Waiting {
             decided.ended_waits.push(outcome);
         }
@@ -296,6 +364,7 @@ fn apply_voids(
             line,
             state: VoidState::Waiting,
             day: None,
+            metering: None,
         };
         let names_void = known_voids
             .iter()
@@ -306,7 +375,7 @@ fn apply_voids(
                 ..void
             }
         } else {
-            take_back(identities, sorted, keys_by_hash, real, &void, decided)
+            take_back(identities, sorted, old, real, &void, decided)
         };
         if let Some(day) = outcome.day {
             decided.void_days.insert(row, day);
@@ -319,7 +388,7 @@ fn apply_voids(
 fn take_back(
     identities: &Identities,
     sorted: &Sorted,
-    keys_by_hash: &HashMap<u64, Vec<Key>>,
+    old: &OldKeys,
     real: &Real,
     void: &Void,
     decided: &mut Decided,
@@ -348,30 +417,21 @@ fn take_back(
             ..void.clone()
         };
     }
-    for key in keys_by_hash
-        .get(&hash)
-        .into_iter()
-        .flatten()
-        .filter(|key| key.verdict == Verdict::Accepted)
-    {
-        let Some(record) = real
-            .keys
-            .get(&(i64::from(key.batch), key.line))
-            .filter(|r| is_target(r))
-        else {
+    for (place, day) in old.standing(hash) {
+        let Some(record) = real.keys.get(&place).filter(|r| is_target(r)) else {
             continue;
         };
         if matches!(record.content, Content::Void { .. }) {
             return Void {
                 state: VoidState::Refused,
-                day: Some(key.day),
+                day: Some(day),
                 ..void.clone()
             };
         }
-        decided.voided_before.push((record.clone(), key.day));
+        decided.voided_before.push((record.clone(), day));
         return Void {
             state: VoidState::Applied,
-            day: Some(key.day),
+            day: Some(day),
             ..void.clone()
         };
     }

@@ -11,6 +11,7 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::error::{AtPath as _, Error, Result};
+use crate::files::DigestedFile;
 
 const MARK: &[u8; 8] = b"TBKEYS01";
 const HEADER_BYTES: usize = 16;
@@ -37,10 +38,11 @@ pub struct Key {
     pub verdict: Verdict,
 }
 
-/// Writes keys that are sorted by hash, then batch and line. Not synced.
-pub fn write(place: &Path, keys: &[Key]) -> Result<u64> {
+/// Writes keys that are sorted by hash, then batch and line. Not synced. Returns size and digest.
+pub fn write(place: &Path, keys: &[Key]) -> Result<(u64, String)> {
     debug_assert!(keys.is_sorted_by_key(|k| (k.hash, k.batch, k.line)));
-    let mut out = BufWriter::with_capacity(1 << 20, File::create_new(place).at(place)?);
+    let (file, digest) = DigestedFile::create_new(place)?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
     let written = (|| {
         out.write_all(MARK)?;
         out.write_all(&(keys.len() as u64).to_le_bytes())?;
@@ -53,7 +55,7 @@ pub fn write(place: &Path, keys: &[Key]) -> Result<u64> {
         out.flush()
     })();
     written.at(place)?;
-    Ok((HEADER_BYTES + keys.len() * KEY_BYTES) as u64)
+    Ok(((HEADER_BYTES + keys.len() * KEY_BYTES) as u64, digest.hex()))
 }
 
 /// An open key run.

@@ -156,6 +156,46 @@ pub fn share_of_record(record: &RealRecord, map: &Map, placer: &Placer) -> Resul
     share_of_fields(&row, task_type, parameters, map, placer).map(Some)
 }
 
+/// A record that no meter takes, as its list has it; none when a meter does.
+pub fn unmetered_of(record: &RealRecord, map: &Map, placer: &Placer) -> Result<Option<UnmeteredRecord>> {
+    let Content::Usage {
+        uin,
+        appid,
+        task_type,
+        parameters,
+        duration_ms,
+        finished_at_ns,
+        ..
+    } = &record.content
+    else {
+        return Ok(None);
+    };
+    let day = local_day_of(*uin, *finished_at_ns, map);
+    let Placed::Nowhere(reason) = placer.place(placer.text(task_type, parameters), day.version) else {
+        return Ok(None);
+    };
+    let reason = placer.reason(reason);
+    Ok(Some(UnmeteredRecord {
+        batch: record.batch,
+        line: record.line,
+        uin: *uin,
+        appid: *appid,
+        task_type: task_type.clone(),
+        parameters: parameters.clone(),
+        duration_ms: *duration_ms,
+        finished_at_ns: *finished_at_ns,
+        code: reason.code.to_owned(),
+        sentence: reason.sentence,
+    }))
+}
+
+/// The account's day of an instant, and the card version in force on it.
+fn local_day_of(uin: u64, at_ns: i64, map: &Map) -> LocalDay {
+    let at = chrono::DateTime::from_timestamp_nanos(at_ns);
+    let days = map.local_days(at, at + chrono::TimeDelta::nanoseconds(1));
+    local_day_at(&days[map.class(uin)], at_ns)
+}
+
 /// The share of an accepted record given by its fields.
 pub fn share_of_fields(
     row: &RowFields,
@@ -164,9 +204,7 @@ pub fn share_of_fields(
     map: &Map,
     placer: &Placer,
 ) -> Result<Share> {
-    let at = chrono::DateTime::from_timestamp_nanos(row.finished_at_ns);
-    let days = map.local_days(at, at + chrono::TimeDelta::nanoseconds(1));
-    let day = local_day_at(&days[map.class(row.uin)], row.finished_at_ns);
+    let day = local_day_of(row.uin, row.finished_at_ns, map);
     let text = placer.text(task_type, parameters);
     let placed = placer.place(text, day.version);
     share_of(row, RowVerdict::Accepted, placed, day.day)

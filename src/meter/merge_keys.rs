@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::key_run::{self, Key, KeyRun};
-use super::store::{add_key_run, drop_key_runs, key_run_paths};
+use super::store::{NewKeyRun, add_key_run, drop_key_runs, key_run_paths};
 use crate::books::Books;
 use crate::error::Result;
 use crate::files::{create_dir_durably, sync_all};
@@ -31,21 +31,26 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
         .collect();
     let intake = register_intake(&books.ledger, "merge keys").await?;
     let path = format!("keys/i{intake:08}.keys");
-    let (keys, bytes) = tokio::task::block_in_place(|| {
+    let (keys, written) = tokio::task::block_in_place(|| {
         let keys = living_keys(books, &merged, &kept, &expired)?;
         let place = books.data.join(&path);
         create_dir_durably(&books.data.join("keys"))?;
-        let bytes = key_run::write(&place, &keys)?;
+        let written = key_run::write(&place, &keys)?;
         sync_all(&[place])?;
-        Ok::<_, crate::error::Error>((keys.len(), bytes))
+        Ok::<_, crate::error::Error>((keys.len(), written))
     })?;
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     commit_intake(&mut tx, intake).await?;
     drop_key_runs(&mut tx, &merged).await?;
-    add_key_run(&mut tx, metering, &path, keys, bytes).await?;
-    crate::fault::point("merge_keys.before_commit");
-    tx.commit().await?;
+    let new = NewKeyRun {
+        path,
+        keys,
+        bytes: written.0,
+        digest: written.1,
+    };
+    add_key_run(&mut tx, metering, &new).await?;
+    books.ledger.commit_of(tx, "merge_keys", intake).await?;
     Ok((runs.len(), RUNS_MAX / 2 + 1))
 }
 

@@ -17,9 +17,9 @@ pub mod measure;
 pub mod merge_keys;
 mod outcome;
 pub mod place;
-mod plan;
+pub mod plan;
 pub mod rebuild;
-
+pub mod resolution;
 pub mod sorted;
 pub mod store;
 pub mod sums;
@@ -78,7 +78,7 @@ pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
     let (identities, sorted, mut found) = tokio::task::block_in_place(|| find_suspects(books, &plan, &runs))?;
     let real = read_suspects(books, &plan, &identities, &sorted, &runs, &mut found).await?;
     let intake = register_intake(&books.ledger, "meter").await?;
-    let decided = decide(&identities, &sorted, &found, &real, &plan.voids);
+    let decided = decide(&identities, &sorted, &found, &real, &plan.voids, &plan.resolutions);
     let outcome = tokio::task::block_in_place(|| Outcome::measure(books, &plan, &identities, &decided))?;
     let rows = outcome.usage_rows()?;
     outcome.check_balance(&plan, &rows)?;
@@ -86,7 +86,6 @@ pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
         let keys = || keys_of(&identities, &sorted, &decided);
         write_files(books, &plan, &outcome, &rows, keys, intake)
     })?;
-    crate::fault::point("meter.files_written");
     commit(books, lease, &plan, &decided, &outcome, &rows, &files, intake).await
 }
 
@@ -113,6 +112,7 @@ async fn read_suspects(
         })?,
         keys: plan.read_keys(books, &found.keys).await?,
     };
+    real.keys.extend(plan.read_replaced(books).await?);
     // Whose record a void takes back is known only once the void itself was read.
     let waiting: Vec<_> = plan.waiting_voids().cloned().collect();
     let more = void_suspects(&real, identities, sorted, runs, &waiting, &plan.expired);
@@ -160,8 +160,9 @@ fn keys_of(identities: &Identities, sorted: &Sorted, decided: &Decided) -> Vec<K
 /// Files that the commit will name.
 struct Files {
     usage: Option<store::NewUsageFile>,
-    keys: Option<(String, usize, u64)>,
-    unmetered: Option<String>,
+    keys: Option<store::NewKeyRun>,
+    /// Path and digest.
+    unmetered: Option<(String, String)>,
 }
 
 #[tracing::instrument(skip_all)]
@@ -181,16 +182,16 @@ fn write_files(
     let unmetered = match &outcome.unmetered_file {
         Some(records) if !records.is_empty() => {
             let path = format!("unmetered/i{intake:08}.parquet");
-            unmetered::write(&books.data.join(&path), records)?;
-            Some(path)
+            let digest = unmetered::write(&books.data.join(&path), records)?;
+            Some((path, digest))
         }
         _ => None,
     };
     let paths = usage
         .iter()
         .map(|u| &u.path)
-        .chain(keys.iter().map(|k| &k.0))
-        .chain(&unmetered);
+        .chain(keys.iter().map(|k| &k.path))
+        .chain(unmetered.iter().map(|u| &u.0));
     sync_all(&paths.map(|path| books.data.join(path)).collect::<Vec<_>>())?;
     Ok(Files { usage, keys, unmetered })
 }
@@ -206,24 +207,30 @@ fn write_usage(
         return Ok(None);
     };
     let path = format!("usage/i{intake:08}.parquet");
-    let bytes = usage::write(&books.data.join(&path), rows, &outcome.places, &plan.map)?;
+    let (bytes, digest) = usage::write(&books.data.join(&path), rows, &outcome.places, &plan.map)?;
     Ok(Some(store::NewUsageFile {
         path,
         day_min: crate::span::day_of_number(day_min),
         day_max: crate::span::day_of_number(day_max),
         rows: rows.len(),
         bytes,
+        digest,
     }))
 }
 
-fn write_keys(books: &Books, keys: &[Key], intake: i64) -> Result<Option<(String, usize, u64)>> {
+fn write_keys(books: &Books, keys: &[Key], intake: i64) -> Result<Option<store::NewKeyRun>> {
     if keys.is_empty() {
         return Ok(None);
     }
     let path = format!("keys/i{intake:08}.keys");
     create_dir_durably(&books.data.join("keys"))?;
-    let bytes = key_run::write(&books.data.join(&path), keys)?;
-    Ok(Some((path, keys.len(), bytes)))
+    let (bytes, digest) = key_run::write(&books.data.join(&path), keys)?;
+    Ok(Some(store::NewKeyRun {
+        path,
+        keys: keys.len(),
+        bytes,
+        digest,
+    }))
 }
 
 #[expect(
@@ -260,33 +267,33 @@ async fn commit(
         batch_lo: plan.progress.batch_hi + 1,
         batch_hi: plan.up_to,
         metered_at: &now,
-        cards: &plan.cards_digest,
+        card_hi: plan.card_hi,
+        resolution_hi: plan.resolutions.hi(),
     };
     store::add_metering(&mut tx, &new).await?;
     if let Some(file) = &files.usage {
         store::add_usage_file(&mut tx, metering, file).await?;
     }
-    if let Some((path, keys, bytes)) = &files.keys {
-        store::add_key_run(&mut tx, metering, path, *keys, *bytes).await?;
+    if let Some(run) = &files.keys {
+        store::add_key_run(&mut tx, metering, run).await?;
     }
     if outcome.unmetered_file.is_some() {
         store::drop_unmetered(&mut tx, &plan.unmetered_paths).await?;
-        if let (Some(path), Some(records)) = (&files.unmetered, &outcome.unmetered_file) {
-            store::add_unmetered(&mut tx, metering, path, records).await?;
+        if let (Some((path, digest)), Some(records)) = (&files.unmetered, &outcome.unmetered_file) {
+            store::add_unmetered(&mut tx, metering, (path, digest), records).await?;
         }
     }
     let conflicts: Vec<_> = decided.conflicts.iter().map(|c| (c, outcome.conflict_day(c))).collect();
     store::add_conflicts(&mut tx, &conflicts).await?;
-    store::add_voids(&mut tx, &decided.new_voids, &now).await?;
-    store::end_waits(&mut tx, &decided.ended_waits).await?;
+    store::book_replacements(&mut tx, metering).await?;
+    store::add_voids(&mut tx, metering, &decided.new_voids, &now).await?;
+    store::end_waits(&mut tx, metering, &decided.ended_waits).await?;
     store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
     let new_accounts = outcome::add_accounts_of(&mut tx, plan, rows, &now).await?;
     store::add_usage_daily(&mut tx, metering, outcome::usage_daily(rows, &outcome.places)).await?;
     let late = outcome::late_usage(plan, rows);
     store::add_late_usage(&mut tx, metering, &late).await?;
-    crate::fault::point("meter.before_commit");
-    tx.commit().await?;
-    crate::fault::point("meter.after_commit");
+    books.ledger.commit_of(tx, "meter", intake).await?;
     Ok(Metered {
         batches: plan.up_to - plan.progress.batch_hi,
         batch_hi: plan.up_to,

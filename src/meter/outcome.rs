@@ -7,11 +7,11 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::content::Content;
+use super::content::{Content, RealRecord};
 use super::dedupe::{Conflict, Decided};
 use super::identities::Identities;
 use super::measure::{
-    Measured, Received, RowFields, UnmeteredRecord, measure_segment, share_of_fields, share_of_record,
+    Measured, Received, RowFields, UnmeteredRecord, measure_segment, share_of_fields, share_of_record, unmetered_of,
 };
 use super::place::{NO_PLACE_COUNT, NO_PLACE_MS, Placer, Places, UnitKind};
 use super::plan::Plan;
@@ -121,38 +121,16 @@ impl Outcome {
     ) -> Result<Amounts> {
         let mut corrections = Amounts::default();
         let mut taken_back = HashSet::new();
-        for (record, _) in &decided.voided_before {
-            let Some(share) = share_of_record(record, &plan.map, placer)? else {
-                continue;
-            };
-            // While it waits in the unmetered file it counts as unmetered, whatever today's card says.
-            let waits = plan
-                .unmetered
-                .binary_search_by_key(&(record.batch, record.line), |r| (r.batch, r.line))
-                .is_ok();
-            let share = match (waits, &record.content) {
-                (true, Content::Usage { duration_ms, .. }) => Share {
-                    raw: *duration_ms,
-                    ..as_unmetered(share)
-                },
-                _ => share,
-            };
-            self.move_share(
-                record.batch,
-                share,
-                Share {
-                    status: Status::Voided,
-                    code: nowhere(share),
-                    appid: 0,
-                    billable: 0,
-                    ..share
-                },
-                &mut corrections,
-            )?;
-            if waits {
-                taken_back.insert((record.batch, record.line));
-            }
+        let mut stands = Vec::new();
+        for (stood, now) in &decided.replaced {
+            self.withdraw(plan, stood, Status::Conflict, placer, &mut corrections, &mut taken_back)?;
+            stands.extend(self.accept(plan, now, placer, &mut corrections)?);
         }
+        for (record, _) in &decided.voided_before {
+            self.withdraw(plan, record, Status::Voided, placer, &mut corrections, &mut taken_back)?;
+            stands.retain(|r: &UnmeteredRecord| (r.batch, r.line) != (record.batch, record.line));
+        }
+        let new_unmetered: Vec<UnmeteredRecord> = new_unmetered.into_iter().chain(stands).collect();
         let rewrites = !new_unmetered.is_empty() || !taken_back.is_empty() || plan.tries_unmetered_again();
         if !rewrites {
             return Ok(corrections);
@@ -174,6 +152,56 @@ impl Outcome {
         kept.sort_unstable_by_key(|r| (r.batch, r.line));
         self.unmetered_file = Some(kept);
         Ok(corrections)
+    }
+
+    /// A record that counted counts no more: it was taken back, or another content stands in its place.
+    fn withdraw(
+        &mut self,
+        plan: &Plan,
+        record: &RealRecord,
+        status: Status,
+        placer: &Placer,
+        corrections: &mut Amounts,
+        taken_back: &mut HashSet<(i64, u32)>,
+    ) -> Result<()> {
+        let Some(share) = share_of_record(record, &plan.map, placer)? else {
+            return Ok(());
+        };
+        let place = (record.batch, record.line);
+        // While it waits in the unmetered file it counts as unmetered, whatever today's card says.
+        let waits = plan
+            .unmetered
+            .binary_search_by_key(&place, |r| (r.batch, r.line))
+            .is_ok();
+        let counted = match (waits, &record.content) {
+            (true, Content::Usage { duration_ms, .. }) => Share {
+                raw: *duration_ms,
+                ..as_unmetered(share)
+            },
+            _ => share,
+        };
+        if waits {
+            taken_back.insert(place);
+        }
+        self.move_share(record.batch, counted, not_counting(share, status), corrections)
+    }
+
+    /// A conflicting record counts from now on, as a person said. Returns it when no meter takes it.
+    fn accept(
+        &mut self,
+        plan: &Plan,
+        record: &RealRecord,
+        placer: &Placer,
+        corrections: &mut Amounts,
+    ) -> Result<Option<UnmeteredRecord>> {
+        let Some(share) = share_of_record(record, &plan.map, placer)? else {
+            return Ok(None);
+        };
+        self.move_share(record.batch, not_counting(share, Status::Conflict), share, corrections)?;
+        if share.status == Status::Unmetered {
+            return unmetered_of(record, &plan.map, placer);
+        }
+        Ok(None)
     }
 
     /// Whether today's card places a record that none did before.
@@ -466,6 +494,17 @@ fn nowhere(share: Share) -> u32 {
         NO_PLACE_COUNT
     } else {
         NO_PLACE_MS
+    }
+}
+
+/// The same record under a status that bills nothing.
+fn not_counting(share: Share, status: Status) -> Share {
+    Share {
+        status,
+        code: nowhere(share),
+        appid: 0,
+        billable: 0,
+        ..share
     }
 }
 

@@ -310,6 +310,11 @@ impl<'m> Placer<'m> {
         placed
     }
 
+    /// The place of a code.
+    pub fn place_of(&self, code: PlaceCode) -> Place {
+        self.lock().places.get(code).clone()
+    }
+
     pub fn reason(&self, number: u32) -> Reason {
         self.lock().reasons[number as usize].clone()
     }

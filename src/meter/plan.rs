@@ -7,6 +7,7 @@ use super::dedupe::{Void, VoidState};
 use super::key_run::{Key, KeyRun};
 use super::measure::UnmeteredRecord;
 use super::place::Map;
+use super::resolution::{Place, Resolutions};
 use super::store::{self, Progress};
 use super::unmetered;
 use crate::account::AccountBook;
@@ -14,7 +15,7 @@ use crate::account::add::default_terms;
 use crate::account::store::load_accounts;
 use crate::account::terms::Terms;
 use crate::books::Books;
-use crate::card::store::load_cards;
+use crate::card::store::load_cards_and_number;
 use crate::error::Result;
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, batches_by_intake, expired_days, segments_between, segments_of_day};
@@ -30,7 +31,9 @@ pub struct Plan {
     pub accounts: AccountBook,
     pub default_terms: Terms,
     pub map: Map,
-    pub cards_digest: String,
+    /// The last card import.
+    pub card_hi: i64,
+    pub resolutions: Resolutions,
     pub voids: Vec<Void>,
     /// UTC days marked expired, days since 1970.
     pub expired: HashSet<i32>,
@@ -46,8 +49,7 @@ impl Plan {
         let ledger = &books.ledger;
         let progress = store::progress(ledger).await?;
         let up_to = store::last_batch(ledger).await?;
-        let cards = load_cards(ledger).await?;
-        let cards_digest = cards.digest();
+        let (cards, card_hi) = load_cards_and_number(ledger).await?;
         let accounts = load_accounts(ledger).await?;
         let default_terms = default_terms(books, &cards)?;
         let unmetered_paths = store::unmetered_paths(ledger).await?;
@@ -56,7 +58,8 @@ impl Plan {
             segments: segments_between(ledger, SegmentKind::Usage, progress.batch_hi, up_to).await?,
             batch_counts: store::batch_counts(ledger, progress.batch_hi, up_to).await?,
             map: Map::new(&accounts, cards, &default_terms),
-            cards_digest,
+            card_hi,
+            resolutions: store::load_resolutions(ledger).await?,
             voids: store::load_voids(ledger).await?,
             expired: expired_days(ledger).await?.into_iter().map(number_of_day).collect(),
             key_runs: store::key_run_paths(ledger).await?,
@@ -70,14 +73,14 @@ impl Plan {
         })
     }
 
-    /// No new batch, and no reason to try unmetered records again.
+    /// No new batch, no decision to book, and no reason to try unmetered records again.
     pub fn is_done(&self) -> bool {
-        self.up_to == self.progress.batch_hi && !self.tries_unmetered_again()
+        self.up_to == self.progress.batch_hi && !self.tries_unmetered_again() && self.resolutions.pending().is_empty()
     }
 
     /// Unmetered records are tried again when a card changed.
     pub fn tries_unmetered_again(&self) -> bool {
-        !self.unmetered.is_empty() && self.cards_digest != self.progress.cards
+        !self.unmetered.is_empty() && self.card_hi != self.progress.card_hi
     }
 
     pub fn waiting_voids(&self) -> impl Iterator<Item = &Void> {
@@ -92,13 +95,27 @@ impl Plan {
     }
 
     /// Reads the records that keys point to, as far as their raw is still there.
-    pub async fn read_keys(&self, books: &Books, keys: &[Key]) -> Result<HashMap<(i64, u32), RealRecord>> {
-        let mut by_day: BTreeMap<i32, HashSet<(i64, u32)>> = BTreeMap::new();
-        for key in keys {
-            by_day
-                .entry(key.day)
-                .or_default()
-                .insert((i64::from(key.batch), key.line));
+    pub async fn read_keys(&self, books: &Books, keys: &[Key]) -> Result<HashMap<Place, RealRecord>> {
+        let rows = keys.iter().map(|key| ((i64::from(key.batch), key.line), key.day));
+        self.read_rows(books, rows).await
+    }
+
+    /// Reads both sides of the replacements that are to be booked.
+    pub async fn read_replaced(&self, books: &Books) -> Result<HashMap<Place, RealRecord>> {
+        let pending = self.resolutions.pending();
+        self.read_rows(books, pending.into_iter().flat_map(|(stood, stands)| [stood, stands]))
+            .await
+    }
+
+    /// Reads rows by place and UTC day, as far as their raw is still there.
+    pub async fn read_rows(
+        &self,
+        books: &Books,
+        rows: impl Iterator<Item = (Place, i32)>,
+    ) -> Result<HashMap<Place, RealRecord>> {
+        let mut by_day: BTreeMap<i32, HashSet<Place>> = BTreeMap::new();
+        for (place, day) in rows {
+            by_day.entry(day).or_default().insert(place);
         }
         let mut found = HashMap::new();
         for (day, wanted) in by_day {

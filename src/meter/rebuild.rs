@@ -1,6 +1,6 @@
 //! Recounting: all retained raw measured again under the stored verdicts. It must give the stored usage, always.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use polars::prelude::Column;
@@ -11,8 +11,9 @@ use super::key_run::{KeyRun, Verdict};
 use super::measure::measure_segment;
 use super::place::Placer;
 use super::plan::Plan;
-use super::store::usage_paths;
-use super::sums::{Sum, shares, unpack_slot};
+use super::resolution::Place;
+use super::store::{cards_are_the_same, usage_paths};
+use super::sums::{Status, Sum, shares, unpack_slot};
 use crate::books::Books;
 use crate::error::{Doing as _, Error, Result};
 use crate::ingest::fingerprint::identity_hash;
@@ -33,6 +34,8 @@ pub struct Recount {
     pub rows: i64,
     /// Usage sums compared: those of days whose raw is all there.
     pub compared: usize,
+    /// What could not be measured, because a file is damaged.
+    pub not_counted: Vec<String>,
     /// Sentences that name what differs; empty is good.
     pub differences: Vec<String>,
 }
@@ -40,11 +43,28 @@ pub struct Recount {
 /// Differences told at most; their number is told in full.
 const TOLD_MAX: usize = 20;
 
-/// Measures all metered raw again and holds it against the usage files.
-pub async fn recount(books: &Books) -> Result<Recount> {
+/// Measures all metered raw again and holds it against the usage files. Days with a damaged segment are left out; without its
+/// keys and usage nothing can be recounted.
+pub async fn recount(books: &Books, damaged: &HashSet<String>) -> Result<Recount> {
+    if let Some(path) = damaged
+        .iter()
+        .find(|path| !path.starts_with("raw/") && !path.starts_with("log/"))
+    {
+        return Ok(Recount {
+            not_counted: vec![format!("raw was not measured again: {path} is damaged")],
+            ..Recount::default()
+        });
+    }
     let plan = Plan::read(books).await?;
     let metered_to = plan.progress.batch_hi;
-    let segments = segments_between(&books.ledger, SegmentKind::Usage, 0, metered_to).await?;
+    let mut segments = segments_between(&books.ledger, SegmentKind::Usage, 0, metered_to).await?;
+    let left_out: BTreeSet<NaiveDate> = segments
+        .iter()
+        .filter(|segment| damaged.contains(&segment.path))
+        .map(|segment| segment.day)
+        .collect();
+    segments.retain(|segment| !damaged.contains(&segment.path));
+    let same_cards = cards_are_the_same(&books.ledger).await?;
     let batches = batches_by_intake(&books.ledger).await?;
     let expired: HashSet<NaiveDate> = expired_days(&books.ledger).await?;
     let (from, to) = all_days();
@@ -56,20 +76,28 @@ pub async fn recount(books: &Books) -> Result<Recount> {
         let mut stored = stored_usage(books, &paths)?;
         let is_whole = |key: &Key| {
             let days = [key.4 - TimeDelta::days(1), key.4, key.4 + TimeDelta::days(1)];
-            days.iter().all(|day| !expired.contains(day))
+            days.iter().all(|day| !expired.contains(day) && !left_out.contains(day))
         };
+        if !same_cards {
+            forget_raw_of_uncounted(&mut counted);
+            forget_raw_of_uncounted(&mut stored);
+        }
         counted.retain(|key, sums| is_whole(key) && *sums != [0; 3]);
         stored.retain(|key, sums| is_whole(key) && *sums != [0; 3]);
         Ok(Recount {
             rows: segments.iter().map(|s| s.rows).sum(),
             compared: stored.len(),
+            not_counted: left_out
+                .iter()
+                .map(|day| format!("raw of {day} was not measured again: a segment is damaged"))
+                .collect(),
             differences: differences(&counted, &stored),
         })
     })
 }
 
-/// (batch, line) of records that a void took back.
-fn voided_rows(plan: &Plan, runs: &[KeyRun]) -> HashSet<(u32, u32)> {
+/// Records that a void took back.
+fn voided_rows(plan: &Plan, runs: &[KeyRun]) -> HashSet<Place> {
     plan.voids
         .iter()
         .filter(|void| void.state == VoidState::Applied)
@@ -79,24 +107,39 @@ fn voided_rows(plan: &Plan, runs: &[KeyRun]) -> HashSet<(u32, u32)> {
                 .flat_map(move |run| run.of_hash(hash, 0).collect::<Vec<_>>())
         })
         .filter(|key| key.verdict == Verdict::Accepted)
-        .map(|key| (key.batch, key.line))
+        .map(|key| {
+            let first = (i64::from(key.batch), key.line);
+            plan.resolutions.standing(first).map_or(first, |(standing, _)| standing)
+        })
         .collect()
+}
+
+/// What does not count keeps the raw units of the card it was received under, and a later card may count the same record in
+/// another unit: then only the records are compared.
+fn forget_raw_of_uncounted(sums: &mut BTreeMap<Key, Sums>) {
+    let counts = [Status::Metered.text(), Status::Unmetered.text()];
+    for (key, sums) in sums {
+        if !counts.contains(&key.5.as_str()) {
+            sums[1] = 0;
+        }
+    }
 }
 
 fn measured_again(
     books: &Books,
     plan: &Plan,
     segments: &[Segment],
-    batches: &std::collections::HashMap<i64, i64>,
+    batches: &HashMap<i64, i64>,
     runs: &[KeyRun],
-    voided: &HashSet<(u32, u32)>,
+    voided: &HashSet<Place>,
 ) -> Result<BTreeMap<Key, Sums>> {
     let placer = Placer::new(&plan.map);
+    let stands = plan.resolutions.booked(plan.progress.metering);
     let parts: Vec<Vec<Sum>> = segments
         .par_iter()
         .map(|segment| {
             let place = books.data.join(&segment.path);
-            let (lines, verdicts) = stored_verdicts(&place, batches, runs, voided)?;
+            let (lines, verdicts) = stored_verdicts(&place, batches, runs, voided, &stands)?;
             let from = segment
                 .day
                 .and_hms_opt(0, 0, 0)
@@ -126,9 +169,10 @@ fn measured_again(
 
 fn stored_verdicts(
     place: &std::path::PathBuf,
-    batches: &std::collections::HashMap<i64, i64>,
+    batches: &HashMap<i64, i64>,
     runs: &[KeyRun],
-    voided: &HashSet<(u32, u32)>,
+    voided: &HashSet<Place>,
+    stands: &HashMap<Place, bool>,
 ) -> Result<(Vec<u32>, Vec<RowVerdict>)> {
     let frame = read_columns(place, &["intake", "line", "key"])?;
     let intake = frame.column("intake").and_then(Column::i64).doing("reading intakes")?;
@@ -155,19 +199,21 @@ fn stored_verdicts(
             .flat_map(|run| run.of_hash(hash, 0))
             .find(|k| (k.batch, k.line) == (batch, line));
         lines.push(line);
+        let at = (i64::from(batch), line);
+        let stands = |verdict| stands.get(&at).copied().unwrap_or(verdict == Verdict::Accepted);
         verdicts.push(match own.map(|key| key.verdict) {
             None => RowVerdict::Duplicate,
-            Some(Verdict::Conflict) => RowVerdict::Conflict,
-            Some(Verdict::Accepted) if voided.contains(&(batch, line)) => RowVerdict::Voided,
-            Some(Verdict::Accepted) => RowVerdict::Accepted,
+            Some(verdict) if !stands(verdict) => RowVerdict::Conflict,
+            Some(_) if voided.contains(&at) => RowVerdict::Voided,
+            Some(_) => RowVerdict::Accepted,
         });
     }
     Ok((lines, verdicts))
 }
 
-fn stored_usage(books: &Books, paths: &[String]) -> Result<BTreeMap<Key, Sums>> {
+fn stored_usage(books: &Books, paths: &[(String, i64)]) -> Result<BTreeMap<Key, Sums>> {
     let mut stored: BTreeMap<Key, Sums> = BTreeMap::new();
-    for path in paths {
+    for (path, _) in paths {
         super::usage::for_each_row(&books.data.join(path), |row| {
             let key = (
                 row.uin,

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::dedupe::{Conflict, Void, VoidState};
 use super::measure::UnmeteredRecord;
+use super::resolution::{Resolutions, Resolved, Word};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_rows};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, next_numbers, reseal};
 use crate::raw::store::parse_day;
 use crate::span::{day_of_number, number_of_day};
 
@@ -19,28 +21,33 @@ pub struct Progress {
     pub batch_hi: i64,
     /// The last committed metering.
     pub metering: i64,
-    /// Digest of the cards it used.
-    pub cards: String,
+    /// The last card import it knew.
+    pub card_hi: i64,
+    /// The last resolution of a conflict it knew.
+    pub resolution_hi: i64,
 }
 
 /// The last metering; zeros before the first.
 pub async fn progress(ledger: &Ledger) -> Result<Progress> {
-    let row = sqlx::query("SELECT batch_hi, metering, cards FROM metering ORDER BY metering DESC LIMIT 1")
-        .fetch_optional(ledger.pool())
-        .await?;
+    let row =
+        sqlx::query("SELECT batch_hi, metering, card_hi, resolution_hi FROM metering ORDER BY metering DESC LIMIT 1")
+            .fetch_optional(ledger.pool())
+            .await?;
     row.map_or_else(
         || {
             Ok(Progress {
                 batch_hi: 0,
                 metering: 0,
-                cards: String::new(),
+                card_hi: 0,
+                resolution_hi: 0,
             })
         },
         |row| {
             Ok(Progress {
                 batch_hi: row.try_get(0)?,
                 metering: row.try_get(1)?,
-                cards: row.try_get(2)?,
+                card_hi: row.try_get(2)?,
+                resolution_hi: row.try_get(3)?,
             })
         },
     )
@@ -84,24 +91,25 @@ pub async fn unmetered_paths(ledger: &Ledger) -> Result<Vec<String>> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Usage files with a day in `[from, to)`, of meterings up to `metering`.
-pub async fn usage_paths(ledger: &Ledger, from: NaiveDate, to: NaiveDate, metering: i64) -> Result<Vec<String>> {
+/// Usage files with a day in `[from, to)`, of meterings up to `metering`: path and metering.
+pub async fn usage_paths(ledger: &Ledger, from: NaiveDate, to: NaiveDate, metering: i64) -> Result<Vec<(String, i64)>> {
     let rows = sqlx::query(
-        "SELECT path FROM usage_file WHERE day_max >= ? AND day_min < ? AND metering <= ? ORDER BY metering, path",
+        "SELECT path, metering FROM usage_file WHERE day_max >= ? AND day_min < ? AND metering <= ? ORDER BY metering, path",
     )
     .bind(from.to_string())
     .bind(to.to_string())
     .bind(metering)
     .fetch_all(ledger.pool())
     .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// All voids, in the order they came.
 pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
-    let rows = sqlx::query("SELECT source, target, batch, line, state, utc_day, id FROM void ORDER BY batch, line")
-        .fetch_all(ledger.pool())
-        .await?;
+    let rows =
+        sqlx::query("SELECT source, target, batch, line, state, utc_day, id, metering FROM void ORDER BY batch, line")
+            .fetch_all(ledger.pool())
+            .await?;
     rows.iter()
         .map(|row| {
             let state: String = row.try_get(4)?;
@@ -116,6 +124,7 @@ pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
                     .try_get::<Option<String>, _>(5)?
                     .map(|day| Ok::<_, Error>(number_of_day(parse_day(&day)?)))
                     .transpose()?,
+                metering: row.try_get(7)?,
             })
         })
         .collect()
@@ -145,19 +154,21 @@ pub struct NewMetering<'a> {
     pub batch_lo: i64,
     pub batch_hi: i64,
     pub metered_at: &'a str,
-    pub cards: &'a str,
+    pub card_hi: i64,
+    pub resolution_hi: i64,
 }
 
 pub async fn add_metering(tx: &mut Tx, new: &NewMetering<'_>) -> Result<()> {
-    sqlx::query("INSERT INTO metering (metering, batch_lo, batch_hi, metered_at, cards) VALUES (?, ?, ?, ?, ?)")
-        .bind(new.metering)
-        .bind(new.batch_lo)
-        .bind(new.batch_hi)
-        .bind(new.metered_at)
-        .bind(new.cards)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    let row: [Value; 6] = [
+        new.metering.into(),
+        new.batch_lo.into(),
+        new.batch_hi.into(),
+        new.metered_at.into(),
+        new.card_hi.into(),
+        new.resolution_hi.into(),
+    ];
+    let into = "metering (metering, batch_lo, batch_hi, metered_at, card_hi, resolution_hi)";
+    insert_row(tx, into, row).await
 }
 
 /// The metering's number in its own transaction must follow on what was read before.
@@ -181,32 +192,41 @@ pub struct NewUsageFile {
     pub day_max: NaiveDate,
     pub rows: usize,
     pub bytes: u64,
+    pub digest: String,
 }
 
 pub async fn add_usage_file(tx: &mut Tx, metering: i64, file: &NewUsageFile) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO usage_file (path, metering, day_min, day_max, row_count, bytes) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(file.path.as_str())
-    .bind(metering)
-    .bind(file.day_min.to_string())
-    .bind(file.day_max.to_string())
-    .bind(i64::try_from(file.rows).unwrap_or(i64::MAX))
-    .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    let row: [Value; 7] = [
+        file.path.as_str().into(),
+        metering.into(),
+        file.day_min.to_string().into(),
+        file.day_max.to_string().into(),
+        i64::try_from(file.rows).unwrap_or(i64::MAX).into(),
+        i64::try_from(file.bytes).unwrap_or(i64::MAX).into(),
+        file.digest.as_str().into(),
+    ];
+    let into = "usage_file (path, metering, day_min, day_max, row_count, bytes, digest)";
+    insert_row(tx, into, row).await
 }
 
-pub async fn add_key_run(tx: &mut Tx, metering: i64, path: &str, keys: usize, bytes: u64) -> Result<()> {
-    sqlx::query("INSERT INTO key_run (path, metering, keys, bytes) VALUES (?, ?, ?, ?)")
-        .bind(path)
-        .bind(metering)
-        .bind(i64::try_from(keys).unwrap_or(i64::MAX))
-        .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+/// A key run's row.
+#[derive(Debug)]
+pub struct NewKeyRun {
+    pub path: String,
+    pub keys: usize,
+    pub bytes: u64,
+    pub digest: String,
+}
+
+pub async fn add_key_run(tx: &mut Tx, metering: i64, run: &NewKeyRun) -> Result<()> {
+    let row: [Value; 5] = [
+        run.path.as_str().into(),
+        metering.into(),
+        i64::try_from(run.keys).unwrap_or(i64::MAX).into(),
+        i64::try_from(run.bytes).unwrap_or(i64::MAX).into(),
+        run.digest.as_str().into(),
+    ];
+    insert_row(tx, "key_run (path, metering, keys, bytes, digest)", row).await
 }
 
 pub async fn drop_key_runs(tx: &mut Tx, paths: &[String]) -> Result<()> {
@@ -237,13 +257,19 @@ pub async fn drop_unmetered(tx: &mut Tx, paths: &[String]) -> Result<()> {
 type UnmeteredLine<'a> = (u64, i32, &'a str, &'a str, &'a str, &'a str);
 
 /// Names a file of unmetered records and lists them for people.
-pub async fn add_unmetered(tx: &mut Tx, metering: i64, path: &str, records: &[UnmeteredRecord]) -> Result<()> {
-    sqlx::query("INSERT INTO unmetered_file (path, metering, row_count) VALUES (?, ?, ?)")
-        .bind(path)
-        .bind(metering)
-        .bind(i64::try_from(records.len()).unwrap_or(i64::MAX))
-        .execute(&mut **tx)
-        .await?;
+pub async fn add_unmetered(
+    tx: &mut Tx,
+    metering: i64,
+    (path, digest): (&str, &str),
+    records: &[UnmeteredRecord],
+) -> Result<()> {
+    let row: [Value; 4] = [
+        path.into(),
+        metering.into(),
+        i64::try_from(records.len()).unwrap_or(i64::MAX).into(),
+        digest.into(),
+    ];
+    insert_row(tx, "unmetered_file (path, metering, row_count, digest)", row).await?;
     let mut listed: std::collections::BTreeMap<UnmeteredLine, (i64, i64)> = std::collections::BTreeMap::new();
     for r in records {
         let day = crate::ingest::instant::utc_day(r.finished_at_ns);
@@ -283,8 +309,8 @@ pub async fn add_unmetered(tx: &mut Tx, metering: i64, path: &str, records: &[Un
     Ok(())
 }
 
-pub async fn add_voids(tx: &mut Tx, voids: &[Void], listed_at: &str) -> Result<()> {
-    let rows = voids.iter().map(|void| -> [Value; 8] {
+pub async fn add_voids(tx: &mut Tx, metering: i64, voids: &[Void], listed_at: &str) -> Result<()> {
+    let rows = voids.iter().map(|void| -> [Value; 9] {
         [
             void.source.as_str().into(),
             void.target.as_str().into(),
@@ -294,52 +320,131 @@ pub async fn add_voids(tx: &mut Tx, voids: &[Void], listed_at: &str) -> Result<(
             void_state_text(void.state).into(),
             void.day.map(|day| day_of_number(day).to_string()).into(),
             listed_at.into(),
+            applied_by(void, metering).into(),
         ]
     });
     insert_rows(
         tx,
-        "void (source, target, id, batch, line, state, utc_day, listed_at)",
+        "void (source, target, id, batch, line, state, utc_day, listed_at, metering)",
         rows,
     )
     .await?;
     Ok(())
 }
 
-pub async fn end_waits(tx: &mut Tx, voids: &[Void]) -> Result<()> {
+/// The metering that took the record back, of a void that did.
+fn applied_by(void: &Void, metering: i64) -> Option<i64> {
+    (void.state == VoidState::Applied).then_some(metering)
+}
+
+pub async fn end_waits(tx: &mut Tx, metering: i64, voids: &[Void]) -> Result<()> {
     for void in voids {
-        sqlx::query("UPDATE void SET state = ?, utc_day = ? WHERE source = ? AND target = ?")
+        sqlx::query("UPDATE void SET state = ?, utc_day = ?, metering = ? WHERE source = ? AND target = ?")
             .bind(void_state_text(void.state))
             .bind(void.day.map(|day| day_of_number(day).to_string()))
+            .bind(applied_by(void, metering))
             .bind(void.source.as_str())
             .bind(void.target.as_str())
             .execute(&mut **tx)
             .await?;
+        let identity = [void.source.as_str().into(), void.target.as_str().into()];
+        reseal(tx, "void", "source = ? AND target = ?", &identity).await?;
     }
     Ok(())
 }
 
 pub async fn add_conflicts(tx: &mut Tx, conflicts: &[(&Conflict, i32)]) -> Result<()> {
-    let rows = conflicts.iter().map(|(conflict, day)| -> [Value; 10] {
-        [
-            conflict.record.batch.into(),
-            i64::from(conflict.record.line).into(),
-            conflict.record.source.as_str().into(),
-            conflict.record.id.as_str().into(),
-            conflict.first.0.into(),
-            i64::from(conflict.first.1).into(),
-            conflict.record.content.uin().map(|uin| uin.to_string()).into(),
-            day_of_number(*day).to_string().into(),
-            day_of_number(conflict.first_day).to_string().into(),
-            "open".into(),
-        ]
-    });
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    let count = i64::try_from(conflicts.len()).unwrap_or(i64::MAX);
+    let first = next_numbers(tx, "conflict", count).await?;
+    let rows = (first..)
+        .zip(conflicts)
+        .map(|(number, (conflict, day))| -> [Value; 11] {
+            [
+                number.into(),
+                conflict.record.batch.into(),
+                i64::from(conflict.record.line).into(),
+                conflict.record.source.as_str().into(),
+                conflict.record.id.as_str().into(),
+                conflict.first.0.into(),
+                i64::from(conflict.first.1).into(),
+                conflict.record.content.uin().map(|uin| uin.to_string()).into(),
+                day_of_number(*day).to_string().into(),
+                day_of_number(conflict.first_day).to_string().into(),
+                "open".into(),
+            ]
+        });
     insert_rows(
         tx,
-        "conflict (batch, line, source, id, first_batch, first_line, uin, utc_day, first_utc_day, state)",
+        "conflict (conflict, batch, line, source, id, first_batch, first_line, uin, utc_day, first_utc_day, state)",
         rows,
     )
     .await?;
     Ok(())
+}
+
+/// Every resolved conflict.
+pub async fn load_resolutions(ledger: &Ledger) -> Result<Resolutions> {
+    let rows = sqlx::query(
+        "SELECT first_batch, first_line, first_utc_day, batch, line, utc_day, state, resolution, metering FROM conflict \
+         WHERE resolution IS NOT NULL ORDER BY resolution",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    let line = |row: &AnyRow, at: usize| -> Result<u32> { Ok(u32::try_from(row.try_get::<i64, _>(at)?).unwrap_or(0)) };
+    let day =
+        |row: &AnyRow, at: usize| -> Result<i32> { Ok(number_of_day(parse_day(&row.try_get::<String, _>(at)?)?)) };
+    let resolved = rows.iter().map(|row| {
+        Ok(Resolved {
+            first: (row.try_get(0)?, line(row, 1)?),
+            first_day: day(row, 2)?,
+            later: (row.try_get(3)?, line(row, 4)?),
+            day: day(row, 5)?,
+            word: word_of(&row.try_get::<String, _>(6)?)?,
+            resolution: row.try_get(7)?,
+            metering: row.try_get(8)?,
+        })
+    });
+    Ok(Resolutions::new(resolved.collect::<Result<_>>()?))
+}
+
+fn word_of(state: &str) -> Result<Word> {
+    match state {
+        "kept" => Ok(Word::Kept),
+        "replaced" => Ok(Word::Replaced),
+        "repeated" => Ok(Word::Repeated),
+        other => Err(Error::Unbalanced(format!(
+            "the ledger holds a resolved conflict in state {other:?}"
+        ))),
+    }
+}
+
+/// Notes that this metering booked every replacement that waited.
+pub async fn book_replacements(tx: &mut Tx, metering: i64) -> Result<()> {
+    let done = sqlx::query("UPDATE conflict SET metering = ? WHERE state = 'replaced' AND metering IS NULL")
+        .bind(metering)
+        .execute(&mut **tx)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Ok(());
+    }
+    reseal(
+        tx,
+        "conflict",
+        "state = 'replaced' AND metering = ?",
+        &[metering.into()],
+    )
+    .await
+}
+
+/// Whether all meterings knew the same cards.
+pub async fn cards_are_the_same(ledger: &Ledger) -> Result<bool> {
+    let row = sqlx::query("SELECT COUNT(DISTINCT card_hi) FROM metering")
+        .fetch_one(ledger.pool())
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? <= 1)
 }
 
 /// A batch's control totals: by status.

@@ -1,17 +1,16 @@
 //! Records that no meter took: kept whole in a file of their own until a card places them.
 
-use std::fs::File;
 use std::path::Path;
 
 use polars::prelude::*;
 
 use super::measure::UnmeteredRecord;
-use crate::error::{AtPath as _, Doing as _, Result};
-use crate::files::{DataDir, create_dir_durably};
+use crate::error::{Doing as _, Result};
+use crate::files::{DataDir, DigestedFile, create_dir_durably};
 use crate::raw::segment::{parquet_writer, read_columns};
 
-/// Writes the records; not synced.
-pub fn write(place: &Path, records: &[UnmeteredRecord]) -> Result<()> {
+/// Writes the records; not synced. Returns the file's digest.
+pub fn write(place: &Path, records: &[UnmeteredRecord]) -> Result<String> {
     if let Some(parent) = place.parent() {
         create_dir_durably(parent)?;
     }
@@ -37,11 +36,11 @@ pub fn write(place: &Path, records: &[UnmeteredRecord]) -> Result<()> {
         text("sentence", |r| &r.sentence),
     ];
     let mut frame = DataFrame::new(records.len(), columns).doing("building unmetered records")?;
-    let file = File::create_new(place).at(place)?;
+    let (file, digest) = DigestedFile::create_new(place)?;
     parquet_writer(file)
         .finish(&mut frame)
         .doing(format!("writing {}", place.display()))?;
-    Ok(())
+    Ok(digest.hex())
 }
 
 /// Reads all files of unmetered records, by batch and line.

@@ -4,7 +4,6 @@
 //! `records`, `raw`, `billable` (base units). Rows of a file are sorted; rows of the same key in several files add up. Only
 //! `metered` rows have an app, region and SKU; the others are there for the control totals.
 
-use std::fs::File;
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -13,8 +12,8 @@ use rayon::prelude::*;
 
 use super::place::{Map, Place, PlaceCode, Places, UnitKind};
 use super::sums::{Status, Sum, shares, unit_of_slot, unpack_slot};
-use crate::error::{AtPath as _, Doing as _, Error, Result};
-use crate::files::create_dir_durably;
+use crate::error::{Doing as _, Error, Result};
+use crate::files::{DigestedFile, create_dir_durably};
 use crate::raw::segment::{ROW_GROUP_ROWS, parquet_writer, read_columns};
 use crate::span::{day_of_number, number_of_day};
 
@@ -114,13 +113,13 @@ fn ranks(places: &Places) -> Vec<u32> {
     ranks
 }
 
-/// Writes a usage file; not synced. Returns its size.
+/// Writes a usage file; not synced. Returns its size and digest.
 #[tracing::instrument(skip_all)]
-pub fn write(place: &Path, rows: &[UsageRow], places: &Places, map: &Map) -> Result<u64> {
+pub fn write(place: &Path, rows: &[UsageRow], places: &Places, map: &Map) -> Result<(u64, String)> {
     if let Some(parent) = place.parent() {
         create_dir_durably(parent)?;
     }
-    let file = File::create_new(place).at(place)?;
+    let (file, digest) = DigestedFile::create_new(place)?;
     let schema = frame_of(&[], places, map)?;
     let writing = || format!("writing {}", place.display());
     let mut writer = parquet_writer(file)
@@ -137,7 +136,8 @@ pub fn write(place: &Path, rows: &[UsageRow], places: &Places, map: &Map) -> Res
             writer.write_batch(&frame).doing(writing())?;
         }
     }
-    writer.finish().doing(writing())
+    let bytes = writer.finish().doing(writing())?;
+    Ok((bytes, digest.hex()))
 }
 
 fn frame_of(rows: &[UsageRow], places: &Places, map: &Map) -> Result<DataFrame> {
@@ -239,6 +239,8 @@ pub struct UsageDay {
     pub region: u32,
     pub sku: u32,
     pub day: NaiveDate,
+    /// The metering that wrote it.
+    pub metering: u32,
     pub records: i64,
     pub raw: i64,
     pub billable: i64,
@@ -253,15 +255,16 @@ pub struct UsageTable {
 }
 
 impl UsageTable {
-    /// Reads the `metered` rows of a file with `from <= day && day < to` that `wanted` (by account) takes.
+    /// Reads the `metered` rows of a file (and the number of its metering) with `from <= day && day < to` that `wanted` (by account) takes.
     pub fn read(
         &mut self,
-        place: &Path,
+        (place, metering): (&Path, i64),
         from: NaiveDate,
         to: NaiveDate,
         wanted: &dyn Fn(u64, NaiveDate) -> bool,
     ) -> Result<()> {
         let (from, to) = (number_of_day(from), number_of_day(to));
+        let metering = u32::try_from(metering).unwrap_or(u32::MAX);
         for_each_row(place, |row| {
             if row.status != Status::Metered.text() || row.day < from || to <= row.day {
                 return;
@@ -283,6 +286,7 @@ impl UsageTable {
                     region,
                     sku,
                     day,
+                    metering,
                     records,
                     raw,
                     billable,
@@ -299,6 +303,13 @@ impl UsageTable {
         self.names.push(text.to_owned());
         self.by_name.insert(text.to_owned(), id);
         id
+    }
+
+    /// The rows of an account, of a table sorted by account.
+    pub fn of_account(&self, uin: u64) -> &[UsageDay] {
+        let start = self.rows.partition_point(|row| row.uin < uin);
+        let end = self.rows.partition_point(|row| row.uin <= uin);
+        &self.rows[start..end]
     }
 
     pub fn text(&self, name: u32) -> &str {

@@ -19,6 +19,7 @@ use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::import::{Imported, import};
 use crate::close::{Closed, close};
+use crate::conflict::{self, Listed};
 use crate::error::{Error, Result};
 use crate::expire::{Expired, expire};
 use crate::export::{Exported, export_new};
@@ -28,6 +29,9 @@ use crate::meter::store::Total;
 use crate::meter::{Metered, meter, store as meter_store};
 use keep::Kept;
 
+/// Conflicts in a night's report.
+const CONFLICTS_TOLD: usize = 10;
+
 /// What a night did: what a person reads in the morning.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Night {
@@ -35,6 +39,8 @@ pub struct Night {
     pub cards: Vec<Imported>,
     pub dropped: Dropped,
     pub metered: Metered,
+    /// Open conflicts, when this night found new ones; the first few, `conflict list` has all.
+    pub conflicts: Vec<Listed>,
     pub control: Control,
     pub closed: Closed,
     pub exported: Vec<Exported>,
@@ -107,6 +113,10 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
     let metered = meter(books, lease).await?;
     let control = control(books, before, metered.batch_hi).await?;
+    let conflicts = match metered.conflicts {
+        0 => Vec::new(),
+        _ => conflict::list(books, false, Some(CONFLICTS_TOLD)).await?,
+    };
     let accounts = load_accounts(&books.ledger).await?;
     let closed = close(books, lease, &accounts).await?;
     needs_person.extend(closed.blocked.iter().map(|b| {
@@ -134,6 +144,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         cards,
         dropped,
         metered,
+        conflicts,
         control,
         closed,
         exported,
@@ -149,7 +160,7 @@ async fn import_cards(books: &Books, needs_person: &mut Vec<String>) -> Result<V
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    match import(books, std::slice::from_ref(folder)).await {
+    match import(books, std::slice::from_ref(folder), None).await {
         Ok(imported) => Ok(imported.into_iter().filter(|i| i.outcome != "unchanged").collect()),
         Err(Error::NeedsPerson(why)) => {
             needs_person.push(format!("rate cards not imported: {why}"));

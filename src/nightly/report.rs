@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Control, Night};
 use crate::close::Closed;
+use crate::conflict::Listed;
 use crate::expire::Expired;
 use crate::export::Exported;
 use crate::ingest::Ingested;
@@ -104,6 +105,13 @@ pub fn closed(closed: &Closed) -> String {
         grouped_size(closed.statements),
         grouped(i64::try_from(closed.lines).unwrap_or(i64::MAX))
     );
+    if closed.adjusted_accounts > 0 {
+        let _infallible = writeln!(
+            text,
+            "         {} accounts had closed periods rated again",
+            grouped_size(closed.adjusted_accounts)
+        );
+    }
     for (currency, total) in &closed.totals {
         let _infallible = writeln!(text, "         {currency} {total}");
     }
@@ -171,6 +179,16 @@ pub fn night(night: &Night) -> String {
         );
     }
     text.push_str(&metered(&night.metered));
+    for conflict in &night.conflicts {
+        let _infallible = writeln!(
+            text,
+            "         conflict {}, {} {}: if the later stood, {}",
+            conflict.row.conflict,
+            conflict.row.source,
+            conflict.row.id,
+            money_text(conflict)
+        );
+    }
     text.push_str(&control(&night.control));
     text.push_str(&closed(&night.closed));
     text.push_str(&exported(&night.exported));
@@ -189,6 +207,26 @@ pub fn night(night: &Night) -> String {
         let _infallible = writeln!(text, "NEEDS A PERSON: {what}");
     }
     text
+}
+
+/// What statements would come to more if the later content of a conflict stood.
+pub fn money_text(conflict: &Listed) -> String {
+    let mut parts: Vec<String> = conflict
+        .money
+        .iter()
+        .map(|money| {
+            let sign = if money.amount.starts_with('-') { "" } else { "+" };
+            let closed = if money.closed { " (closed: an adjustment)" } else { "" };
+            format!(
+                "account {} {}{} {}{closed}",
+                money.uin, sign, money.amount, money.currency
+            )
+        })
+        .collect();
+    if !conflict.note.is_empty() {
+        parts.push(conflict.note.clone());
+    }
+    parts.join(", ")
 }
 
 /// A count with its thousands apart.

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 
 use crate::books::Books;
 use crate::error::Result;
-use crate::ledger::{Ledger, next_number};
+use crate::ledger::{Ledger, Value, insert_row, next_number};
 
 /// A run as `status` shows it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -23,17 +23,16 @@ pub struct Run {
 pub async fn record_run(books: &Books, command: &str, exit_code: u8, report: &str, text: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
     let run = next_number(&mut tx, "run").await?;
-    sqlx::query("INSERT INTO run (run, command, as_of, exit_code, report, text) VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(run)
-        .bind(command)
-        .bind(books.clock.text())
-        .bind(i64::from(exit_code))
-        .bind(report)
-        .bind(text)
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(())
+    let row: [Value; 6] = [
+        run.into(),
+        command.into(),
+        books.clock.text().into(),
+        i64::from(exit_code).into(),
+        report.into(),
+        text.into(),
+    ];
+    insert_row(&mut tx, "run (run, command, as_of, exit_code, report, text)", row).await?;
+    books.ledger.commit(tx, "report").await
 }
 
 /// The last runs, newest first.

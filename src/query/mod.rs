@@ -4,4 +4,3 @@ pub mod statement;
 pub mod status;
 pub mod store;
 pub mod usage;
-pub mod verify;

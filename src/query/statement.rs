@@ -5,9 +5,9 @@ use chrono::NaiveDate;
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::store::load_cards;
-use crate::close::PeriodRows;
+use crate::close::account::AccountUsage;
 use crate::close::statement::{Closing, Statement};
-use crate::close::store::{heads, statements_of};
+use crate::close::store::{closed_periods_of, heads, statements_of, waiting};
 use crate::error::{Error, Result};
 use crate::meter::store::{progress, usage_paths};
 use crate::meter::usage::UsageTable;
@@ -52,49 +52,65 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
     let cards = load_cards(&books.ledger).await?;
     let metered = progress(&books.ledger).await?;
     let mut previous = heads(&books.ledger).await?.remove(&uin);
-    let usage_from = account
-        .terms_on(period.start)
-        .cycle
-        .counters_from(&period)
-        .min(period.start);
+    let touched = waiting(&books.ledger).await?.remove(&uin);
+    let closed = closed_periods_of(&books.ledger, uin).await?;
+    let before = statements_of(&books.ledger, uin).await?;
+    let again_from = touched
+        .as_ref()
+        .and_then(|touched| AccountUsage::needed_from(account, &closed, touched));
+    let counters_from = account.terms_on(period.start).cycle.counters_from(&period);
+    let usage_from = again_from.unwrap_or(period.start).min(period.start).min(counters_from);
     let paths = usage_paths(&books.ledger, usage_from, to, metered.metering).await?;
     let mut table = UsageTable::default();
     // A draft of the last period shows all of it, also past `to`.
     let usage_to = account.period_of(to).end;
-    for path in paths {
-        table.read(&books.data.join(&path), usage_from, usage_to, &|row, _| row == uin)?;
+    for (path, metering) in paths {
+        table.read((&books.data.join(&path), metering), usage_from, usage_to, &|row, _| {
+            row == uin
+        })?;
     }
     table.rows.sort_unstable_by_key(|row| row.day);
+    let usage = AccountUsage {
+        uin,
+        account,
+        cards: &cards,
+        table: &table,
+        rows: &table.rows,
+        metering: metered.metering,
+    };
+    let mut again = touched.as_ref().map(|touched| (touched, &closed[..], &before[..]));
     let mut shown = Vec::new();
     while period.start < to && period.start <= books.clock.today().succ_opt().unwrap_or(NaiveDate::MAX) {
-        let rows = PeriodRows::of(account, period, &table, &table.rows);
-        let rated = rows.rate(uin, period, account, &cards)?;
-        let terms = account.terms_on(period.start);
-        let card = cards
-            .in_force(&terms.card, period.end)
-            .or(cards.of_name(&terms.card).last());
-        let currency = rated.currency().or(card.map(|card| card.currency));
-        let (charges, unpriced) = rated.draft();
-        if let Some(currency) = currency.filter(|_| !charges.is_empty() || !unpriced.is_empty()) {
+        let draft = usage.with_charges(period, again.take(), |charges| {
+            let terms = account.terms_on(period.start);
+            let card = cards.in_force(&terms.card, period.end);
+            let card = card.or(cards.of_name(&terms.card).last());
+            let currency = charges.currency.or(card.map(|card| card.currency));
+            let is_shown = !charges.charges.is_empty() || !charges.unpriced.is_empty();
+            let Some(currency) = currency.filter(|_| is_shown) else {
+                return Ok(None);
+            };
             let closing = Closing {
                 uin,
                 period,
-                zone: account.terms_on(period.start).zone,
+                zone: terms.zone,
                 currency,
                 closed_at: books.clock.now(),
                 high_water_batch: metered.batch_hi,
-                charges: &charges,
+                charges: &charges.charges,
                 previous_digest: previous.as_deref(),
             };
             let statement = Statement::draft(&closing).map_err(|e| Error::Unbalanced(e.to_string()))?;
-            previous = Some(statement.digest.clone());
+            Ok(Some(Shown {
+                statement,
+                draft: true,
+                unpriced: charges.unpriced,
+            }))
+        })?;
+        if let Some(draft) = draft {
+            previous = Some(draft.statement.digest.clone());
             if from < period.end {
-                let unpriced = unpriced.iter().map(ToString::to_string).collect();
-                shown.push(Shown {
-                    statement,
-                    draft: true,
-                    unpriced,
-                });
+                shown.push(draft);
             }
         }
         period = account.period_from(period.end);

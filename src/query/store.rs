@@ -1,7 +1,5 @@
 //! What the questions read from the ledger.
 
-use std::collections::HashMap;
-
 use chrono::NaiveDate;
 use sqlx::Row as _;
 
@@ -62,26 +60,9 @@ pub async fn counts(ledger: &Ledger) -> Result<Counts> {
         .await?,
         conflicts_open: count("SELECT COUNT(*) FROM conflict WHERE state = 'open'").await?,
         voids_waiting: count("SELECT COUNT(*) FROM void WHERE state = 'waiting'").await?,
-        late_records: count("SELECT COALESCE(SUM(records), 0) FROM late_usage").await?,
+        late_records: count("SELECT COALESCE(SUM(records), 0) FROM late_usage WHERE closing IS NULL").await?,
         days_expired: count("SELECT COUNT(*) FROM expired_day WHERE kind = 'usage'").await?,
     })
-}
-
-/// The metering that each statement's usage goes up to.
-pub async fn closing_meterings(ledger: &Ledger) -> Result<HashMap<String, i64>> {
-    let rows =
-        sqlx::query("SELECT s.statement_id, c.metering FROM statement s JOIN closing c ON c.closing = s.closing")
-            .fetch_all(ledger.pool())
-            .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
-}
-
-/// The digest of each statement.
-pub async fn statement_digests(ledger: &Ledger) -> Result<HashMap<String, String>> {
-    let rows = sqlx::query("SELECT statement_id, digest FROM statement")
-        .fetch_all(ledger.pool())
-        .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Segments by kind.
@@ -176,10 +157,10 @@ pub async fn waiting_voids(ledger: &Ledger) -> Result<Vec<WaitingVoid>> {
         .collect()
 }
 
-/// Usage that came after its period's close, by account and day.
+/// Usage that came after its period's close and is not billed yet, by account and day.
 pub async fn late_usage(ledger: &Ledger) -> Result<Vec<LateUsage>> {
     let rows = sqlx::query(
-        "SELECT uin, day, SUM(records), SUM(billable) FROM late_usage GROUP BY uin, day ORDER BY LENGTH(uin), uin, day",
+        "SELECT uin, day, SUM(records), SUM(billable) FROM late_usage WHERE closing IS NULL GROUP BY uin, day ORDER BY LENGTH(uin), uin, day",
     )
     .fetch_all(ledger.pool())
     .await?;

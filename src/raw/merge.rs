@@ -57,8 +57,7 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
     commit_intake(&mut tx, intake).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
     add_segments(&mut tx, &merged, batch_lo, batch_hi).await?;
-    crate::fault::point("merge.before_commit");
-    tx.commit().await?;
+    books.ledger.commit_of(tx, "merge", intake).await?;
     Ok(merged.len())
 }
 

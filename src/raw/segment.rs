@@ -14,7 +14,7 @@ use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::*;
 
 use crate::error::{AtPath as _, Doing as _, Result};
-use crate::files::{DataDir, create_dir_durably};
+use crate::files::{DataDir, DigestedFile, WrittenDigest, create_dir_durably};
 
 /// Rows of a row group at most. Measured at 2 and 20 million records: smaller groups repeat their dictionaries,
 /// larger ones cost memory and gain nothing.
@@ -55,6 +55,7 @@ pub struct NewSegment {
     pub day: NaiveDate,
     pub rows: usize,
     pub bytes: u64,
+    pub digest: String,
 }
 
 /// Writes the segments of one day and intake, rolling over at [`SEGMENT_ROWS_MAX`].
@@ -69,7 +70,8 @@ pub struct SegmentWriter {
 
 struct Open {
     path: String,
-    writer: BatchedWriter<File>,
+    writer: BatchedWriter<DigestedFile>,
+    digest: WrittenDigest,
     rows: usize,
 }
 
@@ -121,6 +123,7 @@ impl SegmentWriter {
                 day: self.day,
                 rows: open.rows,
                 bytes,
+                digest: open.digest.hex(),
             });
         }
         Ok(())
@@ -138,14 +141,19 @@ fn open_segment(
     let path = format!("{}/day={day}/i{intake:08}-{part:03}.parquet", kind.folder());
     let place = data.join(&path);
     create_dir_durably(place.parent().unwrap_or(Path::new(".")))?;
-    let file = File::create_new(&place).at(&place)?;
+    let (file, digest) = DigestedFile::create_new(&place)?;
     let writer = parquet_writer(file).batched(schema).doing(format!("writing {path}"))?;
-    Ok(Open { path, writer, rows: 0 })
+    Ok(Open {
+        path,
+        writer,
+        digest,
+        rows: 0,
+    })
 }
 
 /// How every Parquet file of ours is written: zstd at its fastest level, no statistics (no reader of ours prunes by
 /// them, and days are folders), one thread (days are written side by side).
-pub fn parquet_writer(file: File) -> ParquetWriter<File> {
+pub fn parquet_writer(file: DigestedFile) -> ParquetWriter<DigestedFile> {
     ParquetWriter::new(file)
         .with_compression(ParquetCompression::Zstd(
             polars_utils::compression::ZstdLevel::try_new(1).ok(),

@@ -16,6 +16,7 @@ pub struct Segment {
     pub batch_hi: i64,
     pub rows: i64,
     pub bytes: i64,
+    pub digest: String,
 }
 
 /// A day of the ledger, `YYYY-MM-DD`.
@@ -26,7 +27,7 @@ pub fn parse_day(text: &str) -> Result<NaiveDate> {
 
 /// Names new segments of the batches `batch_lo..=batch_hi`.
 pub async fn add_segments(tx: &mut Tx, segments: &[NewSegment], batch_lo: i64, batch_hi: i64) -> Result<()> {
-    let rows = segments.iter().map(|s| -> [Value; 7] {
+    let rows = segments.iter().map(|s| -> [Value; 8] {
         [
             s.path.as_str().into(),
             s.kind.text().into(),
@@ -35,11 +36,12 @@ pub async fn add_segments(tx: &mut Tx, segments: &[NewSegment], batch_lo: i64, b
             batch_hi.into(),
             i64::try_from(s.rows).expect("a segment's rows fit").into(),
             i64::try_from(s.bytes).expect("a file's size fits").into(),
+            s.digest.as_str().into(),
         ]
     });
     insert_rows(
         tx,
-        "segment (path, kind, day, batch_lo, batch_hi, row_count, bytes)",
+        "segment (path, kind, day, batch_lo, batch_hi, row_count, bytes, digest)",
         rows,
     )
     .await?;
@@ -49,7 +51,7 @@ pub async fn add_segments(tx: &mut Tx, segments: &[NewSegment], batch_lo: i64, b
 /// Segments with a batch after `after`, up to `up_to`, by day and path.
 pub async fn segments_between(ledger: &Ledger, kind: SegmentKind, after: i64, up_to: i64) -> Result<Vec<Segment>> {
     let rows = sqlx::query(
-        "SELECT path, day, batch_lo, batch_hi, row_count, bytes FROM segment \
+        "SELECT path, day, batch_lo, batch_hi, row_count, bytes, digest FROM segment \
          WHERE kind = ? AND batch_hi > ? AND batch_lo <= ? ORDER BY day, path",
     )
     .bind(kind.text())
@@ -63,7 +65,7 @@ pub async fn segments_between(ledger: &Ledger, kind: SegmentKind, after: i64, up
 /// Segments of one day.
 pub async fn segments_of_day(ledger: &Ledger, kind: SegmentKind, day: NaiveDate) -> Result<Vec<Segment>> {
     let rows = sqlx::query(
-        "SELECT path, day, batch_lo, batch_hi, row_count, bytes FROM segment WHERE kind = ? AND day = ? ORDER BY path",
+        "SELECT path, day, batch_lo, batch_hi, row_count, bytes, digest FROM segment WHERE kind = ? AND day = ? ORDER BY path",
     )
     .bind(kind.text())
     .bind(day.to_string())
@@ -80,6 +82,7 @@ fn segment_of(row: &sqlx::any::AnyRow) -> Result<Segment> {
         batch_hi: row.try_get(3)?,
         rows: row.try_get(4)?,
         bytes: row.try_get(5)?,
+        digest: row.try_get(6)?,
     })
 }
 
@@ -127,8 +130,7 @@ pub async fn forget_dropped(ledger: &Ledger, paths: &[String]) -> Result<()> {
             .execute(&mut *tx)
             .await?;
     }
-    tx.commit().await?;
-    Ok(())
+    ledger.commit(tx, "forget_dropped").await
 }
 
 /// Every file that any stage's committed row names.

@@ -1,8 +1,11 @@
 //! The program against the naive model, over many small worlds.
 
+use std::collections::{BTreeMap, HashSet};
+
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
+use proptest::test_runner::{FileFailurePersistence, TestCaseError};
 use tallybook::account::add::{Wanted, add};
+use tallybook::books::Books;
 use tallybook::card::import::import;
 use tallybook::ingest::ingest;
 use tallybook::ingest::input::Input;
@@ -10,27 +13,29 @@ use tallybook::ledger::Lease;
 use tallybook::meter::meter;
 use tallybook::meter::rebuild::recount;
 use tallybook::nightly::{Night, nightly};
-use tallybook::query::verify::verify;
 use tallybook::span::Cycle;
+use tallybook::verify::verify;
 
 use crate::naive::calendar;
 use crate::naive::card::{FOLDER, NAME};
 use crate::naive::identity::Status;
-use crate::naive::{COLUMNS, expect};
+use crate::naive::{COLUMNS, Totals, expect};
 use crate::world::{Place, run};
 use crate::worlds::{Drawn, TERMS_FROM, calm_world, calm_worlds, disputed_world};
 
 /// Each case writes and syncs real files; a night run tries more with `PROPTEST_CASES`.
 const CASES: u32 = 24;
 
-fn config() -> ProptestConfig {
+pub fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
         .unwrap_or(CASES);
     ProptestConfig {
         cases,
-        failure_persistence: None,
+        max_shrink_iters: 300,
+        // Seeds of failures stay, and are tried first from then on.
+        failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("seeds"))),
         ..ProptestConfig::default()
     }
 }
@@ -45,10 +50,34 @@ enum Metering {
 /// The whole way for a world: accounts, batches, one night at its clock.
 async fn play(place: &Place, drawn: &Drawn, metering: Metering) -> Night {
     let books = place.books(drawn.world.clock).await;
-    import(&books, std::slice::from_ref(&books.settings.rate_cards))
+    add_accounts(&books, &drawn.world.accounts).await;
+    for (number, text) in drawn.ndjson.iter().enumerate() {
+        let path = place.file(&format!("{number}.ndjson"), text);
+        ingest(&books, &Input::named(&path, None).unwrap(), "default")
+            .await
+            .unwrap();
+        if metering == Metering::AfterEachBatch {
+            let lease = Lease::take(&books.ledger, "test").await.unwrap();
+            meter(&books, &lease).await.unwrap();
+            lease.release().await.unwrap();
+        }
+    }
+    let night = nightly(&books).await.unwrap();
+    assert_eq!(
+        recount(&books, &HashSet::new()).await.unwrap().differences,
+        Vec::<String>::new()
+    );
+    assert_eq!(verify(&books).await.unwrap().differences, Vec::<String>::new());
+    books.ledger.close().await;
+    night
+}
+
+/// Imports the cards and adds accounts with their terms.
+pub async fn add_accounts(books: &Books, accounts: &BTreeMap<u64, calendar::Terms>) {
+    import(books, std::slice::from_ref(&books.settings.rate_cards), None)
         .await
         .unwrap();
-    for (&uin, terms) in &drawn.world.accounts {
+    for (&uin, terms) in accounts {
         let wanted = Wanted {
             uin,
             card: Some(NAME.to_owned()),
@@ -63,37 +92,25 @@ async fn play(place: &Place, drawn: &Drawn, metering: Metering) -> Night {
             overrides: Vec::new(),
             from: Some(TERMS_FROM.parse().unwrap()),
         };
-        add(&books, wanted).await.unwrap();
+        add(books, wanted).await.unwrap();
     }
-    for (number, text) in drawn.ndjson.iter().enumerate() {
-        let path = place.file(&format!("{number}.ndjson"), text);
-        ingest(&books, &Input::named(&path, None).unwrap(), "default")
-            .await
-            .unwrap();
-        if metering == Metering::AfterEachBatch {
-            let lease = Lease::take(&books.ledger, "test").await.unwrap();
-            meter(&books, &lease).await.unwrap();
-            lease.release().await.unwrap();
-        }
-    }
-    let night = nightly(&books).await.unwrap();
-    assert_eq!(recount(&books).await.unwrap().differences, Vec::<String>::new());
-    assert_eq!(verify(&books).await.unwrap().differences, Vec::<String>::new());
-    books.ledger.close().await;
-    night
 }
 
 fn place() -> Place {
     Place::with_cards(FOLDER.as_ref(), NAME)
 }
 
-/// The exported rows, as far as the model predicts them, sorted as the model sorts.
 fn exported_rows(place: &Place) -> Vec<Vec<String>> {
+    rows_of(place, &COLUMNS)
+}
+
+/// The exported rows, as far as a model predicts them, sorted by account, period and line.
+pub fn rows_of(place: &Place, columns: &[&str]) -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for (_, text) in place.exported("statement_lines.csv") {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header = reader.headers().unwrap().clone();
-        let places: Vec<usize> = COLUMNS
+        let places: Vec<usize> = columns
             .iter()
             .map(|name| header.iter().position(|h| h == *name).unwrap())
             .collect();
@@ -102,11 +119,13 @@ fn exported_rows(place: &Place) -> Vec<Vec<String>> {
             places.iter().map(|&at| row[at].to_owned()).collect()
         }));
     }
+    let at = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+    let (uin, period_start, line_no) = (at("uin"), at("period_start"), at("line_no"));
     rows.sort_by_key(|row| {
         (
-            row[0].parse::<u64>().unwrap(),
-            row[2].clone(),
-            row[5].parse::<u32>().unwrap(),
+            row[uin].parse::<u64>().unwrap(),
+            row[period_start].clone(),
+            row[line_no].parse::<u32>().unwrap(),
         )
     });
     rows
@@ -117,7 +136,11 @@ fn expected_rows(drawn: &Drawn) -> Vec<Vec<String>> {
 }
 
 fn check_totals(night: &Night, drawn: &Drawn) -> Result<(), TestCaseError> {
-    let expected = expect(&drawn.world).totals;
+    check_totals_of(night, &expect(&drawn.world).totals)
+}
+
+/// The control totals of a night are those of a model.
+pub fn check_totals_of(night: &Night, expected: &Totals) -> Result<(), TestCaseError> {
     for (name, total) in &night.control.all.statuses {
         let status = match *name {
             "duplicate" => Status::Duplicate,

@@ -12,6 +12,9 @@ mod worlds;
 /// The program against the naive model.
 mod laws;
 
+/// Histories of nights against the naive model.
+mod histories;
+
 /// Inputs of every bad kind.
 mod inputs;
 

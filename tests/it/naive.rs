@@ -2,8 +2,8 @@
 //!
 //! It is written from the billing rules and shares nothing with the program: own types, own arithmetic, own
 //! calendar, and the test card written down by hand. It keeps everything in memory and sorts where a `BTreeMap`
-//! sorts. Every record is taken to be well-formed and metered before the first close; there are no overrides,
-//! packs or adjustments.
+//! sorts. Every record is taken to be well-formed; there are no overrides and no packs. Here everything is metered
+//! before the first close; [`history`] has nights in a row and adjustments.
 //!
 //! Where the rules are silent:
 //! - the records of a line that tiers split stand on its first slice, and are 0 on the others;
@@ -16,6 +16,8 @@ pub mod arithmetic;
 pub mod calendar;
 
 pub mod card;
+
+pub mod history;
 
 pub mod identity;
 
@@ -245,13 +247,8 @@ struct LineKey {
     sku: &'static str,
 }
 
-fn statement(
-    uin: u64,
-    terms: Terms,
-    period: Period,
-    usage: &[(NaiveDate, u64, &Measured)],
-    counters: &mut Counters,
-) -> Statement {
+/// Records and billable base units of each line of a period.
+fn sums(period: Period, usage: &[(NaiveDate, u64, &Measured)]) -> BTreeMap<LineKey, (u64, u64)> {
     let mut sums: BTreeMap<LineKey, (u64, u64)> = BTreeMap::new();
     for &(day, appid, measured) in usage {
         let key = LineKey {
@@ -264,8 +261,18 @@ fn statement(
         *records += 1;
         *billable += measured.billable;
     }
+    sums
+}
+
+fn statement(
+    uin: u64,
+    terms: Terms,
+    period: Period,
+    usage: &[(NaiveDate, u64, &Measured)],
+    counters: &mut Counters,
+) -> Statement {
     let mut sheet = Sheet::new(uin, terms, period);
-    for (key, (records, billable)) in sums {
+    for (key, (records, billable)) in sums(period, usage) {
         let version = Version::on(key.span_start);
         let sold = version.sold(key.sku);
         let quantity = quantity(billable, sold.unit_size);

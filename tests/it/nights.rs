@@ -3,8 +3,8 @@
 use tallybook::error::Error;
 use tallybook::ledger::Lease;
 use tallybook::nightly::{Night, nightly};
-use tallybook::query::verify::{Verified, verify};
 use tallybook::span::Cycle;
+use tallybook::verify::{Verified, verify};
 
 use crate::world::{Place, at, line, run};
 

@@ -111,7 +111,7 @@ impl Place {
     pub fn add_account(&self, now: &str, uin: u64, card: &str, cycle: Cycle, from: &str) {
         run(async {
             let books = self.books(at(now)).await;
-            import(&books, std::slice::from_ref(&books.settings.rate_cards))
+            import(&books, std::slice::from_ref(&books.settings.rate_cards), None)
                 .await
                 .unwrap();
             let wanted = Wanted {

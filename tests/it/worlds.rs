@@ -4,6 +4,8 @@
 //! Usage is from 20 October to 10 December 2024: New York leaves daylight saving time on 3 November, the card
 //! changes on 12 November, and periods of every kind end in between. No two batches have the same bytes.
 
+pub mod histories;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

@@ -140,7 +140,8 @@ fn voids<'a>(
     (second, voided)
 }
 
-fn judge_line(world: &World, batch: usize, record: &NaiveRecord, known: Option<Status>) -> Judged {
+/// A line with its status: the given one, or what its content alone says.
+pub(super) fn judge_line(world: &World, batch: usize, record: &NaiveRecord, known: Option<Status>) -> Judged {
     let Content::Usage(usage) = &record.content else {
         return Judged {
             batch,

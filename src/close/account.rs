@@ -1,0 +1,277 @@
+//! One account at its close: the charges of its open period, and the adjustments of its closed ones.
+
+use chrono::NaiveDate;
+
+use super::adjust::{Billed, adjust};
+use super::document::Line;
+use super::statement::Statement;
+use crate::account::Account;
+use crate::card::book::CardBook;
+use crate::error::{Error, Result};
+use crate::meter::usage::{UsageDay, UsageTable};
+use crate::money::Currency;
+use crate::rate::{Charge, DayUsage, PeriodUsage, Rated, rate};
+use crate::span::{Cycle, Period};
+
+/// Why closed periods are rated again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Days of closed periods whose usage changed after the close.
+    pub days: Vec<NaiveDate>,
+    /// First days of closed periods whose prices were corrected.
+    pub corrected: Vec<NaiveDate>,
+}
+
+impl Touched {
+    /// Adds a day, or the first day of a period whose prices were corrected.
+    pub fn add(&mut self, day: NaiveDate, corrects: bool) {
+        if corrects {
+            self.corrected.push(day);
+        } else {
+            self.days.push(day);
+        }
+    }
+}
+
+/// A period that is closed, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedPeriod {
+    pub period: Period,
+    pub closing: i64,
+}
+
+/// All that the charges of an account depend on.
+#[derive(Clone, Copy)]
+pub struct AccountUsage<'a> {
+    pub uin: u64,
+    pub account: &'a Account,
+    pub cards: &'a CardBook,
+    pub table: &'a UsageTable,
+    /// The account's rows of the table, by day.
+    pub rows: &'a [UsageDay],
+    /// Usage of later meterings does not count.
+    pub metering: i64,
+}
+
+/// The charges of a period.
+pub struct PeriodCharges<'a> {
+    /// None when there is no charge.
+    pub currency: Option<Currency>,
+    /// The period's own usage, then adjustments.
+    pub charges: Vec<Charge<'a>>,
+    /// Usage without a price, of the period or of one that is rated again; it cannot close until a person acts.
+    pub unpriced: Vec<String>,
+    /// Metered records of the period itself.
+    pub records: i64,
+    /// Records of closed periods, more or less than was billed.
+    pub adjusted_records: i64,
+}
+
+/// A closed period that is rated again.
+struct Again<'a> {
+    period: Period,
+    rows: PeriodRows<'a>,
+    note: String,
+}
+
+impl<'a> AccountUsage<'a> {
+    /// Hands the charges of a period to `then`: they live as long as the call.
+    pub fn with_charges<T>(
+        &self,
+        period: Period,
+        again: Option<(&Touched, &[ClosedPeriod], &[Statement])>,
+        then: impl FnOnce(PeriodCharges) -> Result<T>,
+    ) -> Result<T> {
+        let (touched, closed, statements) = again.unwrap_or((&NOT_TOUCHED, &[], &[]));
+        let own = self.rows_of(period);
+        let again: Vec<Again> = periods_again(self.account, closed, touched)
+            .into_iter()
+            .map(|period| Again {
+                period,
+                rows: self.rows_of(period),
+                note: note(period, touched),
+            })
+            .collect();
+        let lines = read_lines(if again.is_empty() { &[] } else { statements })?;
+        let mut billed = Billed::default();
+        for (statement, lines) in &lines {
+            billed.add(statement, lines)?;
+        }
+        let rated = own.rate(self.uin, period, self.account, self.cards)?;
+        let mut currencies: Vec<Currency> = rated.currency().into_iter().collect();
+        let records = own.records();
+        let (mut charges, unpriced) = rated.draft();
+        let mut unpriced: Vec<String> = unpriced.iter().map(ToString::to_string).collect();
+        let mut adjusted_records = 0;
+        for again in &again {
+            let rated = again.rows.rate(self.uin, again.period, self.account, self.cards)?;
+            let currency = rated.currency().or_else(|| currency_billed(statements, again.period));
+            let (should_be, without) = rated.draft();
+            unpriced.extend(without.iter().map(ToString::to_string));
+            let adjustments = adjust(self.uin, again.period, &should_be, &billed, &again.note)?;
+            adjusted_records += adjustments.iter().map(|line| line.records).sum::<i64>();
+            currencies.extend(currency.filter(|_| !adjustments.is_empty()));
+            charges.extend(adjustments);
+        }
+        let currency = self.one_currency(period, &currencies)?;
+        then(PeriodCharges {
+            currency: currency.filter(|_| !charges.is_empty()),
+            charges,
+            unpriced,
+            records,
+            adjusted_records,
+        })
+    }
+
+    /// The first day whose usage is needed to adjust closed periods.
+    pub fn needed_from(account: &Account, closed: &[ClosedPeriod], touched: &Touched) -> Option<NaiveDate> {
+        let again = periods_again(account, closed, touched).into_iter();
+        again.map(|period| counters_from(account, &period)).min()
+    }
+
+    fn rows_of(&self, period: Period) -> PeriodRows<'a> {
+        PeriodRows::of(self.account, period, self.table, self.rows, self.metering)
+    }
+
+    fn one_currency(&self, period: Period, currencies: &[Currency]) -> Result<Option<Currency>> {
+        match currencies.iter().find(|currency| **currency != currencies[0]) {
+            None => Ok(currencies.first().copied()),
+            Some(other) => Err(Error::NeedsPerson(format!(
+                "account {}: period {period} is billed in {}, and an earlier one that has to be adjusted in {other}; one statement \
+                 has one currency: void the late usage, or settle it outside",
+                self.uin, currencies[0]
+            ))),
+        }
+    }
+}
+
+static NOT_TOUCHED: Touched = Touched {
+    days: Vec::new(),
+    corrected: Vec::new(),
+};
+
+fn read_lines(statements: &[Statement]) -> Result<Vec<(&Statement, Vec<Line<'_>>)>> {
+    let mut read = Vec::with_capacity(statements.len());
+    for statement in statements {
+        let lines = statement.read_lines().map_err(|e| Error::Unbalanced(e.to_string()))?;
+        read.push((statement, lines));
+    }
+    Ok(read)
+}
+
+fn currency_billed(statements: &[Statement], period: Period) -> Option<Currency> {
+    let billed = statements.iter().rev().find(|s| s.period.start <= period.start);
+    billed.or(statements.first()).map(|s| s.currency)
+}
+
+/// Closed periods to be rated again: those with a touched day among the days that move their counters, in order. A day before
+/// the first closed period lies in a period of its own that was closed without a statement.
+fn periods_again(account: &Account, closed: &[ClosedPeriod], touched: &Touched) -> Vec<Period> {
+    let days = || touched.days.iter().chain(&touched.corrected).copied();
+    let first = closed.first().map(|closed| closed.period.start);
+    let before = days().filter(|day| first.is_some_and(|first| *day < first)).map(|day| {
+        let mut period = account.period_of(day);
+        period.end = first.map_or(period.end, |first| period.end.min(first));
+        period
+    });
+    let mut all: Vec<Period> = before.chain(closed.iter().map(|closed| closed.period)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.retain(|period| {
+        let from = counters_from(account, period);
+        days().any(|day| from <= day && day < period.end)
+    });
+    all
+}
+
+fn counters_from(account: &Account, period: &Period) -> NaiveDate {
+    let cycle = account.terms_on(period.start).cycle;
+    cycle.counters_from(period).min(period.start)
+}
+
+/// Why a period is adjusted, for the reader of the statement.
+fn note(period: Period, touched: &Touched) -> String {
+    let mut causes = Vec::new();
+    if touched.days.iter().any(|day| period.contains(*day)) {
+        causes.push("usage changed after the close");
+    }
+    if touched.corrected.contains(&period.start) {
+        causes.push("price corrected");
+    }
+    if causes.is_empty() {
+        causes.push("earlier usage moved its tiers");
+    }
+    format!("{} to {}: {}", period.start, period.end, causes.join("; "))
+}
+
+/// The usage of one period, and of the days before it that move its counters.
+pub struct PeriodRows<'a> {
+    usage: Vec<DayUsage<'a>>,
+    earlier: Vec<DayUsage<'a>>,
+}
+
+impl<'a> PeriodRows<'a> {
+    /// Picks a period's rows out of an account's, which are sorted by day, as far as `metering` had come.
+    pub fn of(account: &Account, period: Period, table: &'a UsageTable, rows: &'a [UsageDay], metering: i64) -> Self {
+        let cycle = account.terms_on(period.start).cycle;
+        let counters_from = cycle.counters_from(&period);
+        let between = |from, to| {
+            let start = rows.partition_point(|row: &UsageDay| row.day < from);
+            let end = rows.partition_point(|row| row.day < to);
+            rows[start.min(end)..end]
+                .iter()
+                .filter(|row| i64::from(row.metering) <= metering)
+                .map(|row| DayUsage {
+                    appid: row.appid,
+                    region: table.text(row.region),
+                    sku: table.text(row.sku),
+                    day: row.day,
+                    records: row.records,
+                    billable: row.billable,
+                })
+                .collect()
+        };
+        let earlier = if cycle == Cycle::Daily {
+            between(counters_from, period.start)
+        } else {
+            Vec::new()
+        };
+        Self {
+            usage: between(period.start, period.end),
+            earlier,
+        }
+    }
+
+    /// Adds a row of usage that is not in the files, to see what it would change.
+    pub fn add(&mut self, period: Period, row: DayUsage<'a>) {
+        if period.contains(row.day) {
+            self.usage.push(row);
+        } else {
+            self.earlier.push(row);
+        }
+    }
+
+    /// Metered records.
+    pub fn records(&self) -> i64 {
+        self.usage.iter().map(|row| row.records).sum()
+    }
+
+    /// Usage of the period, by day.
+    pub fn usage(&self) -> &[DayUsage<'a>] {
+        &self.usage
+    }
+
+    /// Charges of the period.
+    pub fn rate(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> Result<Rated<'a>> {
+        let terms = account.terms_on(period.start);
+        let input = PeriodUsage {
+            uin,
+            period,
+            terms,
+            cards: cards.of_name(&terms.card),
+            usage: &self.usage,
+            earlier: &self.earlier,
+        };
+        rate(&input).map_err(|e| Error::Unbalanced(e.to_string()))
+    }
+}

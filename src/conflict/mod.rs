@@ -1,0 +1,249 @@
+//! Conflicts: two contents under one identity. The first committed stands until a person says otherwise.
+//!
+//! ```text
+//! list        the conflicts, with the money between the two contents
+//! show        both contents side by side, and where each is or would be billed
+//! resolve     keep the first, or replace it: a ledger entry, then the books move by the difference
+//! ```
+
+pub mod money;
+pub mod store;
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::books::Books;
+use crate::error::{Error, Result};
+use crate::ledger::{Decision, Lease, add_audit};
+use crate::meter::content::{Content, RealRecord};
+use crate::meter::plan::Plan;
+use crate::meter::resolution::Word;
+use crate::meter::{Metered, meter};
+use money::{Between, Money};
+use store::ConflictRow;
+
+/// A conflict as people see it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Listed {
+    #[serde(flatten)]
+    pub row: ConflictRow,
+    /// What statements would come to more if the later content stood, by account; negative is less.
+    pub money: Vec<Money>,
+    /// Why there is no money to tell, or why it can only be kept.
+    pub note: String,
+}
+
+/// Both sides of a conflict.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Shown {
+    #[serde(flatten)]
+    pub listed: Listed,
+    /// Field, the content that stands, the later content.
+    pub fields: Vec<(&'static str, String, String)>,
+}
+
+/// What became of a decision.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ResolvedConflict {
+    #[serde(flatten)]
+    pub listed: Listed,
+    /// Other open conflicts of the identity with the same content, resolved with it.
+    pub repeated: Vec<i64>,
+    pub audit_entry: i64,
+    /// What the books moved by; a kept one moves nothing.
+    pub metered: Option<Metered>,
+}
+
+/// Conflicts in the order they came: open ones, or all. `limit` none tells all.
+pub async fn list(books: &Books, all: bool, limit: Option<usize>) -> Result<Vec<Listed>> {
+    let mut rows = store::conflicts(&books.ledger, all).await?;
+    rows.truncate(limit.unwrap_or(usize::MAX));
+    Ok(with_sides(books, rows)
+        .await?
+        .into_iter()
+        .map(|sided| sided.listed)
+        .collect())
+}
+
+/// One conflict, both sides.
+pub async fn show(books: &Books, number: i64) -> Result<Shown> {
+    let row = store::conflict(&books.ledger, number).await?;
+    let sided = one_with_sides(books, row).await?;
+    Ok(Shown {
+        fields: fields(sided.stands.as_ref(), sided.later.as_ref()),
+        listed: sided.listed,
+    })
+}
+
+/// Resolves an open conflict for good. The caller holds the lease.
+pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reason: &str) -> Result<ResolvedConflict> {
+    let row = store::conflict(&books.ledger, number).await?;
+    if row.state != "open" {
+        return Err(Error::Usage(format!(
+            "conflict {number} is {} already; a decision is final: take the record back with a void, and send the right \
+             one under a new id",
+            row.state
+        )));
+    }
+    let sided = one_with_sides(books, row).await?;
+    if word == Word::Replaced && sided.listed.note == CANNOT_TELL {
+        return Err(Error::Usage(format!(
+            "conflict {number} can only be kept: {CANNOT_TELL}"
+        )));
+    }
+    if let (Word::Replaced, Some(why)) = (word, sided.only_kept) {
+        return Err(Error::Usage(format!("conflict {number} can only be kept: {why}")));
+    }
+    let repeated = repeats(books, &sided).await?;
+    let (action, state) = match word {
+        Word::Replaced => ("conflict replace", "replaced"),
+        Word::Kept | Word::Repeated => ("conflict keep", "kept"),
+    };
+    let mut tx = books.ledger.begin().await?;
+    lease.check(&mut tx).await?;
+    store::resolve(&mut tx, number, state).await?;
+    for &other in &repeated {
+        store::resolve(&mut tx, other, "repeated").await?;
+    }
+    let decision = Decision {
+        who: &books.settings.who,
+        action,
+        subject: format!("conflict {number}"),
+        detail: serde_json::json!({ "conflict": sided.listed, "repeated": repeated }),
+        reason,
+        at: books.clock.text(),
+    };
+    let audit_entry = add_audit(&mut tx, &decision).await?;
+    books.ledger.commit(tx, "resolve").await?;
+    let metered = match word {
+        Word::Replaced => Some(meter(books, lease).await?),
+        Word::Kept | Word::Repeated => None,
+    };
+    let row = store::conflict(&books.ledger, number).await?;
+    Ok(ResolvedConflict {
+        listed: Listed { row, ..sided.listed },
+        repeated,
+        audit_entry,
+        metered,
+    })
+}
+
+/// A conflict with the records of both sides, as far as raw still has them.
+struct Sided {
+    listed: Listed,
+    stands: Option<RealRecord>,
+    later: Option<RealRecord>,
+    /// Why it can only be kept.
+    only_kept: Option<&'static str>,
+}
+
+const CANNOT_TELL: &str = "the raw rows of one side have expired";
+
+async fn one_with_sides(books: &Books, row: ConflictRow) -> Result<Sided> {
+    let number = row.conflict;
+    with_sides(books, vec![row])
+        .await?
+        .pop()
+        .ok_or_else(|| Error::Usage(format!("there is no conflict {number}")))
+}
+
+async fn with_sides(books: &Books, rows: Vec<ConflictRow>) -> Result<Vec<Sided>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let plan = Plan::read(books).await?;
+    let stands = |row: &ConflictRow| {
+        let standing = plan.resolutions.standing(row.first());
+        standing.unwrap_or((row.first(), row.first_day_number()))
+    };
+    let wanted: Vec<_> = rows
+        .iter()
+        .flat_map(|row| [stands(row), (row.later(), row.day_number())])
+        .collect();
+    let records: HashMap<_, _> = plan.read_rows(books, wanted.into_iter()).await?;
+    let mut sided: Vec<Sided> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let is_voided = plan.voids.iter().any(|void| {
+            void.state == crate::meter::dedupe::VoidState::Applied && void.source == row.source && void.target == row.id
+        });
+        let (stands, later) = (
+            records.get(&stands(&row).0).cloned(),
+            records.get(&row.later()).cloned(),
+        );
+        sided.push(Sided {
+            only_kept: only_kept(is_voided, stands.as_ref(), later.as_ref()),
+            listed: Listed {
+                row,
+                money: Vec::new(),
+                note: String::new(),
+            },
+            stands,
+            later,
+        });
+    }
+    let pairs: Vec<_> = sided.iter().map(|s| (s.stands.as_ref(), s.later.as_ref())).collect();
+    let between = Between::read(books, &plan, &pairs).await?;
+    let told: Vec<_> = sided.iter().map(|sided| tell(&between, sided)).collect::<Result<_>>()?;
+    for (sided, (money, note)) in sided.iter_mut().zip(told) {
+        (sided.listed.money, sided.listed.note) = (money, note);
+    }
+    Ok(sided)
+}
+
+fn tell(between: &Between, sided: &Sided) -> Result<(Vec<Money>, String)> {
+    match (&sided.stands, &sided.later, sided.only_kept) {
+        (_, _, Some(why)) => Ok((Vec::new(), format!("can only be kept: {why}"))),
+        (Some(stands), Some(later), None) => between.money(stands, later),
+        _ => Ok((Vec::new(), CANNOT_TELL.to_owned())),
+    }
+}
+
+fn only_kept(is_voided: bool, stands: Option<&RealRecord>, later: Option<&RealRecord>) -> Option<&'static str> {
+    let is_void = |record: Option<&RealRecord>| record.is_some_and(|r| matches!(r.content, Content::Void { .. }));
+    if is_voided {
+        Some("a void took the record back")
+    } else if is_void(stands) || is_void(later) {
+        Some("one side is a void, which has no content to bill")
+    } else {
+        None
+    }
+}
+
+/// Other open conflicts of the same identity with the same content.
+async fn repeats(books: &Books, sided: &Sided) -> Result<Vec<i64>> {
+    let row = &sided.listed.row;
+    let others: Vec<ConflictRow> = store::open_of_identity(&books.ledger, &row.source, &row.id)
+        .await?
+        .into_iter()
+        .filter(|other| other.conflict != row.conflict)
+        .collect();
+    let Some(later) = &sided.later else {
+        return Ok(Vec::new());
+    };
+    let others = with_sides(books, others).await?;
+    let same = others.iter().filter(|other| {
+        let other = other.later.as_ref();
+        other.is_some_and(|other| other.content == later.content)
+    });
+    Ok(same.map(|other| other.listed.row.conflict).collect())
+}
+
+fn fields(stands: Option<&RealRecord>, later: Option<&RealRecord>) -> Vec<(&'static str, String, String)> {
+    let named = |record: Option<&RealRecord>| -> BTreeMap<usize, (&'static str, String)> {
+        let Some(record) = record else { return BTreeMap::new() };
+        record.content.fields().into_iter().enumerate().collect()
+    };
+    let (stands, later) = (named(stands), named(later));
+    let names: BTreeMap<usize, &'static str> = stands
+        .iter()
+        .chain(&later)
+        .map(|(at, (name, _))| (*at, *name))
+        .collect();
+    let cell = |side: &BTreeMap<usize, (&'static str, String)>, at: usize, name: &str| {
+        let found = side.get(&at).filter(|(other, _)| *other == name);
+        found.map_or_else(String::new, |(_, text)| text.clone())
+    };
+    names
+        .into_iter()
+        .map(|(at, name)| (name, cell(&stands, at, name), cell(&later, at, name)))
+        .collect()
+}

@@ -1,0 +1,87 @@
+//! The chain of manifests, the files on disk against them, and the heads of the statement chains against the last one.
+
+use std::collections::HashMap;
+
+use super::{Verified, store};
+use crate::books::Books;
+use crate::close::store::chain_heads;
+use crate::digest::sha256_hex_of_file;
+use crate::error::{Error, Result};
+use crate::export::manifest::Manifest;
+use crate::export::store::{Export, exports, previous_digests};
+
+pub async fn verify(books: &Books, verified: &mut Verified) -> Result<()> {
+    let exports = exports(&books.ledger).await?;
+    verified.exports = exports.len();
+    let recorded = previous_digests(&books.ledger).await?;
+    let mut previous: Option<String> = None;
+    for export in &exports {
+        let manifest = match Manifest::from_bytes(export.manifest.as_bytes()) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                verified.differs(format!("export {}: its manifest does not read: {error}", export.export));
+                continue;
+            }
+        };
+        let is_chained = manifest.previous_manifest == previous
+            && recorded.get(&export.export).map(String::as_str) == Some(previous.as_deref().unwrap_or_default());
+        if manifest.digest() != export.manifest_digest || !is_chained {
+            verified.differs(format!(
+                "export {}: its manifest is not the one that was recorded",
+                export.export
+            ));
+        }
+        previous = Some(export.manifest_digest.clone());
+        let part = verify_files(books, export, &manifest, verified);
+        verified.part(part);
+    }
+    if let Some(last) = exports.last() {
+        verify_heads(books, last, verified).await?;
+    }
+    Ok(())
+}
+
+fn verify_files(books: &Books, export: &Export, manifest: &Manifest, verified: &mut Verified) -> Result<()> {
+    let folder = books.data.join("exports").join(&export.folder);
+    let mut missing = |place: &std::path::Path| {
+        verified.differs(format!(
+            "export {}: {} is missing or changed; `tallybook export --again {}` writes it anew",
+            export.export,
+            place.display(),
+            export.export
+        ));
+    };
+    let on_disk = folder.join("manifest.json");
+    if std::fs::read_to_string(&on_disk).ok().as_ref() != Some(&export.manifest) {
+        missing(&on_disk);
+    }
+    for file in &manifest.files {
+        let place = folder.join(&file.name);
+        let found = place.exists().then(|| sha256_hex_of_file(&place)).transpose()?;
+        if found.as_ref() != Some(&file.sha256) {
+            missing(&place);
+        }
+    }
+    Ok(())
+}
+
+async fn verify_heads(books: &Books, last: &Export, verified: &mut Verified) -> Result<()> {
+    let manifest = Manifest::from_bytes(last.manifest.as_bytes()).map_err(|e| Error::Unbalanced(e.to_string()))?;
+    let known: HashMap<String, String> = store::statement_digests(&books.ledger).await?;
+    for head in &manifest.heads {
+        if known.get(&head.statement_id) != Some(&head.digest) {
+            verified.differs(format!(
+                "account {}: statement {} is not the one that the last export's manifest names",
+                head.uin, head.statement_id
+            ));
+        }
+    }
+    let heads = chain_heads(&books.ledger).await?.len();
+    if heads < manifest.heads.len() {
+        verified.differs(format!(
+            "{} accounts had statements at the last export, {heads} have now",
+            manifest.heads.len()
+        ));
+    }
+    Ok(())
+}

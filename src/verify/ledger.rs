@@ -1,0 +1,32 @@
+//! The ledger's own rows.
+
+use super::{Verified, store};
+use crate::books::Books;
+use crate::card::store::damaged_cards;
+use crate::error::Result;
+use crate::ledger::broken_seals;
+
+pub async fn verify(books: &Books, verified: &mut Verified) -> Result<()> {
+    for sentence in books.ledger.integrity().await? {
+        verified.differs(format!("the ledger's file: {sentence}"));
+    }
+    for table in store::sealed_tables(&books.ledger).await? {
+        let (rows, broken) = broken_seals(&books.ledger, &table).await?;
+        verified.ledger_rows += rows;
+        for row in broken {
+            verified.differs(format!(
+                "ledger row {row} is not what was written: its seal does not fit"
+            ));
+        }
+    }
+    for sentence in store::numbering(&books.ledger).await? {
+        verified.differs(sentence);
+    }
+    for sentence in damaged_cards(&books.ledger).await? {
+        verified.differs(sentence);
+    }
+    for sentence in store::payloads(&books.ledger).await? {
+        verified.differs(sentence);
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Verify: the books proved from what is there; what differs is named, and so is what can be proved no more.
+//!
+//! ```text
+//! ledger      every row against its seal, counters against what they count, cards against their digests
+//! files       every file that the ledger names against its digest
+//! usage       raw measured again against usage files, these against the dashboards' rows, control totals
+//! statements  rated and adjusted again from the usage, cards and statements of their day; chains of digests
+//! exports     chains of manifests, files on disk, heads of the statement chains
+//! expired     raw that is gone, and the digests that stand for it
+//! ```
+
+mod exports;
+mod files;
+mod ledger;
+mod statements;
+mod store;
+mod usage;
+
+use crate::books::Books;
+use crate::error::Result;
+
+/// What was verified, what differs, and what could not be proved.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Verified {
+    pub ledger_rows: u64,
+    pub files: usize,
+    pub raw_rows: i64,
+    pub usage_sums: usize,
+    pub statements: usize,
+    pub exports: usize,
+    /// UTC days whose raw is gone.
+    pub expired: Vec<ExpiredDay>,
+    /// What could not be looked at because something else is damaged.
+    pub not_proved: Vec<String>,
+    /// Empty is good.
+    pub differences: Vec<String>,
+    /// All of them, also those that are not told.
+    pub difference_count: usize,
+}
+
+/// A day whose raw cannot be measured again, and what stands for it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ExpiredDay {
+    pub day: String,
+    pub expired_at: String,
+    pub rows: i64,
+    pub accounts: i64,
+    /// SHA-256 over the accounts' lines `uin digest` of the day, in the order of the numbers.
+    pub digest: String,
+}
+
+/// Differences told at most; their number is told in full.
+const TOLD_MAX: usize = 40;
+
+/// Proves the books.
+pub async fn verify(books: &Books) -> Result<Verified> {
+    let mut verified = Verified::default();
+    ledger::verify(books, &mut verified).await?;
+    let damaged = files::verify(books, &mut verified).await?;
+    usage::verify(books, &damaged, &mut verified).await?;
+    statements::verify(books, &damaged, &mut verified).await?;
+    exports::verify(books, &mut verified).await?;
+    verified.expired = store::expired_days(&books.ledger).await?;
+    verified.difference_count = verified.differences.len();
+    if verified.difference_count > TOLD_MAX {
+        verified.differences.truncate(TOLD_MAX);
+        let more = verified.difference_count - TOLD_MAX;
+        verified.differences.push(format!("and {more} more"));
+    }
+    Ok(verified)
+}
+
+impl Verified {
+    fn differs(&mut self, sentence: impl Into<String>) {
+        self.differences.push(sentence.into());
+    }
+
+    /// A part that fails by itself is a difference, and the other parts go on.
+    fn part(&mut self, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            self.differs(error.to_string());
+        }
+    }
+}

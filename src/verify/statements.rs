@@ -1,0 +1,220 @@
+//! Statements rated again: from the usage, the cards and the statements of their day.
+
+use std::collections::HashMap;
+
+use super::Verified;
+use super::files::DamagedFiles;
+use crate::account::Account;
+use crate::account::store::load_accounts;
+use crate::books::Books;
+use crate::card::book::CardBook;
+use crate::card::store::cards_up_to;
+use crate::close::account::{AccountUsage, ClosedPeriod, Touched};
+use crate::close::proof::verify_chain;
+use crate::close::statement::Statement;
+use crate::close::store::{ClosedAs, closed_periods_of, closings, settled, statement_counts, statements_of};
+use crate::close::{ClosingOf, state};
+use crate::error::{Error, Result};
+use crate::meter::store::{progress, usage_paths};
+use crate::meter::usage::UsageTable;
+use crate::span::all_days;
+
+pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
+    for sentence in statement_counts(&books.ledger).await? {
+        verified.differs(sentence);
+    }
+    let usage = read_usage(books, damaged).await?;
+    if usage.is_none() {
+        verified
+            .not_proved
+            .push("statements were not rated again: a usage file is damaged".to_owned());
+    }
+    let mut closed = ClosedBooks::read(books).await?;
+    let accounts = load_accounts(&books.ledger).await?;
+    for (uin, account) in accounts.iter() {
+        let statements = match statements_of(&books.ledger, uin).await {
+            Ok(statements) => statements,
+            Err(error) => {
+                verified.differs(error.to_string());
+                continue;
+            }
+        };
+        verified.statements += statements.len();
+        let own = statements.iter().flat_map(Statement::verify);
+        for difference in own.chain(verify_chain(&statements)) {
+            verified.differs(difference.to_string());
+        }
+        if let Some(table) = &usage {
+            let part = closed
+                .verify_account(books, uin, account, &statements, table, verified)
+                .await;
+            verified.part(part);
+        }
+    }
+    Ok(())
+}
+
+/// All usage, sorted by account and day; none when a file of it is damaged.
+async fn read_usage(books: &Books, damaged: &DamagedFiles) -> Result<Option<UsageTable>> {
+    let (from, to) = all_days();
+    let metering = progress(&books.ledger).await?.metering;
+    let mut table = UsageTable::default();
+    for (path, metering) in usage_paths(&books.ledger, from, to, metering).await? {
+        if damaged.contains(&path) {
+            return Ok(None);
+        }
+        table.read((&books.data.join(&path), metering), from, to, &|_, _| true)?;
+    }
+    table.rows.sort_unstable_by_key(|row| (row.uin, row.day));
+    Ok(Some(table))
+}
+
+/// What closings rested on, and the cards as they were then.
+struct ClosedBooks {
+    closings: HashMap<i64, ClosedAs>,
+    cards: HashMap<i64, CardBook>,
+}
+
+impl ClosedBooks {
+    async fn read(books: &Books) -> Result<Self> {
+        let closings = closings(&books.ledger).await?;
+        let mut cards = HashMap::new();
+        for closed_as in closings.values() {
+            if !cards.contains_key(&closed_as.card_hi) {
+                let then = cards_up_to(&books.ledger, closed_as.card_hi).await?;
+                cards.insert(closed_as.card_hi, then);
+            }
+        }
+        Ok(Self { closings, cards })
+    }
+
+    async fn verify_account(
+        &mut self,
+        books: &Books,
+        uin: u64,
+        account: &Account,
+        statements: &[Statement],
+        table: &UsageTable,
+        verified: &mut Verified,
+    ) -> Result<()> {
+        let periods = closed_periods_of(&books.ledger, uin).await?;
+        let settled = settled(&books.ledger, uin).await?;
+        for (at, closed) in periods.iter().enumerate() {
+            let closed_as = self.closings.get(&closed.closing).copied().ok_or_else(|| {
+                Error::Unbalanced(format!(
+                    "closing {} of account {uin} is not in the ledger",
+                    closed.closing
+                ))
+            })?;
+            let usage = AccountUsage {
+                uin,
+                account,
+                cards: &self.cards[&closed_as.card_hi],
+                table,
+                rows: table.of_account(uin),
+                metering: closed_as.metering,
+            };
+            let before = statements.partition_point(|s| s.period.start < closed.period.start);
+            let stored = statements.get(before).filter(|s| s.period == closed.period);
+            let again = adjusted_with(&periods, at, &settled);
+            let again = again.map(|touched| (touched, &periods[..at], &statements[..before]));
+            verify_period(&usage, closed, closed_as, again, stored, verified)?;
+        }
+        if let Some(stray) = statements.iter().find(|s| lacks(&periods, s)) {
+            verified.differs(format!("statement {} is of no closed period", stray.statement_id));
+        }
+        Ok(())
+    }
+}
+
+fn lacks(periods: &[ClosedPeriod], statement: &Statement) -> bool {
+    periods.iter().all(|closed| closed.period != statement.period)
+}
+
+/// What the closing of a period adjusted: only the first period that an account closed in it carries adjustments.
+pub fn adjusted_with<'a>(
+    periods: &[ClosedPeriod],
+    at: usize,
+    settled: &'a HashMap<i64, Touched>,
+) -> Option<&'a Touched> {
+    let closing = periods[at].closing;
+    let is_first = at == 0 || periods[at - 1].closing != closing;
+    settled.get(&closing).filter(|_| is_first)
+}
+
+fn verify_period(
+    usage: &AccountUsage,
+    closed: &ClosedPeriod,
+    closed_as: ClosedAs,
+    again: Option<(&Touched, &[ClosedPeriod], &[Statement])>,
+    stored: Option<&Statement>,
+    verified: &mut Verified,
+) -> Result<()> {
+    let uin = usage.uin;
+    let period = closed.period;
+    usage.with_charges(period, again, |charges| {
+        if let Some(first) = charges.unpriced.first() {
+            verified.differs(format!("account {uin}, closed period {period}, has usage without a price: {first}"));
+            return Ok(());
+        }
+        let Some(stored) = stored else {
+            if !charges.charges.is_empty() {
+                verified.differs(format!(
+                    "account {uin}, closed period {period}, has no statement, but comes to {} lines when it is rated again",
+                    charges.charges.len()
+                ));
+            }
+            return Ok(());
+        };
+        let of = ClosingOf {
+            uin,
+            period,
+            zone: stored.zone,
+            high_water_batch: closed_as.batch_hi,
+            head: stored.previous_digest.as_deref(),
+        };
+        let rated = state(&of, stored.closed_at, &charges)?;
+        let digest = rated.as_ref().map(|stated| stated.statement.digest.as_str());
+        if digest != Some(stored.digest.as_str()) {
+            verified.differs(format!(
+                "statement {}: rated again from its usage it {}",
+                stored.statement_id,
+                rated.as_ref().map_or_else(
+                    || "has no line".to_owned(),
+                    |stated| first_difference(stored, &stated.statement)
+                )
+            ));
+        }
+        Ok(())
+    })
+}
+
+/// Where a statement and the one rated again part.
+fn first_difference(stored: &Statement, again: &Statement) -> String {
+    let (Ok(was), Ok(is)) = (stored.read_lines(), again.read_lines()) else {
+        return format!("has another digest ({})", again.digest);
+    };
+    let amount = |at: usize, lines: &[crate::close::document::Line]| {
+        lines.get(at).map_or_else(
+            || "no line".to_owned(),
+            |line| {
+                let quantity = line
+                    .priced
+                    .map_or_else(String::new, |p| format!("{} of {} ", p.quantity, line.sku));
+                format!("{quantity}for {}", line.amount)
+            },
+        )
+    };
+    let at = (0..was.len().max(is.len())).find(|&at| was.get(at) != is.get(at));
+    at.map_or_else(
+        || format!("has another digest ({})", again.digest),
+        |at| {
+            format!(
+                "has in line {} {}, billed is {}",
+                at + 1,
+                amount(at, &is),
+                amount(at, &was)
+            )
+        },
+    )
+}

@@ -1,0 +1,174 @@
+//! What verifying reads from the ledger.
+
+use std::collections::HashMap;
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::ExpiredDay;
+use super::files::Named;
+use crate::account::store::parse_uin;
+use crate::digest::{Hasher, sha256_hex};
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, is_sealed};
+use crate::query::store::Line;
+
+/// Tables whose rows have seals.
+pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
+    let mut tables = ledger.tables().await?;
+    tables.retain(|table| is_sealed(table));
+    Ok(tables)
+}
+
+/// Counters and the numbers they gave: each counter is the last number, and no number is missing.
+pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
+    const NUMBERED: [(&str, &str, &str); 11] = [
+        ("batch", "batch", "batch"),
+        ("metering", "metering", "metering"),
+        ("closing", "closing", "closing"),
+        ("export", "export", "export"),
+        ("run", "run", "run"),
+        ("quarantine", "quarantine", "quarantine"),
+        ("card", "rate_card", "card"),
+        ("conflict", "conflict", "conflict"),
+        ("resolution", "conflict", "resolution"),
+        ("audit", "audit", "entry"),
+        ("intake", "intake", "intake"),
+    ];
+    let mut differences = Vec::new();
+    for (counter, table, column) in NUMBERED {
+        let sql = format!("SELECT COALESCE(MAX({column}), 0), COUNT({column}) FROM {table}");
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(ledger.pool()).await?;
+        let (last, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let row = sqlx::query("SELECT value FROM counter WHERE name = ?")
+            .bind(counter)
+            .fetch_one(ledger.pool())
+            .await?;
+        let value: i64 = row.try_get(0)?;
+        if value != last || count != last {
+            differences.push(format!(
+                "ledger table {table} has {count} rows, the last has number {last}, and the counter `{counter}` says {value}: \
+                 they should be the same"
+            ));
+        }
+    }
+    Ok(differences)
+}
+
+/// Quarantined lines whose bytes are not those that came.
+pub async fn payloads(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = sqlx::query("SELECT quarantine, payload, payload_digest FROM quarantine WHERE payload IS NOT NULL")
+        .fetch_all(ledger.pool())
+        .await?;
+    let mut differences = Vec::new();
+    for row in rows {
+        let (number, payload, digest): (i64, Vec<u8>, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        if sha256_hex(&payload) != digest {
+            differences.push(format!(
+                "the bytes of line {number} in quarantine are not those that came"
+            ));
+        }
+    }
+    Ok(differences)
+}
+
+/// Every file that a committed row names, with its digest.
+pub async fn named_files(ledger: &Ledger) -> Result<Vec<Named>> {
+    let rows = sqlx::query(
+        "SELECT path, digest, bytes FROM segment UNION ALL SELECT path, digest, bytes FROM usage_file \
+         UNION ALL SELECT path, digest, bytes FROM key_run UNION ALL SELECT path, digest, NULL FROM unmetered_file \
+         ORDER BY path",
+    )
+    .fetch_all(ledger.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Named {
+                path: row.try_get(0)?,
+                digest: row.try_get(1)?,
+                bytes: row.try_get(2)?,
+            })
+        })
+        .collect()
+}
+
+/// Metered batches whose control totals do not add up, or are not what the door counted.
+pub async fn unbalanced_batches(ledger: &Ledger, metered_to: i64) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT b.batch, b.received, COALESCE(SUM(CASE WHEN c.status = 'received' THEN c.records ELSE 0 END), 0), \
+         COALESCE(SUM(CASE WHEN c.status = 'received' THEN 0 ELSE c.records END), 0), \
+         COALESCE(SUM(CASE WHEN c.status = 'received' THEN c.raw_ms ELSE -c.raw_ms END), 0), \
+         COALESCE(SUM(CASE WHEN c.status = 'received' THEN c.raw_count ELSE -c.raw_count END), 0) \
+         FROM batch b LEFT JOIN control_total c ON c.batch = b.batch WHERE b.batch <= ? \
+         GROUP BY b.batch, b.received ORDER BY b.batch",
+    )
+    .bind(metered_to)
+    .fetch_all(ledger.pool())
+    .await?;
+    let mut differences = Vec::new();
+    for row in rows {
+        let of = |at: usize| row.try_get::<i64, _>(at);
+        let (batch, door, received, statuses, ms, counts) = (of(0)?, of(1)?, of(2)?, of(3)?, of(4)?, of(5)?);
+        if door != received || received != statuses || ms != 0 || counts != 0 {
+            differences.push(format!(
+                "batch {batch}: the door received {door} lines, the control totals {received}, by status {statuses}; the raw \
+                 units differ by {ms} ms and {counts} counts"
+            ));
+        }
+    }
+    Ok(differences)
+}
+
+/// An account, its records, and its days.
+type AccountDaily = (u64, i64, Vec<(String, Vec<Line>)>);
+
+/// What a metering added to the dashboards.
+pub async fn usage_daily(ledger: &Ledger, metering: i64) -> Result<Vec<AccountDaily>> {
+    let rows = sqlx::query("SELECT uin, records, days FROM usage_daily WHERE metering = ?")
+        .bind(metering)
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
+            let days = serde_json::from_str(&row.try_get::<String, _>(2)?)
+                .map_err(|e| Error::Unbalanced(format!("usage_daily of account {uin}, metering {metering}: {e}")))?;
+            Ok((uin, row.try_get(1)?, days))
+        })
+        .collect()
+}
+
+/// The digest of each statement.
+pub async fn statement_digests(ledger: &Ledger) -> Result<HashMap<String, String>> {
+    let rows = sqlx::query("SELECT statement_id, digest FROM statement")
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Days whose raw is gone, each with one digest over those of its accounts.
+pub async fn expired_days(ledger: &Ledger) -> Result<Vec<ExpiredDay>> {
+    let days = sqlx::query("SELECT day, expired_at, row_count FROM expired_day WHERE kind = 'usage' ORDER BY day")
+        .fetch_all(ledger.pool())
+        .await?;
+    let mut expired = Vec::with_capacity(days.len());
+    for row in days {
+        let day: String = row.try_get(0)?;
+        let accounts = sqlx::query("SELECT uin, digest FROM expired_account WHERE day = ? ORDER BY LENGTH(uin), uin")
+            .bind(day.as_str())
+            .fetch_all(ledger.pool())
+            .await?;
+        let mut hasher = Hasher::default();
+        for account in &accounts {
+            let (uin, digest): (String, String) = (account.try_get(0)?, account.try_get(1)?);
+            hasher.update(format!("{uin} {digest}\n").as_bytes());
+        }
+        expired.push(ExpiredDay {
+            day,
+            expired_at: row.try_get(1)?,
+            rows: row.try_get(2)?,
+            accounts: i64::try_from(accounts.len()).unwrap_or(i64::MAX),
+            digest: hasher.hex(),
+        });
+    }
+    Ok(expired)
+}

@@ -1,0 +1,82 @@
+//! Raw against usage, usage against the dashboards' rows, and the control totals.
+
+use std::collections::BTreeMap;
+
+use super::files::DamagedFiles;
+use super::{Verified, store};
+use crate::books::Books;
+use crate::error::{Error, Result};
+use crate::meter::rebuild::recount;
+use crate::meter::store::{progress, usage_paths};
+use crate::meter::sums::Status;
+use crate::meter::usage::for_each_row;
+use crate::nightly::control;
+use crate::span::{all_days, day_of_number};
+
+pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
+    let metered = progress(&books.ledger).await?;
+    match control(books, 0, metered.batch_hi).await {
+        Err(Error::Unbalanced(why)) => verified.differs(why),
+        other => drop(other?),
+    }
+    for sentence in store::unbalanced_batches(&books.ledger, metered.batch_hi).await? {
+        verified.differs(sentence);
+    }
+    let recounted = recount(books, damaged).await;
+    match recounted {
+        Ok(recounted) => {
+            verified.raw_rows = recounted.rows;
+            verified.usage_sums = recounted.compared;
+            verified.not_proved.extend(recounted.not_counted);
+            verified.differences.extend(recounted.differences);
+        }
+        Err(error) => verified.differs(format!("raw could not be measured again: {error}")),
+    }
+    let (from, to) = all_days();
+    for (path, metering) in usage_paths(&books.ledger, from, to, metered.metering).await? {
+        if !damaged.contains(&path) {
+            let part = verify_daily(books, &path, metering, verified).await;
+            verified.part(part);
+        }
+    }
+    Ok(())
+}
+
+/// Day, app, region and SKU.
+type Key = (String, String, String, String);
+
+/// What a metering added to the dashboards is what its usage file says.
+async fn verify_daily(books: &Books, path: &str, metering: i64, verified: &mut Verified) -> Result<()> {
+    let mut accounts: BTreeMap<u64, BTreeMap<Key, [i64; 3]>> = BTreeMap::new();
+    tokio::task::block_in_place(|| {
+        for_each_row(&books.data.join(path), |row| {
+            if row.status == Status::Metered.text() {
+                let (day, appid) = (day_of_number(row.day).to_string(), row.appid.to_string());
+                let key = (day, appid, row.region.to_owned(), row.sku.to_owned());
+                let sums = [row.records, row.raw, row.billable];
+                accounts.entry(row.uin).or_default().insert(key, sums);
+            }
+        })
+    })?;
+    for (uin, records, days) in store::usage_daily(&books.ledger, metering).await? {
+        let mut shown: BTreeMap<Key, [i64; 3]> = BTreeMap::new();
+        for (day, lines) in days {
+            for (appid, region, sku, records, raw, billable) in lines {
+                shown.insert((day.clone(), appid, region, sku), [records, raw, billable]);
+            }
+        }
+        let stored = accounts.remove(&uin).unwrap_or_default();
+        let counted: i64 = stored.values().map(|sums| sums[0]).sum();
+        if shown != stored || records != counted {
+            verified.differs(format!(
+                "usage_daily of account {uin}, metering {metering}, is not what {path} holds"
+            ));
+        }
+    }
+    for uin in accounts.keys() {
+        verified.differs(format!(
+            "usage_daily of account {uin}, metering {metering}, is missing; {path} has it"
+        ));
+    }
+    Ok(())
+}

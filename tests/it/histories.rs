@@ -1,0 +1,166 @@
+//! The program against the naive model of histories: late usage, voids, conflicts that people resolve, corrected prices,
+//! and the adjustments that come of them.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use tallybook::books::Books;
+use tallybook::card::import::{Correction, import};
+use tallybook::conflict::{list, resolve, show};
+use tallybook::ingest::ingest;
+use tallybook::ingest::input::Input;
+use tallybook::ledger::Lease;
+use tallybook::meter::meter;
+use tallybook::meter::rebuild::recount;
+use tallybook::meter::resolution::Word;
+use tallybook::nightly::{Night, nightly};
+use tallybook::verify::verify;
+
+use crate::laws::{add_accounts, check_totals_of, config, rows_of};
+use crate::naive::card::{FOLDER, NAME};
+use crate::naive::history::correction::corrected_card;
+use crate::naive::history::{Decision, HISTORY_COLUMNS, expect_history};
+use crate::world::{Place, run};
+use crate::worlds::histories::{DrawnHistory, calm_histories, histories};
+
+/// A card folder that a test may change.
+fn cards() -> tempfile::TempDir {
+    let cards = tempfile::tempdir().unwrap();
+    let folder = cards.path().join(NAME);
+    std::fs::create_dir(&folder).unwrap();
+    for entry in std::fs::read_dir(Path::new(FOLDER).join(NAME)).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    cards
+}
+
+/// The whole history; the last night.
+async fn play(place: &Place, cards: &Path, drawn: &DrawnHistory) -> Option<Night> {
+    let mut last = None;
+    for (at, (step, texts)) in drawn.history.steps.iter().zip(&drawn.ndjson).enumerate() {
+        let books = place.books(step.clock).await;
+        if at == 0 {
+            add_accounts(&books, &drawn.history.accounts).await;
+        }
+        for (number, text) in texts.iter().enumerate() {
+            let path = place.file(&format!("{at}-{number}.ndjson"), text);
+            ingest(&books, &Input::named(&path, None).unwrap(), "default")
+                .await
+                .unwrap();
+        }
+        let lease = Lease::take(&books.ledger, "test").await.unwrap();
+        meter(&books, &lease).await.unwrap();
+        for decision in &step.decisions {
+            decide(&books, &lease, decision).await;
+        }
+        lease.release().await.unwrap();
+        if step.correction {
+            correct(&books, cards).await;
+        }
+        last = Some(nightly(&books).await.unwrap());
+        assert_eq!(
+            recount(&books, &HashSet::new()).await.unwrap().differences,
+            Vec::<String>::new()
+        );
+        assert_eq!(verify(&books).await.unwrap().differences, Vec::<String>::new());
+        books.ledger.close().await;
+    }
+    last
+}
+
+/// Resolves the open conflict of that identity and content; `show` must show that content.
+async fn decide(books: &Books, lease: &Lease, decision: &Decision) {
+    let open = list(books, false, None).await.unwrap();
+    let of_identity = open
+        .iter()
+        .filter(|listed| listed.row.source == decision.source && listed.row.id == decision.id);
+    for listed in of_identity {
+        let shown = show(books, listed.row.conflict).await.unwrap();
+        let later = |name: &str| {
+            shown
+                .fields
+                .iter()
+                .find(|field| field.0 == name)
+                .map(|field| field.2.as_str())
+        };
+        let content = &decision.content;
+        let parameters: serde_json::Value = serde_json::from_str(later("parameters").unwrap_or("null")).unwrap();
+        let at: Option<chrono::DateTime<chrono::Utc>> = later("finished_at").and_then(|text| text.parse().ok());
+        let is_it = later("uin") == Some(&content.uin.to_string())
+            && later("appid") == Some(&content.appid.to_string())
+            && later("task_type") == Some(&content.task_type)
+            && later("duration_ms") == Some(&content.duration_ms.to_string())
+            && later("status") == Some(if content.failed { "FAIL" } else { "SUCCESS" })
+            && at == Some(content.finished_at)
+            && parameters == parameters_of(content);
+        if is_it {
+            let word = if decision.replace { Word::Replaced } else { Word::Kept };
+            resolve(books, lease, listed.row.conflict, word, "the model says so")
+                .await
+                .unwrap();
+            return;
+        }
+    }
+    panic!("no open conflict is {decision:?}");
+}
+
+fn parameters_of(content: &crate::naive::record::Usage) -> serde_json::Value {
+    let text = content.parameters.iter().map(|(name, value)| {
+        let value = match value {
+            crate::naive::record::Value::Text(text) => serde_json::Value::from(text.as_str()),
+            crate::naive::record::Value::Number(number) => {
+                serde_json::from_str(&number.normalize().to_string()).unwrap()
+            }
+        };
+        (name.clone(), value)
+    });
+    serde_json::Value::Object(text.collect())
+}
+
+async fn correct(books: &Books, cards: &Path) {
+    let from = "2024-11-12";
+    let file = cards.join(NAME).join(format!("{from}.toml"));
+    std::fs::write(&file, corrected_card()).unwrap();
+    let correction = Correction {
+        from: from.parse().unwrap(),
+        reason: "the model says so",
+    };
+    import(books, &[file], Some(correction)).await.unwrap();
+}
+
+fn check(drawn: &DrawnHistory) -> Result<(), TestCaseError> {
+    let cards = cards();
+    let place = Place::with_cards(cards.path(), NAME);
+    let night = run(play(&place, cards.path(), drawn));
+    let expected = expect_history(&drawn.history);
+    let mut rows: Vec<Vec<String>> = expected.rows().map(|row| row.to_vec()).collect();
+    rows.sort_by_key(|row| {
+        (
+            row[1].parse::<u64>().unwrap(),
+            row[3].clone(),
+            row[6].parse::<u32>().unwrap(),
+        )
+    });
+    prop_assert_eq!(rows_of(&place, &HISTORY_COLUMNS), rows);
+    if let Some(night) = night {
+        check_totals_of(&night, &expected.totals)?;
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_adjustment_is_what_the_naive_model_says(drawn in histories()) {
+        check(&drawn)?;
+    }
+
+    #[test]
+    fn late_usage_and_voids_are_adjusted_as_the_naive_model_says(drawn in calm_histories()) {
+        check(&drawn)?;
+    }
+}
