@@ -1,6 +1,7 @@
 //! Statements rated again: from the usage, the cards and the statements of their day.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::Verified;
 use super::files::DamagedFiles;
@@ -9,7 +10,7 @@ use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::cards_up_to;
-use crate::close::account::{AccountUsage, ClosedPeriod, Touched};
+use crate::close::account::{AccountUsage, ClosedPeriod, Touched, adjusted_with};
 use crate::close::proof::verify_chain;
 use crate::close::statement::Statement;
 use crate::close::store::{ClosedAs, closed_periods_of, closings, settled, statement_counts, statements_of};
@@ -80,9 +81,8 @@ impl ClosedBooks {
         let closings = closings(&books.ledger).await?;
         let mut cards = HashMap::new();
         for closed_as in closings.values() {
-            if !cards.contains_key(&closed_as.card_hi) {
-                let then = cards_up_to(&books.ledger, closed_as.card_hi).await?;
-                cards.insert(closed_as.card_hi, then);
+            if let Entry::Vacant(place) = cards.entry(closed_as.card_hi) {
+                place.insert(cards_up_to(&books.ledger, closed_as.card_hi).await?);
             }
         }
         Ok(Self { closings, cards })
@@ -129,17 +129,6 @@ impl ClosedBooks {
 
 fn lacks(periods: &[ClosedPeriod], statement: &Statement) -> bool {
     periods.iter().all(|closed| closed.period != statement.period)
-}
-
-/// What the closing of a period adjusted: only the first period that an account closed in it carries adjustments.
-pub fn adjusted_with<'a>(
-    periods: &[ClosedPeriod],
-    at: usize,
-    settled: &'a HashMap<i64, Touched>,
-) -> Option<&'a Touched> {
-    let closing = periods[at].closing;
-    let is_first = at == 0 || periods[at - 1].closing != closing;
-    settled.get(&closing).filter(|_| is_first)
 }
 
 fn verify_period(
