@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::explain::{Behind, Explained, Explanation, RecordBehind};
+use crate::explain::{Behind, ControlTotals, Explained, Explanation, RecordBehind};
 use crate::rate::Kind;
 
 pub fn text(explanation: &Explanation) -> String {
@@ -14,6 +14,7 @@ pub fn text(explanation: &Explanation) -> String {
     for line in &e.lines {
         write_line(&mut text, line, &e.currency);
     }
+    write_control(&mut text, &e.control);
     let _infallible = writeln!(
         text,
         "\nusage {} + adjustments {} + rounding {} = total {} {}\ndigest {}",
@@ -23,6 +24,25 @@ pub fn text(explanation: &Explanation) -> String {
         let _infallible = writeln!(text, "after  {}", e.previous_digest);
     }
     text
+}
+
+/// Both sides of the control totals.
+fn write_control(text: &mut String, control: &ControlTotals) {
+    let statuses: Vec<String> = control
+        .by_status
+        .iter()
+        .map(|(status, [records, raw])| format!("{records} {status} ({raw} base units)"))
+        .collect();
+    let _infallible = writeln!(
+        text,
+        "\naccount and period as of batch {}: {}\n{} metered = {} billed + {} adjusted later + {} waiting",
+        control.batch_hi,
+        statuses.join(", "),
+        control.metered,
+        control.billed,
+        control.adjusted_later,
+        control.waiting
+    );
 }
 
 fn write_line(text: &mut String, line: &Explained, currency: &str) {

@@ -5,10 +5,12 @@
 //! rate        again, as the close did; another digest is an error, so that an explanation cannot drift from the bill
 //! arithmetic  of each line: base units, quantity, tiers, price and its card, discount, rounding
 //! records     the raw rows that count in it, and the digests that stand for those that have expired
+//! control     metered = billed + adjusted later + waiting, for the account and period
 //! ```
 
 mod adjustment;
 mod arithmetic;
+mod control;
 mod records;
 mod store;
 
@@ -29,6 +31,7 @@ use crate::rate::Kind;
 use crate::span::{Period, all_days};
 pub use adjustment::Billed;
 pub use arithmetic::{Card, Usage};
+pub use control::ControlTotals;
 pub use records::{Behind, RecordBehind, Stands};
 
 /// A statement, and how each of its lines came about.
@@ -48,6 +51,8 @@ pub struct Explanation {
     pub total: String,
     pub previous_digest: String,
     pub digest: String,
+    /// Of the account and period, as of now.
+    pub control: ControlTotals,
     pub lines: Vec<Explained>,
 }
 
@@ -144,7 +149,8 @@ pub async fn explain(
     check_rated_again(&known, touched)?;
     let mut lines = explain_lines(&known, line_no)?;
     records::add(books, &known, &mut lines, records_max).await?;
-    Ok(explanation(statement, closed_as, lines))
+    let control = control::control(books, &known, &statements[at + 1..]).await?;
+    Ok(explanation(statement, closed_as, control, lines))
 }
 
 /// The account's usage as far as the closing knew it.
@@ -255,7 +261,12 @@ impl Explained {
     }
 }
 
-fn explanation(statement: &Statement, closed_as: ClosedAs, lines: Vec<Explained>) -> Explanation {
+fn explanation(
+    statement: &Statement,
+    closed_as: ClosedAs,
+    control: ControlTotals,
+    lines: Vec<Explained>,
+) -> Explanation {
     use crate::money::{AMOUNT_DECIMALS, plain};
     Explanation {
         statement_id: statement.statement_id.clone(),
@@ -271,6 +282,7 @@ fn explanation(statement: &Statement, closed_as: ClosedAs, lines: Vec<Explained>
         total: statement.total_text(),
         previous_digest: statement.previous_digest.clone().unwrap_or_default(),
         digest: statement.digest.clone(),
+        control,
         lines,
     }
 }

@@ -8,6 +8,7 @@ use super::records::Stands;
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
+use crate::span::Period;
 
 /// The account of a statement.
 pub async fn account_of(ledger: &Ledger, statement_id: &str) -> Result<u64> {
@@ -52,6 +53,19 @@ pub async fn card_hi_of_metering(ledger: &Ledger, metering: i64) -> Result<i64> 
         .fetch_optional(ledger.pool())
         .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+}
+
+/// Records of a period that wait for an adjustment.
+pub async fn waiting_records(ledger: &Ledger, uin: u64, period: &Period) -> Result<i64> {
+    let row = sqlx::query(
+        "SELECT COALESCE(SUM(records), 0) FROM late_usage WHERE closing IS NULL AND uin = ? AND day >= ? AND day < ?",
+    )
+    .bind(uin.to_string())
+    .bind(period.start.to_string())
+    .bind(period.end.to_string())
+    .fetch_one(ledger.pool())
+    .await?;
+    Ok(row.try_get(0)?)
 }
 
 /// What stands for an account's expired days in `[from, to]`.
