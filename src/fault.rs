@@ -49,12 +49,13 @@ mod injected {
 
     static PASSED: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
 
-    const FOLDERS: [&str; 9] = [
+    const FOLDERS: [&str; 10] = [
         "raw",
         "log",
         "keys",
         "usage",
         "unmetered",
+        "spool",
         "exports",
         "done",
         "refused",

@@ -55,7 +55,7 @@ pub fn create_dir_durably(dir: &Path) -> Result<()> {
     create_dir_durably(parent)?;
     match fs::create_dir(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error).at(dir),
-        _ => {}
+        _ => fault::file("made folder", dir),
     }
     sync_dir(parent)
 }
@@ -124,7 +124,9 @@ pub fn remove_files(paths: &[PathBuf]) -> Result<()> {
         }
         if let Some(parent) = path.parent() {
             // Fails while other files are in it, which is what we want.
-            fs::remove_dir(parent).ok();
+            if fs::remove_dir(parent).is_ok() {
+                fault::file("removed folder", parent);
+            }
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::books::Books;
 use crate::error::{Error, Result};
-use crate::ledger::{Decision, Lease, add_audit};
+use crate::ledger::{Decision, Lease, add_audit, audit_trail};
 use crate::meter::content::{Content, RealRecord};
 use crate::meter::plan::Plan;
 use crate::meter::resolution::Word;
@@ -77,6 +77,9 @@ pub async fn show(books: &Books, number: i64) -> Result<Shown> {
 /// Resolves an open conflict for good. The caller holds the lease.
 pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reason: &str) -> Result<ResolvedConflict> {
     let row = store::conflict(&books.ledger, number).await?;
+    if word == Word::Replaced && store::waits_for_metering(&books.ledger, number).await? {
+        return finish(books, lease, row).await;
+    }
     if row.state != "open" {
         return Err(Error::Usage(format!(
             "conflict {number} is {} already; a decision is final: take the record back with a void, and send the right \
@@ -122,6 +125,24 @@ pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reas
     Ok(ResolvedConflict {
         listed: Listed { row, ..sided.listed },
         repeated,
+        audit_entry,
+        metered,
+    })
+}
+
+/// Moves the books by a decision after which the program died.
+async fn finish(books: &Books, lease: &Lease, row: ConflictRow) -> Result<ResolvedConflict> {
+    let number = row.conflict;
+    let subject = format!("conflict {number}");
+    let trail = audit_trail(&books.ledger).await?;
+    let entry = trail.iter().rfind(|entry| entry.subject == subject);
+    let audit_entry = entry.map_or(0, |entry| entry.entry);
+    let listed = one_with_sides(books, row).await?.listed;
+    let metered = Some(meter(books, lease).await?);
+    let row = store::conflict(&books.ledger, number).await?;
+    Ok(ResolvedConflict {
+        listed: Listed { row, ..listed },
+        repeated: Vec::new(),
         audit_entry,
         metered,
     })

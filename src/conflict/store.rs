@@ -106,6 +106,16 @@ pub async fn open_of_identity(ledger: &Ledger, source: &str, id: &str) -> Result
     rows.iter().map(conflict_of).collect()
 }
 
+/// Whether the books have not moved yet by the decision that replaced a content.
+pub async fn waits_for_metering(ledger: &Ledger, number: i64) -> Result<bool> {
+    let row =
+        sqlx::query("SELECT COUNT(*) FROM conflict WHERE conflict = ? AND state = 'replaced' AND metering IS NULL")
+            .bind(number)
+            .fetch_one(ledger.pool())
+            .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
 /// Writes a decision into an open conflict; it must still be open.
 pub async fn resolve(tx: &mut Tx, number: i64, state: &str) -> Result<()> {
     let resolution = next_number(tx, "resolution").await?;

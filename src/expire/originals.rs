@@ -23,6 +23,7 @@ pub fn remove_old_files(books: &Books, months: u32) -> Result<usize> {
             let received = std::fs::metadata(&path).and_then(|m| m.modified()).at(&path)?;
             if DateTime::<Utc>::from(received) < limit {
                 std::fs::remove_file(&path).at(&path)?;
+                crate::fault::file("removed", &path);
                 removed += 1;
             }
         }

@@ -88,9 +88,17 @@ pub async fn is_waived(ledger: &Ledger, day: NaiveDate) -> Result<bool> {
     Ok(row.try_get::<i64, _>(0)? > 0)
 }
 
-/// A person's word that a day's unmetered records and conflicts may go.
+/// A person's word that a day's unmetered records and conflicts may go. The same word again changes nothing.
 pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
+    let same = sqlx::query("SELECT COUNT(*) FROM waiver WHERE day = ? AND reason = ?")
+        .bind(day.to_string())
+        .bind(reason)
+        .fetch_one(&mut *tx)
+        .await?;
+    if same.try_get::<i64, _>(0)? > 0 {
+        return Ok(());
+    }
     sqlx::query("DELETE FROM waiver WHERE day = ?")
         .bind(day.to_string())
         .execute(&mut *tx)

@@ -19,6 +19,7 @@ use crate::books::Books;
 use crate::close::statement::Statement;
 use crate::close::store::chain_heads;
 use crate::error::{AtPath as _, Error, Result};
+use crate::fault;
 use crate::files::{create_dir_durably, rename_durably, sync_all, write_durably};
 use crate::ledger::{Lease, next_number};
 use csv::{LineSheet, StatementSheet};
@@ -64,7 +65,7 @@ pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> 
     check_sheets(&staging, &export)?;
     write_durably(&staging.join(MANIFEST_NAME), export.manifest.as_bytes())?;
     if place.exists() {
-        std::fs::remove_dir_all(&place).at(&place)?;
+        remove_folder(&place)?;
     }
     move_into_place(&staging, &place)?;
     // A copy for a person says nothing about the export's own place.
@@ -166,7 +167,7 @@ async fn write_sheets(
     mut totals: Option<&mut Totals>,
 ) -> Result<Vec<FileEntry>> {
     if staging.exists() {
-        std::fs::remove_dir_all(staging).at(staging)?;
+        remove_folder(staging)?;
     }
     create_dir_durably(staging)?;
     let (lines_place, statements_place) = (staging.join(LINES_NAME), staging.join(STATEMENTS_NAME));
@@ -218,6 +219,12 @@ fn check_sheets(staging: &Path, export: &Export) -> Result<()> {
             )));
         }
     }
+    Ok(())
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    std::fs::remove_dir_all(folder).at(folder)?;
+    fault::file("removed", folder);
     Ok(())
 }
 

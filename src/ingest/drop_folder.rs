@@ -10,6 +10,7 @@ use super::input::{Input, Measured};
 use super::{Ingested, ingest};
 use crate::books::Books;
 use crate::error::{AtPath as _, Error, Result};
+use crate::fault;
 use crate::files::{create_dir_durably, rename_durably};
 
 /// A name with one of these endings is still being written.
@@ -136,10 +137,13 @@ fn move_away(books: &Books, path: &Path, folder: &Path, digest: &str) -> Result<
         .open(path)
         .and_then(|file| file.set_times(received))
         .at(path)?;
+    fault::file("dated", path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let target = folder.join(format!("{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]));
     if target.exists() && crate::digest::sha256_hex_of_file(&target)? == digest {
-        return std::fs::remove_file(path).at(path);
+        std::fs::remove_file(path).at(path)?;
+        fault::file("removed", path);
+        return Ok(());
     }
     rename_durably(path, &target)
 }

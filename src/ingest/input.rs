@@ -1,13 +1,14 @@
 //! Inputs: a file or standard input, its format and compression, and its bytes with their digest.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::digest::Hasher;
 use crate::error::{AtPath as _, Error, Result};
-use crate::files::DataDir;
+use crate::fault;
+use crate::files::{DataDir, create_dir_durably};
 
 /// How records stand in an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -197,8 +198,9 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Measures the input, and unpacks it into the data folder unless it is a plain file already.
-    pub fn of(input: &Input, data: &DataDir) -> Result<Self> {
+    /// Measures the input, and unpacks it into the data folder unless it is a plain file already. The copy is named by the
+    /// intake, so that the sweeper removes it when the process dies.
+    pub fn of(input: &Input, data: &DataDir, intake: i64) -> Result<Self> {
         if let (Some(path), Compression::None) = (&input.path, input.compression) {
             let (mut reader, meter) = input.stored_bytes()?;
             io::copy(&mut reader, &mut io::sink()).at(path)?;
@@ -208,7 +210,8 @@ impl Spool {
                 measured: meter.finish(),
             });
         }
-        let path = data.join(&format!("spool-{}.parquet", std::process::id()));
+        create_dir_durably(&data.join("spool"))?;
+        let path = data.join(&format!("spool/i{intake:08}.parquet"));
         let mut copy = Self {
             path,
             is_copy: true,
@@ -216,7 +219,8 @@ impl Spool {
         };
         let (mut reader, meter) = input.open()?;
         let mut file = File::create(&copy.path).at(&copy.path)?;
-        io::copy(&mut reader, &mut file).map_err(|e| input.unreadable(&e))?;
+        unpack(input, &mut *reader, &copy.path, &mut file)?;
+        fault::file("written", &copy.path);
         copy.measured = meter.finish();
         Ok(copy)
     }
@@ -234,6 +238,20 @@ impl Drop for Spool {
     fn drop(&mut self) {
         if self.is_copy {
             std::fs::remove_file(&self.path).ok();
+            fault::file("removed", &self.path);
+        }
+    }
+}
+
+/// Copies to the end. A full disk is not the input's fault.
+fn unpack(input: &Input, reader: &mut dyn Read, path: &Path, file: &mut File) -> Result<()> {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => file.write_all(&buffer[..read]).at(path)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(input.unreadable(&error)),
         }
     }
 }

@@ -119,7 +119,7 @@ struct ReadInput {
 fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Result<ReadInput> {
     let writers = Writers::new(&books.data, intake);
     let (measured, header, tally) = match input.format {
-        Format::Parquet => read_parquet(books, input, &door, &writers)?,
+        Format::Parquet => read_parquet(books, input, &door, &writers, intake)?,
         Format::Ndjson | Format::Csv => {
             let (reader, meter) = input.open()?;
             let progress = books.progress.bytes(&input.name, input.bytes()?);
@@ -160,8 +160,9 @@ fn read_parquet(
     input: &Input,
     door: &Door,
     writers: &Writers,
+    intake: i64,
 ) -> Result<(Measured, Option<String>, Tally)> {
-    let spool = input::Spool::of(input, &books.data)?;
+    let spool = input::Spool::of(input, &books.data, intake)?;
     let tally = check_all(door, writers, |take| parquet::chunks(&input.name, spool.path(), take))?;
     Ok((spool.measured(), None, tally))
 }

@@ -12,8 +12,8 @@ use crate::ledger::{fence_intakes, open_intakes};
 /// A writer that has not committed for a day is dead; its intake is fenced before its files go.
 const ORPHAN_AGE_S: i64 = 24 * 3600;
 
-/// The folders whose files the ledger must name.
-const SWEPT: [&str; 5] = ["raw", "log", "keys", "usage", "unmetered"];
+/// The folders whose files the ledger must name, and the one of copies that last as long as an ingest.
+const SWEPT: [&str; 6] = ["raw", "log", "keys", "usage", "unmetered", "spool"];
 
 /// Removes dropped files and orphans. Returns how many files went.
 ///

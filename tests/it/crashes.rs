@@ -1,103 +1,193 @@
-//! Death at every commit point, then the same night again: the books are what they would have been.
+//! Death at every point between two things that must not be torn apart, then the same command again: the books and the exports
+//! are what they would have been, to the byte.
 
-use std::path::Path;
-use std::process::Command;
+/// A canonical dump of the books.
+mod books;
 
-use crate::world::{Place, at, line, real_cards, run};
+/// A world that passes every stage.
+mod play;
 
-const NOVEMBER: &str = "2024-11-15T10:00:00+08:00";
+/// The program as a process.
+pub mod process;
 
-/// Every point at which a commit may or may not have happened.
-const POINTS: [&str; 13] = [
-    "ingest.files_written",
-    "ingest.before_commit",
-    "ingest.after_commit",
-    "drop.before_move",
-    "meter.files_written",
-    "meter.before_commit",
-    "meter.after_commit",
-    "close.before_commit",
-    "close.after_commit",
-    "export.files_written",
-    "export.before_commit",
-    "export.after_commit",
-    "expire.before_commit",
-];
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-fn night(data: &Path, now: &str, die_at: Option<&str>) -> Option<i32> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tallybook"));
-    command
-        .arg("--data-dir")
-        .arg(data)
-        .arg("--rate-cards")
-        .arg(real_cards());
-    command.args(["--as-of", now, "nightly"]);
-    match die_at {
-        Some(point) => command.env("TALLYBOOK_DIE_AT", point),
-        None => command.env_remove("TALLYBOOK_DIE_AT"),
-    };
-    command.output().unwrap().status.code()
+use books::{difference, differences, dump};
+use play::{COMMITS, FILES, STEPS, Step, lay_ground};
+use process::{run, stop_at};
+
+pub use books::with_books;
+
+/// The play without a crash: the folder before each step, and what the books were after it.
+struct Undisturbed {
+    dir: tempfile::TempDir,
+    after: Vec<String>,
+    /// How often each step passed each point.
+    points: Vec<BTreeMap<String, u32>>,
 }
 
-/// Two nights; the one that may be disturbed closes November and, half a year on, lets its raw go.
-fn play(die_at: Option<&str>) -> (Place, bool) {
-    let place = Place::new();
-    place.drop(
-        "a.ndjson",
-        format!(
-            "{}{}not usage\n",
-            line("a", 7, NOVEMBER, 60_000),
-            line("b", 8, NOVEMBER, 90_000)
-        ),
-    );
-    let mut died = false;
-    for now in ["2024-12-10T00:00:00Z", "2025-05-20T00:00:00Z"] {
-        if die_at.is_some() && night(&place.data(), now, die_at).is_none() {
-            died = true;
+/// A death: at a pass of a point of a step.
+struct Case {
+    step: usize,
+    point: String,
+}
+
+impl Undisturbed {
+    fn play() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("0");
+        std::fs::create_dir(&place).unwrap();
+        lay_ground(&place);
+        let mut undisturbed = Self {
+            dir,
+            after: Vec::new(),
+            points: Vec::new(),
+        };
+        for (at, step) in STEPS.iter().enumerate() {
+            undisturbed.step(at, step);
         }
-        assert_eq!(night(&place.data(), now, None), Some(0));
+        undisturbed
     }
-    (place, died)
+
+    fn step(&mut self, at: usize, step: &Step) {
+        let place = self.before(at + 1);
+        (step.before)(&self.before(at));
+        copy(&self.before(at), &place);
+        let log = self.dir.path().join(format!("{at}.points"));
+        let ended = run(step.command(&place).env("TALLYBOOK_FAULT_LOG", &log));
+        assert_eq!(ended.code, Some(step.code), "{}: {}", step.name, ended.said);
+        assert_eq!(differences(&place), Vec::<String>::new(), "{}", step.name);
+        self.after.push(dump(&place));
+        let mut points = BTreeMap::new();
+        for point in std::fs::read_to_string(log).unwrap().lines() {
+            *points.entry(point.to_owned()).or_default() += 1;
+        }
+        self.points.push(points);
+    }
+
+    /// The folder as it is before a step, with what came for it.
+    fn before(&self, step: usize) -> PathBuf {
+        self.dir.path().join(step.to_string())
+    }
+
+    /// Every point of the whole play.
+    fn passed(&self) -> BTreeSet<String> {
+        self.points.iter().flat_map(|points| points.keys().cloned()).collect()
+    }
+
+    /// Each point of each step: its first, its second and its last pass.
+    fn cases(&self) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (step, points) in self.points.iter().enumerate() {
+            for (point, &times) in points {
+                let passes: BTreeSet<u32> = [1, 2.min(times), times].into();
+                cases.extend(passes.into_iter().map(|pass| Case {
+                    step,
+                    point: format!("{point}#{pass}"),
+                }));
+            }
+        }
+        cases
+    }
+
+    /// Dies there, runs the same step again and the next ones up to an export, and says what is not as it should be.
+    fn die(&self, case: &Case) -> Result<(), String> {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path();
+        copy(&self.before(case.step), place);
+        let step = &STEPS[case.step];
+        match stop_at(&mut step.command(place), &case.point) {
+            Ok(stopped) => stopped.kill(),
+            Err(ended) => return Err(format!("never came there: {ended:?}")),
+        }
+        let ended = run(&mut step.command(place));
+        if !step.may_end_again(&ended) {
+            return Err(format!("run again: {ended:?}"));
+        }
+        self.compare(case.step, place)?;
+        let mut last = case.step;
+        for (at, step) in STEPS.iter().enumerate().skip(case.step) {
+            if at > case.step {
+                (step.before)(place);
+                let ended = run(&mut step.command(place));
+                if ended.code != Some(step.code) {
+                    return Err(format!("later, {}: {ended:?}", step.name));
+                }
+            }
+            last = at;
+            if step.exports() {
+                break;
+            }
+        }
+        self.compare(last, place)?;
+        match differences(place).as_slice() {
+            [] => Ok(()),
+            differences => Err(format!("verify: {}", differences.join("; "))),
+        }
+    }
+
+    fn compare(&self, at: usize, place: &Path) -> Result<(), String> {
+        let found = dump(place);
+        let difference = difference(&self.after[at], &found);
+        difference.map_or(Ok(()), |what| Err(format!("after {}:\n  {what}", STEPS[at].name)))
+    }
 }
 
-/// Lets a day pass for writers that died, by the ledger's own clock.
-fn age_intakes(place: &Place) {
-    run(async {
-        let books = place.books(at("2025-05-20T00:00:00Z")).await;
-        sqlx::query("UPDATE intake SET registered_at = registered_at - 90000")
-            .execute(books.ledger.pool())
-            .await
-            .unwrap();
-        books.ledger.close().await;
-    });
+/// Every point that the play must pass.
+fn contract() -> BTreeSet<String> {
+    let commits = COMMITS
+        .iter()
+        .flat_map(|step| [format!("{step}.before_commit"), format!("{step}.after_commit")]);
+    commits.chain(FILES.map(str::to_owned)).collect()
+}
+
+/// A folder with everything in it, and the files' times.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+            let time = entry.metadata().unwrap().modified().unwrap();
+            let file = std::fs::File::options().write(true).open(&target).unwrap();
+            file.set_modified(time).unwrap();
+        }
+    }
 }
 
 #[test]
-fn a_night_killed_at_any_point_and_run_again_gives_the_same_books() {
-    let undisturbed = play(None).0;
-    let names = ["statement_lines.csv", "statements.csv", "manifest.json"];
-    let expected = names.map(|name| undisturbed.exported(name));
-    for point in POINTS {
-        let (place, died) = play(Some(point));
-        assert!(died, "{point} was never reached");
-        assert_eq!(names.map(|name| place.exported(name)), expected, "killed at {point}");
-        let verified = Command::new(env!("CARGO_BIN_EXE_tallybook"))
-            .arg("--data-dir")
-            .arg(place.data())
-            .arg("verify")
-            .output()
-            .unwrap();
-        assert!(
-            verified.status.success(),
-            "killed at {point}: {}",
-            String::from_utf8_lossy(&verified.stdout)
-        );
-        age_intakes(&place);
-        assert_eq!(night(&place.data(), "2025-05-21T00:00:00Z", None), Some(0));
-        assert_eq!(
-            std::fs::read_dir(place.data().join("raw")).unwrap().count(),
-            0,
-            "killed at {point}: orphans are swept"
-        );
+fn a_command_killed_at_any_point_and_run_again_gives_the_same_books_and_exports() {
+    let undisturbed = Undisturbed::play();
+    assert_eq!(undisturbed.passed(), contract(), "the points that the play passes");
+    let cases = undisturbed.cases();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut failed = Vec::new();
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(why) = undisturbed.die(case) {
+                failed.push(format!("{}, killed at {}: {why}", STEPS[case.step].name, case.point));
+            }
+        }
+        failed
+    };
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let threads = [scope.spawn(work), scope.spawn(work)];
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    for (step, points) in STEPS.iter().zip(&undisturbed.points) {
+        println!("{}: {} points", step.name, points.len());
     }
+    println!("{} deaths", cases.len());
+    assert!(
+        failed.is_empty(),
+        "{} of {}:\n{}",
+        failed.len(),
+        cases.len(),
+        failed.join("\n")
+    );
 }

@@ -1,0 +1,328 @@
+//! A small world that passes every stage: a list of steps, each of which is one process.
+
+use std::path::Path;
+
+use super::process::{Ended, program};
+use crate::world::line;
+
+/// The day on which most of the usage happens, in Shanghai.
+const DAY: &str = "2024-11-15T10:00:00+08:00";
+
+/// One process of the play.
+pub struct Step {
+    pub name: &'static str,
+    pub as_of: &'static str,
+    pub args: &'static [&'static str],
+    /// What people and producers do before it: files that come.
+    pub before: fn(&Path),
+    /// Its exit code.
+    pub code: i32,
+    /// Its exit code when everything was done the first time, and only the answer was lost.
+    pub code_again: i32,
+}
+
+const NOTHING: fn(&Path) = |_| {};
+
+impl Step {
+    const fn new(name: &'static str, as_of: &'static str, args: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            as_of,
+            args,
+            before: NOTHING,
+            code: 0,
+            code_again: 0,
+        }
+    }
+
+    const fn before(mut self, before: fn(&Path)) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// A decision is made once: made again, it is refused.
+    const fn decides(mut self) -> Self {
+        self.code_again = 2;
+        self
+    }
+
+    /// Refuses a file, which needs a person; a night after that has nothing to refuse.
+    const fn refuses(mut self) -> Self {
+        self.code = 3;
+        self
+    }
+
+    pub fn exports(&self) -> bool {
+        ["nightly", "export"].contains(&self.args[0])
+    }
+
+    /// Accounts that nobody added wait in quarantine at first, and are added by their usage later on.
+    pub fn command(&self, place: &Path) -> std::process::Command {
+        let mut command = program(place, self.as_of, self.args);
+        let at_the_door = ["ingest", "quarantine"].contains(&self.args[0]);
+        command.env(
+            "TALLYBOOK_UNKNOWN_ACCOUNTS",
+            if at_the_door { "quarantine" } else { "add" },
+        );
+        command
+    }
+
+    pub fn may_end_again(&self, ended: &Ended) -> bool {
+        ended.code == Some(self.code) || ended.code == Some(self.code_again)
+    }
+}
+
+/// The steps after the ground was laid. Together they pass every point.
+pub const STEPS: [Step; 15] = [
+    Step::new(
+        "ingest",
+        "2024-11-16T12:00:00Z",
+        &["ingest", "in/lines.ndjson", "in/more.parquet.gz"],
+    )
+    .before(inputs),
+    Step::new(
+        "account add",
+        "2024-11-17T00:00:00Z",
+        &["account", "add", "9", "--card", "c", "--from", "2024-11-01"],
+    )
+    .decides(),
+    Step::new("quarantine retry", "2024-11-17T00:00:00Z", &["quarantine", "retry"]),
+    Step::new("night that merges", "2024-11-20T00:00:00Z", &["nightly"])
+        .before(first_drop)
+        .refuses(),
+    Step::new(
+        "conflict replace",
+        "2024-11-21T00:00:00Z",
+        &["conflict", "replace", "1", "--reason", "the second is right"],
+    )
+    .decides(),
+    Step::new("night that closes", "2024-12-10T00:00:00Z", &["nightly"]).before(second_drop),
+    Step::new(
+        "rate-card import --corrects",
+        "2024-12-20T00:00:00Z",
+        &[
+            "rate-card",
+            "import",
+            "cards",
+            "--corrects",
+            "2024-01-01",
+            "--reason",
+            "a typing error",
+        ],
+    )
+    .before(corrected_card),
+    Step::new(
+        "ingest of late usage",
+        "2024-12-21T00:00:00Z",
+        &["ingest", "in/late.ndjson"],
+    )
+    .before(late_usage),
+    Step::new("meter", "2025-01-10T00:00:00Z", &["meter"]),
+    Step::new("close", "2025-01-10T00:00:00Z", &["close"]),
+    Step::new("export", "2025-01-10T00:00:00Z", &["export"]),
+    Step::new("expire of logs", "2025-01-10T00:00:00Z", &["expire"]),
+    Step::new("export --again", "2025-01-11T00:00:00Z", &["export", "--again", "1"]),
+    Step::new(
+        "expire --waive",
+        "2025-01-12T00:00:00Z",
+        &["expire", "--waive", "2024-11-15", "--reason", "settled by hand"],
+    ),
+    Step::new("night that expires", "2025-07-20T00:00:00Z", &["nightly"]).before(last_drop),
+];
+
+/// Every transaction there is: each has a point before its commit and one after it. Who adds one adds it here; none is removed
+/// unseen.
+pub const COMMITS: [&str; 22] = [
+    "account",
+    "cards",
+    "close",
+    "expire",
+    "expire_log",
+    "expire_payloads",
+    "export",
+    "export_written",
+    "fence",
+    "forget_dropped",
+    "hold",
+    "ingest",
+    "intake",
+    "lease",
+    "merge",
+    "merge_keys",
+    "meter",
+    "release",
+    "report",
+    "resolve",
+    "retry",
+    "waive",
+];
+
+/// Every point of a file or folder.
+pub const FILES: [&str; 45] = [
+    "dated drop",
+    "made folder done",
+    "made folder exports",
+    "made folder raw",
+    "made folder refused",
+    "made folder spool",
+    "made folder unmetered",
+    "moved done",
+    "moved exports",
+    "moved refused",
+    "removed done",
+    "removed drop",
+    "removed exports",
+    "removed folder log",
+    "removed folder raw",
+    "removed folder unmetered",
+    "removed keys",
+    "removed log",
+    "removed raw",
+    "removed refused",
+    "removed spool",
+    "removed unmetered",
+    "synced exports",
+    "synced folder books",
+    "synced folder done",
+    "synced folder drop",
+    "synced folder exports",
+    "synced folder keys",
+    "synced folder log",
+    "synced folder raw",
+    "synced folder refused",
+    "synced folder unmetered",
+    "synced folder usage",
+    "synced keys",
+    "synced log",
+    "synced raw",
+    "synced unmetered",
+    "synced usage",
+    "written exports",
+    "written keys",
+    "written log",
+    "written raw",
+    "written spool",
+    "written unmetered",
+    "written usage",
+];
+
+/// Eight batches of one day, each metered by itself: one more, and segments and key runs are merged.
+pub fn lay_ground(place: &Path) {
+    for folder in ["in", "cards/c", "books/drop"] {
+        std::fs::create_dir_all(place.join(folder)).unwrap();
+    }
+    card(place, "0.5", false);
+    let run = |args: &[&str]| {
+        let ended = super::process::run(&mut program(place, "2024-11-16T00:00:00Z", args));
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.said);
+    };
+    run(&["rate-card", "import", "cards"]);
+    for number in 1..=8 {
+        let name = format!("in/{number}.ndjson");
+        std::fs::write(
+            place.join(&name),
+            with_log(&line(&format!("r{number}"), 7, DAY, 60_000)),
+        )
+        .unwrap();
+        run(&["ingest", &name]);
+        run(&["meter"]);
+    }
+}
+
+fn with_log(line: &str) -> String {
+    line.replace("\"appid\":1", "\"appid\":1,\"task_id\":\"t-1\"")
+}
+
+fn void(id: &str, target: &str) -> String {
+    format!("{{\"id\":\"{id}\",\"kind\":\"void\",\"voids\":\"{target}\"}}\n")
+}
+
+/// A rate card with one price, and later on a second meter.
+fn card(place: &Path, price: &str, grown: bool) {
+    let meter = |name: &str, task: &str| {
+        format!(
+            "[[meter]]\nname = \"{name}\"\ntask_type = \"{task}\"\nsku = \"{task}\"\nquantity = \"duration\"\nunit = \"minute\"\n"
+        )
+    };
+    let price_of =
+        |sku: &str, price: &str| format!("\"{sku}\" = {{ unit_price = \"{price}\", origin = \"illustrative\" }}\n");
+    let mut text =
+        "card = \"c\"\nfrom = 2024-01-01\ncurrency = \"CNY\"\nzone = \"Asia/Shanghai\"\ndefault_region = \"r\"\n\
+                    [regions]\nall = [\"*\"]\n"
+            .to_owned();
+    text += &meter("work", "Transcode");
+    if grown {
+        text += &meter("evaluation", "Evaluation");
+    }
+    text += "[prices]\n";
+    text += &price_of("Transcode", price);
+    if grown {
+        text += &price_of("Evaluation", "2");
+    }
+    std::fs::write(place.join("cards/c/2024-01-01.toml"), text).unwrap();
+}
+
+/// A good line with service-log fields, one that is no usage, one of an account that is not there yet; and a packed Parquet.
+fn inputs(place: &Path) {
+    let text = with_log(&line("g1", 7, DAY, 90_000)) + "not usage\n" + &line("g2", 9, DAY, 30_000);
+    std::fs::write(place.join("in/lines.ndjson"), text).unwrap();
+    use polars::prelude::*;
+    let mut frame = df!(
+        "id" => ["p1", "p2"],
+        "uin" => [7_u64, 7],
+        "appid" => [1_i32, 2],
+        "task_type" => ["Transcode", "Transcode"],
+        "parameters.type" => ["Standard", "Standard"],
+        "duration_ms" => [45_000_i64, 15_000],
+        "finished_at" => ["2024-11-14T10:00:00Z", "2024-11-16T10:00:00Z"],
+    )
+    .unwrap();
+    let file = std::fs::File::create(place.join("in/more.parquet.gz")).unwrap();
+    let mut plain = Vec::new();
+    ParquetWriter::new(&mut plain).finish(&mut frame).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &plain).unwrap();
+    packed.finish().unwrap();
+}
+
+fn drop_file(place: &Path, name: &str, text: &str) {
+    std::fs::write(place.join("books/drop").join(name), text).unwrap();
+}
+
+fn first_batch() -> String {
+    let same = with_log(&line("r2", 7, DAY, 60_000));
+    let others = [
+        line("r1", 7, DAY, 75_000),
+        line("r4", 7, DAY, 61_000),
+        line("n1", 8, DAY, 120_000),
+    ];
+    let no_meter = line("e1", 7, DAY, 60_000).replace("Transcode", "Evaluation");
+    same + &others.concat() + &void("v1", "r3") + &void("v2", "w1") + &no_meter
+}
+
+/// A repeat, two conflicts, a void and one that waits, a record without a meter, a new account; and a file of no format.
+fn first_drop(place: &Path) {
+    drop_file(place, "a.ndjson", &first_batch());
+    drop_file(place, "b.unknown", "what is this");
+}
+
+/// The same file again, the record that a void waits for, usage of another day; and a card with a meter more.
+fn second_drop(place: &Path) {
+    card(place, "0.5", true);
+    drop_file(place, "a.ndjson", &first_batch());
+    let text = line("w1", 7, DAY, 60_000) + &line("m1", 8, "2024-11-30T10:00:00+08:00", 60_000);
+    drop_file(place, "c.ndjson", &text);
+}
+
+fn corrected_card(place: &Path) {
+    card(place, "0.6", true);
+}
+
+fn late_usage(place: &Path) {
+    let text = line("l1", 7, DAY, 600_000) + &line("d1", 8, "2024-12-05T10:00:00+08:00", 60_000);
+    std::fs::write(place.join("in/late.ndjson"), text).unwrap();
+}
+
+fn last_drop(place: &Path) {
+    drop_file(place, "d.ndjson", &line("j1", 9, "2025-06-10T10:00:00+08:00", 60_000));
+}
