@@ -51,7 +51,7 @@ pub async fn control(books: &Books, known: &Known<'_>, after: &[Statement]) -> R
     }
     totals.by_status.retain(|_, sums| *sums != [0, 0]);
     totals.metered = totals.by_status.get(Status::Metered.text()).map_or(0, |sums| sums[0]);
-    totals.billed = records(known.statement, |kind, _| kind != Kind::Adjustment, &period)?;
+    totals.billed = records(known.statement, |kind, _| kind != Kind::Adjustment, period)?;
     for statement in after {
         totals.adjusted_later += records(
             statement,
@@ -70,7 +70,7 @@ pub async fn control(books: &Books, known: &Known<'_>, after: &[Statement]) -> R
 }
 
 /// Records of a statement's lines that `wanted` takes, given their kind and whether their usage is of the period.
-fn records(statement: &Statement, wanted: impl Fn(Kind, bool) -> bool, period: &Period) -> Result<i64> {
+fn records(statement: &Statement, wanted: impl Fn(Kind, bool) -> bool, period: Period) -> Result<i64> {
     let lines = statement.read_lines().map_err(|e| Error::Unbalanced(e.to_string()))?;
     let of_line = |line: &crate::close::document::Line| {
         let is_of_period = period.contains(line.span_start_in(&statement.period));

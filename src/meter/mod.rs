@@ -270,7 +270,6 @@ async fn commit(
         batch_hi: plan.up_to,
         metered_at: &now,
         card_hi: plan.card_hi,
-        resolution_hi: plan.resolutions.hi(),
     };
     store::add_metering(&mut tx, &new).await?;
     if let Some(file) = &files.usage {

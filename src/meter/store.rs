@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use sqlx::Row as _;
 
-use super::measure::UnmeteredRecord;
 pub use claims::{add_conflicts, add_voids, book_replacements, end_waits, load_resolutions, load_voids};
 
+use super::measure::UnmeteredRecord;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows};
 use crate::span::day_of_number;
@@ -23,23 +23,19 @@ pub struct Progress {
     pub metering: i64,
     /// The last card import it knew.
     pub card_hi: i64,
-    /// The last resolution of a conflict it knew.
-    pub resolution_hi: i64,
 }
 
 /// The last metering; zeros before the first.
 pub async fn progress(ledger: &Ledger) -> Result<Progress> {
-    let row =
-        sqlx::query("SELECT batch_hi, metering, card_hi, resolution_hi FROM metering ORDER BY metering DESC LIMIT 1")
-            .fetch_optional(ledger.pool())
-            .await?;
+    let row = sqlx::query("SELECT batch_hi, metering, card_hi FROM metering ORDER BY metering DESC LIMIT 1")
+        .fetch_optional(ledger.pool())
+        .await?;
     row.map_or_else(
         || {
             Ok(Progress {
                 batch_hi: 0,
                 metering: 0,
                 card_hi: 0,
-                resolution_hi: 0,
             })
         },
         |row| {
@@ -47,7 +43,6 @@ pub async fn progress(ledger: &Ledger) -> Result<Progress> {
                 batch_hi: row.try_get(0)?,
                 metering: row.try_get(1)?,
                 card_hi: row.try_get(2)?,
-                resolution_hi: row.try_get(3)?,
             })
         },
     )
@@ -112,19 +107,17 @@ pub struct NewMetering<'a> {
     pub batch_hi: i64,
     pub metered_at: &'a str,
     pub card_hi: i64,
-    pub resolution_hi: i64,
 }
 
 pub async fn add_metering(tx: &mut Tx, new: &NewMetering<'_>) -> Result<()> {
-    let row: [Value; 6] = [
+    let row: [Value; 5] = [
         new.metering.into(),
         new.batch_lo.into(),
         new.batch_hi.into(),
         new.metered_at.into(),
         new.card_hi.into(),
-        new.resolution_hi.into(),
     ];
-    let into = "metering (metering, batch_lo, batch_hi, metered_at, card_hi, resolution_hi)";
+    let into = "metering (metering, batch_lo, batch_hi, metered_at, card_hi)";
     insert_row(tx, into, row).await
 }
 
