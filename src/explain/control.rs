@@ -56,7 +56,7 @@ pub async fn control(books: &Books, known: &Known<'_>, after: &[Statement]) -> R
         totals.adjusted_later += records(
             statement,
             |kind, is_of_period| kind == Kind::Adjustment && is_of_period,
-            &period,
+            period,
         )?;
     }
     totals.waiting = store::waiting_records(&books.ledger, uin, &period).await?;
