@@ -23,6 +23,9 @@ pub mod fault;
 /// Files that survive a power cut.
 pub mod files;
 
+/// Several threads for what calls polars.
+pub mod parallel;
+
 /// Progress on a terminal.
 pub mod progress;
 

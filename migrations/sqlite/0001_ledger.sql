@@ -4,8 +4,15 @@
 -- SQLite has no exact decimal, and a REAL would round. Dates are TEXT 'YYYY-MM-DD', instants TEXT RFC 3339 in UTC.
 -- `uin` and `appid` are TEXT: they are names made of digits and reach 2^64-1, which no INTEGER column holds.
 --
--- Every table but `counter`, `intake` and `lease` has a `seal`: a hash over the other columns of its row, made when the row is
+-- Every table but `tally`, `counter`, `intake` and `lease` has a `seal`: a hash over the other columns of its row, made when the row is
 -- written (ledger/seal.rs). `verify` makes it again, so that a number changed by hand or by a bad disk is found and named.
+
+-- How many rows each sealed table has, and the sum of their seals (modulo 2^64): a row that is gone is missed.
+CREATE TABLE tally (
+    name      TEXT NOT NULL PRIMARY KEY,
+    row_count INTEGER NOT NULL,
+    seals     INTEGER NOT NULL
+);
 
 -- A counter row is updated first in the transaction that uses its number. The row lock lasts until the commit, so
 -- numbers come in commit order and a higher one never commits before a lower one.

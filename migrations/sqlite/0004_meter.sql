@@ -108,7 +108,7 @@ CREATE TABLE conflict (
 CREATE INDEX conflict_identity ON conflict (source, id);
 CREATE INDEX conflict_state ON conflict (state);
 
--- One row per identity that somebody took back.
+-- What somebody took back. An id whose raw has expired may be used again, and taken back again.
 CREATE TABLE void (
     source  TEXT NOT NULL,
     target  TEXT NOT NULL, -- the id taken back
@@ -118,10 +118,13 @@ CREATE TABLE void (
     state   TEXT NOT NULL, -- 'waiting' for its record, 'applied', 'refused' (a void of a void)
     utc_day TEXT,          -- the target's day, once known
     listed_at TEXT NOT NULL,
+    took_batch INTEGER,    -- the row that it took back
+    took_line INTEGER,
     metering INTEGER,      -- the metering that took the record back
     seal    INTEGER NOT NULL,
-    PRIMARY KEY (source, target)
+    PRIMARY KEY (batch, line)
 );
+CREATE INDEX void_target ON void (source, target);
 
 -- Usage that came for a period after its close, or left it; it waits for an adjustment and holds its day.
 CREATE TABLE late_usage (

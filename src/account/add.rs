@@ -3,8 +3,9 @@
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::store::{add_accounts, add_terms, last_usage_day, load_accounts};
+use super::store::{add_accounts, add_terms, load_accounts, usage_files_from};
 use super::terms::{PriceOverride, Terms};
+use super::usage::last_day;
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::load_cards;
@@ -93,7 +94,7 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
                 )));
             }
             check_start(account, wanted.uin, from)?;
-            check_measured(&mut tx, account, wanted.uin, &new).await?;
+            check_measured(books, &mut tx, account, wanted.uin, &new).await?;
             add_terms(&mut tx, wanted.uin, &new).await?;
         }
     }
@@ -156,11 +157,11 @@ fn check_override(cards: &CardBook, terms: &Terms, price: &PriceOverride) -> Res
 }
 
 /// Another card may measure in another way, so it cannot take over days that have usage.
-async fn check_measured(tx: &mut Tx, account: &super::Account, uin: u64, new: &Terms) -> Result<()> {
+async fn check_measured(books: &Books, tx: &mut Tx, account: &super::Account, uin: u64, new: &Terms) -> Result<()> {
     if account.terms_on(new.from).card == new.card {
         return Ok(());
     }
-    match last_usage_day(tx, uin).await?.filter(|day| new.from <= *day) {
+    match last_usage_day(books, tx, uin, new.from).await? {
         None => Ok(()),
         Some(day) => Err(Error::Usage(format!(
             "account {uin} has usage up to {day} that is measured under {}; another card can start only after that, where \
@@ -168,6 +169,17 @@ async fn check_measured(tx: &mut Tx, account: &super::Account, uin: u64, new: &T
             account.terms_on(new.from).card
         ))),
     }
+}
+
+/// The last day from `from` on with a record of the account, whatever became of it: failed work and records without a meter
+/// are measured by a card, too.
+async fn last_usage_day(books: &Books, tx: &mut Tx, uin: u64, from: NaiveDate) -> Result<Option<NaiveDate>> {
+    let mut last = None;
+    for path in usage_files_from(tx, from).await? {
+        let place = books.data.join(&path);
+        last = last.max(tokio::task::block_in_place(|| last_day(&place, uin))?);
+    }
+    Ok(last.filter(|last| from <= *last))
 }
 
 fn check_start(account: &super::Account, uin: u64, from: NaiveDate) -> Result<()> {

@@ -3,6 +3,7 @@
 pub mod add;
 pub mod store;
 pub mod terms;
+mod usage;
 
 use std::collections::BTreeMap;
 

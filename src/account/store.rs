@@ -100,16 +100,13 @@ pub async fn add_terms(tx: &mut Tx, uin: u64, terms: &Terms) -> Result<()> {
     insert_row(tx, "terms (uin, from_day, body)", row).await
 }
 
-/// The last day on which an account has metered usage.
-pub async fn last_usage_day(tx: &mut Tx, uin: u64) -> Result<Option<NaiveDate>> {
-    let row = sqlx::query("SELECT MAX(day_max) FROM usage_daily WHERE uin = ?")
-        .bind(uin.to_string())
-        .fetch_one(&mut **tx)
+/// Usage files with a day from `from` on.
+pub async fn usage_files_from(tx: &mut Tx, from: NaiveDate) -> Result<Vec<String>> {
+    let rows = sqlx::query("SELECT path FROM usage_file WHERE day_max >= ? ORDER BY path")
+        .bind(from.to_string())
+        .fetch_all(&mut **tx)
         .await?;
-    row.try_get::<Option<String>, _>(0)?
-        .as_deref()
-        .map(parse_day)
-        .transpose()
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Moves the beginning of an account's periods back, or sets it.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::folder::check_folder;
-use super::revision::{Revision, changes_beyond_prices, compare};
+use super::revision::{Revision, changes_beyond_prices, compare, prices_gone};
 use super::{Finding, RateCard, store};
 use crate::account::{AccountBook, store::load_accounts};
 use crate::books::Books;
@@ -108,6 +108,13 @@ pub async fn import(books: &Books, paths: &[PathBuf], correction: Option<Correct
                     rated_again = correct(books, &mut tx, card, revision + 1, correction, &accounts).await?;
                     "correction"
                 }
+                Revision::Changes(_) if let Some(then) = store::superseded(&mut tx, card).await? => {
+                    return Err(Error::NeedsPerson(format!(
+                        "rate card {} of {}: the file is revision {}, which revision {} corrected on {} (see `tallybook audit`); put \
+                         the corrected file in its place",
+                        card.name, card.from, then.revision, revision, then.corrected_at
+                    )));
+                }
                 Revision::Changes(changes) => {
                     return Err(Error::NeedsPerson(format!(
                         "rate card {} of {} was imported with digest {} and the file now has digest {}: {}; restore the \
@@ -187,12 +194,13 @@ fn check_correction(cards: &[RateCard], correction: Correction) -> Result<()> {
 
 /// Prices can be corrected; how usage was measured cannot, because raw rows may be gone.
 fn refuse_other_than_prices(old: &RateCard, new: &RateCard) -> Result<()> {
-    let changes = changes_beyond_prices(old, new);
+    let mut changes = changes_beyond_prices(old, new);
+    changes.extend(prices_gone(old, new));
     if changes.is_empty() {
         return Ok(());
     }
     Err(Error::NeedsPerson(format!(
-        "rate card {} of {}: a correction changes prices only, and this one also: {}; give that a version of its own with a \
+        "rate card {} of {}: a correction changes prices and the grace only, and this one also: {}; give that a version of its own with a \
          later date",
         new.name,
         new.from,

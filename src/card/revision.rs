@@ -198,6 +198,23 @@ fn may_meet(one: &Dimension, other: &Dimension) -> bool {
     }
 }
 
+/// Prices of the old card that the new one has not.
+#[must_use]
+pub fn prices_gone(old: &RateCard, new: &RateCard) -> Vec<String> {
+    let key = |price: &Price| (price.sku.clone(), price.region_group.clone());
+    let gone = old
+        .prices
+        .iter()
+        .filter(|price| new.prices.binary_search_by_key(&key(price), key).is_err());
+    gone.map(|price| {
+        format!(
+            "the price of `{}` in region group {} is gone",
+            price.sku, price.region_group
+        )
+    })
+    .collect()
+}
+
 /// Every price stays as it is.
 fn compare_prices(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
     for price in &old.prices {

@@ -117,6 +117,34 @@ pub async fn newest(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<(
     .transpose()
 }
 
+/// A revision that a correction took the place of.
+#[derive(Clone, Debug)]
+pub struct Superseded {
+    pub revision: i64,
+    pub corrected_at: String,
+}
+
+/// Whether a card is an earlier revision of its version, which was corrected since.
+pub async fn superseded(tx: &mut Tx, card: &RateCard) -> Result<Option<Superseded>> {
+    let row = sqlx::query(
+        "SELECT c.revision, n.imported_at FROM rate_card c JOIN rate_card n ON n.name = c.name AND n.valid_from = c.valid_from \
+         AND n.revision > c.revision AND n.corrects = 1 WHERE c.name = ? AND c.valid_from = ? AND c.digest = ? \
+         ORDER BY n.revision DESC LIMIT 1",
+    )
+    .bind(card.name.as_str())
+    .bind(card.from.to_string())
+    .bind(card.digest())
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(|row| {
+        Ok(Superseded {
+            revision: row.try_get(0)?,
+            corrected_at: row.try_get(1)?,
+        })
+    })
+    .transpose()
+}
+
 /// The end of the latest period closed under a card, so that no version appears in the past of a statement.
 pub async fn closed_to_under(tx: &mut Tx, name: &str) -> Result<Option<String>> {
     let rows = sqlx::query(

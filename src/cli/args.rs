@@ -99,7 +99,7 @@ pub enum Command {
         #[arg(long, value_name = "DAY", requires = "reason")]
         waive: Option<NaiveDate>,
         /// With --waive: why, for the audit
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: Option<String>,
     },
     /// An account's usage by day, app, region and SKU
@@ -193,7 +193,7 @@ pub enum RateCardCommand {
         #[arg(long, value_name = "DATE", requires = "reason")]
         corrects: Option<NaiveDate>,
         /// With --corrects: why, for the audit
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: Option<String>,
     },
 }
@@ -212,14 +212,14 @@ pub enum ConflictCommand {
     Keep {
         number: i64,
         /// Why, for the audit
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// Let the later one stand, for good: the books move by the difference
     Replace {
         number: i64,
         /// Why, for the audit
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
     },
 }

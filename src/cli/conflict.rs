@@ -56,7 +56,7 @@ fn list_text(listed: &[Listed]) -> String {
             row.conflict.to_string(),
             row.source.clone(),
             row.id.clone(),
-            format!("{} line {}", row.first_input, row.first_line),
+            conflict.stands.clone(),
             format!("{} line {}", row.input, row.line),
             row.state.clone(),
             money_text(conflict),

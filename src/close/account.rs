@@ -74,6 +74,8 @@ pub struct PeriodCharges<'a> {
     pub charges: Vec<Charge<'a>>,
     /// Usage without a price, of the period or of one that is rated again; it cannot close until a person acts.
     pub unpriced: Vec<String>,
+    /// Adjustments in another currency than the period's; it cannot close with them either, and they are not among the charges.
+    pub other_currency: Option<String>,
     /// Metered records of the period itself.
     pub records: i64,
     /// Records of closed periods, more or less than was billed.
@@ -111,26 +113,36 @@ impl<'a> AccountUsage<'a> {
             billed.add(statement, lines)?;
         }
         let rated = own.rate(self.uin, period, self.account, self.cards)?;
-        let mut currencies: Vec<Currency> = rated.currency().into_iter().collect();
+        let mut currency = rated.currency();
+        let mut other_currency = None;
         let records = own.records();
         let (mut charges, unpriced) = rated.draft();
         let mut unpriced: Vec<String> = unpriced.iter().map(ToString::to_string).collect();
         let mut adjusted_records = 0;
         for again in &again {
             let rated = again.rows.rate(self.uin, again.period, self.account, self.cards)?;
-            let currency = rated.currency().or_else(|| currency_billed(statements, again.period));
+            let billed_in = rated.currency().or_else(|| currency_billed(statements, again.period));
             let (should_be, without) = rated.draft();
             unpriced.extend(without.iter().map(ToString::to_string));
             let adjustments = adjust(self.uin, again.period, &should_be, &billed, &again.note)?;
+            if adjustments.is_empty() {
+                continue;
+            }
+            match (currency, billed_in) {
+                (Some(one), Some(other)) if one != other => {
+                    other_currency = Some(self.two_currencies(period, one, again.period, other));
+                    continue;
+                }
+                _ => currency = currency.or(billed_in),
+            }
             adjusted_records += adjustments.iter().map(|line| line.records).sum::<i64>();
-            currencies.extend(currency.filter(|_| !adjustments.is_empty()));
             charges.extend(adjustments);
         }
-        let currency = self.one_currency(period, &currencies)?;
         then(PeriodCharges {
             currency: currency.filter(|_| !charges.is_empty()),
             charges,
             unpriced,
+            other_currency,
             records,
             adjusted_records,
         })
@@ -147,15 +159,13 @@ impl<'a> AccountUsage<'a> {
         PeriodRows::of(self.account, period, self.table, self.rows, self.metering)
     }
 
-    fn one_currency(&self, period: Period, currencies: &[Currency]) -> Result<Option<Currency>> {
-        match currencies.iter().find(|currency| **currency != currencies[0]) {
-            None => Ok(currencies.first().copied()),
-            Some(other) => Err(Error::NeedsPerson(format!(
-                "account {}: period {period} is billed in {}, and an earlier one that has to be adjusted in {other}; one statement \
-                 has one currency: void the late usage, or settle it outside",
-                self.uin, currencies[0]
-            ))),
-        }
+    fn two_currencies(&self, period: Period, one: Currency, again: Period, other: Currency) -> String {
+        format!(
+            "account {}: period {period} is billed in {one}, and the adjustment of {again} would be in {other}; one statement has \
+             one currency: restore what changed that period (send what was voided again under a new id, void what came late), \
+             and settle it outside",
+            self.uin
+        )
     }
 }
 

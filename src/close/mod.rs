@@ -213,6 +213,9 @@ fn state_account(
             if !charges.unpriced.is_empty() {
                 return Ok(Err(unpriced(due.uin, period, charges.unpriced)));
             }
+            if let Some(why) = charges.other_currency {
+                return Ok(Err(blocked(due.uin, period, why, Vec::new())));
+            }
             let closing = ClosingOf {
                 uin: due.uin,
                 period,
@@ -222,21 +225,16 @@ fn state_account(
             };
             state(&closing, books.clock.now(), &charges).map(Ok)
         });
-        match stated {
-            Ok(Ok(Some(stated))) => {
+        match stated? {
+            Ok(Some(stated)) => {
                 head = Some(stated.statement.digest.clone());
                 close.statements.push(stated);
             }
-            Ok(Ok(None)) => {}
-            Ok(Err(blocked)) => {
+            Ok(None) => {}
+            Err(blocked) => {
                 close.blocked = Some(blocked);
                 return Ok(close);
             }
-            Err(Error::NeedsPerson(why)) => {
-                close.blocked = Some(blocked(due.uin, period, why, Vec::new()));
-                return Ok(close);
-            }
-            Err(error) => return Err(error),
         }
         close.is_adjusted |= again.is_some();
         close.periods.push((due.uin, period));

@@ -26,6 +26,8 @@ use store::ConflictRow;
 pub struct Listed {
     #[serde(flatten)]
     pub row: ConflictRow,
+    /// The input and line of the content that stands: the first, or one that a person put in its place.
+    pub stands: String,
     /// What statements would come to more if the later content stood, by account; negative is less.
     pub money: Vec<Money>,
     /// Why there is no money to tell, or why it can only be kept.
@@ -79,6 +81,12 @@ pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reas
     let row = store::conflict(&books.ledger, number).await?;
     if word == Word::Replaced && store::waits_for_metering(&books.ledger, number).await? {
         return finish(books, lease, row).await;
+    }
+    if row.state == "expired" {
+        return Err(Error::Usage(format!(
+            "conflict {number} went unresolved with a day that was waived and has expired; its contents are gone, and what stood is \
+             billed"
+        )));
     }
     if row.state != "open" {
         return Err(Error::Usage(format!(
@@ -181,18 +189,16 @@ async fn with_sides(books: &Books, rows: Vec<ConflictRow>) -> Result<Vec<Sided>>
         .flat_map(|row| [stands(row), (row.later(), row.day_number())])
         .collect();
     let records: HashMap<_, _> = plan.read_rows(books, wanted.into_iter()).await?;
+    let inputs = store::inputs(&books.ledger).await?;
     let mut sided: Vec<Sided> = Vec::with_capacity(rows.len());
     for row in rows {
-        let is_voided = plan.voids.iter().any(|void| {
-            void.state == crate::meter::dedupe::VoidState::Applied && void.source == row.source && void.target == row.id
-        });
-        let (stands, later) = (
-            records.get(&stands(&row).0).cloned(),
-            records.get(&row.later()).cloned(),
-        );
+        let standing = stands(&row).0;
+        let is_voided = plan.voids.iter().any(|void| void.took == Some(standing));
+        let (stands, later) = (records.get(&standing).cloned(), records.get(&row.later()).cloned());
         sided.push(Sided {
             only_kept: only_kept(is_voided, stands.as_ref(), later.as_ref()),
             listed: Listed {
+                stands: named(&inputs, standing),
                 row,
                 money: Vec::new(),
                 note: String::new(),
@@ -208,6 +214,11 @@ async fn with_sides(books: &Books, rows: Vec<ConflictRow>) -> Result<Vec<Sided>>
         (sided.listed.money, sided.listed.note) = (money, note);
     }
     Ok(sided)
+}
+
+/// Such as `usage.ndjson line 3`.
+fn named(inputs: &HashMap<i64, String>, (batch, line): (i64, u32)) -> String {
+    format!("{} line {line}", inputs.get(&batch).map_or("?", String::as_str))
 }
 
 fn tell(between: &Between, sided: &Sided) -> Result<(Vec<Money>, String)> {

@@ -1,5 +1,7 @@
 //! The ledger of conflicts.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -79,6 +81,14 @@ pub async fn conflicts(ledger: &Ledger, all: bool) -> Result<Vec<ConflictRow>> {
     let sql = format!("{COLUMNS} WHERE {condition} ORDER BY c.conflict");
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(ledger.pool()).await?;
     rows.iter().map(conflict_of).collect()
+}
+
+/// The names of all inputs, by batch.
+pub async fn inputs(ledger: &Ledger) -> Result<HashMap<i64, String>> {
+    let rows = sqlx::query("SELECT batch, name FROM batch")
+        .fetch_all(ledger.pool())
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// One conflict.

@@ -10,7 +10,7 @@ use super::proof::Proof;
 use crate::books::Books;
 use crate::clock::instant_text;
 use crate::error::{Error, Result};
-use crate::ledger::{Decision, Lease, Ledger, Tx, Value, add_audit, insert_row, insert_rows, reseal};
+use crate::ledger::{Decision, Lease, Ledger, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, reseal};
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, parse_day};
 
@@ -99,10 +99,7 @@ pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
     if same.try_get::<i64, _>(0)? > 0 {
         return Ok(());
     }
-    sqlx::query("DELETE FROM waiver WHERE day = ?")
-        .bind(day.to_string())
-        .execute(&mut *tx)
-        .await?;
+    delete_rows(&mut tx, "waiver", "day = ?", &[day.to_string().into()]).await?;
     let row: [Value; 3] = [day.to_string().into(), reason.into(), books.clock.text().into()];
     insert_row(&mut tx, "waiver (day, reason, waived_at)", row).await?;
     let decision = Decision {
@@ -210,7 +207,7 @@ pub async fn unbalanced_batches(ledger: &Ledger, segments: &[Segment]) -> Result
 pub async fn replace_held(ledger: &Ledger, lease: &Lease, held: &[Held]) -> Result<()> {
     let mut tx = ledger.begin().await?;
     lease.check(&mut tx).await?;
-    sqlx::query("DELETE FROM held_day").execute(&mut *tx).await?;
+    delete_rows(&mut tx, "held_day", "1 = 1", &[]).await?;
     let rows = held.iter().map(|h| -> [Value; 4] {
         [
             h.day.to_string().into(),

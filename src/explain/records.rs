@@ -8,10 +8,10 @@ use super::{Explained, Known, store};
 use crate::account::AccountBook;
 use crate::books::Books;
 use crate::card::store::cards_up_to;
+use crate::close::store::ClosedAs;
 use crate::error::{Error, Result};
 use crate::ingest::fingerprint::identity_hash;
 use crate::meter::content::{self, Content, RealRecord};
-use crate::meter::dedupe::VoidState;
 use crate::meter::key_run::{KeyRun, Verdict};
 use crate::meter::measure::share_of_record;
 use crate::meter::place::{Map, Placer};
@@ -64,12 +64,7 @@ pub struct Stands {
 /// A record that counted at one of two closings, with what it counted as.
 struct Counted {
     record: RealRecord,
-    appid: u64,
-    region: String,
-    sku: String,
-    day: NaiveDate,
-    raw: i64,
-    billable: i64,
+    what: CountedAs,
     now: bool,
     before: bool,
 }
@@ -97,10 +92,11 @@ fn behind(line: &Explained, counted: &[Counted], expired: &[Stands], told_max: u
     let (from, to) = line.span;
     let mut behind = Behind::default();
     for record in counted {
-        let is_of_line = line.appid.as_deref() == Some(&record.appid.to_string())
-            && (line.region.as_str(), line.sku.as_str()) == (&record.region, &record.sku)
-            && from <= record.day
-            && record.day < to;
+        let what = &record.what;
+        let is_of_line = line.appid.as_deref() == Some(&what.appid.to_string())
+            && (line.region.as_str(), line.sku.as_str()) == (&what.region, &what.sku)
+            && from <= what.day
+            && what.day < to;
         let (sign, how) = match (is_adjustment, record.before, record.now) {
             (false, _, true) => (1, "counts"),
             (true, false, true) => (1, "counts since the close"),
@@ -109,8 +105,8 @@ fn behind(line: &Explained, counted: &[Counted], expired: &[Stands], told_max: u
         };
         if is_of_line {
             behind.records += sign;
-            behind.raw_units += sign * record.raw;
-            behind.billable_units += sign * record.billable;
+            behind.raw_units += sign * what.raw;
+            behind.billable_units += sign * what.billable;
             if behind.told.len() < told_max {
                 behind.told.push(told(record, how));
             }
@@ -118,7 +114,8 @@ fn behind(line: &Explained, counted: &[Counted], expired: &[Stands], told_max: u
     }
     let utc = |stands: &&Stands| {
         let day: Option<NaiveDate> = stands.utc_day.parse().ok();
-        day.is_some_and(|day| from <= day.checked_add_days(Days::new(1)).unwrap_or(day) && day < to)
+        // A local day lies in the UTC days around it.
+        day.is_some_and(|day| from <= day.checked_add_days(Days::new(1)).unwrap_or(day) && day <= to)
     };
     behind.expired = expired.iter().filter(utc).cloned().collect();
     behind
@@ -147,8 +144,8 @@ fn told(counted: &Counted, how: &'static str) -> RecordBehind {
         finished_at,
         parameters,
         duration_ms,
-        raw_units: counted.raw,
-        billable_units: counted.billable,
+        raw_units: counted.what.raw,
+        billable_units: counted.what.billable,
         how,
     }
 }
@@ -180,17 +177,15 @@ fn check(known: &Known, line: &Explained, behind: &Behind) -> Result<()> {
 /// The account's rows that counted at this closing or at the one before it, by batch and line.
 async fn counted(books: &Books, known: &Known<'_>, first: NaiveDate, to: NaiveDate) -> Result<Vec<Counted>> {
     let plan = Plan::read(books).await?;
-    let card_hi = store::card_hi_of_metering(&books.ledger, known.closed_as.metering).await?;
-    let cards = cards_up_to(&books.ledger, card_hi).await?;
-    let accounts: BTreeMap<_, _> = [(known.usage.uin, known.usage.account.clone())].into();
-    let map = Map::new(&AccountBook::new(accounts), cards, &plan.default_terms);
+    let now = Then::read(books, &plan, known, known.closed_as).await?;
+    let before = match known.earlier {
+        Some(earlier) => Some(Then::read(books, &plan, known, earlier).await?),
+        None => None,
+    };
     let batches = batches_by_intake(&books.ledger).await?;
-    let now = Then::of(&plan, known.closed_as.metering, known.closed_as.batch_hi);
-    let before = known
-        .earlier
-        .map(|earlier| Then::of(&plan, earlier.metering, earlier.batch_hi));
     let runs = plan.open_key_runs(books)?;
-    let placer = Placer::new(&map);
+    let now = now.placing();
+    let before = before.as_ref().map(Then::placing);
     let mut found = Vec::new();
     let mut day = Some(first);
     while let Some(utc_day) = day.filter(|day| *day <= to) {
@@ -198,7 +193,7 @@ async fn counted(books: &Books, known: &Known<'_>, first: NaiveDate, to: NaiveDa
             let read = || content::of_account(&books.data, &segment, &batches, known.usage.uin);
             let records: Vec<RealRecord> = tokio::task::block_in_place(read)?;
             for record in records {
-                found.extend(count(&record, &runs, &now, before.as_ref(), &map, &placer)?);
+                found.extend(count(record, &runs, &now, before.as_ref())?);
             }
         }
         day = utc_day.succ_opt();
@@ -207,70 +202,95 @@ async fn counted(books: &Books, known: &Known<'_>, first: NaiveDate, to: NaiveDa
     Ok(found)
 }
 
-/// What counted as of a metering.
+/// What counted, and as what, when a closing was made.
 struct Then {
     batch_hi: i64,
     stands: HashMap<Place, bool>,
-    /// Identities that a void had taken back.
-    voided: HashSet<(String, String)>,
+    /// Rows that a void had taken back.
+    voided: HashSet<Place>,
+    /// Places by the cards that its last metering knew.
+    map: Map,
+}
+
+/// The same, while records are placed.
+struct Placing<'a> {
+    then: &'a Then,
+    placer: Placer<'a>,
+}
+
+/// What a record counted as.
+struct CountedAs {
+    appid: u64,
+    region: String,
+    sku: String,
+    day: NaiveDate,
+    raw: i64,
+    billable: i64,
 }
 
 impl Then {
-    fn of(plan: &Plan, metering: i64, batch_hi: i64) -> Self {
+    async fn read(books: &Books, plan: &Plan, known: &Known<'_>, closed_as: ClosedAs) -> Result<Self> {
+        let card_hi = store::card_hi_of_metering(&books.ledger, closed_as.metering).await?;
+        let cards = cards_up_to(&books.ledger, card_hi).await?;
+        let accounts: BTreeMap<_, _> = [(known.usage.uin, known.usage.account.clone())].into();
         let voids = plan
             .voids
             .iter()
-            .filter(|void| void.state == VoidState::Applied && void.metering.is_some_and(|at| at <= metering));
-        Self {
-            batch_hi,
-            stands: plan.resolutions.booked(metering),
-            voided: voids.map(|void| (void.source.clone(), void.target.clone())).collect(),
-        }
+            .filter(|void| void.metering.is_some_and(|at| at <= closed_as.metering));
+        Ok(Self {
+            batch_hi: closed_as.batch_hi,
+            stands: plan.resolutions.booked(closed_as.metering),
+            voided: voids.filter_map(|void| void.took).collect(),
+            map: Map::new(&AccountBook::new(accounts), cards, &plan.default_terms),
+        })
     }
 
-    fn counts(&self, record: &RealRecord, verdict: Verdict) -> bool {
-        let place = (record.batch, record.line);
-        let stands = self.stands.get(&place).copied().unwrap_or(verdict == Verdict::Accepted);
-        let identity = (record.source.clone(), record.id.clone());
-        record.batch <= self.batch_hi && stands && !self.voided.contains(&identity)
+    fn placing(&self) -> Placing<'_> {
+        Placing {
+            then: self,
+            placer: Placer::new(&self.map),
+        }
     }
 }
 
-fn count(
-    record: &RealRecord,
-    runs: &[KeyRun],
-    now: &Then,
-    before: Option<&Then>,
-    map: &Map,
-    placer: &Placer,
-) -> Result<Option<Counted>> {
+impl Placing<'_> {
+    fn counts(&self, record: &RealRecord, verdict: Verdict) -> Result<Option<CountedAs>> {
+        let place = (record.batch, record.line);
+        let stands = self.then.stands.get(&place).copied();
+        let stands = stands.unwrap_or(verdict == Verdict::Accepted);
+        if !stands || self.then.batch_hi < record.batch || self.then.voided.contains(&place) {
+            return Ok(None);
+        }
+        let share = share_of_record(record, &self.then.map, &self.placer)?;
+        Ok(share.filter(|share| share.status == Status::Metered).map(|share| {
+            let place = self.placer.place_of(share.code);
+            CountedAs {
+                appid: share.appid,
+                region: place.region.to_string(),
+                sku: place.sku.to_string(),
+                day: day_of_number(share.day),
+                raw: share.raw,
+                billable: share.billable,
+            }
+        }))
+    }
+}
+
+fn count(record: RealRecord, runs: &[KeyRun], now: &Placing, before: Option<&Placing>) -> Result<Option<Counted>> {
     let hash = identity_hash(&record.source, &record.id);
     let own = runs.iter().flat_map(|run| run.of_hash(hash, 0));
     let mut own = own.filter(|key| (i64::from(key.batch), key.line) == (record.batch, record.line));
     let Some(key) = own.next() else { return Ok(None) };
-    let (counts_now, counted_before) = (
-        now.counts(record, key.verdict),
-        before.is_some_and(|before| before.counts(record, key.verdict)),
-    );
-    if !counts_now && !counted_before {
-        return Ok(None);
-    }
-    let Some(share) = share_of_record(record, map, placer)? else {
-        return Ok(None);
+    let counts_now = now.counts(&record, key.verdict)?;
+    let counted_before = match before {
+        Some(before) => before.counts(&record, key.verdict)?,
+        None => None,
     };
-    if share.status != Status::Metered {
-        return Ok(None);
-    }
-    let place = placer.place_of(share.code);
-    Ok(Some(Counted {
-        record: record.clone(),
-        appid: share.appid,
-        region: place.region.to_string(),
-        sku: place.sku.to_string(),
-        day: day_of_number(share.day),
-        raw: share.raw,
-        billable: share.billable,
-        now: counts_now,
-        before: counted_before,
+    let (is_now, was_before) = (counts_now.is_some(), counted_before.is_some());
+    Ok(counts_now.or(counted_before).map(|what| Counted {
+        record,
+        what,
+        now: is_now,
+        before: was_before,
     }))
 }

@@ -5,6 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::Tx;
 use super::engine::MAX_PARAMETERS;
 use super::seal::{Sealer, is_sealed};
+use super::tally::{self, Tally};
 use crate::error::Result;
 
 /// A column's value.
@@ -72,7 +73,7 @@ pub async fn insert_rows<const N: usize>(
     let rows_max = MAX_PARAMETERS / (N + 1);
     let mut full_statement = None;
     let mut pending: Vec<[Value; N]> = Vec::with_capacity(rows_max);
-    let mut inserted = 0;
+    let mut inserted = Tally::default();
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         pending.extend(rows.by_ref().take(rows_max));
@@ -86,6 +87,7 @@ pub async fn insert_rows<const N: usize>(
         let mut query = sqlx::query(AssertSqlSafe(statement));
         for row in pending.drain(..) {
             let seal = sealer.as_ref().map(|sealer| sealer.seal(&row));
+            inserted.add(seal.unwrap_or(0));
             for value in row {
                 query = value.bind_to(query);
             }
@@ -93,9 +95,12 @@ pub async fn insert_rows<const N: usize>(
                 query = query.bind(seal);
             }
         }
-        inserted += query.execute(&mut **tx).await?.rows_affected();
+        query.execute(&mut **tx).await?;
     }
-    Ok(inserted)
+    if sealer.is_some() && inserted.rows > 0 {
+        tally::add(tx, into.table, inserted).await?;
+    }
+    Ok(inserted.rows.unsigned_abs())
 }
 
 /// Inserts one row.

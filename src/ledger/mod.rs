@@ -7,6 +7,7 @@ mod engine;
 mod intake;
 mod lease;
 mod seal;
+mod tally;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub use intake::{commit_intake, register_intake};
 pub(crate) use intake::{fence_intakes, open_intakes};
 pub use lease::{LEASE_LIMIT_S, Lease};
 pub(crate) use seal::{broken_seals, is_sealed, reseal};
+pub use tally::{Tally, delete_rows, tally};
 
 use crate::error::{Error, Result};
 

@@ -8,11 +8,13 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Column as _, Row as _};
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::tally::{self, Tally};
 use super::{Ledger, Tx, Value};
 use crate::error::Result;
 
-/// Tables whose rows have no seal: counters are checked against what they count, intakes and the lease say who works now.
-const UNSEALED: [&str; 3] = ["counter", "intake", "lease"];
+/// Tables whose rows have no seal: tallies and counters are checked against what they count, intakes and the lease say who
+/// works now.
+const UNSEALED: [&str; 4] = ["tally", "counter", "intake", "lease"];
 
 /// Columns that a digest in the same row covers, or may go before the row does.
 const UNCOVERED: [(&str, &str); 2] = [("statement", "document"), ("quarantine", "payload")];
@@ -70,10 +72,12 @@ pub async fn reseal(tx: &mut Tx, table: &str, condition: &str, binds: &[Value]) 
     for bind in binds {
         query = bind.clone().bind_to(query);
     }
+    let mut changed = Tally::default();
     for row in query.fetch_all(&mut **tx).await? {
         let (names, values) = (names_of(&row), values_of(&row)?);
         let seal = Sealer::new(table, names.iter().map(String::as_str)).seal(&values);
         let old: i64 = row.try_get(SEAL)?;
+        changed.seals = changed.seals.wrapping_add(seal).wrapping_sub(old);
         // Seals are as good as unique, and a row of equal content has an equal seal.
         let update = format!("UPDATE {table} SET {SEAL} = ? WHERE {SEAL} = ? AND ({condition})");
         let mut query = sqlx::query(AssertSqlSafe(update)).bind(seal).bind(old);
@@ -82,25 +86,25 @@ pub async fn reseal(tx: &mut Tx, table: &str, condition: &str, binds: &[Value]) 
         }
         query.execute(&mut **tx).await?;
     }
-    Ok(())
+    tally::add(tx, table, changed).await
 }
 
-/// Rows of a table that do not fit their seals, each named by its first columns; empty is good.
-pub async fn broken_seals(ledger: &Ledger, table: &str) -> Result<(u64, Vec<String>)> {
+/// What the rows of a table come to, and those that do not fit their seals, each named by its first columns; none is good.
+pub async fn broken_seals(ledger: &Ledger, table: &str) -> Result<(Tally, Vec<String>)> {
     use futures_util::TryStreamExt as _;
     let sql = format!("SELECT * FROM {table}");
     let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(ledger.pool());
-    let (mut count, mut broken) = (0, Vec::new());
+    let (mut found, mut broken) = (Tally::default(), Vec::new());
     let mut sealer = None;
     while let Some(row) = rows.try_next().await? {
-        count += 1;
+        found.add(row.try_get(SEAL).unwrap_or(0));
         let sealer = sealer.get_or_insert_with(|| Sealer::new(table, names_of(&row).iter().map(String::as_str)));
         let sealed = values_of(&row).map(|values| sealer.seal(&values)).ok();
         if sealed.is_none() || sealed != row.try_get::<i64, _>(SEAL).ok() {
             broken.push(name_of(table, &row));
         }
     }
-    Ok((count, broken))
+    Ok((found, broken))
 }
 
 fn names_of(row: &AnyRow) -> Vec<String> {

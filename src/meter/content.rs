@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use polars::prelude::*;
-use rayon::prelude::*;
 
 use super::identities::{Identities, Row};
 use crate::clock::instant_ns_text;
 use crate::error::{Doing as _, Result};
 use crate::files::DataDir;
+use crate::parallel;
 use crate::raw::segment::read_columns;
 use crate::raw::store::Segment;
 
@@ -111,16 +111,14 @@ pub fn of_new_rows(
         .chunk_by(|a, b| identities.segment_of(*a) == identities.segment_of(*b))
         .map(|rows| (identities.segment_of(rows[0]), rows))
         .collect();
-    let parts: Vec<Vec<(Row, RealRecord)>> = by_segment
-        .par_iter()
-        .map(|&(segment, rows)| {
-            let start = identities.starts[segment];
-            let places: Vec<u32> = rows.iter().map(|row| row - start).collect();
-            let frame = read_columns(&data.join(&segments[segment].path), &COLUMNS)?;
-            let records = records_at(&frame, &places, |_| Some(segments[segment].batch_lo))?;
-            Ok(rows.iter().copied().zip(records).collect())
-        })
-        .collect::<Result<_>>()?;
+    let parts: Vec<Vec<(Row, RealRecord)>> = parallel::map(by_segment.len(), |at| {
+        let (segment, rows) = by_segment[at];
+        let start = identities.starts[segment];
+        let places: Vec<u32> = rows.iter().map(|row| row - start).collect();
+        let frame = read_columns(&data.join(&segments[segment].path), &COLUMNS)?;
+        let records = records_at(&frame, &places, |_| Some(segments[segment].batch_lo))?;
+        Ok(rows.iter().copied().zip(records).collect())
+    })?;
     Ok(parts.into_iter().flatten().collect())
 }
 

@@ -81,6 +81,7 @@ impl Outcome {
                 raw: *duration_ms,
                 ..as_unmetered(share)
             },
+            _ if share.status == Status::Failed => not_counting(share_then(plan, record, share)?, Status::Failed),
             _ => share,
         };
         if waits {
@@ -100,7 +101,8 @@ impl Outcome {
         let Some(share) = share_of_record(record, &plan.map, placer)? else {
             return Ok(None);
         };
-        self.move_share(record.batch, not_counting(share, Status::Conflict), share, corrections)?;
+        let conflicting = not_counting(share_then(plan, record, share)?, Status::Conflict);
+        self.move_share(record.batch, conflicting, share, corrections)?;
         if share.status == Status::Unmetered {
             return unmetered_of(record, &plan.map, placer);
         }
@@ -173,6 +175,14 @@ fn nowhere(share: Share) -> u32 {
     } else {
         NO_PLACE_MS
     }
+}
+
+/// The share of a record as it was measured when its batch was; the cards of today may count it in another unit.
+fn share_then(plan: &Plan, record: &RealRecord, today: Share) -> Result<Share> {
+    let Some(map) = plan.then.map_of(record.batch) else {
+        return Ok(today);
+    };
+    Ok(share_of_record(record, map, &Placer::new(map))?.unwrap_or(today))
 }
 
 /// The same record under a status that bills nothing.

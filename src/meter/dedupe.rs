@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::content::{Content, RealRecord};
 use super::identities::{Identities, Row};
 use super::key_run::{Key, KeyRun, Verdict};
-use super::resolution::{Dated, Resolutions};
+use super::resolution::{Dated, Place, Resolutions};
 use super::sorted::Sorted;
 use crate::ingest::fingerprint::identity_hash;
 
@@ -35,6 +35,8 @@ pub struct Void {
     pub batch: i64,
     pub line: u32,
     pub state: VoidState,
+    /// The row that it took back: batch and line.
+    pub took: Option<Place>,
     /// The target's UTC day, once known.
     pub day: Option<i32>,
     /// The metering that took the record back; of a known one that did.
@@ -93,6 +95,16 @@ pub struct Decided {
     pub void_days: HashMap<Row, i32>,
 }
 
+impl Decided {
+    /// Records of earlier batches that count otherwise from now on.
+    pub fn moved(&self) -> Vec<&RealRecord> {
+        let replaced = self.replaced.iter().flat_map(|(stood, stands)| [stood, stands]);
+        replaced
+            .chain(self.voided_before.iter().map(|(record, _)| record))
+            .collect()
+    }
+}
+
 /// New rows that share a hash with another row or with a key, and all voids.
 pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun], expired: &HashSet<i32>) -> Suspects {
     let mut found = Suspects::default();
@@ -122,11 +134,22 @@ pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun], expir
     found
 }
 
-/// Keys of a hash live until the last of their days has expired; from then on the id is free.
+/// Keys of a hash live until the last of their days has expired; from then on the id is free. Where it was accepted again
+/// since, the expired keys before that are those of its earlier life.
 fn forget_expired(keys: &mut Vec<Key>, from: usize, expired: &HashSet<i32>) {
     if keys[from..].iter().all(|key| expired.contains(&key.day)) {
         keys.truncate(from);
+        return;
     }
+    if keys[from..].iter().all(|key| !expired.contains(&key.day)) {
+        return;
+    }
+    let mut own = keys.split_off(from);
+    let order = |key: &Key| (key.batch, key.line);
+    let accepted = own.iter().filter(|key| key.verdict == Verdict::Accepted);
+    let last_accepted = accepted.map(order).max();
+    own.retain(|key| !expired.contains(&key.day) || last_accepted <= Some(order(key)));
+    keys.append(&mut own);
 }
 
 /// Rows and keys that a void may take back: new voids' targets, and rows for which a void waits.
@@ -316,6 +339,20 @@ impl<'a> OldKeys<'a> {
         }
     }
 
+    /// Whether the key of what a void took back is still there; of a refused one, any key of what it names.
+    fn knows(&self, void: &Void) -> bool {
+        let keys = self
+            .by_hash
+            .get(&identity_hash(&void.source, &void.target))
+            .into_iter()
+            .flatten();
+        let mut places = keys.map(|key| (i64::from(key.batch), key.line));
+        match void.took {
+            Some(took) => places.any(|place| place == took),
+            None => places.next().is_some(),
+        }
+    }
+
     /// The rows that stand under a hash, with their UTC days.
     fn standing(&self, hash: u64) -> impl Iterator<Item = Dated> {
         let keys = self.by_hash.get(&hash).into_iter().flatten();
@@ -334,8 +371,11 @@ fn apply_voids(
     known_voids: &[Void],
     decided: &mut Decided,
 ) {
+    // What a void took back is forgotten with the keys of its identity; the id is free again then.
+    let is_known = |void: &&Void| void.state == VoidState::Waiting || old.knows(void);
     let mut known: HashSet<(&str, &str)> = known_voids
         .iter()
+        .filter(is_known)
         .map(|void| (void.source.as_str(), void.target.as_str()))
         .collect();
     for void in known_voids.iter().filter(|void| void.state == VoidState::Waiting) {
@@ -363,6 +403,7 @@ fn apply_voids(
             batch: i64::from(batch),
             line,
             state: VoidState::Waiting,
+            took: None,
             day: None,
             metering: None,
         };
@@ -413,6 +454,7 @@ fn take_back(
         decided.verdicts[row as usize] = RowVerdict::Voided;
         return Void {
             state: VoidState::Applied,
+            took: Some((record.batch, record.line)),
             day: Some(day),
             ..void.clone()
         };
@@ -431,6 +473,7 @@ fn take_back(
         decided.voided_before.push((record.clone(), day));
         return Void {
             state: VoidState::Applied,
+            took: Some(place),
             day: Some(day),
             ..void.clone()
         };

@@ -1,10 +1,10 @@
 //! The identities of a metering's new rows: hashes first, real strings only for suspects.
 
 use polars::prelude::*;
-use rayon::prelude::*;
 
 use crate::error::{Doing as _, Error, Result};
 use crate::files::DataDir;
+use crate::parallel;
 use crate::raw::segment::read_columns;
 use crate::raw::store::Segment;
 
@@ -42,10 +42,7 @@ impl Identities {
                 "{total} new records are too many for one metering (limit 2^32)"
             )));
         }
-        let parts: Vec<Part> = segments
-            .par_iter()
-            .map(|segment| read_part(data, segment))
-            .collect::<Result<_>>()?;
+        let parts: Vec<Part> = parallel::map(segments.len(), |at| read_part(data, &segments[at]))?;
         let mut all = Self {
             key: Vec::with_capacity(usize::try_from(total).unwrap_or(0)),
             content: Vec::with_capacity(usize::try_from(total).unwrap_or(0)),

@@ -25,6 +25,7 @@ pub mod resolution;
 pub mod sorted;
 pub mod store;
 pub mod sums;
+mod then;
 pub mod unmetered;
 pub mod usage;
 
@@ -36,6 +37,7 @@ use key_run::{Key, KeyRun, Verdict};
 use outcome::Outcome;
 use plan::Plan;
 use sorted::Sorted;
+use then::Then;
 use usage::UsageRow;
 
 use crate::books::Books;
@@ -68,7 +70,7 @@ pub struct Metered {
 /// Meters every batch that is committed now. The caller holds the lease.
 #[tracing::instrument(skip_all)]
 pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
-    let plan = Plan::read(books).await?;
+    let mut plan = Plan::read(books).await?;
     if plan.is_done() {
         return Ok(Metered {
             batch_hi: plan.up_to,
@@ -81,6 +83,7 @@ pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
     let real = read_suspects(books, &plan, &identities, &sorted, &runs, &mut found).await?;
     let intake = register_intake(&books.ledger, "meter").await?;
     let decided = decide(&identities, &sorted, &found, &real, &plan.voids, &plan.resolutions);
+    plan.then = Then::read(books, &plan, &decided.moved()).await?;
     let outcome = tokio::task::block_in_place(|| Outcome::measure(books, &plan, &identities, &decided))?;
     let rows = outcome.usage_rows()?;
     outcome.check_balance(&plan, &rows)?;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use polars::prelude::*;
-use rayon::prelude::*;
 
 use super::dedupe::{Conflict, Decided};
 use super::identities::Identities;
@@ -16,6 +15,7 @@ use super::sums::{Status, Sum, add_up, shares, unit_of_slot, unpack_slot};
 use super::usage::{self, UsageRow};
 use crate::books::Books;
 use crate::error::{Doing as _, Error, Result};
+use crate::parallel;
 
 /// What metering came to.
 pub struct Outcome {
@@ -49,15 +49,12 @@ impl Outcome {
         let placer = Placer::new(&plan.map);
         let progress = books.progress.records("metering", identities.len() as u64);
         let done = std::sync::atomic::AtomicU64::new(0);
-        let parts: Vec<Measured> = (0..plan.segments.len())
-            .into_par_iter()
-            .map(|at| {
-                let part = measure_one(books, plan, identities, decided, &placer, at)?;
-                let rows = part.received.records.unsigned_abs();
-                progress.at(done.fetch_add(rows, std::sync::atomic::Ordering::Relaxed) + rows);
-                Ok(part)
-            })
-            .collect::<Result<_>>()?;
+        let parts: Vec<Measured> = parallel::map(plan.segments.len(), |at| {
+            let part = measure_one(books, plan, identities, decided, &placer, at)?;
+            let rows = part.received.records.unsigned_abs();
+            progress.at(done.fetch_add(rows, std::sync::atomic::Ordering::Relaxed) + rows);
+            Ok(part)
+        })?;
         let mut outcome = Self {
             sums: Vec::new(),
             places: Places::default(),

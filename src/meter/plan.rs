@@ -9,6 +9,7 @@ use super::measure::UnmeteredRecord;
 use super::place::Map;
 use super::resolution::{Place, Resolutions};
 use super::store::{self, Progress};
+use super::then::Then;
 use super::unmetered;
 use crate::account::AccountBook;
 use crate::account::add::default_terms;
@@ -34,6 +35,8 @@ pub struct Plan {
     /// The last card import.
     pub card_hi: i64,
     pub resolutions: Resolutions,
+    /// Earlier cards, once it is known which records count otherwise from now on.
+    pub then: Then,
     pub voids: Vec<Void>,
     /// UTC days marked expired, days since 1970.
     pub expired: HashSet<i32>,
@@ -60,6 +63,7 @@ impl Plan {
             map: Map::new(&accounts, cards, &default_terms),
             card_hi,
             resolutions: store::load_resolutions(ledger).await?,
+            then: Then::default(),
             voids: store::load_voids(ledger).await?,
             expired: expired_days(ledger).await?.into_iter().map(number_of_day).collect(),
             key_runs: store::key_run_paths(ledger).await?,

@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use polars::prelude::Column;
-use rayon::prelude::*;
 
-use super::dedupe::{RowVerdict, VoidState};
+use super::dedupe::RowVerdict;
 use super::key_run::{KeyRun, Verdict};
 use super::measure::measure_segment;
-use super::place::Placer;
+use super::place::{Map, Placer};
 use super::plan::Plan;
 use super::resolution::Place;
-use super::store::{cards_are_the_same, usage_paths};
+use super::store::{cards_are_the_same, progress, usage_paths};
 use super::sums::{Status, Sum, shares, unpack_slot};
 use crate::books::Books;
+use crate::card::store::cards_up_to;
 use crate::error::{Doing as _, Error, Result};
-use crate::ingest::fingerprint::identity_hash;
+use crate::parallel;
 use crate::raw::segment::{SegmentKind, read_columns};
 use crate::raw::store::{Segment, batches_by_intake, expired_days, segments_between};
 use crate::span::{all_days, day_of_number};
@@ -55,6 +55,9 @@ pub async fn recount(books: &Books, damaged: &HashSet<String>) -> Result<Recount
             ..Recount::default()
         });
     }
+    if progress(&books.ledger).await?.metering == 0 {
+        return Ok(Recount::default());
+    }
     let plan = Plan::read(books).await?;
     let metered_to = plan.progress.batch_hi;
     let mut segments = segments_between(&books.ledger, SegmentKind::Usage, 0, metered_to).await?;
@@ -64,6 +67,9 @@ pub async fn recount(books: &Books, damaged: &HashSet<String>) -> Result<Recount
         .map(|segment| segment.day)
         .collect();
     segments.retain(|segment| !damaged.contains(&segment.path));
+    // The cards as the last metering knew them: a card that came since has placed nothing yet.
+    let cards = cards_up_to(&books.ledger, plan.progress.card_hi).await?;
+    let map = Map::new(&plan.accounts, cards, &plan.default_terms);
     let same_cards = cards_are_the_same(&books.ledger).await?;
     let batches = batches_by_intake(&books.ledger).await?;
     let expired: HashSet<NaiveDate> = expired_days(&books.ledger).await?;
@@ -71,8 +77,8 @@ pub async fn recount(books: &Books, damaged: &HashSet<String>) -> Result<Recount
     let paths = usage_paths(&books.ledger, from, to, plan.progress.metering).await?;
     tokio::task::block_in_place(|| {
         let runs = plan.open_key_runs(books)?;
-        let voided = voided_rows(&plan, &runs);
-        let mut counted = measured_again(books, &plan, &segments, &batches, &runs, &voided)?;
+        let voided = voided_rows(&plan);
+        let mut counted = measured_again(books, &plan, &map, &segments, &batches, &runs, &voided)?;
         let mut stored = stored_usage(books, &paths)?;
         let is_whole = |key: &Key| {
             let days = [key.4 - TimeDelta::days(1), key.4, key.4 + TimeDelta::days(1)];
@@ -97,21 +103,8 @@ pub async fn recount(books: &Books, damaged: &HashSet<String>) -> Result<Recount
 }
 
 /// Records that a void took back.
-fn voided_rows(plan: &Plan, runs: &[KeyRun]) -> HashSet<Place> {
-    plan.voids
-        .iter()
-        .filter(|void| void.state == VoidState::Applied)
-        .flat_map(|void| {
-            let hash = identity_hash(&void.source, &void.target);
-            runs.iter()
-                .flat_map(move |run| run.of_hash(hash, 0).collect::<Vec<_>>())
-        })
-        .filter(|key| key.verdict == Verdict::Accepted)
-        .map(|key| {
-            let first = (i64::from(key.batch), key.line);
-            plan.resolutions.standing(first).map_or(first, |(standing, _)| standing)
-        })
-        .collect()
+fn voided_rows(plan: &Plan) -> HashSet<Place> {
+    plan.voids.iter().filter_map(|void| void.took).collect()
 }
 
 /// What does not count keeps the raw units of the card it was received under, and a later card may count the same record in
@@ -128,27 +121,26 @@ fn forget_raw_of_uncounted(sums: &mut BTreeMap<Key, Sums>) {
 fn measured_again(
     books: &Books,
     plan: &Plan,
+    map: &Map,
     segments: &[Segment],
     batches: &HashMap<i64, i64>,
     runs: &[KeyRun],
     voided: &HashSet<Place>,
 ) -> Result<BTreeMap<Key, Sums>> {
-    let placer = Placer::new(&plan.map);
+    let placer = Placer::new(map);
     let stands = plan.resolutions.booked(plan.progress.metering);
-    let parts: Vec<Vec<Sum>> = segments
-        .par_iter()
-        .map(|segment| {
-            let place = books.data.join(&segment.path);
-            let (lines, verdicts) = stored_verdicts(&place, batches, runs, voided, &stands)?;
-            let from = segment
-                .day
-                .and_hms_opt(0, 0, 0)
-                .map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
-            let days = plan.map.local_days(from, from + TimeDelta::days(1));
-            let measured = measure_segment(&place, segment.batch_lo, &lines, &verdicts, &plan.map, &days, &placer)?;
-            shares(&measured.sums)
-        })
-        .collect::<Result<_>>()?;
+    let parts: Vec<Vec<Sum>> = parallel::map(segments.len(), |at| {
+        let segment = &segments[at];
+        let place = books.data.join(&segment.path);
+        let (lines, verdicts) = stored_verdicts(&place, batches, runs, voided, &stands)?;
+        let from = segment
+            .day
+            .and_hms_opt(0, 0, 0)
+            .map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
+        let days = map.local_days(from, from + TimeDelta::days(1));
+        let measured = measure_segment(&place, segment.batch_lo, &lines, &verdicts, map, &days, &placer)?;
+        shares(&measured.sums)
+    })?;
     let places = placer.into_places();
     let mut counted: BTreeMap<Key, Sums> = BTreeMap::new();
     for ((uin, appid, slot, day), sums) in parts.into_iter().flatten() {

@@ -10,8 +10,9 @@ use sqlx::Row as _;
 pub use claims::{add_conflicts, add_voids, book_replacements, end_waits, load_resolutions, load_voids};
 
 use super::measure::UnmeteredRecord;
+use super::then::MeteredBatches;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows};
+use crate::ledger::{Ledger, Tx, Value, delete_rows, insert_row, insert_rows};
 use crate::span::day_of_number;
 
 /// How far metering has come.
@@ -181,24 +182,15 @@ pub async fn add_key_run(tx: &mut Tx, metering: i64, run: &NewKeyRun) -> Result<
 
 pub async fn drop_key_runs(tx: &mut Tx, paths: &[String]) -> Result<()> {
     for path in paths {
-        sqlx::query("DELETE FROM key_run WHERE path = ?")
-            .bind(path)
-            .execute(&mut **tx)
-            .await?;
+        delete_rows(tx, "key_run", "path = ?", &[path.as_str().into()]).await?;
     }
     crate::raw::store::note_dropped(tx, paths).await
 }
 
 pub async fn drop_unmetered(tx: &mut Tx, paths: &[String]) -> Result<()> {
     for path in paths {
-        sqlx::query("DELETE FROM unmetered WHERE path = ?")
-            .bind(path)
-            .execute(&mut **tx)
-            .await?;
-        sqlx::query("DELETE FROM unmetered_file WHERE path = ?")
-            .bind(path)
-            .execute(&mut **tx)
-            .await?;
+        delete_rows(tx, "unmetered", "path = ?", &[path.as_str().into()]).await?;
+        delete_rows(tx, "unmetered_file", "path = ?", &[path.as_str().into()]).await?;
     }
     crate::raw::store::note_dropped(tx, paths).await
 }
@@ -257,6 +249,17 @@ pub async fn add_unmetered(
     )
     .await?;
     Ok(())
+}
+
+/// Every metering that took batches in.
+pub async fn metered_batches(ledger: &Ledger) -> Result<Vec<MeteredBatches>> {
+    let rows =
+        sqlx::query("SELECT batch_lo, batch_hi, card_hi FROM metering WHERE batch_lo <= batch_hi ORDER BY batch_lo")
+            .fetch_all(ledger.pool())
+            .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+        .collect()
 }
 
 /// Whether all meterings knew the same cards.

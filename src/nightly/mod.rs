@@ -120,13 +120,14 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let accounts = load_accounts(&books.ledger).await?;
     let closed = close(books, lease, &accounts).await?;
     needs_person.extend(closed.blocked.iter().map(|b| {
+        let unpriced = if b.unpriced.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", b.unpriced.join("; "))
+        };
         format!(
-            "account {}, period {} to {}: {} ({})",
-            b.uin,
-            b.period_start,
-            b.period_end,
-            b.why,
-            b.unpriced.join("; ")
+            "account {}, period {} to {}: {}{unpriced}",
+            b.uin, b.period_start, b.period_end, b.why
         )
     }));
     let exported = export_new(books, lease).await?;

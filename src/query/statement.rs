@@ -60,10 +60,10 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
         .and_then(|touched| AccountUsage::needed_from(account, &closed, touched));
     let counters_from = account.terms_on(period.start).cycle.counters_from(&period);
     let usage_from = again_from.unwrap_or(period.start).min(period.start).min(counters_from);
-    let paths = usage_paths(&books.ledger, usage_from, to, metered.metering).await?;
-    let mut table = UsageTable::default();
     // A draft of the last period shows all of it, also past `to`.
     let usage_to = account.period_of(to).end;
+    let paths = usage_paths(&books.ledger, usage_from, usage_to, metered.metering).await?;
+    let mut table = UsageTable::default();
     for (path, metering) in paths {
         table.read((&books.data.join(&path), metering), usage_from, usage_to, &|row, _| {
             row == uin
@@ -86,7 +86,8 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
             let card = cards.in_force(&terms.card, period.end);
             let card = card.or(cards.of_name(&terms.card).last());
             let currency = charges.currency.or(card.map(|card| card.currency));
-            let is_shown = !charges.charges.is_empty() || !charges.unpriced.is_empty();
+            let has_obstacle = !charges.unpriced.is_empty() || charges.other_currency.is_some();
+            let is_shown = !charges.charges.is_empty() || has_obstacle;
             let Some(currency) = currency.filter(|_| is_shown) else {
                 return Ok(None);
             };
@@ -104,7 +105,7 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
             Ok(Some(Shown {
                 statement,
                 draft: true,
-                unpriced: charges.unpriced,
+                unpriced: charges.unpriced.into_iter().chain(charges.other_currency).collect(),
             }))
         })?;
         if let Some(draft) = draft {

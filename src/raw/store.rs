@@ -5,7 +5,7 @@ use sqlx::Row as _;
 
 use super::segment::{NewSegment, SegmentKind};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_rows};
+use crate::ledger::{Ledger, Tx, Value, delete_rows, insert_rows};
 
 /// A segment that the ledger names.
 #[derive(Clone, Debug)]
@@ -89,11 +89,7 @@ fn segment_of(row: &sqlx::any::AnyRow) -> Result<Segment> {
 /// Takes files out of the manifest; they are removed from disk after the commit.
 pub async fn drop_segments(tx: &mut Tx, paths: &[String]) -> Result<()> {
     for path in paths {
-        let done = sqlx::query("DELETE FROM segment WHERE path = ?")
-            .bind(path)
-            .execute(&mut **tx)
-            .await?;
-        if done.rows_affected() != 1 {
+        if delete_rows(tx, "segment", "path = ?", &[path.as_str().into()]).await? != 1 {
             return Err(Error::Unbalanced(format!(
                 "segment {path} left the ledger while it was in use"
             )));
@@ -125,10 +121,7 @@ pub async fn dropped_files(ledger: &Ledger) -> Result<Vec<String>> {
 pub async fn forget_dropped(ledger: &Ledger, paths: &[String]) -> Result<()> {
     let mut tx = ledger.begin().await?;
     for path in paths {
-        sqlx::query("DELETE FROM dropped_file WHERE path = ?")
-            .bind(path)
-            .execute(&mut *tx)
-            .await?;
+        delete_rows(&mut tx, "dropped_file", "path = ?", &[path.as_str().into()]).await?;
     }
     ledger.commit(tx, "forget_dropped").await
 }

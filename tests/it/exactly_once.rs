@@ -432,3 +432,161 @@ fn usage_before_the_first_closed_period_is_adjusted_and_corrected_too() {
     );
     assert_proved(&shop.place, "2025-02-10T00:00:00Z");
 }
+
+#[test]
+fn an_id_used_again_after_expiry_can_be_taken_back_again() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"1\", origin = \"illustrative\" }");
+    shop.drop(&[
+        usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000),
+        void("v", "a"),
+        usage("b", 7, "A", "2024-11-15T11:00:00+08:00", 60_000),
+    ]);
+    shop.place.night("2024-12-10T00:00:00Z");
+    assert_eq!(
+        shop.place.night("2025-07-01T00:00:00Z").expired.days.len(),
+        2,
+        "the void's own day, too"
+    );
+    shop.drop(&[usage("a", 7, "A", "2025-07-02T10:00:00+08:00", 120_000)]);
+    shop.place.night("2025-07-03T00:00:00Z");
+    assert_proved(&shop.place, "2025-07-03T00:00:00Z");
+    shop.drop(&[void("w", "a")]);
+    let night = shop.place.night("2025-07-04T00:00:00Z");
+    assert_eq!((records(&night, "void"), records(&night, "voided")), (2, 2));
+    shop.place.night("2025-08-10T00:00:00Z");
+    assert_eq!(lines(&shop.place), ["2024-11-01 usage A 1 1.000000 1 1.0000000000"]);
+    assert_proved(&shop.place, "2025-08-10T00:00:00Z");
+}
+
+#[test]
+fn a_correction_may_not_take_a_price_away() {
+    let both = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }\n\"B\" = { unit_price = \"1\", origin = \"illustrative\" }";
+    let shop = Shop::new("CNY", both);
+    shop.drop(&[usage("b", 7, "B", "2024-11-15T10:00:00+08:00", 60_000)]);
+    shop.place.night("2024-12-10T00:00:00Z");
+    // Without the price a later revision could add another one, and nobody would call that a correction.
+    shop.write_card_not_sold("\"A\" = { unit_price = \"3\", origin = \"illustrative\" }", "B");
+    let refused = shop.try_correct("2024-12-11T00:00:00Z").unwrap_err().to_string();
+    assert!(
+        refused.contains("the price of `B` in region group all is gone"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_file_of_before_a_correction_is_recognised() {
+    let old = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }";
+    let shop = Shop::new("CNY", old);
+    shop.drop(&[usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000)]);
+    shop.place.night("2024-12-10T00:00:00Z");
+    shop.write_card("\"A\" = { unit_price = \"2\", origin = \"illustrative\" }");
+    shop.correct("2024-12-11T00:00:00Z");
+    shop.write_card(old);
+    let night = shop.place.night("2024-12-12T00:00:00Z");
+    assert!(
+        night.needs_person[0].contains("the file is revision 1, which revision 2 corrected on 2024-12-11"),
+        "{:?}",
+        night.needs_person
+    );
+}
+
+#[test]
+fn a_draft_shows_its_whole_period_whatever_part_of_it_is_asked_for() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"1\", origin = \"illustrative\" }");
+    for (id, day) in [("a", "05"), ("b", "20")] {
+        let line = usage(id, 7, "A", &format!("2024-11-{day}T10:00:00+08:00"), 60_000);
+        shop.drop(&[line]);
+        shop.place.night(&format!("2024-11-{day}T10:00:00Z"));
+    }
+    let shown = run(async {
+        let books = shop.place.books(at("2024-11-21T00:00:00Z")).await;
+        let days = ("2024-11-01".parse().unwrap(), "2024-11-10".parse().unwrap());
+        let shown = tallybook::query::statement::statements(&books, 7, days.0, days.1)
+            .await
+            .unwrap();
+        books.ledger.close().await;
+        shown
+    });
+    assert_eq!(shown[0].statement.total_text(), "2.00");
+}
+
+#[test]
+fn verify_measures_with_the_cards_that_metering_knew() {
+    let price = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }";
+    let shop = Shop::new("CNY", price);
+    shop.drop(&[usage("b", 7, "B", "2024-11-15T10:00:00+08:00", 60_000)]);
+    shop.place.night("2024-11-20T00:00:00Z");
+    shop.write_card(&format!(
+        "{price}\n\"B\" = {{ unit_price = \"5\", origin = \"illustrative\" }}"
+    ));
+    shop.import("2024-11-21T00:00:00Z");
+    assert_proved(&shop.place, "2024-11-21T00:00:00Z");
+    assert_eq!(shop.place.night("2024-11-22T00:00:00Z").metered.placed_again, 1);
+    assert_proved(&shop.place, "2024-11-22T00:00:00Z");
+}
+
+#[test]
+fn an_account_may_not_change_its_card_on_a_day_with_records_of_any_kind() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"1\", origin = \"illustrative\" }");
+    shop.drop(&[
+        usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000),
+        usage("z", 7, "unknown", "2024-12-05T10:00:00+08:00", 60_000),
+    ]);
+    shop.place.night("2024-12-06T00:00:00Z");
+    let refused = shop
+        .change_card("2024-12-06T00:00:00Z", 7, "2024-12-01")
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("has usage up to 2024-12-05"), "{refused}");
+    shop.change_card("2024-12-06T00:00:00Z", 7, "2025-01-01").unwrap();
+}
+
+#[test]
+fn late_usage_in_another_currency_blocks_the_account_and_its_closed_statements_are_shown() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"1\", origin = \"illustrative\" }");
+    shop.drop(&[usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000)]);
+    shop.place.night("2024-12-10T00:00:00Z");
+    shop.change_card("2024-12-10T00:00:00Z", 7, "2025-01-01").unwrap();
+    shop.place.night("2025-01-05T00:00:00Z");
+    shop.drop(&[
+        usage("late", 7, "A", "2024-11-16T10:00:00+08:00", 60_000),
+        usage("usd", 7, "A", "2025-01-05T10:00:00+08:00", 60_000),
+    ]);
+    let night = shop.place.night("2025-02-10T00:00:00Z");
+    assert_eq!((night.exit_code(), night.closed.blocked.len()), (3, 1));
+    assert!(
+        night.needs_person[0].contains("one statement has one currency"),
+        "{:?}",
+        night.needs_person
+    );
+    let shown = run(async {
+        let books = shop.place.books(at("2025-02-10T00:00:00Z")).await;
+        let days = ("2024-11-01".parse().unwrap(), "2025-02-10".parse().unwrap());
+        let shown = tallybook::query::statement::statements(&books, 7, days.0, days.1)
+            .await
+            .unwrap();
+        books.ledger.close().await;
+        shown
+    });
+    assert!(!shown[0].draft && shown.iter().any(|s| s.draft && s.unpriced[0].contains("one currency")));
+    // Taken back, it changes nothing any more, and the period closes.
+    shop.drop(&[void("v", "late")]);
+    let night = shop.place.night("2025-02-11T00:00:00Z");
+    assert_eq!((night.exit_code(), night.closed.totals["USD"].as_str()), (0, "7.00"));
+    assert_proved(&shop.place, "2025-02-11T00:00:00Z");
+}
+
+#[test]
+fn hundreds_of_days_in_one_night_are_metered_and_proved() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"1\", origin = \"illustrative\" }");
+    let first: chrono::NaiveDate = "2024-01-01".parse().unwrap();
+    let days = first.iter_days().take(330);
+    let lines: Vec<String> = days
+        .enumerate()
+        .map(|(number, day)| usage(&format!("r{number}"), 7, "A", &format!("{day}T12:00:00Z"), 60_000))
+        .collect();
+    shop.drop(&lines);
+    let night = shop.place.night("2024-12-01T00:00:00Z");
+    assert_eq!((records(&night, "metered"), night.closed.statements), (330, 10));
+    assert_proved(&shop.place, "2024-12-01T00:00:00Z");
+}

@@ -121,6 +121,40 @@ fn a_file_that_is_gone_is_named() {
     assert!(!found.not_proved.is_empty(), "what could not be measured again is told");
 }
 
+#[test]
+fn a_row_that_is_gone_from_the_ledger_is_missed() {
+    let shop = rich_books();
+    crate::world::run(async {
+        let tables: std::collections::BTreeSet<String> =
+            columns(&shop).await.into_iter().map(|(table, _)| table).collect();
+        for table in tables {
+            let copy = shop.place.copy();
+            let books = copy.books(at(NOW)).await;
+            let mut ledger = books.ledger.pool().acquire().await.unwrap();
+            sqlx::query("PRAGMA foreign_keys = OFF")
+                .execute(&mut *ledger)
+                .await
+                .unwrap();
+            let key = sqlx::query(AssertSqlSafe(format!(
+                "SELECT name FROM pragma_table_info('{table}') LIMIT 1"
+            )))
+            .fetch_one(&mut *ledger)
+            .await
+            .unwrap()
+            .get::<String, _>(0);
+            let sql = format!("DELETE FROM {table} WHERE {key} = (SELECT MAX({key}) FROM {table})");
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *ledger).await.unwrap();
+            drop(ledger);
+            let found = verify(&books).await.unwrap().differences;
+            books.ledger.close().await;
+            assert!(
+                found.iter().any(|sentence| sentence.contains(&table)),
+                "{table}: {found:?}"
+            );
+        }
+    });
+}
+
 /// Tables that say who works now, not what is owed.
 const OF_THE_MOMENT: [&str; 2] = ["intake", "lease"];
 

@@ -6,14 +6,14 @@ use sqlx::any::AnyRow;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Tx, Value, insert_rows, next_numbers, reseal};
 use crate::meter::dedupe::{Conflict, Void, VoidState};
-use crate::meter::resolution::{Resolutions, Resolved, Word};
+use crate::meter::resolution::{Place, Resolutions, Resolved, Word};
 use crate::raw::store::parse_day;
 use crate::span::{day_of_number, number_of_day};
 
 /// All voids, in the order they came.
 pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
     let rows =
-        sqlx::query("SELECT source, target, batch, line, state, utc_day, id, metering FROM void ORDER BY batch, line")
+        sqlx::query("SELECT source, target, batch, line, state, utc_day, id, metering, took_batch, took_line FROM void ORDER BY batch, line")
             .fetch_all(ledger.pool())
             .await?;
     rows.iter()
@@ -31,9 +31,16 @@ pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
                     .map(|day| Ok::<_, Error>(number_of_day(parse_day(&day)?)))
                     .transpose()?,
                 metering: row.try_get(7)?,
+                took: took(row)?,
             })
         })
         .collect()
+}
+
+/// The row that a void took back.
+fn took(row: &AnyRow) -> Result<Option<Place>> {
+    let (batch, line): (Option<i64>, Option<i64>) = (row.try_get(8)?, row.try_get(9)?);
+    Ok(batch.zip(line.and_then(|line| u32::try_from(line).ok())))
 }
 
 fn void_state(text: &str) -> Result<VoidState> {
@@ -54,7 +61,7 @@ fn void_state_text(state: VoidState) -> &'static str {
 }
 
 pub async fn add_voids(tx: &mut Tx, metering: i64, voids: &[Void], listed_at: &str) -> Result<()> {
-    let rows = voids.iter().map(|void| -> [Value; 9] {
+    let rows = voids.iter().map(|void| -> [Value; 11] {
         [
             void.source.as_str().into(),
             void.target.as_str().into(),
@@ -65,11 +72,13 @@ pub async fn add_voids(tx: &mut Tx, metering: i64, voids: &[Void], listed_at: &s
             void.day.map(|day| day_of_number(day).to_string()).into(),
             listed_at.into(),
             applied_by(void, metering).into(),
+            void.took.map(|took| took.0).into(),
+            void.took.map(|took| i64::from(took.1)).into(),
         ]
     });
     insert_rows(
         tx,
-        "void (source, target, id, batch, line, state, utc_day, listed_at, metering)",
+        "void (source, target, id, batch, line, state, utc_day, listed_at, metering, took_batch, took_line)",
         rows,
     )
     .await?;
@@ -83,16 +92,20 @@ fn applied_by(void: &Void, metering: i64) -> Option<i64> {
 
 pub async fn end_waits(tx: &mut Tx, metering: i64, voids: &[Void]) -> Result<()> {
     for void in voids {
-        sqlx::query("UPDATE void SET state = ?, utc_day = ?, metering = ? WHERE source = ? AND target = ?")
+        sqlx::query(
+            "UPDATE void SET state = ?, utc_day = ?, metering = ?, took_batch = ?, took_line = ? WHERE batch = ? AND line = ?",
+        )
             .bind(void_state_text(void.state))
             .bind(void.day.map(|day| day_of_number(day).to_string()))
             .bind(applied_by(void, metering))
-            .bind(void.source.as_str())
-            .bind(void.target.as_str())
+            .bind(void.took.map(|took| took.0))
+            .bind(void.took.map(|took| i64::from(took.1)))
+            .bind(void.batch)
+            .bind(i64::from(void.line))
             .execute(&mut **tx)
             .await?;
-        let identity = [void.source.as_str().into(), void.target.as_str().into()];
-        reseal(tx, "void", "source = ? AND target = ?", &identity).await?;
+        let row = [void.batch.into(), i64::from(void.line).into()];
+        reseal(tx, "void", "batch = ? AND line = ?", &row).await?;
     }
     Ok(())
 }

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tallybook::account::add::{Wanted, add};
+use tallybook::account::terms::Terms;
 use tallybook::card::import::{Correction, import};
+use tallybook::error::Error;
 use tallybook::nightly::Night;
+use tallybook::span::Cycle;
 
 use crate::world::{Place, at, run};
 
@@ -70,17 +74,57 @@ impl Shop {
         std::fs::write(self.card_path(), text).unwrap();
     }
 
+    /// Imports the card as it is.
+    pub fn import(&self, now: &str) {
+        run(async {
+            let books = self.place.books(at(now)).await;
+            import(&books, &[self.card_path()], None).await.unwrap();
+            books.ledger.close().await;
+        });
+    }
+
+    /// Gives an account another card from a day on: `usd`, where `A` costs 7 USD.
+    pub fn change_card(&self, now: &str, uin: u64, from: &str) -> Result<Terms, Error> {
+        let text = std::fs::read_to_string(self.card_path()).unwrap();
+        let text = text
+            .replace("card = \"c\"", "card = \"usd\"")
+            .replace("\"CNY\"", "\"USD\"");
+        let folder = self.cards.path().join("usd");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("2024-01-01.toml"), text.replace("\"1\"", "\"7\"")).unwrap();
+        run(async {
+            let books = self.place.books(at(now)).await;
+            import(&books, &[folder], None).await.unwrap();
+            let wanted = Wanted {
+                uin,
+                card: Some("usd".to_owned()),
+                zone: None,
+                cycle: Cycle::Monthly { anchor_day: 1 },
+                discount_percent: rust_decimal::Decimal::ZERO,
+                overrides: Vec::new(),
+                from: Some(from.parse().unwrap()),
+            };
+            let added = add(&books, wanted).await;
+            books.ledger.close().await;
+            added
+        })
+    }
+
     /// Imports the card as a correction; how many closed periods are rated again.
     pub fn correct(&self, now: &str) -> u64 {
+        self.try_correct(now).unwrap()
+    }
+
+    pub fn try_correct(&self, now: &str) -> Result<u64, Error> {
         run(async {
             let books = self.place.books(at(now)).await;
             let correction = Correction {
                 from: "2024-01-01".parse().unwrap(),
                 reason: "the price list was misread",
             };
-            let imported = import(&books, &[self.card_path()], Some(correction)).await.unwrap();
+            let imported = import(&books, &[self.card_path()], Some(correction)).await;
             books.ledger.close().await;
-            imported[0].rated_again
+            imported.map(|imported| imported[0].rated_again)
         })
     }
 
