@@ -24,6 +24,9 @@ mod nights;
 /// Death at every commit point.
 mod crashes;
 
+/// What the machine does to the books.
+mod faults;
+
 /// What people read.
 mod snapshots;
 
