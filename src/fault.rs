@@ -64,9 +64,10 @@ mod injected {
 
     /// The folder of the books that a path lies in.
     pub fn folder_of(path: &Path) -> &'static str {
-        let parts = || path.iter().filter_map(|part| part.to_str());
-        let found = parts().filter_map(|part| FOLDERS.into_iter().find(|folder| *folder == part));
-        found.last().unwrap_or("books")
+        let mut parts = path.iter().rev().filter_map(|part| part.to_str());
+        parts
+            .find_map(|part| FOLDERS.into_iter().find(|folder| *folder == part))
+            .unwrap_or("books")
     }
 
     pub fn point(name: &str) {

@@ -92,6 +92,9 @@ pub mod query;
 /// The books proved.
 pub mod verify;
 
+/// How an amount came about.
+pub mod explain;
+
 /// A month of made-up usage, and its nights.
 pub mod demo;
 

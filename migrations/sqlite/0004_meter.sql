@@ -6,7 +6,6 @@ CREATE TABLE metering (
     batch_hi   INTEGER NOT NULL, -- last; batch_lo - 1 when it only tried unmetered records again
     metered_at TEXT NOT NULL,
     card_hi    INTEGER NOT NULL, -- the last card import it knew
-    resolution_hi INTEGER NOT NULL, -- the last resolution of a conflict it knew
     seal       INTEGER NOT NULL
 );
 

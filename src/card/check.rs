@@ -248,6 +248,12 @@ mod tests {
     }
 
     #[test]
+    fn a_step_has_a_name() {
+        let found = check(&INTL.replace("SD = 480", "\"\" = 480"));
+        assert!(found.contains("has an empty name"), "{found}");
+    }
+
+    #[test]
     fn the_card_of_the_manual_is_right() {
         let (_, after) = README.split_once("```toml\n").unwrap();
         let (card, _) = after.split_once("```").unwrap();

@@ -114,6 +114,17 @@ pub enum Command {
         #[command(flatten)]
         span: Span,
     },
+    /// How a closed statement or a line of it came about, step by step, and the raw records behind it
+    Explain {
+        /// Its id, as `statement` and the export show it
+        statement: String,
+        /// Only this line
+        #[arg(long, value_name = "NUMBER")]
+        line: Option<u32>,
+        /// Raw records told of each line
+        #[arg(long, value_name = "COUNT", default_value_t = 20)]
+        records: usize,
+    },
     /// Rate cards: check, list, show, import
     RateCard {
         #[command(subcommand)]

@@ -4,6 +4,7 @@ mod account;
 mod args;
 mod config;
 mod conflict;
+mod explain;
 mod print;
 mod quarantine;
 mod rate_card;

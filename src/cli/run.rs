@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::args::{Args, Command, RateCardCommand, Span};
 use super::config::open_books;
-use super::{account, conflict, print, quarantine, rate_card};
+use super::{account, conflict, explain, print, quarantine, rate_card};
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::close::close;
@@ -95,6 +95,14 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         Command::Expire { waive, reason } => return run_expire(args, books, *waive, reason.as_deref()).await,
         Command::Usage { uin, span } => show_usage(args, books, *uin, *span).await?,
         Command::Statement { uin, span } => show_statements(args, books, *uin, *span).await?,
+        Command::Explain {
+            statement,
+            line,
+            records,
+        } => {
+            let explanation = crate::explain::explain(books, statement, *line, *records).await?;
+            report(args, &explanation, || explain::text(&explanation));
+        }
         Command::RateCard { command } => rate_card::run(args, books, command).await?,
         Command::Account { command } => account::run(args, books, command).await?,
         Command::Quarantine { command } => quarantine::run(args, books, command).await?,

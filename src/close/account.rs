@@ -1,5 +1,7 @@
 //! One account at its close: the charges of its open period, and the adjustments of its closed ones.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 
 use super::adjust::{Billed, adjust};
@@ -10,7 +12,7 @@ use crate::card::book::CardBook;
 use crate::error::{Error, Result};
 use crate::meter::usage::{UsageDay, UsageTable};
 use crate::money::Currency;
-use crate::rate::{Charge, DayUsage, PeriodUsage, Rated, rate};
+use crate::rate::{Charge, DayUsage, PeriodUsage, Rated, Step, rate, steps};
 use crate::span::{Cycle, Period};
 
 /// Why closed periods are rated again.
@@ -51,6 +53,17 @@ pub struct AccountUsage<'a> {
     pub rows: &'a [UsageDay],
     /// Usage of later meterings does not count.
     pub metering: i64,
+}
+
+/// What the closing of a period adjusted: only the first period that an account closed in it carries adjustments.
+pub fn adjusted_with<'a>(
+    periods: &[ClosedPeriod],
+    at: usize,
+    settled: &'a HashMap<i64, Touched>,
+) -> Option<&'a Touched> {
+    let closing = periods[at].closing;
+    let is_first = at == 0 || periods[at - 1].closing != closing;
+    settled.get(&closing).filter(|_| is_first)
 }
 
 /// The charges of a period.
@@ -126,10 +139,11 @@ impl<'a> AccountUsage<'a> {
     /// The first day whose usage is needed to adjust closed periods.
     pub fn needed_from(account: &Account, closed: &[ClosedPeriod], touched: &Touched) -> Option<NaiveDate> {
         let again = periods_again(account, closed, touched).into_iter();
-        again.map(|period| counters_from(account, &period)).min()
+        again.map(|period| counters_from(account, period)).min()
     }
 
-    fn rows_of(&self, period: Period) -> PeriodRows<'a> {
+    /// The usage of a period.
+    pub fn rows_of(&self, period: Period) -> PeriodRows<'a> {
         PeriodRows::of(self.account, period, self.table, self.rows, self.metering)
     }
 
@@ -169,24 +183,34 @@ fn currency_billed(statements: &[Statement], period: Period) -> Option<Currency>
 fn periods_again(account: &Account, closed: &[ClosedPeriod], touched: &Touched) -> Vec<Period> {
     let days = || touched.days.iter().chain(&touched.corrected).copied();
     let first = closed.first().map(|closed| closed.period.start);
-    let before = days().filter(|day| first.is_some_and(|first| *day < first)).map(|day| {
-        let mut period = account.period_of(day);
-        period.end = first.map_or(period.end, |first| period.end.min(first));
-        period
-    });
+    let before = days()
+        .filter(|day| first.is_some_and(|first| *day < first))
+        .map(|day| closed_period_of(account, closed, day));
     let mut all: Vec<Period> = before.chain(closed.iter().map(|closed| closed.period)).collect();
     all.sort_unstable();
     all.dedup();
     all.retain(|period| {
-        let from = counters_from(account, period);
+        let from = counters_from(account, *period);
         days().any(|day| from <= day && day < period.end)
     });
     all
 }
 
-fn counters_from(account: &Account, period: &Period) -> NaiveDate {
+/// The closed period that a day lies in; before the first one, the period that it would have been.
+pub fn closed_period_of(account: &Account, closed: &[ClosedPeriod], day: NaiveDate) -> Period {
+    if let Some(found) = closed.iter().find(|closed| closed.period.contains(day)) {
+        return found.period;
+    }
+    let mut period = account.period_of(day);
+    if let Some(first) = closed.first().filter(|first| day < first.period.start) {
+        period.end = period.end.min(first.period.start);
+    }
+    period
+}
+
+fn counters_from(account: &Account, period: Period) -> NaiveDate {
     let cycle = account.terms_on(period.start).cycle;
-    cycle.counters_from(period).min(period.start)
+    cycle.counters_from(&period).min(period.start)
 }
 
 /// Why a period is adjusted, for the reader of the statement.
@@ -263,15 +287,29 @@ impl<'a> PeriodRows<'a> {
 
     /// Charges of the period.
     pub fn rate(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> Result<Rated<'a>> {
+        rate(&self.input(uin, period, account, cards)).map_err(|e| Error::Unbalanced(e.to_string()))
+    }
+
+    /// The steps to the charges of the period.
+    pub fn steps(
+        &'a self,
+        uin: u64,
+        period: Period,
+        account: &'a Account,
+        cards: &'a CardBook,
+    ) -> Result<Vec<Step<'a>>> {
+        steps(&self.input(uin, period, account, cards)).map_err(|e| Error::Unbalanced(e.to_string()))
+    }
+
+    fn input(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> PeriodUsage<'a> {
         let terms = account.terms_on(period.start);
-        let input = PeriodUsage {
+        PeriodUsage {
             uin,
             period,
             terms,
             cards: cards.of_name(&terms.card),
             usage: &self.usage,
             earlier: &self.earlier,
-        };
-        rate(&input).map_err(|e| Error::Unbalanced(e.to_string()))
+        }
     }
 }

@@ -17,7 +17,7 @@ pub mod proof;
 pub mod statement;
 pub mod store;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
@@ -105,11 +105,9 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Resu
     store::add_closing(&mut tx, &closing).await?;
     store::add_statements(&mut tx, closing.closing, &stated).await?;
     store::add_closed_periods(&mut tx, closing.closing, &periods).await?;
-    for uin in past
-        .keys()
-        .filter(|uin| periods.iter().any(|(closed, _)| closed == *uin))
-    {
-        store::settle(&mut tx, *uin, closing.closing).await?;
+    let closed_accounts: BTreeSet<u64> = periods.iter().map(|(uin, _)| *uin).collect();
+    for &uin in closed_accounts.iter().filter(|uin| past.contains_key(*uin)) {
+        store::settle(&mut tx, uin, closing.closing).await?;
     }
     books.ledger.commit(tx, "close").await?;
     Ok(closed)

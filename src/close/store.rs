@@ -156,6 +156,15 @@ async fn touched(ledger: &Ledger, condition: &str) -> Result<HashMap<u64, Touche
     Ok(all)
 }
 
+/// Records that an account's statements bill and adjust.
+pub async fn billed_records(ledger: &Ledger, uin: u64) -> Result<i64> {
+    let row = sqlx::query("SELECT COALESCE(SUM(records + adjusted_records), 0) FROM statement WHERE uin = ?")
+        .bind(uin.to_string())
+        .fetch_one(ledger.pool())
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
 /// Notes that a closing adjusted all that waited of an account.
 pub async fn settle(tx: &mut Tx, uin: u64, closing: i64) -> Result<()> {
     let uin = uin.to_string();

@@ -211,6 +211,9 @@ async fn with_sides(books: &Books, rows: Vec<ConflictRow>) -> Result<Vec<Sided>>
 }
 
 fn tell(between: &Between, sided: &Sided) -> Result<(Vec<Money>, String)> {
+    if sided.listed.row.state != "open" {
+        return Ok((Vec::new(), String::new()));
+    }
     match (&sided.stands, &sided.later, sided.only_kept) {
         (_, _, Some(why)) => Ok((Vec::new(), format!("can only be kept: {why}"))),
         (Some(stands), Some(later), None) => between.money(stands, later),

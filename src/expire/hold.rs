@@ -36,7 +36,8 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
         });
     };
     let metered_to = crate::meter::store::progress(&books.ledger).await?.batch_hi;
-    if segments.iter().any(|s| s.batch_hi > metered_to) {
+    let unbooked = store::unbooked_resolutions(&books.ledger, day).await?;
+    if segments.iter().any(|s| s.batch_hi > metered_to) || unbooked > 0 {
         hold(
             "not_metered",
             format!("{day} has records that are not metered yet; run `tallybook meter`"),

@@ -135,6 +135,18 @@ pub async fn conflicts_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
     Ok(row.try_get(0)?)
 }
 
+/// Replaced contents that no metering has booked yet, of which either side lies on the day.
+pub async fn unbooked_resolutions(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM conflict WHERE state = 'replaced' AND metering IS NULL AND (utc_day = ? OR first_utc_day = ?)",
+    )
+    .bind(day.to_string())
+    .bind(day.to_string())
+    .fetch_one(ledger.pool())
+    .await?;
+    Ok(row.try_get(0)?)
+}
+
 /// Conflicts of a waived day that nobody resolved: their content is gone with the day.
 pub async fn let_conflicts_go(tx: &mut Tx, day: NaiveDate) -> Result<()> {
     let condition = "state = 'open' AND (utc_day = ? OR first_utc_day = ?)";

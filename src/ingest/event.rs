@@ -4,6 +4,8 @@
 //! Attributes that mean nothing to a record (`type`, `dataschema`, extensions) must be well formed and are
 //! let pass. A record's field at the event's own level is refused: an ignored `kind` would bill a void.
 
+use std::collections::HashSet;
+
 use crate::json::{Scanner, Text, Value};
 use crate::number::{NumberError, digits};
 use crate::shown::quoted;
@@ -60,12 +62,11 @@ pub(super) fn fields_of(text: &str) -> Result<Fields<'_>, Refusal> {
 
 fn read_envelope(text: &str) -> Result<Envelope<'_>, Refusal> {
     let mut envelope = Envelope::default();
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen: HashSet<String> = HashSet::new();
     each_member(text, |name, value| {
-        if seen.iter().any(|other| other == name) {
+        if !seen.insert(name.to_owned()) {
             return Err(duplicate_field(name));
         }
-        seen.push(name.to_owned());
         match name {
             VERSION_NAME => check_version(value)?,
             "source" => envelope.source = attribute(name, value)?,
@@ -382,6 +383,11 @@ mod tests {
             assert_eq!((found.code, found.sentence.as_str()), (code, sentence));
         }
         let text = EVENT.split_once("\"data\"").unwrap().0;
+        let long = "a".repeat(5_000);
+        for twice in [format!("\"{long}\":1,\"{long}\":2"), format!("\"{long}\":[]")] {
+            let sentence = refusal(&format!("{text}{twice}}}")).sentence;
+            assert!(sentence.len() < 200, "a long name is cut: {sentence}");
+        }
         assert_eq!(refusal(&format!("{text}\"data\":\"{{}}\"}}")).code, "wrong_type");
         assert_eq!(refusal(&format!("{text}\"data\":null}}")).code, "missing_field");
         for end in 1..EVENT.len() {

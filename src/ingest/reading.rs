@@ -181,6 +181,7 @@ pub(super) fn wrong_type(name: &str, value: Value<'_>, expected: &str) -> Refusa
         Value::Number(raw) | Value::Object(raw) | Value::Array(raw) => plain(raw),
         Value::Text(text) => format!("the text {}", quoted(&text.value())),
     };
+    let name = plain(name);
     Refusal::new(code::WRONG_TYPE, format!("`{name}` is {value}; {expected} is expected"))
 }
 

@@ -3,7 +3,7 @@
 use crate::json::{Fault, SyntaxError};
 use crate::number::NumberError;
 use crate::parameters::{MAX_CANONICAL_BYTES, MAX_KEYS, ParametersError};
-use crate::shown::quoted;
+use crate::shown::{plain, quoted};
 
 /// A refused line: it goes to quarantine with this and its original bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,7 +134,7 @@ pub(super) fn unknown_field(name: &str, likely: Option<&str>) -> Refusal {
 pub(super) fn duplicate_field(name: &str) -> Refusal {
     Refusal::new(
         code::DUPLICATE_FIELD,
-        format!("`{name}` is there twice; which one counts cannot be known"),
+        format!("`{}` is there twice; which one counts cannot be known", plain(name)),
     )
 }
 

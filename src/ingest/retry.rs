@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::csv::CsvHeader;
+use super::csv::{CsvHeader, data_rows};
 use super::input::{Format, Measured};
 use super::store::{self, Batch, NewBatch, QuarantinedLine};
 use super::worker::{Door, Tally, Worker};
@@ -108,10 +108,13 @@ fn try_lines(
     for (number, bytes) in lines {
         let line = u64::try_from(*number).unwrap_or(0);
         let passes = match (Format::from_text(&batch.format), &door.header) {
-            (Some(Format::Csv), Some(header)) => match first_row(bytes) {
-                Ok((row, _)) => worker.take_row(header, line, &row, bytes)?,
-                Err(_) => false,
-            },
+            (Some(Format::Csv), Some(header)) => {
+                let mut row = ::csv::ByteRecord::new();
+                match data_rows(bytes).read_byte_record(&mut row) {
+                    Ok(true) => worker.take_row(header, line, &row, bytes)?,
+                    _ => false,
+                }
+            }
             _ => worker.take_line(line, bytes)?,
         };
         if passes {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hashbrown::HashMap;
 
 use super::chunk::Chunk;
-use super::csv::{CsvHeader, record_from_row};
+use super::csv::{CsvHeader, DATA_ROWS_LEAD, data_rows, record_from_row, without_line_end};
 use super::fingerprint::{content_fingerprint_with, identity_hash, text_hash};
 use super::instant::{check_time, utc_day};
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
@@ -151,10 +151,7 @@ impl<'d> Worker<'d> {
     }
 
     fn take_rows(&mut self, header: &CsvHeader, chunk: &Chunk) -> Result<()> {
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(chunk.bytes.as_slice());
+        let mut reader = data_rows(&chunk.bytes);
         let mut row = csv::ByteRecord::new();
         loop {
             // Reading from memory and with `flexible`, the reader has no error to return.
@@ -162,10 +159,13 @@ impl<'d> Worker<'d> {
             if !reader.read_byte_record(&mut row).unwrap_or(false) {
                 return Ok(());
             }
-            let end = usize::try_from(reader.position().byte()).unwrap_or(chunk.bytes.len());
-            let first = usize::try_from(row.position().map_or(start.byte(), csv::Position::byte)).unwrap_or(0);
-            let line = chunk.first_line + row.position().map_or(start.line(), csv::Position::line) - 1;
-            let bytes = chunk.bytes[first..end].trim_ascii_end();
+            let position = row.position().unwrap_or(&start);
+            let place = |byte: u64| usize::try_from(byte).unwrap_or(0).saturating_sub(DATA_ROWS_LEAD.len());
+            let (first, end) = (place(position.byte()), place(reader.position().byte()));
+            // The lead is a line of its own for every row but the first, whose place is before it.
+            let lead_lines = u64::from(position.byte() > 0);
+            let line = chunk.first_line + position.line() - 1 - lead_lines;
+            let bytes = without_line_end(&chunk.bytes[first..end]);
             self.take_row(header, line, &row, bytes)?;
         }
     }

@@ -10,6 +10,8 @@
 //! ```
 
 pub mod content;
+mod correct;
+mod daily;
 pub mod dedupe;
 pub mod identities;
 pub mod key_run;
@@ -268,7 +270,6 @@ async fn commit(
         batch_hi: plan.up_to,
         metered_at: &now,
         card_hi: plan.card_hi,
-        resolution_hi: plan.resolutions.hi(),
     };
     store::add_metering(&mut tx, &new).await?;
     if let Some(file) = &files.usage {
@@ -289,9 +290,9 @@ async fn commit(
     store::add_voids(&mut tx, metering, &decided.new_voids, &now).await?;
     store::end_waits(&mut tx, metering, &decided.ended_waits).await?;
     store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
-    let new_accounts = outcome::add_accounts_of(&mut tx, plan, rows, &now).await?;
-    store::add_usage_daily(&mut tx, metering, outcome::usage_daily(rows, &outcome.places)).await?;
-    let late = outcome::late_usage(plan, rows);
+    let new_accounts = daily::add_accounts_of(&mut tx, plan, rows, &now).await?;
+    store::add_usage_daily(&mut tx, metering, daily::usage_daily(rows, &outcome.places)).await?;
+    let late = daily::late_usage(plan, rows);
     store::add_late_usage(&mut tx, metering, &late).await?;
     books.ledger.commit_of(tx, "meter", intake).await?;
     Ok(Metered {

@@ -1,29 +1,21 @@
 //! The outcome of a metering: sums, control totals, lists; balanced before anything is written.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::content::{Content, RealRecord};
 use super::dedupe::{Conflict, Decided};
 use super::identities::Identities;
-use super::measure::{
-    Measured, Received, RowFields, UnmeteredRecord, measure_segment, share_of_fields, share_of_record, unmetered_of,
-};
-use super::place::{NO_PLACE_COUNT, NO_PLACE_MS, Placer, Places, UnitKind};
+use super::measure::{Measured, Received, UnmeteredRecord, measure_segment};
+use super::place::{Placer, Places, UnitKind};
 use super::plan::Plan;
-use super::store::{AccountDays, Total};
-use super::sums::{Amounts, Share, Status, Sum, add_up, pack_slot, shares, unit_of_slot, unpack_slot};
+use super::store::Total;
+use super::sums::{Status, Sum, add_up, shares, unit_of_slot, unpack_slot};
 use super::usage::{self, UsageRow};
-use crate::account::store::{add_accounts, set_first_day};
 use crate::books::Books;
 use crate::error::{Doing as _, Error, Result};
-use crate::ingest::instant::utc_day;
-use crate::ledger::Tx;
-use crate::span::day_of_number;
 
 /// What metering came to.
 pub struct Outcome {
@@ -31,7 +23,7 @@ pub struct Outcome {
     sums: Vec<DataFrame>,
     pub places: Places,
     /// By batch: what was received (counted row by row) and what it became (added up by polars).
-    totals: BTreeMap<i64, BTreeMap<&'static str, Wide>>,
+    pub(super) totals: BTreeMap<i64, BTreeMap<&'static str, Wide>>,
     /// All records without a meter, when their file is to be written anew.
     pub unmetered_file: Option<Vec<UnmeteredRecord>>,
     pub placed_again: i64,
@@ -40,14 +32,14 @@ pub struct Outcome {
 
 /// A control total, wide enough for any sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Wide {
-    records: i64,
-    raw_ms: i128,
-    raw_count: i128,
+pub(super) struct Wide {
+    pub records: i64,
+    pub raw_ms: i128,
+    pub raw_count: i128,
     uplift: i128,
 }
 
-const RECEIVED: &str = "received";
+pub(super) const RECEIVED: &str = "received";
 const QUARANTINED: &str = "quarantined";
 
 impl Outcome {
@@ -107,158 +99,6 @@ impl Outcome {
         let kinds = unit_kinds(&part.sums)?;
         for (sum, unit) in shares(&part.sums)?.into_iter().zip(kinds) {
             add_sum(totals, sum, unit)?;
-        }
-        Ok(())
-    }
-
-    /// Rows metered before that voids take back now, and unmetered ones that a changed card places.
-    fn correct(
-        &mut self,
-        plan: &Plan,
-        decided: &Decided,
-        placer: &Placer,
-        new_unmetered: Vec<UnmeteredRecord>,
-    ) -> Result<Amounts> {
-        let mut corrections = Amounts::default();
-        let mut taken_back = HashSet::new();
-        let mut stands = Vec::new();
-        for (stood, now) in &decided.replaced {
-            self.withdraw(plan, stood, Status::Conflict, placer, &mut corrections, &mut taken_back)?;
-            stands.extend(self.accept(plan, now, placer, &mut corrections)?);
-        }
-        for (record, _) in &decided.voided_before {
-            self.withdraw(plan, record, Status::Voided, placer, &mut corrections, &mut taken_back)?;
-            stands.retain(|r: &UnmeteredRecord| (r.batch, r.line) != (record.batch, record.line));
-        }
-        let new_unmetered: Vec<UnmeteredRecord> = new_unmetered.into_iter().chain(stands).collect();
-        let rewrites = !new_unmetered.is_empty() || !taken_back.is_empty() || plan.tries_unmetered_again();
-        if !rewrites {
-            return Ok(corrections);
-        }
-        let mut kept = Vec::with_capacity(plan.unmetered.len() + new_unmetered.len());
-        for record in &plan.unmetered {
-            if taken_back.contains(&(record.batch, record.line)) {
-                continue;
-            }
-            // A waived day that expired keeps its records as unmetered for good; nothing is added to it.
-            if plan.expired.contains(&utc_day(record.finished_at_ns)) {
-                continue;
-            }
-            if !self.place_again(plan, record, placer, &mut corrections)? {
-                kept.push(record.clone());
-            }
-        }
-        kept.extend(new_unmetered);
-        kept.sort_unstable_by_key(|r| (r.batch, r.line));
-        self.unmetered_file = Some(kept);
-        Ok(corrections)
-    }
-
-    /// A record that counted counts no more: it was taken back, or another content stands in its place.
-    fn withdraw(
-        &mut self,
-        plan: &Plan,
-        record: &RealRecord,
-        status: Status,
-        placer: &Placer,
-        corrections: &mut Amounts,
-        taken_back: &mut HashSet<(i64, u32)>,
-    ) -> Result<()> {
-        let Some(share) = share_of_record(record, &plan.map, placer)? else {
-            return Ok(());
-        };
-        let place = (record.batch, record.line);
-        // While it waits in the unmetered file it counts as unmetered, whatever today's card says.
-        let waits = plan
-            .unmetered
-            .binary_search_by_key(&place, |r| (r.batch, r.line))
-            .is_ok();
-        let counted = match (waits, &record.content) {
-            (true, Content::Usage { duration_ms, .. }) => Share {
-                raw: *duration_ms,
-                ..as_unmetered(share)
-            },
-            _ => share,
-        };
-        if waits {
-            taken_back.insert(place);
-        }
-        self.move_share(record.batch, counted, not_counting(share, status), corrections)
-    }
-
-    /// A conflicting record counts from now on, as a person said. Returns it when no meter takes it.
-    fn accept(
-        &mut self,
-        plan: &Plan,
-        record: &RealRecord,
-        placer: &Placer,
-        corrections: &mut Amounts,
-    ) -> Result<Option<UnmeteredRecord>> {
-        let Some(share) = share_of_record(record, &plan.map, placer)? else {
-            return Ok(None);
-        };
-        self.move_share(record.batch, not_counting(share, Status::Conflict), share, corrections)?;
-        if share.status == Status::Unmetered {
-            return unmetered_of(record, &plan.map, placer);
-        }
-        Ok(None)
-    }
-
-    /// Whether today's card places a record that none did before.
-    fn place_again(
-        &mut self,
-        plan: &Plan,
-        record: &UnmeteredRecord,
-        placer: &Placer,
-        corrections: &mut Amounts,
-    ) -> Result<bool> {
-        let row = RowFields {
-            uin: record.uin,
-            appid: record.appid,
-            duration_ms: record.duration_ms,
-            finished_at_ns: record.finished_at_ns,
-            failed: false,
-        };
-        let share = share_of_fields(&row, &record.task_type, &record.parameters, &plan.map, placer)?;
-        if share.status != Status::Metered {
-            return Ok(false);
-        }
-        let before = Share {
-            raw: record.duration_ms,
-            ..as_unmetered(share)
-        };
-        self.move_share(record.batch, before, share, corrections)?;
-        self.placed_again += 1;
-        Ok(true)
-    }
-
-    /// Moves one record of an earlier batch from one status to another.
-    fn move_share(&mut self, batch: i64, from: Share, to: Share, corrections: &mut Amounts) -> Result<()> {
-        let back = Share {
-            records: -from.records,
-            raw: -from.raw,
-            billable: -from.billable,
-            ..from
-        };
-        let totals = self.totals.entry(batch).or_default();
-        for share in [back, to] {
-            corrections.push(share);
-            let slot = pack_slot(share.code, share.unit, share.status);
-            let sum: Sum = (
-                (share.uin, share.appid, slot, share.day),
-                [share.records, share.raw, share.billable],
-            );
-            add_sum(totals, sum, share.unit)?;
-        }
-        // A record measured in another unit than before moves the received side with it, in that unit.
-        if back.unit != to.unit {
-            let received = totals.entry(RECEIVED).or_default();
-            for share in [back, to] {
-                match share.unit {
-                    UnitKind::Ms => received.raw_ms += i128::from(share.raw),
-                    UnitKind::Count => received.raw_count += i128::from(share.raw),
-                }
-            }
         }
         Ok(())
     }
@@ -372,97 +212,6 @@ impl Outcome {
     }
 }
 
-/// Adds the accounts that appeared, and moves back where earlier usage begins. Returns how many are new.
-pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow], now: &str) -> Result<usize> {
-    let mut new = Vec::new();
-    for account in rows.chunk_by(|a, b| a.uin == b.uin) {
-        let uin = account[0].uin;
-        let Some(day) = account.iter().filter(|row| row.records > 0).map(|row| row.day).min() else {
-            continue;
-        };
-        let day = day_of_number(day);
-        match plan.accounts.get(uin) {
-            None => new.push((uin, plan.default_terms.clone(), Some(day))),
-            Some(account) if account.first_day.is_none_or(|first| day < first) && account.closed_to.is_none() => {
-                set_first_day(tx, uin, day).await?;
-            }
-            Some(_) => {}
-        }
-    }
-    add_accounts(tx, &new, "usage", now).await?;
-    Ok(new.len())
-}
-
-/// Metered usage per account, its days and lines as JSON.
-#[tracing::instrument(skip_all)]
-pub fn usage_daily(rows: &[UsageRow], places: &Places) -> Vec<AccountDays> {
-    let by_account: Vec<&[UsageRow]> = rows.chunk_by(|a, b| a.uin == b.uin).collect();
-    by_account
-        .par_iter()
-        .filter_map(|account| account_days(account, places))
-        .collect()
-}
-
-fn account_days(account: &[UsageRow], places: &Places) -> Option<AccountDays> {
-    let mut by_day: BTreeMap<i32, String> = BTreeMap::new();
-    let mut records = 0;
-    for row in account.iter().filter(|row| row.status == Status::Metered) {
-        records += row.records;
-        let lines = by_day.entry(row.day).or_default();
-        if !lines.is_empty() {
-            lines.push(',');
-        }
-        push_line(lines, row, places);
-    }
-    let (day_min, day_max) = (*by_day.keys().next()?, *by_day.keys().next_back()?);
-    let mut days = String::from("[");
-    for (day, lines) in by_day {
-        if days.len() > 1 {
-            days.push(',');
-        }
-        let _infallible = write!(days, "[\"{}\",[{lines}]]", day_of_number(day));
-    }
-    days.push(']');
-    Some(AccountDays {
-        uin: account[0].uin,
-        day_min: day_of_number(day_min),
-        day_max: day_of_number(day_max),
-        records,
-        days,
-    })
-}
-
-/// Metered usage on days whose period is closed: account, day, records, billable.
-pub fn late_usage(plan: &Plan, rows: &[UsageRow]) -> Vec<(u64, NaiveDate, i64, i64)> {
-    let mut late: BTreeMap<(u64, NaiveDate), (i64, i64)> = BTreeMap::new();
-    for account in rows.chunk_by(|a, b| a.uin == b.uin) {
-        let Some(closed_to) = plan.accounts.get(account[0].uin).and_then(|account| account.closed_to) else {
-            continue;
-        };
-        for row in account.iter().filter(|row| row.status == Status::Metered) {
-            let day = day_of_number(row.day);
-            if day < closed_to {
-                let sums = late.entry((row.uin, day)).or_default();
-                sums.0 += row.records;
-                sums.1 += row.billable;
-            }
-        }
-    }
-    late.into_iter()
-        .map(|((uin, day), (records, billable))| (uin, day, records, billable))
-        .collect()
-}
-
-/// `["appid","region","sku",records,raw,billable]`; appid is text because JSON readers round large numbers.
-fn push_line(lines: &mut String, row: &UsageRow, places: &Places) {
-    let place = places.get(row.code);
-    let _infallible = write!(lines, "[\"{}\",", row.appid);
-    crate::parameters::push_string(lines, &place.region);
-    lines.push(',');
-    crate::parameters::push_string(lines, &place.sku);
-    let _infallible = write!(lines, ",{},{},{}]", row.records, row.raw, row.billable);
-}
-
 fn measure_one(
     books: &Books,
     plan: &Plan,
@@ -489,42 +238,12 @@ fn measure_one(
     )
 }
 
-fn nowhere(share: Share) -> u32 {
-    if share.unit == UnitKind::Count {
-        NO_PLACE_COUNT
-    } else {
-        NO_PLACE_MS
-    }
-}
-
-/// The same record under a status that bills nothing.
-fn not_counting(share: Share, status: Status) -> Share {
-    Share {
-        status,
-        code: nowhere(share),
-        appid: 0,
-        billable: 0,
-        ..share
-    }
-}
-
-fn as_unmetered(share: Share) -> Share {
-    Share {
-        status: Status::Unmetered,
-        code: NO_PLACE_MS,
-        unit: UnitKind::Ms,
-        appid: 0,
-        billable: 0,
-        ..share
-    }
-}
-
 fn unit_kinds(sums: &DataFrame) -> Result<Vec<UnitKind>> {
     let slots = sums.column("slot").and_then(Column::u64).doing("reading sums")?;
     Ok(slots.into_no_null_iter().map(unit_of_slot).collect())
 }
 
-fn add_sum(totals: &mut BTreeMap<&'static str, Wide>, sum: Sum, unit: UnitKind) -> Result<()> {
+pub(super) fn add_sum(totals: &mut BTreeMap<&'static str, Wide>, sum: Sum, unit: UnitKind) -> Result<()> {
     let ((_, _, slot, _), [records, raw, billable]) = sum;
     let (_, status) = unpack_slot(slot)?;
     let total = totals.entry(status.text()).or_default();

@@ -54,11 +54,6 @@ impl Resolutions {
         Self { all, known, standing }
     }
 
-    /// The last decision; 0 before the first.
-    pub fn hi(&self) -> i64 {
-        self.all.last().map_or(0, |last| last.resolution)
-    }
-
     /// Whether the content of a conflicting row counts as seen: its repeats are duplicates.
     pub fn knows(&self, later: Place) -> bool {
         self.known.contains(&later)
@@ -120,6 +115,5 @@ mod tests {
         assert_eq!(resolutions.pending(), [(((2, 1), 10), ((3, 1), 10))]);
         assert_eq!(resolutions.booked(5), HashMap::from([((1, 1), false), ((2, 1), true)]));
         assert_eq!(resolutions.booked(4), HashMap::new());
-        assert_eq!(resolutions.hi(), 2);
     }
 }

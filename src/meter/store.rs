@@ -1,18 +1,18 @@
 //! The ledger of metering.
 
+mod claims;
+
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
-use super::dedupe::{Conflict, Void, VoidState};
+pub use claims::{add_conflicts, add_voids, book_replacements, end_waits, load_resolutions, load_voids};
+
 use super::measure::UnmeteredRecord;
-use super::resolution::{Resolutions, Resolved, Word};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, next_numbers, reseal};
-use crate::raw::store::parse_day;
-use crate::span::{day_of_number, number_of_day};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows};
+use crate::span::day_of_number;
 
 /// How far metering has come.
 #[derive(Clone, Debug)]
@@ -23,23 +23,19 @@ pub struct Progress {
     pub metering: i64,
     /// The last card import it knew.
     pub card_hi: i64,
-    /// The last resolution of a conflict it knew.
-    pub resolution_hi: i64,
 }
 
 /// The last metering; zeros before the first.
 pub async fn progress(ledger: &Ledger) -> Result<Progress> {
-    let row =
-        sqlx::query("SELECT batch_hi, metering, card_hi, resolution_hi FROM metering ORDER BY metering DESC LIMIT 1")
-            .fetch_optional(ledger.pool())
-            .await?;
+    let row = sqlx::query("SELECT batch_hi, metering, card_hi FROM metering ORDER BY metering DESC LIMIT 1")
+        .fetch_optional(ledger.pool())
+        .await?;
     row.map_or_else(
         || {
             Ok(Progress {
                 batch_hi: 0,
                 metering: 0,
                 card_hi: 0,
-                resolution_hi: 0,
             })
         },
         |row| {
@@ -47,7 +43,6 @@ pub async fn progress(ledger: &Ledger) -> Result<Progress> {
                 batch_hi: row.try_get(0)?,
                 metering: row.try_get(1)?,
                 card_hi: row.try_get(2)?,
-                resolution_hi: row.try_get(3)?,
             })
         },
     )
@@ -104,49 +99,6 @@ pub async fn usage_paths(ledger: &Ledger, from: NaiveDate, to: NaiveDate, meteri
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// All voids, in the order they came.
-pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
-    let rows =
-        sqlx::query("SELECT source, target, batch, line, state, utc_day, id, metering FROM void ORDER BY batch, line")
-            .fetch_all(ledger.pool())
-            .await?;
-    rows.iter()
-        .map(|row| {
-            let state: String = row.try_get(4)?;
-            Ok(Void {
-                source: row.try_get(0)?,
-                target: row.try_get(1)?,
-                id: row.try_get(6)?,
-                batch: row.try_get(2)?,
-                line: u32::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0),
-                state: void_state(&state)?,
-                day: row
-                    .try_get::<Option<String>, _>(5)?
-                    .map(|day| Ok::<_, Error>(number_of_day(parse_day(&day)?)))
-                    .transpose()?,
-                metering: row.try_get(7)?,
-            })
-        })
-        .collect()
-}
-
-fn void_state(text: &str) -> Result<VoidState> {
-    match text {
-        "waiting" => Ok(VoidState::Waiting),
-        "applied" => Ok(VoidState::Applied),
-        "refused" => Ok(VoidState::Refused),
-        other => Err(Error::Unbalanced(format!("the ledger holds a void in state {other:?}"))),
-    }
-}
-
-fn void_state_text(state: VoidState) -> &'static str {
-    match state {
-        VoidState::Waiting => "waiting",
-        VoidState::Applied => "applied",
-        VoidState::Refused => "refused",
-    }
-}
-
 /// A metering about to be committed.
 #[derive(Debug)]
 pub struct NewMetering<'a> {
@@ -155,19 +107,17 @@ pub struct NewMetering<'a> {
     pub batch_hi: i64,
     pub metered_at: &'a str,
     pub card_hi: i64,
-    pub resolution_hi: i64,
 }
 
 pub async fn add_metering(tx: &mut Tx, new: &NewMetering<'_>) -> Result<()> {
-    let row: [Value; 6] = [
+    let row: [Value; 5] = [
         new.metering.into(),
         new.batch_lo.into(),
         new.batch_hi.into(),
         new.metered_at.into(),
         new.card_hi.into(),
-        new.resolution_hi.into(),
     ];
-    let into = "metering (metering, batch_lo, batch_hi, metered_at, card_hi, resolution_hi)";
+    let into = "metering (metering, batch_lo, batch_hi, metered_at, card_hi)";
     insert_row(tx, into, row).await
 }
 
@@ -307,136 +257,6 @@ pub async fn add_unmetered(
     )
     .await?;
     Ok(())
-}
-
-pub async fn add_voids(tx: &mut Tx, metering: i64, voids: &[Void], listed_at: &str) -> Result<()> {
-    let rows = voids.iter().map(|void| -> [Value; 9] {
-        [
-            void.source.as_str().into(),
-            void.target.as_str().into(),
-            void.id.as_str().into(),
-            void.batch.into(),
-            i64::from(void.line).into(),
-            void_state_text(void.state).into(),
-            void.day.map(|day| day_of_number(day).to_string()).into(),
-            listed_at.into(),
-            applied_by(void, metering).into(),
-        ]
-    });
-    insert_rows(
-        tx,
-        "void (source, target, id, batch, line, state, utc_day, listed_at, metering)",
-        rows,
-    )
-    .await?;
-    Ok(())
-}
-
-/// The metering that took the record back, of a void that did.
-fn applied_by(void: &Void, metering: i64) -> Option<i64> {
-    (void.state == VoidState::Applied).then_some(metering)
-}
-
-pub async fn end_waits(tx: &mut Tx, metering: i64, voids: &[Void]) -> Result<()> {
-    for void in voids {
-        sqlx::query("UPDATE void SET state = ?, utc_day = ?, metering = ? WHERE source = ? AND target = ?")
-            .bind(void_state_text(void.state))
-            .bind(void.day.map(|day| day_of_number(day).to_string()))
-            .bind(applied_by(void, metering))
-            .bind(void.source.as_str())
-            .bind(void.target.as_str())
-            .execute(&mut **tx)
-            .await?;
-        let identity = [void.source.as_str().into(), void.target.as_str().into()];
-        reseal(tx, "void", "source = ? AND target = ?", &identity).await?;
-    }
-    Ok(())
-}
-
-pub async fn add_conflicts(tx: &mut Tx, conflicts: &[(&Conflict, i32)]) -> Result<()> {
-    if conflicts.is_empty() {
-        return Ok(());
-    }
-    let count = i64::try_from(conflicts.len()).unwrap_or(i64::MAX);
-    let first = next_numbers(tx, "conflict", count).await?;
-    let rows = (first..)
-        .zip(conflicts)
-        .map(|(number, (conflict, day))| -> [Value; 11] {
-            [
-                number.into(),
-                conflict.record.batch.into(),
-                i64::from(conflict.record.line).into(),
-                conflict.record.source.as_str().into(),
-                conflict.record.id.as_str().into(),
-                conflict.first.0.into(),
-                i64::from(conflict.first.1).into(),
-                conflict.record.content.uin().map(|uin| uin.to_string()).into(),
-                day_of_number(*day).to_string().into(),
-                day_of_number(conflict.first_day).to_string().into(),
-                "open".into(),
-            ]
-        });
-    insert_rows(
-        tx,
-        "conflict (conflict, batch, line, source, id, first_batch, first_line, uin, utc_day, first_utc_day, state)",
-        rows,
-    )
-    .await?;
-    Ok(())
-}
-
-/// Every resolved conflict.
-pub async fn load_resolutions(ledger: &Ledger) -> Result<Resolutions> {
-    let rows = sqlx::query(
-        "SELECT first_batch, first_line, first_utc_day, batch, line, utc_day, state, resolution, metering FROM conflict \
-         WHERE resolution IS NOT NULL ORDER BY resolution",
-    )
-    .fetch_all(ledger.pool())
-    .await?;
-    let line = |row: &AnyRow, at: usize| -> Result<u32> { Ok(u32::try_from(row.try_get::<i64, _>(at)?).unwrap_or(0)) };
-    let day =
-        |row: &AnyRow, at: usize| -> Result<i32> { Ok(number_of_day(parse_day(&row.try_get::<String, _>(at)?)?)) };
-    let resolved = rows.iter().map(|row| {
-        Ok(Resolved {
-            first: (row.try_get(0)?, line(row, 1)?),
-            first_day: day(row, 2)?,
-            later: (row.try_get(3)?, line(row, 4)?),
-            day: day(row, 5)?,
-            word: word_of(&row.try_get::<String, _>(6)?)?,
-            resolution: row.try_get(7)?,
-            metering: row.try_get(8)?,
-        })
-    });
-    Ok(Resolutions::new(resolved.collect::<Result<_>>()?))
-}
-
-fn word_of(state: &str) -> Result<Word> {
-    match state {
-        "kept" => Ok(Word::Kept),
-        "replaced" => Ok(Word::Replaced),
-        "repeated" => Ok(Word::Repeated),
-        other => Err(Error::Unbalanced(format!(
-            "the ledger holds a resolved conflict in state {other:?}"
-        ))),
-    }
-}
-
-/// Notes that this metering booked every replacement that waited.
-pub async fn book_replacements(tx: &mut Tx, metering: i64) -> Result<()> {
-    let done = sqlx::query("UPDATE conflict SET metering = ? WHERE state = 'replaced' AND metering IS NULL")
-        .bind(metering)
-        .execute(&mut **tx)
-        .await?;
-    if done.rows_affected() == 0 {
-        return Ok(());
-    }
-    reseal(
-        tx,
-        "conflict",
-        "state = 'replaced' AND metering = ?",
-        &[metering.into()],
-    )
-    .await
 }
 
 /// Whether all meterings knew the same cards.

@@ -17,10 +17,13 @@ mod quantity;
 
 mod usage;
 
+mod step;
+
 pub use charge::{Charge, Corrects, Kind, Unpriced};
 pub use error::RateError;
 pub use model::{ModelError, Slice, slice};
 pub use quantity::Quantity;
+pub use step::Step;
 pub use usage::DayUsage;
 
 use std::borrow::Cow;
@@ -102,31 +105,64 @@ impl<'a> Rated<'a> {
 /// # Errors
 /// See [`RateError`]; usage without a price is no error here but listed in the result.
 pub fn rate<'a>(input: &PeriodUsage<'a>) -> Result<Rated<'a>, RateError> {
+    let mut rated = Rated {
+        uin: input.uin,
+        card: &input.terms.card,
+        currency: None,
+        charges: Vec::new(),
+        unpriced: Vec::new(),
+    };
+    walk(input, |line| {
+        match line {
+            Walked::Unpriced(line) => rated.unpriced.push(unpriced(line)),
+            Walked::Priced(step) => {
+                rated.currency = Some(one_currency(input, rated.currency, step.card.currency)?);
+                charge_slices(input, &step, &mut rated.charges)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(rated)
+}
+
+/// The steps from usage to charges, line by line, for those who ask how an amount came about: the same walk as [`rate`]'s.
+///
+/// # Errors
+/// See [`rate`]. Usage without a price has no step.
+pub fn steps<'a>(input: &PeriodUsage<'a>) -> Result<Vec<Step<'a>>, RateError> {
+    let mut steps = Vec::new();
+    walk(input, |line| {
+        if let Walked::Priced(step) = line {
+            steps.push(step);
+        }
+        Ok(())
+    })?;
+    Ok(steps)
+}
+
+/// A line on the way to its charges.
+enum Walked<'l, 'a> {
+    Unpriced(&'l LineUsage<'a>),
+    Priced(Step<'a>),
+}
+
+/// Takes the lines of a period one after the other through their counters, in the order of the rules.
+fn walk<'a>(
+    input: &PeriodUsage<'a>,
+    mut then: impl FnMut(Walked<'_, 'a>) -> Result<(), RateError>,
+) -> Result<(), RateError> {
     check_cards(input)?;
     check_days(input)?;
     let mut counters = Counters::new(input.cards);
     count_earlier(input, &mut counters)?;
     let lines = sum_lines(input.uin, input.usage, |day| span_in_period(input, day))?;
-    let mut rated = Rated {
-        uin: input.uin,
-        card: &input.terms.card,
-        currency: None,
-        charges: Vec::with_capacity(lines.len()),
-        unpriced: Vec::new(),
-    };
-    let mut slices = Vec::new();
     for line in &lines {
         match price_in_force(input, line) {
-            None => rated.unpriced.push(unpriced(line)),
-            Some((version, price)) => {
-                rated.currency = Some(one_currency(input, rated.currency, input.cards[version].currency)?);
-                slices.clear();
-                slice_line(input, line, version, price, &mut counters, &mut slices)?;
-                charge_slices(input, line, version, price, &slices, &mut rated.charges)?;
-            }
+            None => then(Walked::Unpriced(line))?,
+            Some((version, price)) => then(Walked::Priced(step(input, line, version, price, &mut counters)?))?,
         }
     }
-    Ok(rated)
+    Ok(())
 }
 
 fn check_cards(input: &PeriodUsage) -> Result<(), RateError> {
@@ -216,29 +252,47 @@ fn one_currency(input: &PeriodUsage, so_far: Option<Currency>, other: Currency) 
 
 /// Splits a line where its counter stands, and moves the counter. An agreed price takes the place of the
 /// card's model; the usage still moves the counters, which belong to the card.
-fn slice_line<'a>(
+fn step<'a>(
     input: &PeriodUsage<'a>,
     line: &LineUsage<'a>,
     version: usize,
     price: &'a Price,
     counters: &mut Counters<'a>,
-    slices: &mut Vec<Slice>,
-) -> Result<(), RateError> {
+) -> Result<Step<'a>, RateError> {
+    let cards: &'a [Arc<RateCard>] = input.cards;
     let quantity = line_quantity(line, price)?;
     let agreed = input.terms.agreed_price(line.sku, &price.region_group);
     let model = agreed.map_or(Cow::Borrowed(&price.model), |unit_price| {
         Cow::Owned(Model::Unit { unit_price })
     });
-    slice(&model, counters.position(version, price), quantity, slices).map_err(|source| RateError::Model {
+    let position = counters.position(version, price);
+    let mut slices = Vec::with_capacity(1);
+    slice(&model, position, quantity, &mut slices).map_err(|source| RateError::Model {
         uin: input.uin,
         sku: line.sku.to_owned(),
-        card: input.cards[version].name.clone(),
-        version: input.cards[version].from,
+        card: cards[version].name.clone(),
+        version: cards[version].from,
         source,
     })?;
     counters
         .advance(version, line.sku, line.region, quantity)
-        .ok_or_else(|| counter_overflow(line))
+        .ok_or_else(|| counter_overflow(line))?;
+    Ok(Step {
+        span_start: line.span.start,
+        appid: line.appid,
+        region: line.region,
+        sku: line.sku,
+        first_day: line.first_day,
+        last_day: line.last_day,
+        records: line.records,
+        billable: line.billable,
+        card: &cards[version],
+        price,
+        agreed: agreed.is_some(),
+        quantity,
+        position,
+        slices,
+    })
 }
 
 fn line_quantity(line: &LineUsage, price: &Price) -> Result<Quantity, RateError> {
@@ -257,19 +311,13 @@ fn counter_overflow(line: &LineUsage) -> RateError {
 }
 
 /// Appends the charges of one line; its records stand on the first.
-fn charge_slices<'a>(
-    input: &PeriodUsage<'a>,
-    line: &LineUsage<'a>,
-    version: usize,
-    price: &'a Price,
-    slices: &[Slice],
-    charges: &mut Vec<Charge<'a>>,
-) -> Result<(), RateError> {
-    let cards: &'a [Arc<RateCard>] = input.cards;
+fn charge_slices<'a>(input: &PeriodUsage<'a>, line: &Step<'a>, charges: &mut Vec<Charge<'a>>) -> Result<(), RateError> {
     let discount_percent = input.terms.discount_percent;
     let mut records = line.records;
-    for slice in slices {
-        let quantity = slice.quantity.to_decimal().ok_or_else(|| counter_overflow(line))?;
+    for slice in &line.slices {
+        let quantity = slice.quantity.to_decimal().ok_or_else(|| RateError::Overflow {
+            what: format!("a quantity of SKU `{}`", line.sku),
+        })?;
         let amount = line_amount(quantity, slice.unit_price, discount_percent).map_err(|source| RateError::Amount {
             uin: input.uin,
             sku: line.sku.to_owned(),
@@ -280,11 +328,11 @@ fn charge_slices<'a>(
             appid: Some(line.appid),
             region: line.region,
             sku: line.sku,
-            meter: &price.meter,
-            unit: &price.unit.name,
-            card: &cards[version].name,
-            card_version: cards[version].from,
-            span_start: line.span.start,
+            meter: &line.price.meter,
+            unit: &line.price.unit.name,
+            card: &line.card.name,
+            card_version: line.card.from,
+            span_start: line.span_start,
             slice: slice.index,
             records: std::mem::take(&mut records),
             quantity,

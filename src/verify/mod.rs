@@ -57,9 +57,12 @@ pub async fn verify(books: &Books) -> Result<Verified> {
     let mut verified = Verified::default();
     ledger::verify(books, &mut verified).await?;
     let damaged = files::verify(books, &mut verified).await?;
-    usage::verify(books, &damaged, &mut verified).await?;
-    statements::verify(books, &damaged, &mut verified).await?;
-    exports::verify(books, &mut verified).await?;
+    let part = usage::verify(books, &damaged, &mut verified).await;
+    verified.part(part);
+    let part = statements::verify(books, &damaged, &mut verified).await;
+    verified.part(part);
+    let part = exports::verify(books, &mut verified).await;
+    verified.part(part);
     verified.expired = store::expired_days(&books.ledger).await?;
     verified.difference_count = verified.differences.len();
     if verified.difference_count > TOLD_MAX {

@@ -1,6 +1,9 @@
 //! Statements rated again: from the usage, the cards and the statements of their day.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use chrono::NaiveDate;
 
 use super::Verified;
 use super::files::DamagedFiles;
@@ -9,14 +12,16 @@ use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::cards_up_to;
-use crate::close::account::{AccountUsage, ClosedPeriod, Touched};
+use crate::close::account::{AccountUsage, ClosedPeriod, Touched, adjusted_with};
 use crate::close::proof::verify_chain;
 use crate::close::statement::Statement;
-use crate::close::store::{ClosedAs, closed_periods_of, closings, settled, statement_counts, statements_of};
+use crate::close::store::{
+    ClosedAs, billed_records, closed_periods_of, closings, settled, statement_counts, statements_of,
+};
 use crate::close::{ClosingOf, state};
 use crate::error::{Error, Result};
 use crate::meter::store::{progress, usage_paths};
-use crate::meter::usage::UsageTable;
+use crate::meter::usage::{UsageDay, UsageTable};
 use crate::span::all_days;
 
 pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
@@ -80,9 +85,8 @@ impl ClosedBooks {
         let closings = closings(&books.ledger).await?;
         let mut cards = HashMap::new();
         for closed_as in closings.values() {
-            if !cards.contains_key(&closed_as.card_hi) {
-                let then = cards_up_to(&books.ledger, closed_as.card_hi).await?;
-                cards.insert(closed_as.card_hi, then);
+            if let Entry::Vacant(place) = cards.entry(closed_as.card_hi) {
+                place.insert(cards_up_to(&books.ledger, closed_as.card_hi).await?);
             }
         }
         Ok(Self { closings, cards })
@@ -120,6 +124,14 @@ impl ClosedBooks {
             let again = again.map(|touched| (touched, &periods[..at], &statements[..before]));
             verify_period(&usage, closed, closed_as, again, stored, verified)?;
         }
+        if let Some(last) = periods.last() {
+            let metering = self
+                .closings
+                .get(&last.closing)
+                .map_or(0, |closed_as| closed_as.metering);
+            self.verify_records(books, uin, table, last.period.end, metering, verified)
+                .await?;
+        }
         if let Some(stray) = statements.iter().find(|s| lacks(&periods, s)) {
             verified.differs(format!("statement {} is of no closed period", stray.statement_id));
         }
@@ -127,19 +139,31 @@ impl ClosedBooks {
     }
 }
 
-fn lacks(periods: &[ClosedPeriod], statement: &Statement) -> bool {
-    periods.iter().all(|closed| closed.period != statement.period)
+impl ClosedBooks {
+    /// Metered usage = usage billed + usage adjusted, in records, over all closed periods of an account.
+    async fn verify_records(
+        &self,
+        books: &Books,
+        uin: u64,
+        table: &UsageTable,
+        closed_to: NaiveDate,
+        metering: i64,
+        verified: &mut Verified,
+    ) -> Result<()> {
+        let known = |row: &&UsageDay| row.day < closed_to && i64::from(row.metering) <= metering;
+        let metered: i64 = table.of_account(uin).iter().filter(known).map(|row| row.records).sum();
+        let billed = billed_records(&books.ledger, uin).await?;
+        if metered != billed {
+            verified.differs(format!(
+                "account {uin}: {metered} records are metered in closed periods, and its statements bill {billed}"
+            ));
+        }
+        Ok(())
+    }
 }
 
-/// What the closing of a period adjusted: only the first period that an account closed in it carries adjustments.
-pub fn adjusted_with<'a>(
-    periods: &[ClosedPeriod],
-    at: usize,
-    settled: &'a HashMap<i64, Touched>,
-) -> Option<&'a Touched> {
-    let closing = periods[at].closing;
-    let is_first = at == 0 || periods[at - 1].closing != closing;
-    settled.get(&closing).filter(|_| is_first)
+fn lacks(periods: &[ClosedPeriod], statement: &Statement) -> bool {
+    periods.iter().all(|closed| closed.period != statement.period)
 }
 
 fn verify_period(

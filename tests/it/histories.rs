@@ -9,6 +9,7 @@ use proptest::test_runner::TestCaseError;
 use tallybook::books::Books;
 use tallybook::card::import::{Correction, import};
 use tallybook::conflict::{list, resolve, show};
+use tallybook::explain::explain;
 use tallybook::ingest::ingest;
 use tallybook::ingest::input::Input;
 use tallybook::ledger::Lease;
@@ -148,6 +149,51 @@ fn check(drawn: &DrawnHistory) -> Result<(), TestCaseError> {
     if let Some(night) = night {
         check_totals_of(&night, &expected.totals)?;
     }
+    run(explain_some(&place, drawn));
+    Ok(())
+}
+
+/// Statements explained in a case; each takes a look at all raw days of its period.
+const EXPLAINED_MAX: usize = 6;
+
+/// The last statements can be explained: an explanation that does not come out again is an error.
+async fn explain_some(place: &Place, drawn: &DrawnHistory) {
+    let Some(last) = drawn.history.steps.last() else { return };
+    let books = place.books(last.clock).await;
+    let rows = rows_of(place, &["uin", "period_start", "line_no", "statement_id"]);
+    let ids = rows.iter().filter(|row| row[2] == "1").map(|row| &row[3]);
+    for id in ids.rev().take(EXPLAINED_MAX) {
+        let explanation = explain(&books, id, None, 3).await.unwrap();
+        assert_eq!(&explanation.statement_id, id);
+    }
+    books.ledger.close().await;
+}
+
+/// Half a year on raw goes; no total changes, and every proof that is left still holds.
+fn check_expiry(drawn: &DrawnHistory) -> Result<(), TestCaseError> {
+    let Some(last) = drawn.history.steps.last() else {
+        return Ok(());
+    };
+    let cards = cards();
+    let place = &Place::with_cards(cards.path(), NAME);
+    run(play(place, cards.path(), drawn));
+    let lines = |place: &Place| rows_of(place, &HISTORY_COLUMNS);
+    let later = last.clock + chrono::TimeDelta::days(250);
+    run(async {
+        let books = place.books(later).await;
+        // Everything that waits is billed first.
+        nightly(&books).await.unwrap();
+        books.ledger.close().await;
+    });
+    let before = lines(place);
+    run(async {
+        let books = place.books(later + chrono::TimeDelta::days(1)).await;
+        nightly(&books).await.unwrap();
+        assert_eq!(verify(&books).await.unwrap().differences, Vec::<String>::new());
+        books.ledger.close().await;
+    });
+    prop_assert_eq!(lines(place), before);
+    run(explain_some(place, drawn));
     Ok(())
 }
 
@@ -162,5 +208,15 @@ proptest! {
     #[test]
     fn late_usage_and_voids_are_adjusted_as_the_naive_model_says(drawn in calm_histories()) {
         check(&drawn)?;
+    }
+}
+
+proptest! {
+    // Most of a year of daily periods in each case.
+    #![proptest_config(ProptestConfig { cases: config().cases.div_ceil(8), ..config() })]
+
+    #[test]
+    fn expiry_never_changes_a_total(drawn in histories()) {
+        check_expiry(&drawn)?;
     }
 }

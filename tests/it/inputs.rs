@@ -6,7 +6,7 @@ use polars::prelude::*;
 use tallybook::error::Error;
 use tallybook::ingest::Ingested;
 
-use crate::world::{Place, line};
+use crate::world::{Place, at, line, run};
 
 const NOW: &str = "2024-12-20T00:00:00Z";
 const GOOD_TIME: &str = "2024-12-01T10:00:00+08:00";
@@ -282,4 +282,58 @@ fn the_drop_folder_takes_complete_files_and_refuses_what_cannot_be_read() {
     place.drop("a.ndjson", line("other", 7, GOOD_TIME, 60_000));
     place.night("2024-12-21T00:00:00Z");
     assert_eq!(names("drop/done").len(), 2, "equal names never overwrite");
+}
+
+/// A CSV with these rows below its header.
+fn csv_of(rows: &[&str]) -> String {
+    let header = "id,uin,appid,task_type,duration_ms,finished_at";
+    format!("{header}\n{}\n", rows.join("\n"))
+}
+
+#[test]
+fn a_byte_order_mark_in_a_row_is_data_wherever_the_row_stands() {
+    let row = "\u{feff}y,7,1,Transcode,1,2024-11-15T10:00:00Z";
+    let place = Place::new();
+    // Were the mark taken off in one place, the rows would have two identities.
+    let path = place.file(
+        "a.csv",
+        csv_of(&[row, row, "z,7,1,Transcode,1,2024-11-15T10:00:00Z", row]),
+    );
+    assert_eq!(place.ingest("2024-11-20T00:00:00Z", &path).unwrap().batch.stored, 4);
+    let night = place.night("2024-11-20T00:00:00Z");
+    let duplicates = night
+        .control
+        .all
+        .statuses
+        .iter()
+        .find(|(name, _)| *name == "duplicate")
+        .unwrap();
+    assert_eq!(duplicates.1.records, 2);
+}
+
+#[test]
+fn a_refused_row_keeps_its_spaces_and_its_line_number_and_is_refused_again() {
+    let place = Place::new();
+    let path = place.file(
+        "a.csv",
+        csv_of(&[
+            "",
+            "a,7,1,Transcode,1,2024-11-15T10:00:00Z",
+            "b,7,1,Transcode,1,2024-11-15T10:00:00Z ",
+            "",
+        ]),
+    );
+    let ingested = place.ingest("2024-11-20T00:00:00Z", &path).unwrap();
+    assert_eq!((ingested.batch.stored, ingested.batch.quarantined), (1, 1));
+    run(async {
+        let books = place.books(at("2024-11-20T00:00:00Z")).await;
+        let lines = tallybook::ingest::store::quarantined(&books.ledger, None)
+            .await
+            .unwrap();
+        assert_eq!(lines[0].line, 4);
+        assert!(lines[0].bytes.as_ref().unwrap().ends_with(b"00Z "));
+        let retried = tallybook::ingest::retry::retry(&books, None).await.unwrap();
+        assert_eq!((retried.tried, retried.accepted), (1, 0));
+        books.ledger.close().await;
+    });
 }

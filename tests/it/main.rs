@@ -15,6 +15,12 @@ mod laws;
 /// Histories of nights against the naive model.
 mod histories;
 
+/// Cases that hurt others, by name.
+mod exactly_once;
+
+/// Flipped bytes and changed numbers.
+mod tamper;
+
 /// Inputs of every bad kind.
 mod inputs;
 

@@ -271,14 +271,18 @@ fn a_day_in_an_open_period_is_held_without_a_person_and_one_with_a_conflict_with
 }
 
 #[test]
-fn usage_that_nobody_billed_holds_its_day() {
+fn usage_that_no_statement_has_yet_holds_its_day() {
     let place = Place::new();
     place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
     place.night("2024-12-10T00:00:00Z");
+    place.night("2025-05-10T00:00:00Z");
     place.drop("b.ndjson", line("b", 7, NOVEMBER, 60_000));
-    place.night("2024-12-11T00:00:00Z");
-    let held = place.night("2025-05-20T00:00:00Z").expired.held;
-    assert_eq!(held.iter().map(|h| h.code).collect::<Vec<_>>(), ["late_usage"]);
+    let night = place.night("2025-05-20T00:00:00Z");
+    let held: Vec<_> = night.expired.held.iter().map(|h| (h.code, h.needs_person)).collect();
+    assert_eq!(held, [("late_usage", false)]);
+    // The statement of May adjusts it; then the day may go.
+    let night = place.night("2025-06-10T00:00:00Z");
+    assert_eq!((night.closed.statements, night.expired.days.len()), (1, 1));
 }
 
 #[test]

@@ -137,3 +137,76 @@ fn what_was_typed_wrong_is_answered_with_the_cure() {
         .collect();
     insta::assert_snapshot!(answers.join("\n"));
 }
+
+/// November closed; then a late record, a void and another content of one id.
+fn place_with_a_past() -> Place {
+    let place = Place::new();
+    place.drop(
+        "november.ndjson",
+        format!(
+            "{}{}{}",
+            line("a", 7, "2024-11-15T10:00:00+08:00", 60_000),
+            line("b", 7, "2024-11-16T10:00:00+08:00", 90_000),
+            line("c", 7, "2024-11-17T10:00:00+08:00", 30_000)
+        ),
+    );
+    place.night("2024-12-10T00:00:00Z");
+    let void = "{\"id\":\"v\",\"kind\":\"void\",\"voids\":\"a\"}\n";
+    place.drop(
+        "late.ndjson",
+        format!(
+            "{}{void}{}",
+            line("d", 7, "2024-11-20T10:00:00+08:00", 600_000),
+            line("b", 7, "2024-11-16T10:00:00+08:00", 120_000)
+        ),
+    );
+    place.night("2024-12-11T00:00:00Z");
+    place
+}
+
+#[test]
+fn a_conflict_from_its_list_to_the_audit_trail() {
+    let place = place_with_a_past();
+    let at = ["--as-of", "2024-12-12T00:00:00Z", "--who", "mira"];
+    let conflict = |arguments: &[&str]| printed(&place, &[&at[..], &["conflict"], arguments].concat());
+    let told = [
+        conflict(&["list"]),
+        conflict(&["show", "1"]),
+        conflict(&["replace", "1", "--reason", "the customer sent the right duration"]),
+        conflict(&["list"]),
+        conflict(&["keep", "1", "--reason", "no"]),
+        printed(&place, &[&at[..], &["audit"]].concat()),
+    ];
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_statement_and_its_adjustment_explained_before_and_after_their_raw_expires() {
+    let place = place_with_a_past();
+    place.night("2025-01-10T00:00:00Z");
+    let explain = |arguments: &[&str]| printed(&place, &[&["explain"], arguments].concat());
+    let before = [
+        explain(&["7-20241101-20241201"]),
+        explain(&["7-20241201-20250101"]),
+        explain(&["7-20241101-20241201", "--line", "9"]),
+        explain(&["7-20250101-20250201"]),
+    ];
+    printed(
+        &place,
+        &[
+            "--as-of",
+            "2025-06-20T00:00:00Z",
+            "expire",
+            "--waive",
+            "2024-11-16",
+            "--reason",
+            "seen",
+        ],
+    );
+    place.night("2025-06-20T00:00:00Z");
+    let after = [
+        explain(&["7-20241101-20241201", "--line", "1"]),
+        printed(&place, &["verify"]),
+    ];
+    insta::assert_snapshot!(format!("{}\n{}", before.join("\n"), after.join("\n")));
+}

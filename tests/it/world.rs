@@ -61,6 +61,16 @@ impl Place {
         &mut self.settings
     }
 
+    /// The same books in a folder of their own.
+    pub fn copy(&self) -> Self {
+        let copy = Self {
+            dir: tempfile::tempdir().unwrap(),
+            settings: self.settings.clone(),
+        };
+        copy_folder(&self.data(), &copy.data());
+        copy
+    }
+
     /// Where the books are.
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("books")
@@ -140,6 +150,18 @@ impl Place {
             }
         }
         found
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
     }
 }
 

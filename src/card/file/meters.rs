@@ -323,6 +323,13 @@ fn read_steps(value: &Spanned<DeValue>, called: &str, findings: &mut Findings) -
     let mut steps: Vec<Step> = Vec::with_capacity(written.len());
     for (key, value) in written {
         let name = key.get_ref().to_string();
+        if name.is_empty() {
+            findings.add(
+                key.span().start,
+                format!("a step of {called} has an empty name"),
+                "give each step a name",
+            );
+        }
         let Some(up_to) = integer(value.get_ref()) else {
             findings.add(
                 value.span().start,

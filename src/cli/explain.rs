@@ -1,0 +1,118 @@
+//! An explanation as a person reads it.
+
+use std::fmt::Write as _;
+
+use crate::explain::{Behind, ControlTotals, Explained, Explanation, RecordBehind};
+use crate::rate::Kind;
+
+pub fn text(explanation: &Explanation) -> String {
+    let e = explanation;
+    let mut text = format!(
+        "statement {} of account {}: {} to {}\nclosed {}, on all batches up to {}\n",
+        e.statement_id, e.uin, e.period_start, e.period_end, e.closed_at, e.batch_hi
+    );
+    for line in &e.lines {
+        write_line(&mut text, line, &e.currency);
+    }
+    write_control(&mut text, &e.control);
+    let _infallible = writeln!(
+        text,
+        "\nusage {} + adjustments {} + rounding {} = total {} {}\ndigest {}",
+        e.usage_amount, e.adjustment_amount, e.rounding, e.total, e.currency, e.digest
+    );
+    if !e.previous_digest.is_empty() {
+        let _infallible = writeln!(text, "after  {}", e.previous_digest);
+    }
+    text
+}
+
+/// Both sides of the control totals.
+fn write_control(text: &mut String, control: &ControlTotals) {
+    let statuses: Vec<String> = control
+        .by_status
+        .iter()
+        .map(|(status, [records, raw])| format!("{records} {status} ({raw} base units)"))
+        .collect();
+    let _infallible = writeln!(
+        text,
+        "\naccount and period as of batch {}: {}\n{} metered = {} billed + {} adjusted later + {} waiting",
+        control.batch_hi,
+        statuses.join(", "),
+        control.metered,
+        control.billed,
+        control.adjusted_later,
+        control.waiting
+    );
+}
+
+fn write_line(text: &mut String, line: &Explained, currency: &str) {
+    let app = line
+        .appid
+        .as_ref()
+        .map(|appid| format!(" app {appid}"))
+        .unwrap_or_default();
+    let _infallible = writeln!(
+        text,
+        "\nline {} {}{app} {} {}: {} {currency}",
+        line.line_no, line.kind, line.region, line.sku, line.amount
+    );
+    if !line.note.is_empty() {
+        let _infallible = writeln!(text, "  {}", line.note);
+    }
+    for step in &line.steps {
+        let _infallible = writeln!(text, "  {step}");
+    }
+    if let Some(behind) = &line.behind {
+        write_behind(text, behind, line.kind == Kind::Adjustment.word());
+    }
+}
+
+fn write_behind(text: &mut String, behind: &Behind, is_adjustment: bool) {
+    let _infallible = writeln!(
+        text,
+        "  {} {} records, {} base units as reported, {} billable:",
+        if is_adjustment {
+            "since it was billed, raw has more or less:"
+        } else {
+            "raw holds"
+        },
+        behind.records,
+        behind.raw_units,
+        behind.billable_units
+    );
+    for record in &behind.told {
+        write_record(text, record);
+    }
+    let told = i64::try_from(behind.told.len()).unwrap_or(i64::MAX);
+    if told < behind.records.abs() {
+        let _infallible = writeln!(text, "    and more (--records tells more)");
+    }
+    for stands in &behind.expired {
+        let _infallible = writeln!(
+            text,
+            "    expired {}: {} rows of the account, {} ms, for which stands sha-256 {}",
+            stands.utc_day, stands.rows, stands.duration_ms, stands.digest
+        );
+    }
+}
+
+fn write_record(text: &mut String, record: &RecordBehind) {
+    let how = if record.how == "counts" {
+        String::new()
+    } else {
+        format!(", {}", record.how)
+    };
+    let _infallible = writeln!(
+        text,
+        "    {} {} (batch {} line {}), {}, {} ms, {}: {} -> {}{how}",
+        record.source,
+        record.id,
+        record.batch,
+        record.line,
+        record.finished_at,
+        record.duration_ms,
+        record.parameters,
+        record.raw_units,
+        record.billable_units
+    );
+}

@@ -1,0 +1,80 @@
+//! The control totals of an account and period: both sides, as of now.
+//!
+//! ```text
+//! metered = billed in the statement + adjusted in later ones + waiting for an adjustment
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::{Known, store};
+use crate::books::Books;
+use crate::close::statement::Statement;
+use crate::error::{Error, Result};
+use crate::meter::store::{progress, usage_paths};
+use crate::meter::sums::Status;
+use crate::meter::usage::for_each_row;
+use crate::rate::Kind;
+use crate::span::{Period, number_of_day};
+
+/// Both sides, in records.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct ControlTotals {
+    /// Every batch up to it is counted.
+    pub batch_hi: i64,
+    /// Records and raw base units by status; what has no account is in the totals of its batch alone.
+    pub by_status: BTreeMap<String, [i64; 2]>,
+    pub metered: i64,
+    pub billed: i64,
+    pub adjusted_later: i64,
+    pub waiting: i64,
+}
+
+/// Counts both sides; they must agree.
+pub async fn control(books: &Books, known: &Known<'_>, after: &[Statement]) -> Result<ControlTotals> {
+    let (uin, period) = (known.usage.uin, known.statement.period);
+    let progress = progress(&books.ledger).await?;
+    let mut totals = ControlTotals {
+        batch_hi: progress.batch_hi,
+        ..ControlTotals::default()
+    };
+    let days = number_of_day(period.start)..number_of_day(period.end);
+    for (path, _) in usage_paths(&books.ledger, period.start, period.end, progress.metering).await? {
+        tokio::task::block_in_place(|| {
+            for_each_row(&books.data.join(&path), |row| {
+                if row.uin == uin && days.contains(&row.day) {
+                    let sums = totals.by_status.entry(row.status.to_owned()).or_default();
+                    sums[0] += row.records;
+                    sums[1] += row.raw;
+                }
+            })
+        })?;
+    }
+    totals.by_status.retain(|_, sums| *sums != [0, 0]);
+    totals.metered = totals.by_status.get(Status::Metered.text()).map_or(0, |sums| sums[0]);
+    totals.billed = records(known.statement, |kind, _| kind != Kind::Adjustment, period)?;
+    for statement in after {
+        totals.adjusted_later += records(
+            statement,
+            |kind, is_of_period| kind == Kind::Adjustment && is_of_period,
+            period,
+        )?;
+    }
+    totals.waiting = store::waiting_records(&books.ledger, uin, &period).await?;
+    if totals.metered == totals.billed + totals.adjusted_later + totals.waiting {
+        return Ok(totals);
+    }
+    Err(Error::Unbalanced(format!(
+        "account {uin}, {period}: {} records are metered; {} are billed, {} adjusted later, {} wait",
+        totals.metered, totals.billed, totals.adjusted_later, totals.waiting
+    )))
+}
+
+/// Records of a statement's lines that `wanted` takes, given their kind and whether their usage is of the period.
+fn records(statement: &Statement, wanted: impl Fn(Kind, bool) -> bool, period: Period) -> Result<i64> {
+    let lines = statement.read_lines().map_err(|e| Error::Unbalanced(e.to_string()))?;
+    let of_line = |line: &crate::close::document::Line| {
+        let is_of_period = period.contains(line.span_start_in(&statement.period));
+        wanted(line.kind, is_of_period).then(|| line.records.unwrap_or(0))
+    };
+    Ok(lines.iter().filter_map(of_line).sum())
+}

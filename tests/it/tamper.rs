@@ -1,0 +1,197 @@
+//! A flipped byte in any file, a changed number in any row of the ledger: `verify` finds it and names it.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{AssertSqlSafe, Row as _};
+use tallybook::conflict::resolve;
+use tallybook::expire::store::waive;
+use tallybook::ledger::Lease;
+use tallybook::meter::resolution::Word;
+use tallybook::verify::{Verified, verify};
+
+use crate::exactly_once::shop::{Shop, usage, void};
+use crate::world::{Place, at};
+
+const NOW: &str = "2025-07-10T00:00:00Z";
+
+/// Books with something in every table and in every kind of file, half of it expired.
+fn rich_books() -> Shop {
+    let price = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }";
+    let shop = Shop::new("CNY", price);
+    let with_log = |line: String| line.replace("\"appid\":1", "\"appid\":1,\"task_id\":\"t\"");
+    shop.drop(&[
+        usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000),
+        usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 90_000),
+        usage("z", 7, "unknown", "2024-11-15T11:00:00+08:00", 60_000),
+        "not usage\n".to_owned(),
+    ]);
+    shop.place.night("2024-12-10T00:00:00Z");
+    shop.drop(&[usage("late", 7, "A", "2024-11-16T10:00:00+08:00", 60_000)]);
+    shop.place.night("2025-01-10T00:00:00Z");
+    shop.write_card("\"A\" = { unit_price = \"2\", origin = \"illustrative\" }");
+    shop.correct("2025-01-11T00:00:00Z");
+    shop.place.night("2025-02-10T00:00:00Z");
+    crate::world::run(async {
+        let books = shop.place.books(at("2025-05-18T00:00:00Z")).await;
+        waive(&books, "2024-11-15".parse().unwrap(), "seen").await.unwrap();
+        books.ledger.close().await;
+    });
+    shop.place.night("2025-05-18T00:00:00Z");
+    shop.drop(&[
+        with_log(usage("b", 7, "A", "2025-07-01T10:00:00+08:00", 60_000)),
+        usage("b", 7, "A", "2025-07-01T10:00:00+08:00", 61_000),
+        usage("c", 8, "A", "2025-07-02T10:00:00+08:00", 60_000),
+        usage("y", 8, "unknown", "2025-07-02T10:00:00+08:00", 60_000),
+        void("v", "c"),
+        void("w", "not here"),
+    ]);
+    shop.place.night(NOW);
+    crate::world::run(async {
+        let books = shop.place.books(at(NOW)).await;
+        let lease = Lease::take(&books.ledger, "test").await.unwrap();
+        resolve(&books, &lease, 2, Word::Replaced, "seen").await.unwrap();
+        lease.release().await.unwrap();
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(books.ledger.pool())
+            .await
+            .unwrap();
+        books.ledger.close().await;
+    });
+    shop
+}
+
+fn verified(shop: &Shop) -> Verified {
+    crate::world::run(async {
+        let books = shop.place.books(at(NOW)).await;
+        let verified = verify(&books).await.unwrap();
+        books.ledger.close().await;
+        verified
+    })
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_below(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn a_flipped_byte_in_any_file_is_found_and_the_file_is_named() {
+    let shop = rich_books();
+    assert_eq!(verified(&shop).differences, Vec::<String>::new());
+    let data = shop.place.data();
+    let mut kinds = std::collections::BTreeSet::new();
+    for kind in ["raw", "log", "usage", "keys", "unmetered", "exports", "drop"] {
+        let mut files = Vec::new();
+        files_below(&data.join(kind), &mut files);
+        for file in files {
+            let whole = std::fs::read(&file).unwrap();
+            for at in [0, whole.len() / 2, whole.len() - 1] {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1;
+                std::fs::write(&file, flipped).unwrap();
+                let found = verified(&shop).differences;
+                let name = file.strip_prefix(&data).unwrap().display().to_string();
+                assert!(
+                    found.iter().any(|sentence| sentence.contains(&name)),
+                    "byte {at} of {name}: {found:?}"
+                );
+            }
+            std::fs::write(&file, whole).unwrap();
+            kinds.insert(kind);
+        }
+    }
+    assert_eq!(kinds.len(), 7, "there was a file of each kind: {kinds:?}");
+    assert_eq!(verified(&shop).differences, Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_is_gone_is_named() {
+    let shop = rich_books();
+    let mut files = Vec::new();
+    files_below(&shop.place.data().join("raw"), &mut files);
+    std::fs::remove_file(&files[0]).unwrap();
+    let found = verified(&shop);
+    assert!(found.differences[0].contains("is missing"), "{:?}", found.differences);
+    assert!(!found.not_proved.is_empty(), "what could not be measured again is told");
+}
+
+/// Tables that say who works now, not what is owed.
+const OF_THE_MOMENT: [&str; 2] = ["intake", "lease"];
+
+#[test]
+fn a_changed_number_in_any_row_of_the_ledger_is_found_and_its_table_is_named() {
+    let shop = rich_books();
+    let changed: usize = crate::world::run(async {
+        let mut changed = 0;
+        for (table, column) in columns(&shop).await {
+            let copy = shop.place.copy();
+            change(&copy, &table, &column).await;
+            let books = copy.books(at(NOW)).await;
+            let found = verify(&books).await.unwrap().differences;
+            books.ledger.close().await;
+            let is_named = found.iter().any(|sentence| sentence.contains(&table));
+            assert!(is_named, "{table}.{column}: {found:?}");
+            changed += 1;
+        }
+        changed
+    });
+    assert!(changed > 150, "{changed} columns were changed");
+}
+
+/// Every column of every table that has rows.
+async fn columns(shop: &Shop) -> Vec<(String, String)> {
+    let books = shop.place.books(at(NOW)).await;
+    let mut all = Vec::new();
+    for table in books.ledger.tables().await.unwrap() {
+        let rows = sqlx::query(AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")))
+            .fetch_one(books.ledger.pool())
+            .await
+            .unwrap();
+        if rows.get::<i64, _>(0) == 0 {
+            // Both come and go within a night.
+            assert!(
+                ["dropped_file", "held_day"].contains(&table.as_str()),
+                "{table} is empty"
+            );
+        } else if !OF_THE_MOMENT.contains(&table.as_str()) {
+            let info = sqlx::query(AssertSqlSafe(format!("SELECT name FROM pragma_table_info('{table}')")))
+                .fetch_all(books.ledger.pool())
+                .await
+                .unwrap();
+            all.extend(info.iter().map(|column| (table.clone(), column.get::<String, _>(0))));
+        }
+    }
+    books.ledger.close().await;
+    all
+}
+
+/// Changes a column of the rows that share the first row's key.
+async fn change(place: &Place, table: &str, column: &str) {
+    let books = place.books(at(NOW)).await;
+    let mut ledger = books.ledger.pool().acquire().await.unwrap();
+    sqlx::query("PRAGMA foreign_keys = OFF")
+        .execute(&mut *ledger)
+        .await
+        .unwrap();
+    let key = sqlx::query(AssertSqlSafe(format!(
+        "SELECT name FROM pragma_table_info('{table}') LIMIT 1"
+    )))
+    .fetch_one(&mut *ledger)
+    .await
+    .unwrap()
+    .get::<String, _>(0);
+    let sql = format!(
+        "UPDATE {table} SET {column} = CASE typeof({column}) WHEN 'integer' THEN {column} + 1000 WHEN 'blob' THEN X'00' \
+         WHEN 'null' THEN 1 ELSE {column} || '1' END WHERE {key} = (SELECT {key} FROM {table} LIMIT 1)"
+    );
+    let done = sqlx::query(AssertSqlSafe(sql)).execute(&mut *ledger).await.unwrap();
+    assert!(done.rows_affected() > 0, "{table}.{column}");
+    drop(ledger);
+    books.ledger.close().await;
+}
