@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::files::{self, DataDir};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, register_intake};
 use crate::progress::Progress;
+use crate::raw::strays;
 
 /// What becomes of usage for an account nobody added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, clap::ValueEnum)]
@@ -31,6 +32,8 @@ pub struct Settings {
     pub drop: Option<PathBuf>,
     /// Who types: for the audit trail.
     pub who: String,
+    /// How many seconds a transaction waits for another program's.
+    pub ledger_wait_s: u32,
 }
 
 impl Default for Settings {
@@ -42,6 +45,7 @@ impl Default for Settings {
             rate_cards: PathBuf::from("rate-cards"),
             drop: None,
             who: "unknown".to_owned(),
+            ledger_wait_s: 60,
         }
     }
 }
@@ -67,11 +71,14 @@ impl Books {
     /// Opens the books in a data folder; `url` none means the embedded ledger in it.
     pub async fn open(folder: &Path, url: Option<&str>, clock: Clock, settings: Settings) -> Result<Self> {
         let data = DataDir::open(folder)?;
+        if url.is_none() {
+            strays::refuse_without_ledger(&data)?;
+        }
         let url = url.map_or_else(|| Ledger::embedded_url(folder), ToOwned::to_owned);
         let place = data.join("ledger.lock");
         let locked = tokio::task::spawn_blocking(move || files::lock(&place)).await;
         let lock = locked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
-        let ledger = Ledger::open(&url).await?;
+        let ledger = Ledger::open(&url, settings.ledger_wait_s).await?;
         drop(lock);
         Ok(Self {
             data,
@@ -80,5 +87,11 @@ impl Books {
             settings,
             progress: Progress::hidden(),
         })
+    }
+
+    /// Registers a writer and returns its number, unless the ledger is older than the files beside it.
+    pub async fn register_intake(&self, stage: &str) -> Result<i64> {
+        strays::refuse_older_ledger(self).await?;
+        register_intake(&self.ledger, stage).await
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cure::cured;
+
 /// An error of any stage. The message names the offender, the limit and the cure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,24 +21,28 @@ pub enum Error {
         "another run holds the books: {owner}, last heard of {age_s} s ago; wait for it, or if it is dead its lease ends after {limit_s} s"
     )]
     LeaseHeld { owner: String, age_s: i64, limit_s: i64 },
+    /// Another run went on in this one's place. Nothing was written.
+    #[error("{0}")]
+    Overtaken(String),
     /// A whole input is unusable.
     #[error("{input}: {what}")]
     Input { input: String, what: String },
     /// A file that the ledger names is missing or is not what it was.
     #[error("{}: {what}", path.display())]
     Damaged { path: PathBuf, what: String },
-    #[error("{}: {source}", path.display())]
+    #[error("{}", cured(path.display(), source))]
     Io { path: PathBuf, source: std::io::Error },
     /// The ledger did not say whether a commit happened.
     #[error(
-        "the ledger did not answer the commit of `{step}` ({source}); run the same command again: it does only what is missing"
+        "the ledger did not answer the commit of `{step}` ({}); run the same command again: it does only what is missing",
+        cured("ledger", source)
     )]
     Uncertain { step: String, source: sqlx::Error },
-    #[error("ledger: {0}")]
+    #[error("{}", cured("ledger", _0))]
     Ledger(#[from] sqlx::Error),
-    #[error("ledger: migrating its tables: {0}")]
+    #[error("{}", cured("ledger: migrating its tables", _0))]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    #[error("{what}: {source}")]
+    #[error("{}", cured(what, source))]
     Polars {
         what: String,
         source: polars::error::PolarsError,
@@ -48,13 +54,13 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// The stable exit codes: 1 failed, 2 usage, 3 needs a person, 4 books do not balance, 5 lease held.
+    /// The stable exit codes: 1 failed, 2 usage, 3 needs a person, 4 books do not balance, 5 another run holds the books.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
             Self::NeedsPerson(_) => 3,
             Self::Unbalanced(_) => 4,
-            Self::LeaseHeld { .. } => 5,
+            Self::LeaseHeld { .. } | Self::Overtaken(_) => 5,
             _ => 1,
         }
     }

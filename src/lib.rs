@@ -14,6 +14,9 @@ pub mod clock;
 /// Errors and exit codes.
 pub mod error;
 
+/// What to do about an error that the machine reports.
+mod cure;
+
 /// SHA-256.
 pub mod digest;
 

@@ -26,6 +26,7 @@ struct File {
     source: Option<String>,
     default_card: Option<String>,
     unknown_accounts: Option<UnknownAccounts>,
+    ledger_wait_s: Option<u32>,
 }
 
 /// Opens the books that arguments, environment and settings file name.
@@ -52,6 +53,9 @@ pub async fn open_books(args: &Args) -> Result<Books> {
             .or_else(|| from_env("USER"))
             .or_else(|| from_env("LOGNAME"))
             .unwrap_or(defaults.who),
+        ledger_wait_s: ledger_wait_s()?
+            .or(file.ledger_wait_s)
+            .unwrap_or(defaults.ledger_wait_s),
     };
     let data_dir = args
         .data_dir
@@ -90,4 +94,13 @@ fn unknown_accounts() -> Result<Option<UnknownAccounts>> {
         Some("quarantine") => Ok(Some(UnknownAccounts::Quarantine)),
         Some(other) => Err(Error::Usage(format!("{name}={other}: it is `add` or `quarantine`")).into()),
     }
+}
+
+fn ledger_wait_s() -> Result<Option<u32>> {
+    let name = "TALLYBOOK_LEDGER_WAIT_S";
+    let Some(text) = from_env(name) else { return Ok(None) };
+    let seconds = text.parse();
+    seconds
+        .map(Some)
+        .map_err(|_| Error::Usage(format!("{name}={text}: it is a whole number of seconds, such as 60")).into())
 }

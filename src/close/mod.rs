@@ -90,6 +90,7 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Resu
     if periods.is_empty() {
         return Ok(closed);
     }
+    crate::fault::file("stated", books.data.root());
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     let closing = store::NewClosing {

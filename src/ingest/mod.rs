@@ -39,7 +39,7 @@ use writers::Writers;
 use crate::books::{Books, UnknownAccounts};
 use crate::error::{Error, Result};
 use crate::files::{remove_files, sync_all};
-use crate::ledger::{commit_intake, register_intake};
+use crate::ledger::commit_intake;
 use crate::raw::segment::NewSegment;
 use crate::raw::store::{add_segments, expired_days, refuse_expired};
 
@@ -65,7 +65,7 @@ pub async fn ingest(books: &Books, input: &Input, source: &str) -> Result<Ingest
         return Ok(known);
     }
     let door = open_door(books, source).await?;
-    let intake = register_intake(&books.ledger, "ingest").await?;
+    let intake = books.register_intake("ingest").await?;
     let read = tokio::task::block_in_place(|| read_input(books, input, door, intake))?;
     commit(books, input, source, intake, read).await
 }

@@ -10,7 +10,7 @@ use super::writers::Writers;
 use crate::books::Books;
 use crate::error::{Error, Result};
 use crate::files::{remove_files, sync_all};
-use crate::ledger::{commit_intake, register_intake};
+use crate::ledger::commit_intake;
 use crate::raw::store::{add_segments, refuse_expired};
 
 /// What a retry did.
@@ -55,7 +55,7 @@ async fn retry_batch(books: &Books, batch: &Batch, lines: Vec<QuarantinedLine>, 
     if passes.1.is_empty() {
         return Ok(());
     }
-    let intake = register_intake(&books.ledger, "retry").await?;
+    let intake = books.register_intake("retry").await?;
     let writers = Writers::new(&books.data, intake);
     let (tally, accepted) = tokio::task::block_in_place(|| try_lines(&door, &writers, batch, &lines, true))?;
     let segments = writers.finish()?;

@@ -249,7 +249,7 @@ pub async fn take_from_quarantine(tx: &mut Tx, numbers: &[i64], batch: i64) -> R
             .execute(&mut **tx)
             .await?;
         if done.rows_affected() != 1 {
-            return Err(Error::Usage(format!(
+            return Err(Error::Overtaken(format!(
                 "line {number} was taken from quarantine by another run; nothing was written: run the retry again"
             )));
         }

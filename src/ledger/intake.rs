@@ -31,7 +31,7 @@ pub async fn commit_intake(tx: &mut Tx, intake: i64) -> Result<()> {
     if done.rows_affected() == 1 {
         return Ok(());
     }
-    Err(Error::Usage(format!(
+    Err(Error::Overtaken(format!(
         "intake {intake} was given up as dead and its files were swept; nothing was written: start the command again"
     )))
 }
@@ -43,6 +43,14 @@ pub(super) async fn is_committed(ledger: &Ledger, intake: i64) -> Result<bool> {
         .fetch_one(ledger.pool())
         .await?;
     Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
+/// The last intake number that this ledger gave out.
+pub(crate) async fn highest_intake(ledger: &Ledger) -> Result<i64> {
+    let row = sqlx::query("SELECT value FROM counter WHERE name = 'intake'")
+        .fetch_one(ledger.pool())
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Open intakes: number, stage, age in seconds by the database's clock.

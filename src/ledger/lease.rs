@@ -68,11 +68,11 @@ impl Lease {
         if token == self.token {
             return Ok(());
         }
-        Err(Error::LeaseHeld {
-            owner,
-            age_s: 0,
-            limit_s: LEASE_LIMIT_S,
-        })
+        let other = if owner.is_empty() { "another run" } else { &owner };
+        Err(Error::Overtaken(format!(
+            "this run stood still for more than {LEASE_LIMIT_S} s, was taken for dead, and {other} took the books over; what this \
+             one had not committed yet was not written: run the same command again, it does only what is missing"
+        )))
     }
 
     /// Gives the lease back.

@@ -16,12 +16,15 @@ use sqlx::{Any, AnyPool, Row as _};
 pub use audit::{Decision, Entry, add_audit, audit_trail};
 pub use bulk::{Value, insert_row, insert_rows};
 pub use intake::{commit_intake, register_intake};
-pub(crate) use intake::{fence_intakes, open_intakes};
+pub(crate) use intake::{fence_intakes, highest_intake, open_intakes};
 pub use lease::{LEASE_LIMIT_S, Lease};
 pub(crate) use seal::{broken_seals, is_sealed, reseal};
 pub use tally::{Tally, delete_rows, tally};
 
 use crate::error::{Error, Result};
+
+/// The file of the embedded ledger.
+pub const EMBEDDED_NAME: &str = "ledger.sqlite";
 
 /// A transaction of any stage.
 pub type Tx = sqlx::Transaction<'static, Any>;
@@ -33,16 +36,17 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger at a URL (`sqlite:` for now), making and migrating it as needed.
-    pub async fn open(url: &str) -> Result<Self> {
+    /// Opens the ledger at a URL (`sqlite:` for now), making and migrating it as needed. `wait_s`: how long a transaction waits
+    /// for another program's.
+    pub async fn open(url: &str, wait_s: u32) -> Result<Self> {
         Ok(Self {
-            pool: engine::open(url).await?,
+            pool: engine::open(url, wait_s).await?,
         })
     }
 
     /// The URL of the embedded ledger in a data folder.
     pub fn embedded_url(data_dir: &Path) -> String {
-        format!("sqlite://{}?mode=rwc", data_dir.join("ledger.sqlite").display())
+        format!("sqlite://{}?mode=rwc", data_dir.join(EMBEDDED_NAME).display())
     }
 
     /// A transaction that may write. Waits for other writers first, so it never fails halfway for having read.

@@ -7,7 +7,7 @@ use super::store::{NewKeyRun, add_key_run, drop_key_runs, key_run_paths};
 use crate::books::Books;
 use crate::error::Result;
 use crate::files::{create_dir_durably, sync_all};
-use crate::ledger::{Lease, commit_intake, register_intake};
+use crate::ledger::{Lease, commit_intake};
 use crate::raw::store::expired_days;
 use crate::span::number_of_day;
 
@@ -29,7 +29,7 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
         .into_iter()
         .map(number_of_day)
         .collect();
-    let intake = register_intake(&books.ledger, "merge keys").await?;
+    let intake = books.register_intake("merge keys").await?;
     let path = format!("keys/i{intake:08}.keys");
     let (keys, written) = tokio::task::block_in_place(|| {
         let keys = living_keys(books, &merged, &kept, &expired)?;

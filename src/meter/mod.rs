@@ -43,7 +43,7 @@ use usage::UsageRow;
 use crate::books::Books;
 use crate::error::Result;
 use crate::files::{create_dir_durably, sync_all};
-use crate::ledger::{Lease, commit_intake, next_number, register_intake};
+use crate::ledger::{Lease, commit_intake, next_number};
 
 /// What a metering did.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -81,7 +81,7 @@ pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
     let runs = plan.open_key_runs(books)?;
     let (identities, sorted, mut found) = tokio::task::block_in_place(|| find_suspects(books, &plan, &runs))?;
     let real = read_suspects(books, &plan, &identities, &sorted, &runs, &mut found).await?;
-    let intake = register_intake(&books.ledger, "meter").await?;
+    let intake = books.register_intake("meter").await?;
     let decided = decide(&identities, &sorted, &found, &real, &plan.voids, &plan.resolutions);
     plan.then = Then::read(books, &plan, &decided.moved()).await?;
     let outcome = tokio::task::block_in_place(|| Outcome::measure(books, &plan, &identities, &decided))?;

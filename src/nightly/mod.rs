@@ -27,6 +27,7 @@ use crate::ingest::drop_folder::{Dropped, take_dropped};
 use crate::ledger::Lease;
 use crate::meter::store::Total;
 use crate::meter::{Metered, meter, store as meter_store};
+use crate::raw::strays::refuse_older_ledger;
 use keep::Kept;
 
 /// Conflicts in a night's report.
@@ -100,6 +101,7 @@ pub async fn nightly(books: &Books) -> Result<Night> {
 }
 
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
+    refuse_older_ledger(books).await?;
     let mut needs_person = Vec::new();
     let cards = import_cards(books, &mut needs_person).await?;
     let dropped = take_dropped(books).await?;

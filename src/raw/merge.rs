@@ -7,7 +7,7 @@ use super::store::{Segment, add_segments, drop_segments, segments_between};
 use crate::books::Books;
 use crate::error::{Doing as _, Result};
 use crate::files::sync_all;
-use crate::ledger::{Lease, commit_intake, register_intake};
+use crate::ledger::{Lease, commit_intake};
 
 /// A day is merged when it has so many small segments; below that, opening the files costs less than rewriting.
 const SMALL_SEGMENTS_MIN: usize = 8;
@@ -36,7 +36,7 @@ pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Re
 }
 
 async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[Segment]) -> Result<usize> {
-    let intake = register_intake(&books.ledger, "merge").await?;
+    let intake = books.register_intake("merge").await?;
     let merged = tokio::task::block_in_place(|| {
         let mut writer = SegmentWriter::new(&books.data, kind, segments[0].day, intake);
         let frame = concatenated(books, segments)?;

@@ -4,5 +4,6 @@ pub mod merge;
 pub mod rows;
 pub mod segment;
 pub mod store;
+pub mod strays;
 pub mod sweep;
 pub mod symbols;

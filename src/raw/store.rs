@@ -153,7 +153,7 @@ pub async fn refuse_expired(tx: &mut Tx, days: impl IntoIterator<Item = NaiveDat
             .fetch_one(&mut **tx)
             .await?;
         if row.try_get::<i64, _>(0)? > 0 {
-            return Err(Error::Usage(format!(
+            return Err(Error::Overtaken(format!(
                 "UTC day {day} expired while this input was read; nothing was written: run the same command again"
             )));
         }

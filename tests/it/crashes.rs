@@ -2,10 +2,10 @@
 //! are what they would have been, to the byte.
 
 /// A canonical dump of the books.
-mod books;
+pub mod books;
 
 /// A world that passes every stage.
-mod play;
+pub mod play;
 
 /// The program as a process.
 pub mod process;
@@ -18,7 +18,8 @@ use books::{difference, differences, dump};
 use play::{COMMITS, FILES, STEPS, Step, lay_ground};
 use process::{run, stop_at};
 
-pub use books::with_books;
+/// Steps whose transaction says by the intake whether it happened.
+const LOOKED_UP: [&str; 5] = ["ingest", "retry", "meter", "merge", "merge_keys"];
 
 /// The play without a crash: the folder before each step, and what the books were after it.
 struct Undisturbed {
@@ -128,6 +129,28 @@ impl Undisturbed {
         }
     }
 
+    /// A commit that names its intake is looked up, and the step goes on; after any other the same command runs again.
+    fn lose_answer(&self, at: usize, step: &Step, commit: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path();
+        copy(&self.before(at), place);
+        let case = format!("{}, no answer to {commit}", step.name);
+        let ended = run(step.command(place).env("TALLYBOOK_LOSE_ANSWER_AT", commit));
+        if LOOKED_UP.contains(&commit) {
+            assert_eq!(ended.code, Some(step.code), "{case}: {}", ended.said);
+        } else {
+            assert_eq!(ended.code, Some(1), "{case}: {}", ended.said);
+            assert!(
+                ended.said.contains("run the same command again"),
+                "{case}: {}",
+                ended.said
+            );
+            let again = run(&mut step.command(place));
+            assert!(step.may_end_again(&again), "{case}: {}", again.said);
+        }
+        self.compare(at, place).unwrap_or_else(|why| panic!("{case}: {why}"));
+    }
+
     fn compare(&self, at: usize, place: &Path) -> Result<(), String> {
         let found = dump(place);
         let difference = difference(&self.after[at], &found);
@@ -144,7 +167,7 @@ fn contract() -> BTreeSet<String> {
 }
 
 /// A folder with everything in it, and the files' times.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -156,6 +179,18 @@ fn copy(from: &Path, to: &Path) {
             let time = entry.metadata().unwrap().modified().unwrap();
             let file = std::fs::File::options().write(true).open(&target).unwrap();
             file.set_modified(time).unwrap();
+        }
+    }
+}
+
+#[test]
+fn when_the_ledger_dies_between_a_commit_and_its_answer_the_same_command_gives_the_same_books() {
+    let undisturbed = Undisturbed::play();
+    for (at, step) in STEPS.iter().enumerate() {
+        for commit in COMMITS {
+            if undisturbed.points[at].contains_key(&format!("{commit}.after_commit")) {
+                undisturbed.lose_answer(at, step, commit);
+            }
         }
     }
 }

@@ -30,6 +30,9 @@ mod nights;
 /// Death at every commit point.
 mod crashes;
 
+/// What the machine does to the books.
+mod faults;
+
 /// What people read.
 mod snapshots;
 

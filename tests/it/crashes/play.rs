@@ -6,7 +6,7 @@ use super::process::{Ended, program};
 use crate::world::line;
 
 /// The day on which most of the usage happens, in Shanghai.
-const DAY: &str = "2024-11-15T10:00:00+08:00";
+pub const DAY: &str = "2024-11-15T10:00:00+08:00";
 
 /// One process of the play.
 pub struct Step {
@@ -158,7 +158,7 @@ pub const COMMITS: [&str; 22] = [
 ];
 
 /// Every point of a file or folder.
-pub const FILES: [&str; 45] = [
+pub const FILES: [&str; 46] = [
     "dated drop",
     "made folder done",
     "made folder exports",
@@ -181,6 +181,7 @@ pub const FILES: [&str; 45] = [
     "removed refused",
     "removed spool",
     "removed unmetered",
+    "stated books",
     "synced exports",
     "synced folder books",
     "synced folder done",
@@ -238,7 +239,7 @@ fn void(id: &str, target: &str) -> String {
 }
 
 /// A rate card with one price, and later on a second meter.
-fn card(place: &Path, price: &str, grown: bool) {
+pub fn card(place: &Path, price: &str, grown: bool) {
     let meter = |name: &str, task: &str| {
         format!(
             "[[meter]]\nname = \"{name}\"\ntask_type = \"{task}\"\nsku = \"{task}\"\nquantity = \"duration\"\nunit = \"minute\"\n"
@@ -285,7 +286,7 @@ fn inputs(place: &Path) {
     packed.finish().unwrap();
 }
 
-fn drop_file(place: &Path, name: &str, text: &str) {
+pub fn drop_file(place: &Path, name: &str, text: &str) {
     std::fs::write(place.join("books/drop").join(name), text).unwrap();
 }
 

@@ -1,0 +1,73 @@
+//! What to do about an error that the machine reports: full, read-only, locked, damaged. An error says it after what happened.
+
+use std::fmt::Display;
+
+/// What the system or the database says, and the cure. The first that fits is told: a full disk also breaks the ledger's log.
+const CURES: [(&str, &str); 11] = [
+    (
+        "(os error 28)",
+        "the disk is full: make room there and run the same command again; nothing half-written counts",
+    ),
+    (
+        "database or disk is full",
+        "the disk of the ledger is full: make room there and run the same command again; nothing half-written counts",
+    ),
+    (
+        "(os error 30)",
+        "it is on a read-only file system: mount it writable and run the same command again",
+    ),
+    (
+        "attempt to write a readonly database",
+        "the ledger is read-only: make its folder writable for this user and run the same command again",
+    ),
+    (
+        "(os error 13)",
+        "this user may not: give it the right to read and write there, or run as the user who owns the books",
+    ),
+    (
+        "database is locked",
+        "another program has kept the ledger locked for longer than `ledger_wait_s`: see who has ledger.sqlite open (`lsof` \
+         or `fuser` tells; another tallybook, a database browser, a backup), let it end, and run the same command again",
+    ),
+    (
+        "file is not a database",
+        "the ledger's file is damaged or is something else: restore it from a backup, with its -wal file, and run `verify`",
+    ),
+    (
+        "database disk image is malformed",
+        "the ledger's file is damaged: restore it from a backup, with its -wal file, and run `verify`",
+    ),
+    (
+        "unable to open database file",
+        "the ledger cannot be opened: see that its folder is there and that this user may write to it",
+    ),
+    (
+        "disk I/O error",
+        "the disk of the ledger does not work or is full: see the system's log, and run the same command again",
+    ),
+    (
+        "(os error 5)",
+        "the disk does not work: see the system's log, and run the same command again",
+    ),
+];
+
+/// `what: why`, and what to do where that is known.
+pub fn cured(what: impl Display, why: impl Display) -> String {
+    let text = format!("{what}: {why}");
+    match CURES.iter().find(|(sign, _)| text.contains(sign)) {
+        Some((_, cure)) => format!("{text}; {cure}"),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cured;
+
+    #[test]
+    fn an_error_that_the_machine_reports_says_what_to_do() {
+        let full = std::io::Error::from_raw_os_error(28);
+        assert!(cured("raw/a.parquet", full).ends_with("nothing half-written counts"));
+        assert_eq!(cured("json", "no value"), "json: no value");
+    }
+}
