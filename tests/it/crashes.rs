@@ -7,6 +7,9 @@ pub mod books;
 /// A world that passes every stage.
 pub mod play;
 
+/// Every point at which it dies.
+mod points;
+
 /// The program as a process.
 pub mod process;
 
@@ -15,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use books::{difference, differences, dump};
-use play::{COMMITS, FILES, STEPS, Step, lay_ground};
+use play::{STEPS, Step, lay_ground};
+use points::{COMMITS, FILES};
 use process::{run, stop_at};
 
 /// Steps whose transaction says by the intake whether it happened.

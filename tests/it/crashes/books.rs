@@ -100,7 +100,9 @@ async fn ledger(books: &Books) -> String {
             }
         }
         lines.sort_unstable();
-        lines.iter().for_each(|line| writeln!(text, "{table}: {line}").unwrap());
+        for line in lines {
+            writeln!(text, "{table}: {line}").unwrap();
+        }
     }
     text
 }

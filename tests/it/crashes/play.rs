@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use polars::prelude::*;
+
 use super::process::{Ended, program};
 use crate::world::line;
 
@@ -130,83 +132,6 @@ pub const STEPS: [Step; 15] = [
     Step::new("night that expires", "2025-07-20T00:00:00Z", &["nightly"]).before(last_drop),
 ];
 
-/// Every transaction there is: each has a point before its commit and one after it. Who adds one adds it here; none is removed
-/// unseen.
-pub const COMMITS: [&str; 22] = [
-    "account",
-    "cards",
-    "close",
-    "expire",
-    "expire_log",
-    "expire_payloads",
-    "export",
-    "export_written",
-    "fence",
-    "forget_dropped",
-    "hold",
-    "ingest",
-    "intake",
-    "lease",
-    "merge",
-    "merge_keys",
-    "meter",
-    "release",
-    "report",
-    "resolve",
-    "retry",
-    "waive",
-];
-
-/// Every point of a file or folder.
-pub const FILES: [&str; 46] = [
-    "dated drop",
-    "made folder done",
-    "made folder exports",
-    "made folder raw",
-    "made folder refused",
-    "made folder spool",
-    "made folder unmetered",
-    "moved done",
-    "moved exports",
-    "moved refused",
-    "removed done",
-    "removed drop",
-    "removed exports",
-    "removed folder log",
-    "removed folder raw",
-    "removed folder unmetered",
-    "removed keys",
-    "removed log",
-    "removed raw",
-    "removed refused",
-    "removed spool",
-    "removed unmetered",
-    "stated books",
-    "synced exports",
-    "synced folder books",
-    "synced folder done",
-    "synced folder drop",
-    "synced folder exports",
-    "synced folder keys",
-    "synced folder log",
-    "synced folder raw",
-    "synced folder refused",
-    "synced folder unmetered",
-    "synced folder usage",
-    "synced keys",
-    "synced log",
-    "synced raw",
-    "synced unmetered",
-    "synced usage",
-    "written exports",
-    "written keys",
-    "written log",
-    "written raw",
-    "written spool",
-    "written unmetered",
-    "written usage",
-];
-
 /// Eight batches of one day, each metered by itself: one more, and segments and key runs are merged.
 pub fn lay_ground(place: &Path) {
     for folder in ["in", "cards/c", "books/drop"] {
@@ -267,7 +192,6 @@ pub fn card(place: &Path, price: &str, grown: bool) {
 fn inputs(place: &Path) {
     let text = with_log(&line("g1", 7, DAY, 90_000)) + "not usage\n" + &line("g2", 9, DAY, 30_000);
     std::fs::write(place.join("in/lines.ndjson"), text).unwrap();
-    use polars::prelude::*;
     let mut frame = df!(
         "id" => ["p1", "p2"],
         "uin" => [7_u64, 7],

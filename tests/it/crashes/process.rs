@@ -55,23 +55,28 @@ pub struct Stopped {
 pub fn stop_at(command: &mut Command, point: &str) -> Result<Stopped, Ended> {
     command.env("TALLYBOOK_STOP_AT", point);
     command.stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().expect("standard error is a pipe"));
+    let mut stopped = Stopped::start(command);
     let mut before = String::new();
     loop {
         let mut line = String::new();
-        if said.read_line(&mut line).unwrap() == 0 {
-            let code = child.wait().unwrap().code();
+        if stopped.said.read_line(&mut line).unwrap() == 0 {
+            let code = stopped.child.wait().unwrap().code();
             return Err(Ended { code, said: before });
         }
         if line.starts_with("stopped at ") {
-            return Ok(Stopped { child, said });
+            return Ok(stopped);
         }
         before.push_str(&line);
     }
 }
 
 impl Stopped {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let said = BufReader::new(child.stderr.take().expect("standard error is a pipe"));
+        Self { child, said }
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
