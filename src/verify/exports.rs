@@ -1,12 +1,13 @@
 //! The chain of manifests, the files on disk against them, and the heads of the statement chains against the last one.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::{Verified, store};
 use crate::books::Books;
 use crate::close::store::chain_heads;
 use crate::digest::sha256_hex_of_file;
-use crate::error::{Error, Result};
+use crate::error::{AtPath as _, Error, Result};
 use crate::export::manifest::Manifest;
 use crate::export::store::{Export, exports, previous_digests};
 
@@ -38,7 +39,42 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> Result<()> {
     if let Some(last) = exports.last() {
         verify_heads(books, last, verified).await?;
     }
+    let part = verify_folders(books, &exports, verified);
+    verified.part(part);
     Ok(())
+}
+
+/// Folders of exports that the ledger does not know: it may be older than they are.
+fn verify_folders(books: &Books, exports: &[Export], verified: &mut Verified) -> Result<()> {
+    let root = books.data.join("exports");
+    for period in folders(&root)? {
+        for export in folders(&root.join(&period))? {
+            let folder = format!("{period}/{export}");
+            let is_known = exports.iter().any(|known| known.folder == folder);
+            if !is_known && !export.starts_with('.') {
+                verified.differs(format!(
+                    "exports/{folder} is no export that the ledger knows; was the ledger restored from an older backup? Restore the \
+                     newest, and do not move the folder away before that is clear"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn folders(parent: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    if !parent.is_dir() {
+        return Ok(names);
+    }
+    for entry in std::fs::read_dir(parent).at(parent)? {
+        let entry = entry.at(parent)?;
+        if entry.file_type().at(parent)?.is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 fn verify_files(books: &Books, export: &Export, manifest: &Manifest, verified: &mut Verified) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::books::Books;
 use crate::digest::sha256_hex_of_file;
 use crate::error::{AtPath as _, Result};
 use crate::ingest::drop_folder::{digest_in_name, moved_folders};
+use crate::raw::strays::refuse_older_ledger;
 
 /// A file that the ledger names.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> Result<DamagedFil
         verified.differs(format!("{path} {what}"));
     }
     let part = verify_originals(books, verified);
+    verified.part(part);
+    let part = refuse_older_ledger(books).await;
     verified.part(part);
     Ok(found.into_iter().map(|(path, _)| path).collect())
 }

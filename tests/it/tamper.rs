@@ -122,6 +122,18 @@ fn a_file_that_is_gone_is_named() {
 }
 
 #[test]
+fn an_export_that_the_ledger_does_not_know_is_named() {
+    let shop = rich_books();
+    let folder = shop.place.data().join("exports/2025-06-01_2025-07-01/000009");
+    std::fs::create_dir_all(folder).unwrap();
+    let found = verified(&shop).differences;
+    assert!(
+        found.iter().any(|sentence| sentence.contains("000009 is no export")),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_row_that_is_gone_from_the_ledger_is_missed() {
     let shop = rich_books();
     crate::world::run(async {
