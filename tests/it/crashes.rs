@@ -218,8 +218,9 @@ fn a_command_killed_at_any_point_and_run_again_gives_the_same_books_and_exports(
         let threads = [scope.spawn(work), scope.spawn(work)];
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    for (step, points) in STEPS.iter().zip(&undisturbed.points) {
-        println!("{}: {} points", step.name, points.len());
+    for (at, (step, points)) in STEPS.iter().zip(&undisturbed.points).enumerate() {
+        let deaths = cases.iter().filter(|case| case.step == at).count();
+        println!("{}: {deaths} deaths at {} points: {points:?}", step.name, points.len());
     }
     println!("{} deaths", cases.len());
     assert!(
