@@ -56,13 +56,18 @@ fn list_text(listed: &[Listed]) -> String {
             row.conflict.to_string(),
             row.source.clone(),
             row.id.clone(),
-            conflict.stands.clone(),
-            format!("{} line {}", row.input, row.line),
+            file_name(&conflict.stands).to_owned(),
+            format!("{} line {}", file_name(&row.input), row.line),
             row.state.clone(),
             money_text(conflict),
         ]);
     }
     table.text()
+}
+
+/// An input's name without its folders; `conflict show` has them.
+fn file_name(input: &str) -> &str {
+    input.rsplit('/').next().unwrap_or(input)
 }
 
 fn shown_text(shown: &Shown) -> String {

@@ -147,13 +147,7 @@ fn a_row_that_is_gone_from_the_ledger_is_missed() {
                 .execute(&mut *ledger)
                 .await
                 .unwrap();
-            let key = sqlx::query(AssertSqlSafe(format!(
-                "SELECT name FROM pragma_table_info('{table}') LIMIT 1"
-            )))
-            .fetch_one(&mut *ledger)
-            .await
-            .unwrap()
-            .get::<String, _>(0);
+            let key = first_column(&mut ledger, &table).await;
             let sql = format!("DELETE FROM {table} WHERE {key} = (SELECT MAX({key}) FROM {table})");
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *ledger).await.unwrap();
             drop(ledger);
@@ -217,6 +211,13 @@ async fn columns(shop: &Shop) -> Vec<(String, String)> {
     all
 }
 
+/// The first column of a table: of its key.
+async fn first_column(ledger: &mut sqlx::AnyConnection, table: &str) -> String {
+    let sql = format!("SELECT name FROM pragma_table_info('{table}') LIMIT 1");
+    let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(ledger).await.unwrap();
+    row.get(0)
+}
+
 /// Changes a column of the rows that share the first row's key.
 async fn change(place: &Place, table: &str, column: &str) {
     let books = place.books(at(NOW)).await;
@@ -225,13 +226,7 @@ async fn change(place: &Place, table: &str, column: &str) {
         .execute(&mut *ledger)
         .await
         .unwrap();
-    let key = sqlx::query(AssertSqlSafe(format!(
-        "SELECT name FROM pragma_table_info('{table}') LIMIT 1"
-    )))
-    .fetch_one(&mut *ledger)
-    .await
-    .unwrap()
-    .get::<String, _>(0);
+    let key = first_column(&mut ledger, table).await;
     let sql = format!(
         "UPDATE {table} SET {column} = CASE typeof({column}) WHEN 'integer' THEN {column} + 1000 WHEN 'blob' THEN X'00' \
          WHEN 'null' THEN 1 ELSE {column} || '1' END WHERE {key} = (SELECT {key} FROM {table} LIMIT 1)"
