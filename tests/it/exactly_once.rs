@@ -590,3 +590,22 @@ fn hundreds_of_days_in_one_night_are_metered_and_proved() {
     assert_eq!((records(&night, "metered"), night.closed.statements), (330, 10));
     assert_proved(&shop.place, "2024-12-01T00:00:00Z");
 }
+
+#[test]
+fn a_line_west_of_utc_is_explained_after_its_raw_has_expired() {
+    let price = "\"A\" = { unit_price = \"1\", origin = \"illustrative\" }";
+    let shop = Shop::in_zone("USD", "America/New_York", price);
+    // 31 January in New York, 1 February in UTC.
+    shop.drop(&[usage("a", 7, "A", "2024-02-01T02:00:00Z", 60_000)]);
+    shop.place.night("2024-03-10T00:00:00Z");
+    assert_eq!(shop.place.night("2024-08-05T00:00:00Z").expired.days.len(), 1);
+    let explanation = run(async {
+        let books = shop.place.books(at("2024-08-06T00:00:00Z")).await;
+        let explained = tallybook::explain::explain(&books, "7-20240101-20240201", Some(1), 9).await;
+        books.ledger.close().await;
+        explained.unwrap()
+    });
+    let behind = explanation.lines[0].behind.as_ref().unwrap();
+    assert_eq!((behind.records, behind.expired.len()), (0, 1));
+    assert_eq!(behind.expired[0].utc_day, "2024-02-01");
+}
