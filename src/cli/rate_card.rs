@@ -117,7 +117,7 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
         } => {
             let correction = corrects.map(|from| Correction {
                 from,
-                reason: reason.as_deref().unwrap_or_default(),
+                reason: reason.as_deref().expect("clap asks for a reason with --corrects"),
             });
             let lease = Lease::take(&books.ledger, "rate-card import").await?;
             let cards = import(books, &card_paths(&books.settings.rate_cards, files), correction).await;

@@ -181,7 +181,7 @@ async fn verify(args: &Args, books: &Books) -> Result<u8> {
 
 async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason: Option<&str>) -> Result<u8> {
     if let Some(day) = waive {
-        crate::expire::store::waive(books, day, reason.unwrap_or_default()).await?;
+        crate::expire::store::waive(books, day, reason.expect("clap asks for a reason with --waive")).await?;
         report(args, &serde_json::json!({ "waived": day.to_string() }), || {
             format!("{day} is waived\n")
         });

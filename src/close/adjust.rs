@@ -94,7 +94,12 @@ pub fn adjust<'a>(
 ) -> Result<Vec<Charge<'a>>> {
     let mut due: BTreeMap<Group<'a>, Due<'a, '_>> = BTreeMap::new();
     for charge in should_be {
-        let appid = charge.appid.unwrap_or_default();
+        let appid = charge.appid.ok_or_else(|| {
+            Error::Unbalanced(format!(
+                "account {uin} has a charge of SKU `{}` without an app",
+                charge.sku
+            ))
+        })?;
         let group = due
             .entry((charge.span_start, appid, charge.region, charge.sku))
             .or_default();

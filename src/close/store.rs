@@ -120,7 +120,23 @@ pub async fn closings(ledger: &Ledger) -> Result<HashMap<i64, ClosedAs>> {
 
 /// What waits for an adjustment, by account.
 pub async fn waiting(ledger: &Ledger) -> Result<HashMap<u64, Touched>> {
-    touched(ledger, "closing IS NULL").await
+    let mut all: HashMap<u64, Touched> = HashMap::new();
+    for (sql, corrects) in [
+        (
+            "SELECT DISTINCT uin, day FROM late_usage WHERE closing IS NULL ORDER BY uin, day",
+            false,
+        ),
+        (
+            "SELECT DISTINCT uin, period_start FROM rerate WHERE closing IS NULL ORDER BY uin, period_start",
+            true,
+        ),
+    ] {
+        for row in sqlx::query(sql).fetch_all(ledger.pool()).await? {
+            let touched = all.entry(parse_uin(&row.try_get::<String, _>(0)?)?).or_default();
+            touched.add(parse_day(&row.try_get::<String, _>(1)?)?, corrects);
+        }
+    }
+    Ok(all)
 }
 
 /// What an account's closings adjusted, by closing.
@@ -142,18 +158,6 @@ pub async fn settled(ledger: &Ledger, uin: u64) -> Result<HashMap<i64, Touched>>
         }
     }
     Ok(settled)
-}
-
-async fn touched(ledger: &Ledger, condition: &str) -> Result<HashMap<u64, Touched>> {
-    let mut all: HashMap<u64, Touched> = HashMap::new();
-    for (table, day, corrects) in [("late_usage", "day", false), ("rerate", "period_start", true)] {
-        let sql = format!("SELECT DISTINCT uin, {day} FROM {table} WHERE {condition} ORDER BY uin, {day}");
-        for row in sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(ledger.pool()).await? {
-            let touched = all.entry(parse_uin(&row.try_get::<String, _>(0)?)?).or_default();
-            touched.add(parse_day(&row.try_get::<String, _>(1)?)?, corrects);
-        }
-    }
-    Ok(all)
 }
 
 /// Records that an account's statements bill and adjust.

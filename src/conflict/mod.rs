@@ -96,11 +96,6 @@ pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reas
         )));
     }
     let sided = one_with_sides(books, row).await?;
-    if word == Word::Replaced && sided.listed.note == CANNOT_TELL {
-        return Err(Error::Usage(format!(
-            "conflict {number} can only be kept: {CANNOT_TELL}"
-        )));
-    }
     if let (Word::Replaced, Some(why)) = (word, sided.only_kept) {
         return Err(Error::Usage(format!("conflict {number} can only be kept: {why}")));
     }
@@ -226,9 +221,8 @@ fn tell(between: &Between, sided: &Sided) -> Result<(Vec<Money>, String)> {
         return Ok((Vec::new(), String::new()));
     }
     match (&sided.stands, &sided.later, sided.only_kept) {
-        (_, _, Some(why)) => Ok((Vec::new(), format!("can only be kept: {why}"))),
         (Some(stands), Some(later), None) => between.money(stands, later),
-        _ => Ok((Vec::new(), CANNOT_TELL.to_owned())),
+        (_, _, why) => Ok((Vec::new(), format!("can only be kept: {}", why.unwrap_or(CANNOT_TELL)))),
     }
 }
 
@@ -236,6 +230,8 @@ fn only_kept(is_voided: bool, stands: Option<&RealRecord>, later: Option<&RealRe
     let is_void = |record: Option<&RealRecord>| record.is_some_and(|r| matches!(r.content, Content::Void { .. }));
     if is_voided {
         Some("a void took the record back")
+    } else if stands.is_none() || later.is_none() {
+        Some(CANNOT_TELL)
     } else if is_void(stands) || is_void(later) {
         Some("one side is a void, which has no content to bill")
     } else {

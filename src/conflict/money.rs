@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::account::AccountBook;
 use crate::books::Books;
 use crate::card::book::CardBook;
-use crate::card::store::load_cards;
+use crate::card::store::{cards_up_to, load_cards};
 use crate::close::account::PeriodRows;
 use crate::error::{Error, Result};
 use crate::meter::content::RealRecord;
@@ -57,6 +57,8 @@ impl Between {
         let records = pairs.iter().flat_map(|(one, other)| [*one, *other]).flatten();
         let uins: BTreeSet<u64> = records.filter_map(|record| record.content.uin()).collect();
         let cards = load_cards(&books.ledger).await?;
+        // Records count as the last metering placed them; a card that came since has placed nothing yet.
+        let placed_by = cards_up_to(&books.ledger, plan.progress.card_hi).await?;
         let (from, to) = days_around(pairs);
         let mut table = UsageTable::default();
         for (path, metering) in usage_paths(&books.ledger, from, to, plan.progress.metering).await? {
@@ -72,7 +74,7 @@ impl Between {
                 first_day: None,
                 closed_to: None,
             },
-            map: Map::new(&plan.accounts, cards.clone(), &plan.default_terms),
+            map: Map::new(&plan.accounts, placed_by, &plan.default_terms),
             cards,
             table,
             metering: plan.progress.metering,

@@ -117,7 +117,6 @@ async fn read_suspects(
         })?,
         keys: plan.read_keys(books, &found.keys).await?,
     };
-    real.keys.extend(plan.read_replaced(books).await?);
     // Whose record a void takes back is known only once the void itself was read.
     let waiting: Vec<_> = plan.waiting_voids().cloned().collect();
     let more = void_suspects(&real, identities, sorted, runs, &waiting, &plan.expired);
@@ -125,6 +124,8 @@ async fn read_suspects(
         content::of_new_rows(&books.data, &plan.segments, identities, &more.rows)
     })?);
     real.keys.extend(plan.read_keys(books, &more.keys).await?);
+    // Last: what is read here is no suspect by itself, and a void may name it.
+    real.keys.extend(plan.read_replaced(books).await?);
     found.keys.extend(more.keys);
     found.keys.sort_unstable_by_key(|k| (k.hash, k.batch, k.line));
     found.keys.dedup();

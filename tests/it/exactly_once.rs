@@ -609,3 +609,44 @@ fn a_line_west_of_utc_is_explained_after_its_raw_has_expired() {
     assert_eq!((behind.records, behind.expired.len()), (0, 1));
     assert_eq!(behind.expired[0].utc_day, "2024-02-01");
 }
+
+#[test]
+fn a_void_that_waits_to_be_metered_takes_back_what_a_decision_puts_in_place() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"1\", origin = \"illustrative\" }");
+    shop.drop(&[
+        usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000),
+        usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 120_000),
+        usage("b", 7, "A", "2024-11-15T10:00:00+08:00", 60_000),
+    ]);
+    shop.place.night("2024-11-20T00:00:00Z");
+    let path = shop.place.file("void.ndjson", void("v", "a"));
+    shop.place.ingest("2024-11-21T00:00:00Z", &path).unwrap();
+    // The decision meters what is committed: the void comes with it, and no other row of the identity does.
+    decide(&shop.place, "2024-11-21T00:00:00Z", Word::Replaced);
+    let night = shop.place.night("2024-12-10T00:00:00Z");
+    assert_eq!((records(&night, "voided"), records(&night, "conflict")), (1, 1));
+    assert_eq!(lines(&shop.place), ["2024-11-01 usage A 1 1.000000 1 1.0000000000"]);
+    assert_proved(&shop.place, "2024-12-10T00:00:00Z");
+}
+
+#[test]
+fn the_money_between_contents_is_told_before_a_new_card_has_placed_them() {
+    let price = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }";
+    let shop = Shop::new("CNY", price);
+    shop.drop(&[
+        usage("a", 7, "B", "2024-11-15T10:00:00+08:00", 60_000),
+        usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000),
+    ]);
+    shop.place.night("2024-11-20T00:00:00Z");
+    shop.write_card(&format!(
+        "{price}\n\"B\" = {{ unit_price = \"5\", origin = \"illustrative\" }}"
+    ));
+    shop.import("2024-11-21T00:00:00Z");
+    let open = run(async {
+        let books = shop.place.books(at("2024-11-21T00:00:00Z")).await;
+        let open = list(&books, false, None).await.unwrap();
+        books.ledger.close().await;
+        open
+    });
+    assert_eq!(open[0].money[0].amount, "3.0000000000");
+}
