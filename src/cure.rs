@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// What the system or the database says, and the cure. The first that fits is told: a full disk also breaks the ledger's log.
-const CURES: [(&str, &str); 11] = [
+const CURES: [(&str, &str); 24] = [
     (
         "(os error 28)",
         "the disk is full: make room there and run the same command again; nothing half-written counts",
@@ -28,6 +28,58 @@ const CURES: [(&str, &str); 11] = [
         "database is locked",
         "another program has kept the ledger locked for longer than `ledger_wait_s`: see who has ledger.sqlite open (`lsof` \
          or `fuser` tells; another tallybook, a database browser, a backup), let it end, and run the same command again",
+    ),
+    (
+        "canceling statement due to lock timeout",
+        "another program has kept the ledger locked for longer than `ledger_wait_s`: see which session holds it (`pg_stat_activity`, \
+         `pg_locks`), let it end, and run the same command again",
+    ),
+    (
+        "Lock wait timeout exceeded",
+        "another program has kept the ledger locked for longer than `ledger_wait_s`: see which session holds it (`SHOW \
+         PROCESSLIST`), let it end, and run the same command again",
+    ),
+    (
+        "idle-in-transaction timeout",
+        "this run stood still while it wrote, and the server undid what it had not committed: run the same command again",
+    ),
+    (
+        "Connection refused",
+        "no database server answers there: see that it runs and that host and port in --ledger are right, and run the same command \
+         again",
+    ),
+    (
+        "failed to lookup address",
+        "the host in --ledger is not known: see how it is spelled",
+    ),
+    (
+        "password authentication failed",
+        "see the user in --ledger and its password, which may stand in TALLYBOOK_LEDGER_PASSWORD or PGPASSWORD",
+    ),
+    (
+        "Access denied for user",
+        "see the user in --ledger and what it may do; its password may stand in TALLYBOOK_LEDGER_PASSWORD or MYSQL_PWD",
+    ),
+    (
+        "Unknown database",
+        "make it with CREATE DATABASE, or see the name in --ledger",
+    ),
+    ("3D000", "make it with CREATE DATABASE, or see the name in --ledger"),
+    (
+        "permission denied for",
+        "the user in --ledger may not: it must own the ledger's tables, or the schema to make them in",
+    ),
+    (
+        "max_allowed_packet",
+        "a statement is larger than the server takes: raise `max_allowed_packet` to 64M or more, and run the same command again",
+    ),
+    (
+        "shutting down",
+        "the database server is being stopped: when it runs again, run the same command again",
+    ),
+    (
+        "terminating connection due to administrator command",
+        "the database server was stopped: when it runs again, run the same command again",
     ),
     (
         "file is not a database",

@@ -233,6 +233,11 @@ pub fn day_of_number(number: i32) -> NaiveDate {
     NaiveDate::from_epoch_days(number).expect("dates in columns come from dates")
 }
 
+/// The month of a day, `YYYY-MM`.
+pub fn month_text(day: NaiveDate) -> String {
+    day.format("%Y-%m").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,11 +37,13 @@ CREATE INDEX intake_state ON intake (state);
 -- a guarded stage checks it.
 CREATE TABLE lease (
     name         TEXT NOT NULL PRIMARY KEY,
-    owner        TEXT NOT NULL,
+    owner        TEXT NOT NULL,    -- for people; empty when nobody has it
+    process      INTEGER NOT NULL, -- its number ...
+    place        TEXT NOT NULL,    -- ... and where that number means something: the running system and its set of processes
     token        INTEGER NOT NULL,
     heartbeat_at INTEGER NOT NULL
 );
-INSERT INTO lease (name, owner, token, heartbeat_at) VALUES ('books', '', 0, 0);
+INSERT INTO lease (name, owner, process, place, token, heartbeat_at) VALUES ('books', '', 0, '', 0, 0);
 
 -- One row per nightly run: what a person reads in the morning.
 CREATE TABLE run (

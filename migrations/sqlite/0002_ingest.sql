@@ -12,7 +12,7 @@ CREATE TABLE batch (
     bytes       INTEGER NOT NULL,
     digest      TEXT NOT NULL,    -- SHA-256 of the input's bytes; of a retry, its intake number
     received    INTEGER NOT NULL, -- lines with something on them; 0 for a retry, whose lines were received before
-    stored      INTEGER NOT NULL, -- rows in raw
+    stored_rows INTEGER NOT NULL, -- rows in raw
     quarantined INTEGER NOT NULL, -- negative for a retry: lines that left quarantine
     committed_at TEXT NOT NULL,
     seal        INTEGER NOT NULL,

@@ -24,7 +24,7 @@ CREATE TABLE usage_file (
 CREATE TABLE key_run (
     path    TEXT NOT NULL PRIMARY KEY,
     metering INTEGER NOT NULL,
-    keys    INTEGER NOT NULL,
+    key_count INTEGER NOT NULL,
     bytes   INTEGER NOT NULL,
     digest  TEXT NOT NULL,
     seal    INTEGER NOT NULL
@@ -67,25 +67,37 @@ CREATE TABLE control_total (
 );
 CREATE INDEX control_total_batch ON control_total (batch);
 
--- Usage for dashboards, additive: what a metering added to an account's days. A night brings an account one row, not one
--- for each day, app, region and SKU: rows of a month would cost more to write than the month costs to meter.
--- `days` is a JSON array of [day, [[appid, region, sku, records, raw, billable], ...]]; the view unfolds it.
+-- Usage for dashboards, additive: what a metering added to an account's days of a month. A night brings an account one row, not
+-- one for each day, app, region and SKU: rows of a month would cost more to write than the month costs to meter.
+-- `days` is a JSON array of [day, [[appid, region, sku, records, raw, billable], ...]]; the view dash_usage unfolds it.
+-- The key begins with the month, so that the rows of an old month lie together and can be dropped.
 CREATE TABLE usage_daily (
+    month    TEXT NOT NULL, -- 'YYYY-MM' of its account-local days
     uin      TEXT NOT NULL,
     metering INTEGER NOT NULL,
-    day_min  TEXT NOT NULL, -- account-local days
-    day_max  TEXT NOT NULL,
     records  INTEGER NOT NULL,
     days     TEXT NOT NULL,
     seal     INTEGER NOT NULL,
-    PRIMARY KEY (uin, metering)
+    PRIMARY KEY (month, uin, metering)
 );
-CREATE INDEX usage_daily_day ON usage_daily (day_max, day_min);
+CREATE INDEX usage_daily_uin ON usage_daily (uin, month);
+CREATE INDEX usage_daily_metering ON usage_daily (metering);
 
-CREATE VIEW usage_by_sku AS
-SELECT u.uin, u.metering, d.value ->> 0 AS day, l.value ->> 0 AS appid, l.value ->> 1 AS region, l.value ->> 2 AS sku,
-       l.value ->> 3 AS records, l.value ->> 4 AS raw_units, l.value ->> 5 AS billable_units
-FROM usage_daily u, json_each(u.days) d, json_each(d.value, '$[1]') l;
+-- The same over all accounts, with the task type: small, whatever the number of accounts.
+CREATE TABLE usage_total (
+    month     TEXT NOT NULL,
+    day       TEXT NOT NULL, -- account-local
+    metering  INTEGER NOT NULL,
+    task_type TEXT NOT NULL,
+    region    TEXT NOT NULL,
+    sku       TEXT NOT NULL,
+    unit      TEXT NOT NULL, -- of raw and billable: 'ms' or 'count'
+    records   INTEGER NOT NULL,
+    raw       INTEGER NOT NULL,
+    billable  INTEGER NOT NULL,
+    seal      INTEGER NOT NULL,
+    PRIMARY KEY (month, day, metering, task_type, region, sku, unit)
+);
 
 -- A later row of an identity with other content. The first committed stands; a person resolves it.
 CREATE TABLE conflict (

@@ -31,7 +31,7 @@ CREATE TABLE statement (
     batch_hi        INTEGER NOT NULL,
     previous_digest TEXT NOT NULL,
     digest          TEXT NOT NULL,
-    document        TEXT NOT NULL, -- the lines, JSON; see close/document.rs
+    document        TEXT,          -- the lines, JSON; see close/document.rs. None once its retention is over
     seal            INTEGER NOT NULL -- without the document, which the digest covers
 );
 CREATE INDEX statement_uin ON statement (uin, period_start);
@@ -59,12 +59,37 @@ CREATE TABLE rerate (
 CREATE INDEX rerate_waiting ON rerate (uin) WHERE closing IS NULL;
 CREATE INDEX rerate_closing ON rerate (uin, closing);
 
--- The lines as a table, amounts cast for charts only; the exact text is in `document`.
-CREATE VIEW statement_line AS
-SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency, j.value ->> 0 AS line_no, j.value ->> 1 AS appid,
-       j.value ->> 2 AS kind, j.value ->> 3 AS card, j.value ->> 4 AS card_version, j.value ->> 5 AS region,
-       j.value ->> 6 AS sku, j.value ->> 7 AS meter, j.value ->> 8 AS unit, CAST(j.value ->> 9 AS INTEGER) AS records,
-       j.value ->> 10 AS quantity, j.value ->> 11 AS unit_price, j.value ->> 12 AS discount_percent,
-       j.value ->> 13 AS amount, CAST(j.value ->> 13 AS REAL) AS amount_for_charts,
-       j.value ->> 14 AS corrects_statement, j.value ->> 15 AS corrects_line
-FROM statement s, json_each(s.document) j;
+-- What each account's period costs: closed ones as stated, open ones as they would be if they closed now. Each night makes the
+-- drafts anew. Narrow beside `statement`, so that a month of all accounts is read in a moment.
+CREATE TABLE period_charge (
+    month        TEXT NOT NULL, -- 'YYYY-MM' of its start
+    uin          TEXT NOT NULL,
+    period_start TEXT NOT NULL,
+    period_end   TEXT NOT NULL,
+    state        TEXT NOT NULL, -- 'closed' or 'draft'
+    currency     TEXT NOT NULL,
+    usage_amount TEXT NOT NULL,
+    adjustment_amount TEXT NOT NULL,
+    rounding     TEXT NOT NULL,
+    total        TEXT NOT NULL,
+    line_count   INTEGER NOT NULL,
+    records      INTEGER NOT NULL,
+    unpriced     INTEGER NOT NULL, -- of a draft: kinds of usage without a price, which are not in the total
+    statement_id TEXT,             -- of a closed one
+    as_of        TEXT NOT NULL,
+    seal         INTEGER NOT NULL,
+    PRIMARY KEY (month, uin, period_start)
+);
+CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
+CREATE INDEX period_charge_state ON period_charge (state);
+
+-- Due periods that cannot close until a person acts, as the last close saw them.
+CREATE TABLE blocked_period (
+    uin          TEXT NOT NULL,
+    period_start TEXT NOT NULL,
+    period_end   TEXT NOT NULL,
+    why          TEXT NOT NULL,
+    unpriced     TEXT NOT NULL, -- JSON array of sentences
+    seal         INTEGER NOT NULL,
+    PRIMARY KEY (uin, period_start)
+);

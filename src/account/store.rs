@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use sqlx::Row as _;
 
 use super::terms::Terms;
 use super::{Account, AccountBook};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, reseal};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, query, reseal};
 use crate::raw::store::parse_day;
 
 /// A UIN as the ledger holds it.
@@ -21,27 +20,27 @@ pub fn parse_uin(text: &str) -> Result<u64> {
 #[tracing::instrument(skip_all)]
 pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
     let mut terms: BTreeMap<u64, Vec<Terms>> = BTreeMap::new();
-    for row in sqlx::query("SELECT uin, body FROM terms ORDER BY uin, from_day")
-        .fetch_all(ledger.pool())
+    for row in query("SELECT uin, body FROM terms ORDER BY uin, from_day")
+        .fetch_all(ledger)
         .await?
     {
-        let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
+        let uin = parse_uin(&row.try_get::<String>(0)?)?;
         terms
             .entry(uin)
             .or_default()
-            .push(serde_json::from_str(&row.try_get::<String, _>(1)?)?);
+            .push(serde_json::from_str(&row.try_get::<String>(1)?)?);
     }
     let mut accounts = BTreeMap::new();
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT a.uin, a.first_day, c.closed_to FROM account a \
          LEFT JOIN (SELECT uin, MAX(period_end) AS closed_to FROM closed_period GROUP BY uin) c ON c.uin = a.uin",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     for row in rows {
-        let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
+        let uin = parse_uin(&row.try_get::<String>(0)?)?;
         let day = |index: usize| -> Result<Option<NaiveDate>> {
-            row.try_get::<Option<String>, _>(index)?
+            row.try_get::<Option<String>>(index)?
                 .as_deref()
                 .map(parse_day)
                 .transpose()
@@ -102,20 +101,20 @@ pub async fn add_terms(tx: &mut Tx, uin: u64, terms: &Terms) -> Result<()> {
 
 /// Usage files with a day from `from` on.
 pub async fn usage_files_from(tx: &mut Tx, from: NaiveDate) -> Result<Vec<String>> {
-    let rows = sqlx::query("SELECT path FROM usage_file WHERE day_max >= ? ORDER BY path")
+    let rows = query("SELECT path FROM usage_file WHERE day_max >= ? ORDER BY path")
         .bind(from.to_string())
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut *tx)
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Moves the beginning of an account's periods back, or sets it.
 pub async fn set_first_day(tx: &mut Tx, uin: u64, day: NaiveDate) -> Result<()> {
-    sqlx::query("UPDATE account SET first_day = ? WHERE uin = ? AND (first_day IS NULL OR first_day > ?)")
+    query("UPDATE account SET first_day = ? WHERE uin = ? AND (first_day IS NULL OR first_day > ?)")
         .bind(day.to_string())
         .bind(uin.to_string())
         .bind(day.to_string())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     reseal(tx, "account", "uin = ?", &[uin.to_string().into()]).await
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use sqlx::Row as _;
 
 use super::RateCard;
 use super::book::CardBook;
 use crate::account::AccountBook;
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, next_number};
+use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, next_number, query};
 use crate::raw::store::parse_day;
 
 /// An imported revision, as `rate-card list` shows it.
@@ -30,8 +29,8 @@ pub async fn load_cards(ledger: &Ledger) -> Result<CardBook> {
 
 /// The newest revision of every version, and the number of the last import.
 pub async fn load_cards_and_number(ledger: &Ledger) -> Result<(CardBook, i64)> {
-    let row = sqlx::query("SELECT COALESCE(MAX(card), 0) FROM rate_card")
-        .fetch_one(ledger.pool())
+    let row = query("SELECT COALESCE(MAX(card), 0) FROM rate_card")
+        .fetch_one(ledger)
         .await?;
     let number = row.try_get(0)?;
     Ok((cards_up_to(ledger, number).await?, number))
@@ -39,17 +38,17 @@ pub async fn load_cards_and_number(ledger: &Ledger) -> Result<(CardBook, i64)> {
 
 /// The cards as they were after the import of that number.
 pub async fn cards_up_to(ledger: &Ledger, number: i64) -> Result<CardBook> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT body, digest FROM rate_card c WHERE revision = (SELECT MAX(revision) FROM rate_card d \
          WHERE d.name = c.name AND d.valid_from = c.valid_from AND d.card <= ?)",
     )
     .bind(number)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     let mut cards = Vec::with_capacity(rows.len());
     for row in rows {
-        let card = RateCard::from_canonical(&row.try_get::<String, _>(0)?)?;
-        if card.digest() != row.try_get::<String, _>(1)? {
+        let card = RateCard::from_canonical(&row.try_get::<String>(0)?)?;
+        if card.digest() != row.try_get::<String>(1)? {
             return Err(Error::Unbalanced(format!(
                 "rate card {} of {} in the ledger is not what was imported",
                 card.name, card.from
@@ -62,8 +61,8 @@ pub async fn cards_up_to(ledger: &Ledger, number: i64) -> Result<CardBook> {
 
 /// Revisions whose body is not what was imported.
 pub async fn damaged_cards(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = sqlx::query("SELECT name, valid_from, revision, body, digest FROM rate_card ORDER BY card")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT name, valid_from, revision, body, digest FROM rate_card ORDER BY card")
+        .fetch_all(ledger)
         .await?;
     let mut damaged = Vec::new();
     for row in rows {
@@ -81,10 +80,10 @@ pub async fn damaged_cards(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// Every imported revision.
 pub async fn imported(ledger: &Ledger) -> Result<Vec<ImportedCard>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT name, valid_from, revision, digest, imported_at FROM rate_card ORDER BY name, valid_from, revision",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {
@@ -101,20 +100,14 @@ pub async fn imported(ledger: &Ledger) -> Result<Vec<ImportedCard>> {
 
 /// The newest revision of a version: its number and the card.
 pub async fn newest(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<(i64, RateCard)>> {
-    let row = sqlx::query(
-        "SELECT revision, body FROM rate_card WHERE name = ? AND valid_from = ? ORDER BY revision DESC LIMIT 1",
-    )
-    .bind(name)
-    .bind(from.to_string())
-    .fetch_optional(&mut **tx)
-    .await?;
-    row.map(|row| {
-        Ok((
-            row.try_get(0)?,
-            RateCard::from_canonical(&row.try_get::<String, _>(1)?)?,
-        ))
-    })
-    .transpose()
+    let row =
+        query("SELECT revision, body FROM rate_card WHERE name = ? AND valid_from = ? ORDER BY revision DESC LIMIT 1")
+            .bind(name)
+            .bind(from.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
+    row.map(|row| Ok((row.try_get(0)?, RateCard::from_canonical(&row.try_get::<String>(1)?)?)))
+        .transpose()
 }
 
 /// A revision that a correction took the place of.
@@ -126,7 +119,7 @@ pub struct Superseded {
 
 /// Whether a card is an earlier revision of its version, which was corrected since.
 pub async fn superseded(tx: &mut Tx, card: &RateCard) -> Result<Option<Superseded>> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT c.revision, n.imported_at FROM rate_card c JOIN rate_card n ON n.name = c.name AND n.valid_from = c.valid_from \
          AND n.revision > c.revision AND n.corrects = 1 WHERE c.name = ? AND c.valid_from = ? AND c.digest = ? \
          ORDER BY n.revision DESC LIMIT 1",
@@ -134,7 +127,7 @@ pub async fn superseded(tx: &mut Tx, card: &RateCard) -> Result<Option<Supersede
     .bind(card.name.as_str())
     .bind(card.from.to_string())
     .bind(card.digest())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(&mut *tx)
     .await?;
     row.map(|row| {
         Ok(Superseded {
@@ -147,14 +140,14 @@ pub async fn superseded(tx: &mut Tx, card: &RateCard) -> Result<Option<Supersede
 
 /// The end of the latest period closed under a card, so that no version appears in the past of a statement.
 pub async fn closed_to_under(tx: &mut Tx, name: &str) -> Result<Option<String>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT MAX(c.period_end), t.body FROM closed_period c JOIN terms t ON t.uin = c.uin GROUP BY t.uin, t.body",
     )
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     let mut latest: Option<String> = None;
     for row in rows {
-        let terms: crate::account::terms::Terms = serde_json::from_str(&row.try_get::<String, _>(1)?)?;
+        let terms: crate::account::terms::Terms = serde_json::from_str(&row.try_get::<String>(1)?)?;
         let closed_to: String = row.try_get(0)?;
         if terms.card == name && latest.as_ref().is_none_or(|l| *l < closed_to) {
             latest = Some(closed_to);
@@ -165,28 +158,25 @@ pub async fn closed_to_under(tx: &mut Tx, name: &str) -> Result<Option<String>> 
 
 /// The version in force just before a date.
 pub async fn version_before(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<RateCard>> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT body FROM rate_card WHERE name = ? AND valid_from < ? ORDER BY valid_from DESC, revision DESC LIMIT 1",
     )
     .bind(name)
     .bind(from.to_string())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    row.map(|row| Ok(RateCard::from_canonical(&row.try_get::<String, _>(0)?)?))
+    row.map(|row| Ok(RateCard::from_canonical(&row.try_get::<String>(0)?)?))
         .transpose()
 }
 
 /// The first day of the version after a date; none for the last version.
 pub async fn version_after(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<NaiveDate>> {
-    let row = sqlx::query("SELECT MIN(valid_from) FROM rate_card WHERE name = ? AND valid_from > ?")
+    let row = query("SELECT MIN(valid_from) FROM rate_card WHERE name = ? AND valid_from > ?")
         .bind(name)
         .bind(from.to_string())
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut *tx)
         .await?;
-    row.try_get::<Option<String>, _>(0)?
-        .as_deref()
-        .map(parse_day)
-        .transpose()
+    row.try_get::<Option<String>>(0)?.as_deref().map(parse_day).transpose()
 }
 
 /// Lists the closed periods that a corrected version prices, so that they are rated again. Usage before an account's first
@@ -200,29 +190,29 @@ pub async fn rate_again(
 ) -> Result<u64> {
     let until = until.unwrap_or(NaiveDate::MAX);
     let mut again: BTreeSet<(u64, NaiveDate)> = BTreeSet::new();
-    for row in sqlx::query("SELECT uin, period_start, period_end FROM closed_period")
-        .fetch_all(&mut **tx)
+    for row in query("SELECT uin, period_start, period_end FROM closed_period")
+        .fetch_all(&mut *tx)
         .await?
     {
-        let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
+        let uin = parse_uin(&row.try_get::<String>(0)?)?;
         let (start, end) = (
-            parse_day(&row.try_get::<String, _>(1)?)?,
-            parse_day(&row.try_get::<String, _>(2)?)?,
+            parse_day(&row.try_get::<String>(1)?)?,
+            parse_day(&row.try_get::<String>(2)?)?,
         );
         if card.from < end && start < until && is_under(accounts, uin, start, &card.name) {
             again.insert((uin, start));
         }
     }
-    for row in sqlx::query(
+    for row in query(
         "SELECT DISTINCT l.uin, l.day FROM late_usage l \
          JOIN (SELECT uin, MIN(period_start) AS first FROM closed_period GROUP BY uin) f ON f.uin = l.uin \
          WHERE l.day < f.first AND l.closing IS NOT NULL",
     )
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?
     {
-        let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
-        let day = parse_day(&row.try_get::<String, _>(1)?)?;
+        let uin = parse_uin(&row.try_get::<String>(0)?)?;
+        let day = parse_day(&row.try_get::<String>(1)?)?;
         let Some(account) = accounts.get(uin) else { continue };
         let period = account.period_of(day);
         if card.from < period.end && period.start < until && is_under(accounts, uin, period.start, &card.name) {
@@ -243,9 +233,7 @@ fn is_under(accounts: &AccountBook, uin: u64, day: NaiveDate, card: &str) -> boo
 
 /// The last day that has usage, under any card.
 pub async fn last_metered_day(tx: &mut Tx) -> Result<Option<String>> {
-    let row = sqlx::query("SELECT MAX(day_max) FROM usage_file")
-        .fetch_one(&mut **tx)
-        .await?;
+    let row = query("SELECT MAX(day_max) FROM usage_file").fetch_one(&mut *tx).await?;
     Ok(row.try_get(0)?)
 }
 

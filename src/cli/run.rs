@@ -12,6 +12,7 @@ use super::{account, conflict, explain, print, quarantine, rate_card};
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::close::close;
+use crate::close::draft::draft_open_periods;
 use crate::error::Error;
 use crate::expire::expire;
 use crate::export::{export_again, export_new};
@@ -136,7 +137,9 @@ pub(super) fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl F
 /// What is committed when a close starts belongs into it.
 async fn meter_and_close(books: &Books, lease: &Lease) -> crate::error::Result<crate::close::Closed> {
     meter(books, lease).await?;
-    close(books, lease, &load_accounts(&books.ledger).await?).await
+    let closed = close(books, lease, &load_accounts(&books.ledger).await?).await?;
+    draft_open_periods(books, lease, &closed.blocked).await?;
+    Ok(closed)
 }
 
 async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {

@@ -7,11 +7,13 @@
 //! adjust      closed periods rated again, minus what was billed for them: lines of the first period that closes
 //! state       lines, total, digest chained to the account's last statement
 //! commit      one transaction: the closing, its statements, its closed periods, what it adjusted
+//! draft       what the periods that stay open would cost now, for dashboards
 //! ```
 
 pub mod account;
 pub mod adjust;
 pub mod document;
+pub mod draft;
 pub mod due;
 pub mod proof;
 pub mod statement;
@@ -105,6 +107,10 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Resu
     store::add_closing(&mut tx, &closing).await?;
     store::add_statements(&mut tx, closing.closing, &stated).await?;
     store::add_closed_periods(&mut tx, closing.closing, &periods).await?;
+    // The periods that close have drafts; those of the others come back with the next ones.
+    store::drop_drafts(&mut tx).await?;
+    let charges: Vec<_> = stated.iter().map(store::PeriodCharge::closed).collect();
+    store::add_charges(&mut tx, &charges).await?;
     let closed_accounts: BTreeSet<u64> = periods.iter().map(|(uin, _)| *uin).collect();
     for &uin in closed_accounts.iter().filter(|uin| past.contains_key(*uin)) {
         store::settle(&mut tx, uin, closing.closing).await?;

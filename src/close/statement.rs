@@ -129,7 +129,7 @@ pub enum StatementError {
 
 /// The amounts at the foot of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Foot {
+pub struct Foot {
     pub usage_amount: Decimal,
     pub adjustment_amount: Decimal,
     pub rounding: Decimal,
@@ -199,6 +199,16 @@ impl Statement {
         };
         statement.digest = statement.compute_digest();
         Ok(statement)
+    }
+
+    /// The amounts at its foot.
+    pub fn foot(&self) -> Foot {
+        Foot {
+            usage_amount: self.usage_amount,
+            adjustment_amount: self.adjustment_amount,
+            rounding: self.rounding,
+            total: self.total,
+        }
     }
 
     /// The lines, read back from the document.

@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
+use rust_decimal::Decimal;
 
-use super::Stated;
 use super::account::{ClosedPeriod, Touched};
-use super::statement::Statement;
+use super::statement::{Foot, Statement};
+use super::{Blocked, Stated};
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, reseal};
-use crate::money::{AMOUNT_DECIMALS, parse_plain, plain};
+use crate::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_row, insert_rows, query, reseal};
+use crate::money::Currency;
 use crate::raw::store::parse_day;
-use crate::span::Period;
+use crate::span::{Period, month_text};
 
 /// The digest of each account's last statement.
 #[tracing::instrument(skip_all)]
@@ -27,20 +26,14 @@ pub async fn heads(ledger: &Ledger) -> Result<HashMap<u64, String>> {
 
 /// Account, id and digest of each account's last statement, by account number.
 pub async fn chain_heads(ledger: &Ledger) -> Result<Vec<(u64, String, String)>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT s.uin, s.statement_id, s.digest FROM statement s WHERE s.period_start = \
          (SELECT MAX(t.period_start) FROM statement t WHERE t.uin = s.uin) ORDER BY LENGTH(s.uin), s.uin",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
-        .map(|row| {
-            Ok((
-                parse_uin(&row.try_get::<String, _>(0)?)?,
-                row.try_get(1)?,
-                row.try_get(2)?,
-            ))
-        })
+        .map(|row| Ok((parse_uin(&row.try_get::<String>(0)?)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
 }
 
@@ -81,16 +74,16 @@ pub struct ClosedAs {
 
 /// Closings whose statements or periods are not as many as they were.
 pub async fn statement_counts(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT c.closing, c.statements, c.periods, \
          (SELECT COUNT(*) FROM statement s WHERE s.closing = c.closing), \
          (SELECT COUNT(*) FROM closed_period p WHERE p.closing = c.closing) FROM closing c ORDER BY c.closing",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     let mut differences = Vec::new();
     for row in rows {
-        let of = |at: usize| row.try_get::<i64, _>(at);
+        let of = |at: usize| row.try_get::<i64>(at);
         let (closing, statements, periods, found, found_periods) = (of(0)?, of(1)?, of(2)?, of(3)?, of(4)?);
         if (statements, periods) != (found, found_periods) {
             differences.push(format!(
@@ -103,8 +96,8 @@ pub async fn statement_counts(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// What each closing rested on.
 pub async fn closings(ledger: &Ledger) -> Result<HashMap<i64, ClosedAs>> {
-    let rows = sqlx::query("SELECT closing, batch_hi, metering, card_hi FROM closing")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT closing, batch_hi, metering, card_hi FROM closing")
+        .fetch_all(ledger)
         .await?;
     rows.iter()
         .map(|row| {
@@ -131,9 +124,9 @@ pub async fn waiting(ledger: &Ledger) -> Result<HashMap<u64, Touched>> {
             true,
         ),
     ] {
-        for row in sqlx::query(sql).fetch_all(ledger.pool()).await? {
-            let touched = all.entry(parse_uin(&row.try_get::<String, _>(0)?)?).or_default();
-            touched.add(parse_day(&row.try_get::<String, _>(1)?)?, corrects);
+        for row in query(sql).fetch_all(ledger).await? {
+            let touched = all.entry(parse_uin(&row.try_get::<String>(0)?)?).or_default();
+            touched.add(parse_day(&row.try_get::<String>(1)?)?, corrects);
         }
     }
     Ok(all)
@@ -152,9 +145,9 @@ pub async fn settled(ledger: &Ledger, uin: u64) -> Result<HashMap<i64, Touched>>
             true,
         ),
     ] {
-        for row in sqlx::query(sql).bind(uin.to_string()).fetch_all(ledger.pool()).await? {
+        for row in query(sql).bind(uin.to_string()).fetch_all(ledger).await? {
             let touched = settled.entry(row.try_get(0)?).or_default();
-            touched.add(parse_day(&row.try_get::<String, _>(1)?)?, corrects);
+            touched.add(parse_day(&row.try_get::<String>(1)?)?, corrects);
         }
     }
     Ok(settled)
@@ -162,9 +155,9 @@ pub async fn settled(ledger: &Ledger, uin: u64) -> Result<HashMap<i64, Touched>>
 
 /// Records that an account's statements bill and adjust.
 pub async fn billed_records(ledger: &Ledger, uin: u64) -> Result<i64> {
-    let row = sqlx::query("SELECT COALESCE(SUM(records + adjusted_records), 0) FROM statement WHERE uin = ?")
+    let row = query("SELECT COALESCE(SUM(records + adjusted_records), 0) FROM statement WHERE uin = ?")
         .bind(uin.to_string())
-        .fetch_one(ledger.pool())
+        .fetch_one(ledger)
         .await?;
     Ok(row.try_get(0)?)
 }
@@ -174,12 +167,8 @@ pub async fn settle(tx: &mut Tx, uin: u64, closing: i64) -> Result<()> {
     let uin = uin.to_string();
     for table in ["late_usage", "rerate"] {
         let sql = format!("UPDATE {table} SET closing = ? WHERE closing IS NULL AND uin = ?");
-        let done = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(closing)
-            .bind(uin.as_str())
-            .execute(&mut **tx)
-            .await?;
-        if done.rows_affected() > 0 {
+        let done = query(sql).bind(closing).bind(uin.as_str()).execute(tx).await?;
+        if done > 0 {
             let binds = [uin.as_str().into(), closing.into()];
             reseal(tx, table, "uin = ? AND closing = ?", &binds).await?;
         }
@@ -189,17 +178,16 @@ pub async fn settle(tx: &mut Tx, uin: u64, closing: i64) -> Result<()> {
 
 /// An account's closed periods, in order.
 pub async fn closed_periods_of(ledger: &Ledger, uin: u64) -> Result<Vec<ClosedPeriod>> {
-    let rows =
-        sqlx::query("SELECT period_start, period_end, closing FROM closed_period WHERE uin = ? ORDER BY period_start")
-            .bind(uin.to_string())
-            .fetch_all(ledger.pool())
-            .await?;
+    let rows = query("SELECT period_start, period_end, closing FROM closed_period WHERE uin = ? ORDER BY period_start")
+        .bind(uin.to_string())
+        .fetch_all(ledger)
+        .await?;
     rows.iter()
         .map(|row| {
             Ok(ClosedPeriod {
                 period: Period {
-                    start: parse_day(&row.try_get::<String, _>(0)?)?,
-                    end: parse_day(&row.try_get::<String, _>(1)?)?,
+                    start: parse_day(&row.try_get::<String>(0)?)?,
+                    end: parse_day(&row.try_get::<String>(1)?)?,
                 },
                 closing: row.try_get(2)?,
             })
@@ -219,10 +207,10 @@ pub async fn add_statements(tx: &mut Tx, closing: i64, statements: &[Stated]) ->
             s.zone.name().into(),
             s.currency.to_string().into(),
             i64::from(s.lines).into(),
-            plain(s.usage_amount, AMOUNT_DECIMALS).into(),
-            plain(s.adjustment_amount, AMOUNT_DECIMALS).into(),
-            plain(s.rounding, AMOUNT_DECIMALS).into(),
-            s.total_text().into(),
+            s.usage_amount.into(),
+            s.adjustment_amount.into(),
+            s.rounding.into(),
+            s.total.into(),
             stated.records.into(),
             stated.adjusted_records.into(),
             closing.into(),
@@ -256,22 +244,137 @@ pub async fn add_closed_periods(tx: &mut Tx, closing: i64, periods: &[(u64, Peri
     Ok(())
 }
 
+/// What a period costs an account: closed when it has a statement, a draft when not.
+#[derive(Clone, Debug)]
+pub struct PeriodCharge {
+    pub uin: u64,
+    pub period: Period,
+    pub currency: Currency,
+    pub foot: Foot,
+    pub lines: usize,
+    pub records: i64,
+    /// Kinds of usage without a price, which are not in the total.
+    pub unpriced: usize,
+    pub statement_id: Option<String>,
+    /// The run's clock, RFC 3339.
+    pub as_of: String,
+}
+
+impl PeriodCharge {
+    /// Of a statement that closes.
+    pub fn closed(stated: &Stated) -> Self {
+        let s = &stated.statement;
+        Self {
+            uin: s.uin,
+            period: s.period,
+            currency: s.currency,
+            foot: s.foot(),
+            lines: s.lines as usize,
+            records: stated.records,
+            unpriced: 0,
+            statement_id: Some(s.statement_id.clone()),
+            as_of: s.closed_at_text(),
+        }
+    }
+}
+
+/// Adds what periods cost, for dashboards.
+#[tracing::instrument(skip_all)]
+pub async fn add_charges(tx: &mut Tx, charges: &[PeriodCharge]) -> Result<()> {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let rows = charges.iter().map(|charge| -> [Value; 15] {
+        [
+            month_text(charge.period.start).into(),
+            charge.uin.to_string().into(),
+            charge.period.start.to_string().into(),
+            charge.period.end.to_string().into(),
+            if charge.statement_id.is_some() {
+                "closed"
+            } else {
+                "draft"
+            }
+            .into(),
+            charge.currency.to_string().into(),
+            charge.foot.usage_amount.into(),
+            charge.foot.adjustment_amount.into(),
+            charge.foot.rounding.into(),
+            charge.foot.total.into(),
+            count(charge.lines).into(),
+            charge.records.into(),
+            count(charge.unpriced).into(),
+            charge.statement_id.clone().into(),
+            charge.as_of.as_str().into(),
+        ]
+    });
+    let into = "period_charge (month, uin, period_start, period_end, state, currency, usage_amount, adjustment_amount, rounding, total, \
+                line_count, records, unpriced, statement_id, as_of)";
+    insert_rows(tx, into, rows).await?;
+    Ok(())
+}
+
+/// Removes all drafts.
+pub async fn drop_drafts(tx: &mut Tx) -> Result<()> {
+    delete_rows(tx, "period_charge", "state = 'draft'", &[]).await?;
+    Ok(())
+}
+
+/// Statements that dashboards do not show as they are.
+pub async fn charges_that_differ(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT s.statement_id FROM statement s LEFT JOIN period_charge p ON p.month = SUBSTR(s.period_start, 1, 7) AND p.uin = s.uin \
+         AND p.period_start = s.period_start WHERE p.statement_id IS NULL OR p.statement_id <> s.statement_id OR p.state <> 'closed' \
+         OR p.period_end <> s.period_end OR p.currency <> s.currency OR p.usage_amount <> s.usage_amount \
+         OR p.adjustment_amount <> s.adjustment_amount OR p.rounding <> s.rounding OR p.total <> s.total \
+         OR p.line_count <> s.line_count OR p.records <> s.records ORDER BY s.statement_id",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// How many closed periods dashboards show.
+pub async fn closed_charges(ledger: &Ledger) -> Result<i64> {
+    let row = query("SELECT COUNT(*) FROM period_charge WHERE state = 'closed'")
+        .fetch_one(ledger)
+        .await?;
+    row.try_get(0)
+}
+
+/// Replaces the list of due periods that cannot close.
+pub async fn replace_blocked(tx: &mut Tx, blocked: &[Blocked]) -> Result<()> {
+    delete_rows(tx, "blocked_period", "1 = 1", &[]).await?;
+    let mut rows = Vec::with_capacity(blocked.len());
+    for blocked in blocked {
+        rows.push([
+            Value::from(blocked.uin.to_string()),
+            blocked.period_start.as_str().into(),
+            blocked.period_end.as_str().into(),
+            blocked.why.as_str().into(),
+            serde_json::to_string(&blocked.unpriced)?.into(),
+        ]);
+    }
+    insert_rows(
+        tx,
+        "blocked_period (uin, period_start, period_end, why, unpriced)",
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
 /// The columns that make a [`Statement`], in the order of [`statement_of`].
 pub const STATEMENT_COLUMNS: &str = "s.statement_id, s.uin, s.period_start, s.period_end, s.zone, s.currency, s.line_count, \
      s.usage_amount, s.adjustment_amount, s.rounding, s.total, s.closed_at, s.batch_hi, s.previous_digest, s.digest, s.document";
 
 /// A statement as the ledger has it.
-pub fn statement_of(row: &AnyRow) -> Result<Statement> {
+pub fn statement_of(row: &Row) -> Result<Statement> {
     let statement_id: String = row.try_get(0)?;
     let broken = |what: &str, value: &str| {
         Error::Unbalanced(format!(
             "statement {statement_id} in the ledger has the {what} {value:?}"
         ))
     };
-    let amount = |index: usize| -> Result<rust_decimal::Decimal> {
-        let text: String = row.try_get(index)?;
-        parse_plain(&text).map_err(|_| broken("amount", &text))
-    };
+    let amount = |index: usize| row.try_get::<Decimal>(index);
     let text = |index: usize| -> Result<String> { Ok(row.try_get(index)?) };
     let (zone, currency, closed_at, previous) = (text(4)?, text(5)?, text(11)?, text(13)?);
     Ok(Statement {
@@ -284,7 +387,7 @@ pub fn statement_of(row: &AnyRow) -> Result<Statement> {
         currency: currency.parse().map_err(|_| broken("currency", &currency))?,
         closed_at: closed_at.parse().map_err(|_| broken("time", &closed_at))?,
         high_water_batch: row.try_get(12)?,
-        lines: u32::try_from(row.try_get::<i64, _>(6)?).map_err(|_| broken("number of lines", "out of range"))?,
+        lines: u32::try_from(row.try_get::<i64>(6)?).map_err(|_| broken("number of lines", "out of range"))?,
         usage_amount: amount(7)?,
         adjustment_amount: amount(8)?,
         rounding: amount(9)?,
@@ -299,9 +402,6 @@ pub fn statement_of(row: &AnyRow) -> Result<Statement> {
 /// All statements of an account, in order.
 pub async fn statements_of(ledger: &Ledger, uin: u64) -> Result<Vec<Statement>> {
     let sql = format!("SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin = ? ORDER BY s.period_start");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(uin.to_string())
-        .fetch_all(ledger.pool())
-        .await?;
+    let rows = query(sql).bind(uin.to_string()).fetch_all(ledger).await?;
     rows.iter().map(statement_of).collect()
 }

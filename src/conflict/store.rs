@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, next_number, reseal};
+use crate::ledger::{Ledger, Row, Tx, next_number, query, reseal};
 use crate::raw::store::parse_day;
 use crate::span::number_of_day;
 
@@ -54,9 +52,9 @@ const COLUMNS: &str = "SELECT c.conflict, c.source, c.id, c.state, c.batch, c.li
      c.first_line, f.name, c.first_utc_day FROM conflict c JOIN batch b ON b.batch = c.batch \
      JOIN batch f ON f.batch = c.first_batch";
 
-fn conflict_of(row: &AnyRow) -> Result<ConflictRow> {
+fn conflict_of(row: &Row) -> Result<ConflictRow> {
     let line = |at: usize| -> Result<u32> {
-        u32::try_from(row.try_get::<i64, _>(at)?)
+        u32::try_from(row.try_get::<i64>(at)?)
             .map_err(|_| Error::Unbalanced("the ledger holds a conflict with an impossible line".to_owned()))
     };
     Ok(ConflictRow {
@@ -67,11 +65,11 @@ fn conflict_of(row: &AnyRow) -> Result<ConflictRow> {
         batch: row.try_get(4)?,
         line: line(5)?,
         input: row.try_get(6)?,
-        utc_day: parse_day(&row.try_get::<String, _>(7)?)?,
+        utc_day: parse_day(&row.try_get::<String>(7)?)?,
         first_batch: row.try_get(8)?,
         first_line: line(9)?,
         first_input: row.try_get(10)?,
-        first_utc_day: parse_day(&row.try_get::<String, _>(11)?)?,
+        first_utc_day: parse_day(&row.try_get::<String>(11)?)?,
     })
 }
 
@@ -79,25 +77,20 @@ fn conflict_of(row: &AnyRow) -> Result<ConflictRow> {
 pub async fn conflicts(ledger: &Ledger, all: bool) -> Result<Vec<ConflictRow>> {
     let condition = if all { "1 = 1" } else { "c.state = 'open'" };
     let sql = format!("{COLUMNS} WHERE {condition} ORDER BY c.conflict");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(ledger.pool()).await?;
+    let rows = query(sql).fetch_all(ledger).await?;
     rows.iter().map(conflict_of).collect()
 }
 
 /// The names of all inputs, by batch.
 pub async fn inputs(ledger: &Ledger) -> Result<HashMap<i64, String>> {
-    let rows = sqlx::query("SELECT batch, name FROM batch")
-        .fetch_all(ledger.pool())
-        .await?;
+    let rows = query("SELECT batch, name FROM batch").fetch_all(ledger).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// One conflict.
 pub async fn conflict(ledger: &Ledger, number: i64) -> Result<ConflictRow> {
     let sql = format!("{COLUMNS} WHERE c.conflict = ?");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(number)
-        .fetch_optional(ledger.pool())
-        .await?;
+    let row = query(sql).bind(number).fetch_optional(ledger).await?;
     row.as_ref().map(conflict_of).transpose()?.ok_or_else(|| {
         Error::Usage(format!(
             "there is no conflict {number}; `tallybook conflict list --all` shows them"
@@ -108,34 +101,29 @@ pub async fn conflict(ledger: &Ledger, number: i64) -> Result<ConflictRow> {
 /// Open conflicts of an identity.
 pub async fn open_of_identity(ledger: &Ledger, source: &str, id: &str) -> Result<Vec<ConflictRow>> {
     let sql = format!("{COLUMNS} WHERE c.state = 'open' AND c.source = ? AND c.id = ? ORDER BY c.conflict");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(source)
-        .bind(id)
-        .fetch_all(ledger.pool())
-        .await?;
+    let rows = query(sql).bind(source).bind(id).fetch_all(ledger).await?;
     rows.iter().map(conflict_of).collect()
 }
 
 /// Whether the books have not moved yet by the decision that replaced a content.
 pub async fn waits_for_metering(ledger: &Ledger, number: i64) -> Result<bool> {
-    let row =
-        sqlx::query("SELECT COUNT(*) FROM conflict WHERE conflict = ? AND state = 'replaced' AND metering IS NULL")
-            .bind(number)
-            .fetch_one(ledger.pool())
-            .await?;
-    Ok(row.try_get::<i64, _>(0)? > 0)
+    let row = query("SELECT COUNT(*) FROM conflict WHERE conflict = ? AND state = 'replaced' AND metering IS NULL")
+        .bind(number)
+        .fetch_one(ledger)
+        .await?;
+    Ok(row.try_get::<i64>(0)? > 0)
 }
 
 /// Writes a decision into an open conflict; it must still be open.
 pub async fn resolve(tx: &mut Tx, number: i64, state: &str) -> Result<()> {
     let resolution = next_number(tx, "resolution").await?;
-    let done = sqlx::query("UPDATE conflict SET state = ?, resolution = ? WHERE conflict = ? AND state = 'open'")
+    let done = query("UPDATE conflict SET state = ?, resolution = ? WHERE conflict = ? AND state = 'open'")
         .bind(state)
         .bind(resolution)
         .bind(number)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-    if done.rows_affected() != 1 {
+    if done != 1 {
         return Err(Error::Usage(format!(
             "conflict {number} was resolved by another run; nothing was written"
         )));

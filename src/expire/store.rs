@@ -3,26 +3,25 @@
 use std::collections::BTreeSet;
 
 use chrono::{Months, NaiveDate, TimeDelta};
-use sqlx::Row as _;
 
 use super::hold::Held;
 use super::proof::Proof;
 use crate::books::Books;
 use crate::clock::instant_text;
 use crate::error::{Error, Result};
-use crate::ledger::{Decision, Lease, Ledger, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, reseal};
+use crate::ledger::{
+    Decision, Lease, Ledger, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, query, reseal,
+};
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, parse_day};
 
 /// UTC days that have segments of a kind.
 pub async fn days_with_segments(ledger: &Ledger, kind: SegmentKind) -> Result<Vec<NaiveDate>> {
-    let rows = sqlx::query("SELECT DISTINCT day FROM segment WHERE kind = ? ORDER BY day")
+    let rows = query("SELECT DISTINCT day FROM segment WHERE kind = ? ORDER BY day")
         .bind(kind.text())
-        .fetch_all(ledger.pool())
+        .fetch_all(ledger)
         .await?;
-    rows.iter()
-        .map(|row| parse_day(&row.try_get::<String, _>(0)?))
-        .collect()
+    rows.iter().map(|row| parse_day(&row.try_get::<String>(0)?)).collect()
 }
 
 /// Marks a day. A late void's segment may bring a marked log day up again, so a mark that is there stays as it is.
@@ -34,12 +33,12 @@ pub async fn mark_expired(
     duration_ms: &str,
     now: &str,
 ) -> Result<()> {
-    let known = sqlx::query("SELECT COUNT(*) FROM expired_day WHERE day = ? AND kind = ?")
+    let known = query("SELECT COUNT(*) FROM expired_day WHERE day = ? AND kind = ?")
         .bind(day.to_string())
         .bind(kind.text())
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut *tx)
         .await?;
-    if known.try_get::<i64, _>(0)? > 0 {
+    if known.try_get::<i64>(0)? > 0 {
         return Ok(());
     }
     let row: [Value; 5] = [
@@ -68,11 +67,11 @@ pub async fn add_proofs(tx: &mut Tx, day: NaiveDate, proofs: &[Proof]) -> Result
 
 /// The day must have exactly the segments that were proved: an ingest may have added one since.
 pub async fn check_segments(tx: &mut Tx, day: NaiveDate, proved: &[Segment]) -> Result<()> {
-    let row = sqlx::query("SELECT COUNT(*) FROM segment WHERE kind = 'usage' AND day = ?")
+    let row = query("SELECT COUNT(*) FROM segment WHERE kind = 'usage' AND day = ?")
         .bind(day.to_string())
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut *tx)
         .await?;
-    if row.try_get::<i64, _>(0)? == i64::try_from(proved.len()).unwrap_or(i64::MAX) {
+    if row.try_get::<i64>(0)? == i64::try_from(proved.len()).unwrap_or(i64::MAX) {
         return Ok(());
     }
     Err(Error::NeedsPerson(format!(
@@ -81,22 +80,22 @@ pub async fn check_segments(tx: &mut Tx, day: NaiveDate, proved: &[Segment]) -> 
 }
 
 pub async fn is_waived(ledger: &Ledger, day: NaiveDate) -> Result<bool> {
-    let row = sqlx::query("SELECT COUNT(*) FROM waiver WHERE day = ?")
+    let row = query("SELECT COUNT(*) FROM waiver WHERE day = ?")
         .bind(day.to_string())
-        .fetch_one(ledger.pool())
+        .fetch_one(ledger)
         .await?;
-    Ok(row.try_get::<i64, _>(0)? > 0)
+    Ok(row.try_get::<i64>(0)? > 0)
 }
 
 /// A person's word that a day's unmetered records and conflicts may go. The same word again changes nothing.
 pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
-    let same = sqlx::query("SELECT COUNT(*) FROM waiver WHERE day = ? AND reason = ?")
+    let same = query("SELECT COUNT(*) FROM waiver WHERE day = ? AND reason = ?")
         .bind(day.to_string())
         .bind(reason)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
-    if same.try_get::<i64, _>(0)? > 0 {
+    if same.try_get::<i64>(0)? > 0 {
         return Ok(());
     }
     delete_rows(&mut tx, "waiver", "day = ?", &[day.to_string().into()]).await?;
@@ -115,31 +114,31 @@ pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
 }
 
 pub async fn unmetered_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
-    let row = sqlx::query("SELECT COALESCE(SUM(records), 0) FROM unmetered WHERE utc_day = ?")
+    let row = query("SELECT COALESCE(SUM(records), 0) FROM unmetered WHERE utc_day = ?")
         .bind(day.to_string())
-        .fetch_one(ledger.pool())
+        .fetch_one(ledger)
         .await?;
     Ok(row.try_get(0)?)
 }
 
 /// Open conflicts of which either side lies on the day.
 pub async fn conflicts_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
-    let row = sqlx::query("SELECT COUNT(*) FROM conflict WHERE state = 'open' AND (utc_day = ? OR first_utc_day = ?)")
+    let row = query("SELECT COUNT(*) FROM conflict WHERE state = 'open' AND (utc_day = ? OR first_utc_day = ?)")
         .bind(day.to_string())
         .bind(day.to_string())
-        .fetch_one(ledger.pool())
+        .fetch_one(ledger)
         .await?;
     Ok(row.try_get(0)?)
 }
 
 /// Replaced contents that no metering has booked yet, of which either side lies on the day.
 pub async fn unbooked_resolutions(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT COUNT(*) FROM conflict WHERE state = 'replaced' AND metering IS NULL AND (utc_day = ? OR first_utc_day = ?)",
     )
     .bind(day.to_string())
     .bind(day.to_string())
-    .fetch_one(ledger.pool())
+    .fetch_one(ledger)
     .await?;
     Ok(row.try_get(0)?)
 }
@@ -151,12 +150,8 @@ pub async fn let_conflicts_go(tx: &mut Tx, day: NaiveDate) -> Result<()> {
         day.to_string(),
         format!("UPDATE conflict SET state = 'expired' WHERE {condition}"),
     );
-    let done = sqlx::query(sqlx::AssertSqlSafe(update))
-        .bind(day.as_str())
-        .bind(day.as_str())
-        .execute(&mut **tx)
-        .await?;
-    if done.rows_affected() == 0 {
+    let done = query(update).bind(day.as_str()).bind(day.as_str()).execute(tx).await?;
+    if done == 0 {
         return Ok(());
     }
     let binds = [day.as_str().into(), day.as_str().into()];
@@ -171,15 +166,15 @@ pub async fn let_conflicts_go(tx: &mut Tx, day: NaiveDate) -> Result<()> {
 
 /// Late records of these accounts on the local days that a UTC day can touch, as far as no closed statement has them.
 pub async fn late_usage_around(ledger: &Ledger, day: NaiveDate, uins: &BTreeSet<u64>) -> Result<i64> {
-    let rows = sqlx::query("SELECT uin, records FROM late_usage WHERE day >= ? AND day <= ? AND closing IS NULL")
+    let rows = query("SELECT uin, records FROM late_usage WHERE day >= ? AND day <= ? AND closing IS NULL")
         .bind((day - TimeDelta::days(1)).to_string())
         .bind((day + TimeDelta::days(1)).to_string())
-        .fetch_all(ledger.pool())
+        .fetch_all(ledger)
         .await?;
     let mut late = 0;
     for row in rows {
-        if uins.contains(&crate::account::store::parse_uin(&row.try_get::<String, _>(0)?)?) {
-            late += row.try_get::<i64, _>(1)?.abs().max(1);
+        if uins.contains(&crate::account::store::parse_uin(&row.try_get::<String>(0)?)?) {
+            late += row.try_get::<i64>(1)?.abs().max(1);
         }
     }
     Ok(late)
@@ -189,7 +184,7 @@ pub async fn late_usage_around(ledger: &Ledger, day: NaiveDate, uins: &BTreeSet<
 pub async fn unbalanced_batches(ledger: &Ledger, segments: &[Segment]) -> Result<(i64, i64)> {
     let low = segments.iter().map(|s| s.batch_lo).min().unwrap_or(0);
     let high = segments.iter().map(|s| s.batch_hi).max().unwrap_or(0);
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT batch FROM control_total WHERE batch >= ? AND batch <= ? GROUP BY batch \
          HAVING SUM(CASE WHEN status = 'received' THEN records ELSE -records END) <> 0 \
          OR SUM(CASE WHEN status = 'received' THEN raw_ms ELSE -raw_ms END) <> 0 \
@@ -197,7 +192,7 @@ pub async fn unbalanced_batches(ledger: &Ledger, segments: &[Segment]) -> Result
     )
     .bind(low)
     .bind(high)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     let first = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
     Ok((i64::try_from(rows.len()).unwrap_or(i64::MAX), first))
@@ -227,10 +222,10 @@ pub async fn drop_old_payloads(books: &Books, lease: &Lease, months: u32) -> Res
     };
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    let done = sqlx::query("UPDATE quarantine SET payload = NULL WHERE payload IS NOT NULL AND received_at < ?")
+    let done = query("UPDATE quarantine SET payload = NULL WHERE payload IS NOT NULL AND received_at < ?")
         .bind(instant_text(limit))
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
     books.ledger.commit(tx, "expire_payloads").await?;
-    Ok(done.rows_affected())
+    Ok(done)
 }

@@ -1,23 +1,22 @@
 //! What explaining reads from the ledger.
 
 use chrono::NaiveDate;
-use sqlx::Row as _;
 
 use super::arithmetic::Card;
 use super::records::Stands;
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, query};
 use crate::span::Period;
 
 /// The account of a statement.
 pub async fn account_of(ledger: &Ledger, statement_id: &str) -> Result<u64> {
-    let row = sqlx::query("SELECT uin FROM statement WHERE statement_id = ?")
+    let row = query("SELECT uin FROM statement WHERE statement_id = ?")
         .bind(statement_id)
-        .fetch_optional(ledger.pool())
+        .fetch_optional(ledger)
         .await?;
     match row {
-        Some(row) => parse_uin(&row.try_get::<String, _>(0)?),
+        Some(row) => parse_uin(&row.try_get::<String>(0)?),
         None => Err(Error::Usage(format!(
             "there is no statement {statement_id}; `tallybook statement UIN` shows those of an account, and an open period has \
              only a draft"
@@ -27,12 +26,12 @@ pub async fn account_of(ledger: &Ledger, statement_id: &str) -> Result<u64> {
 
 /// The newest revision of each card version, of the imports up to `card_hi`.
 pub async fn cards(ledger: &Ledger, card_hi: i64) -> Result<Vec<Card>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT name, valid_from, revision, digest FROM rate_card c WHERE revision = (SELECT MAX(revision) FROM rate_card d \
          WHERE d.name = c.name AND d.valid_from = c.valid_from AND d.card <= ?)",
     )
     .bind(card_hi)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {
@@ -48,35 +47,35 @@ pub async fn cards(ledger: &Ledger, card_hi: i64) -> Result<Vec<Card>> {
 
 /// The last card import that a metering knew.
 pub async fn card_hi_of_metering(ledger: &Ledger, metering: i64) -> Result<i64> {
-    let row = sqlx::query("SELECT card_hi FROM metering WHERE metering = ?")
+    let row = query("SELECT card_hi FROM metering WHERE metering = ?")
         .bind(metering)
-        .fetch_optional(ledger.pool())
+        .fetch_optional(ledger)
         .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
 }
 
 /// Records of a period that wait for an adjustment.
 pub async fn waiting_records(ledger: &Ledger, uin: u64, period: &Period) -> Result<i64> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT COALESCE(SUM(records), 0) FROM late_usage WHERE closing IS NULL AND uin = ? AND day >= ? AND day < ?",
     )
     .bind(uin.to_string())
     .bind(period.start.to_string())
     .bind(period.end.to_string())
-    .fetch_one(ledger.pool())
+    .fetch_one(ledger)
     .await?;
     Ok(row.try_get(0)?)
 }
 
 /// What stands for an account's expired days in `[from, to]`.
 pub async fn expired(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<Stands>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT day, row_count, duration_ms, digest FROM expired_account WHERE uin = ? AND day >= ? AND day <= ? ORDER BY day",
     )
     .bind(uin.to_string())
     .bind(from.to_string())
     .bind(to.to_string())
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {

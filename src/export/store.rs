@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row as _;
-
 use crate::close::statement::Statement;
 use crate::close::store::{STATEMENT_COLUMNS, statement_of};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, reseal};
+use crate::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, query, reseal};
 
 /// A recorded export.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -23,38 +21,36 @@ pub struct Export {
 
 const COLUMNS: &str = "SELECT export, folder, created_at, manifest, manifest_digest, written FROM export";
 
-fn export_of(row: &sqlx::any::AnyRow) -> Result<Export> {
+fn export_of(row: &Row) -> Result<Export> {
     Ok(Export {
         export: row.try_get(0)?,
         folder: row.try_get(1)?,
         created_at: row.try_get(2)?,
         manifest: row.try_get(3)?,
         manifest_digest: row.try_get(4)?,
-        written: row.try_get::<i64, _>(5)? == 1,
+        written: row.try_get::<i64>(5)? == 1,
     })
 }
 
 /// Every export, oldest first.
 pub async fn exports(ledger: &Ledger) -> Result<Vec<Export>> {
-    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY export")))
-        .fetch_all(ledger.pool())
-        .await?;
+    let rows = query(format!("{COLUMNS} ORDER BY export")).fetch_all(ledger).await?;
     rows.iter().map(export_of).collect()
 }
 
 /// The manifest digest that each export names as the one before it; empty for the first.
 pub async fn previous_digests(ledger: &Ledger) -> Result<HashMap<i64, String>> {
-    let rows = sqlx::query("SELECT export, previous_digest FROM export")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT export, previous_digest FROM export")
+        .fetch_all(ledger)
         .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// One export.
 pub async fn export(ledger: &Ledger, number: i64) -> Result<Export> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE export = ?")))
+    let row = query(format!("{COLUMNS} WHERE export = ?"))
         .bind(number)
-        .fetch_optional(ledger.pool())
+        .fetch_optional(ledger)
         .await?;
     row.as_ref().map(export_of).transpose()?.ok_or_else(|| {
         Error::Usage(format!(
@@ -65,37 +61,37 @@ pub async fn export(ledger: &Ledger, number: i64) -> Result<Export> {
 
 /// Periods (start, end) that have statements in no export yet.
 pub async fn periods_to_export(ledger: &Ledger) -> Result<Vec<(String, String)>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT DISTINCT s.period_start, s.period_end FROM statement s \
          LEFT JOIN exported_statement e ON e.statement_id = s.statement_id WHERE e.statement_id IS NULL \
          ORDER BY s.period_start, s.period_end",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Ids of a period's statements that are in no export yet, in the order of the sheets.
 pub async fn statements_to_export(ledger: &Ledger, start: &str, end: &str) -> Result<Vec<String>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT s.statement_id FROM statement s LEFT JOIN exported_statement e ON e.statement_id = s.statement_id \
          WHERE e.statement_id IS NULL AND s.period_start = ? AND s.period_end = ? ORDER BY LENGTH(s.uin), s.uin",
     )
     .bind(start)
     .bind(end)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Ids of an export's statements, in the order of the sheets.
 pub async fn statements_in(ledger: &Ledger, export: i64) -> Result<Vec<String>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT s.statement_id FROM exported_statement e JOIN statement s ON s.statement_id = e.statement_id \
          WHERE e.export = ? ORDER BY LENGTH(s.uin), s.uin",
     )
     .bind(export)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
@@ -106,17 +102,17 @@ pub async fn statements(ledger: &Ledger, ids: &[String]) -> Result<Vec<Statement
     let sql = format!(
         "SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.statement_id IN ({marks}) ORDER BY LENGTH(s.uin), s.uin"
     );
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    let mut query = query(sql);
     for id in ids {
         query = query.bind(id.as_str());
     }
-    query.fetch_all(ledger.pool()).await?.iter().map(statement_of).collect()
+    query.fetch_all(ledger).await?.iter().map(statement_of).collect()
 }
 
 /// The manifest digest of the last export; none before the first.
 pub async fn last_manifest(ledger: &Ledger) -> Result<Option<(i64, String)>> {
-    let row = sqlx::query("SELECT export, manifest_digest FROM export ORDER BY export DESC LIMIT 1")
-        .fetch_optional(ledger.pool())
+    let row = query("SELECT export, manifest_digest FROM export ORDER BY export DESC LIMIT 1")
+        .fetch_optional(ledger)
         .await?;
     row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
@@ -144,9 +140,9 @@ pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, statements
 
 pub async fn mark_written(ledger: &Ledger, export: i64) -> Result<()> {
     let mut tx = ledger.begin().await?;
-    sqlx::query("UPDATE export SET written = 1 WHERE export = ?")
+    query("UPDATE export SET written = 1 WHERE export = ?")
         .bind(export)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
     reseal(&mut tx, "export", "export = ?", &[export.into()]).await?;
     ledger.commit(tx, "export_written").await

@@ -256,7 +256,7 @@ async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: R
     // Two runs may read the same input side by side; the second finds the first one's batch here.
     let twin = store::digest_is_known(&mut tx, &measured.digest, source, input.format.text()).await?;
     if twin {
-        tx.rollback().await?;
+        drop(tx);
         remove_files(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
         return already(books, source, input, measured)
             .await?

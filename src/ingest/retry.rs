@@ -84,7 +84,7 @@ async fn retry_batch(books: &Books, batch: &Batch, lines: Vec<QuarantinedLine>, 
     refuse_expired(&mut tx, tally.days.iter().map(|&day| crate::span::day_of_number(day))).await?;
     let number = store::add_batch(&mut tx, &new).await?;
     if let Err(error) = store::take_from_quarantine(&mut tx, &accepted, number).await {
-        tx.rollback().await?;
+        drop(tx);
         remove_files(&places)?;
         return Err(error);
     }

@@ -2,14 +2,11 @@
 
 use std::collections::HashSet;
 
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
-
 use super::input::Measured;
 use super::worker::Refused;
 use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, next_number, next_numbers, reseal};
+use crate::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, next_number, next_numbers, query, reseal};
 
 /// A batch about to be committed.
 pub struct NewBatch<'a> {
@@ -42,9 +39,9 @@ pub struct Batch {
 }
 
 const BATCH_COLUMNS: &str =
-    "SELECT batch, name, source, format, received, stored, quarantined, committed_at, header FROM batch";
+    "SELECT batch, name, source, format, received, stored_rows, quarantined, committed_at, header FROM batch";
 
-fn batch_of(row: &AnyRow) -> Result<Batch> {
+fn batch_of(row: &Row) -> Result<Batch> {
     Ok(Batch {
         batch: row.try_get(0)?,
         name: row.try_get(1)?,
@@ -61,42 +58,42 @@ fn batch_of(row: &AnyRow) -> Result<Batch> {
 /// The batch of an input that was ingested before.
 pub async fn batch_of_digest(ledger: &Ledger, digest: &str, source: &str, format: &str) -> Result<Option<Batch>> {
     let sql = format!("{BATCH_COLUMNS} WHERE digest = ? AND source = ? AND format = ?");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+    let row = query(sql)
         .bind(digest)
         .bind(source)
         .bind(format)
-        .fetch_optional(ledger.pool())
+        .fetch_optional(ledger)
         .await?;
     row.as_ref().map(batch_of).transpose()
 }
 
 /// Whether an input is ingested already, asked inside the transaction that would ingest it.
 pub async fn digest_is_known(tx: &mut Tx, digest: &str, source: &str, format: &str) -> Result<bool> {
-    let row = sqlx::query("SELECT COUNT(*) FROM batch WHERE digest = ? AND source = ? AND format = ?")
+    let row = query("SELECT COUNT(*) FROM batch WHERE digest = ? AND source = ? AND format = ?")
         .bind(digest)
         .bind(source)
         .bind(format)
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut *tx)
         .await?;
-    Ok(row.try_get::<i64, _>(0)? > 0)
+    Ok(row.try_get::<i64>(0)? > 0)
 }
 
 /// A batch by number.
 pub async fn batch(ledger: &Ledger, batch: i64) -> Result<Batch> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{BATCH_COLUMNS} WHERE batch = ?")))
+    let row = query(format!("{BATCH_COLUMNS} WHERE batch = ?"))
         .bind(batch)
-        .fetch_one(ledger.pool())
+        .fetch_one(ledger)
         .await?;
     batch_of(&row)
 }
 
 /// Whether some input of that size was ingested, so that reading a file's digest first may save reading it twice.
 pub async fn has_input_of_size(ledger: &Ledger, bytes: u64) -> Result<bool> {
-    let row = sqlx::query("SELECT COUNT(*) FROM batch WHERE bytes = ?")
+    let row = query("SELECT COUNT(*) FROM batch WHERE bytes = ?")
         .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
-        .fetch_one(ledger.pool())
+        .fetch_one(ledger)
         .await?;
-    Ok(row.try_get::<i64, _>(0)? > 0)
+    Ok(row.try_get::<i64>(0)? > 0)
 }
 
 /// Gives the batch its number and its row.
@@ -117,7 +114,7 @@ pub async fn add_batch(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
         new.quarantined.into(),
         new.committed_at.into(),
     ];
-    let into = "batch (batch, intake, kind, name, source, format, header, bytes, digest, received, stored, quarantined, \
+    let into = "batch (batch, intake, kind, name, source, format, header, bytes, digest, received, stored_rows, quarantined, \
                 committed_at)";
     insert_row(tx, into, row).await?;
     Ok(batch)
@@ -174,7 +171,7 @@ const QUARANTINE_COLUMNS: &str = "SELECT q.quarantine, q.batch, b.name, q.line, 
      q.payload_digest, q.received_at, q.payload FROM quarantine q JOIN batch b ON b.batch = q.batch \
      WHERE q.accepted_by IS NULL";
 
-fn quarantined_of(row: &AnyRow) -> Result<QuarantinedLine> {
+fn quarantined_of(row: &Row) -> Result<QuarantinedLine> {
     Ok(QuarantinedLine {
         quarantine: row.try_get(0)?,
         batch: row.try_get(1)?,
@@ -194,19 +191,15 @@ fn quarantined_of(row: &AnyRow) -> Result<QuarantinedLine> {
 pub async fn quarantined(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<QuarantinedLine>> {
     let rows = match batch {
         None => {
-            sqlx::query(sqlx::AssertSqlSafe(format!(
-                "{QUARANTINE_COLUMNS} ORDER BY q.quarantine"
-            )))
-            .fetch_all(ledger.pool())
-            .await?
+            query(format!("{QUARANTINE_COLUMNS} ORDER BY q.quarantine"))
+                .fetch_all(ledger)
+                .await?
         }
         Some(batch) => {
-            sqlx::query(sqlx::AssertSqlSafe(format!(
-                "{QUARANTINE_COLUMNS} AND q.batch = ? ORDER BY q.quarantine"
-            )))
-            .bind(batch)
-            .fetch_all(ledger.pool())
-            .await?
+            query(format!("{QUARANTINE_COLUMNS} AND q.batch = ? ORDER BY q.quarantine"))
+                .bind(batch)
+                .fetch_all(ledger)
+                .await?
         }
     };
     rows.iter().map(quarantined_of).collect()
@@ -214,12 +207,10 @@ pub async fn quarantined(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<Quar
 
 /// One line in quarantine.
 pub async fn quarantined_line(ledger: &Ledger, number: i64) -> Result<QuarantinedLine> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "{QUARANTINE_COLUMNS} AND q.quarantine = ?"
-    )))
-    .bind(number)
-    .fetch_optional(ledger.pool())
-    .await?;
+    let row = query(format!("{QUARANTINE_COLUMNS} AND q.quarantine = ?"))
+        .bind(number)
+        .fetch_optional(ledger)
+        .await?;
     row.as_ref().map(quarantined_of).transpose()?.ok_or_else(|| {
         Error::Usage(format!(
             "there is no line {number} in quarantine; `tallybook quarantine list` shows them"
@@ -229,13 +220,13 @@ pub async fn quarantined_line(ledger: &Ledger, number: i64) -> Result<Quarantine
 
 /// How many lines are in quarantine, by reason.
 pub async fn quarantine_counts(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<(String, i64)>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT code, COUNT(*) FROM quarantine WHERE accepted_by IS NULL AND (? = 0 OR batch = ?) \
          GROUP BY code ORDER BY code",
     )
     .bind(batch.unwrap_or(0))
     .bind(batch.unwrap_or(0))
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
@@ -243,12 +234,12 @@ pub async fn quarantine_counts(ledger: &Ledger, batch: Option<i64>) -> Result<Ve
 /// Marks lines as taken by a retry; each must still be in quarantine.
 pub async fn take_from_quarantine(tx: &mut Tx, numbers: &[i64], batch: i64) -> Result<()> {
     for number in numbers {
-        let done = sqlx::query("UPDATE quarantine SET accepted_by = ? WHERE quarantine = ? AND accepted_by IS NULL")
+        let done = query("UPDATE quarantine SET accepted_by = ? WHERE quarantine = ? AND accepted_by IS NULL")
             .bind(batch)
             .bind(number)
-            .execute(&mut **tx)
+            .execute(tx)
             .await?;
-        if done.rows_affected() != 1 {
+        if done != 1 {
             return Err(Error::Overtaken(format!(
                 "line {number} was taken from quarantine by another run; nothing was written: run the retry again"
             )));
@@ -260,7 +251,7 @@ pub async fn take_from_quarantine(tx: &mut Tx, numbers: &[i64], batch: i64) -> R
 
 /// The accounts there are.
 pub async fn account_numbers(ledger: &Ledger) -> Result<HashSet<u64>> {
-    let rows = sqlx::query("SELECT uin FROM account").fetch_all(ledger.pool()).await?;
+    let rows = query("SELECT uin FROM account").fetch_all(ledger).await?;
     rows.iter()
         .map(|row| {
             let uin: String = row.try_get(0)?;

@@ -1,8 +1,6 @@
 //! The audit trail: what people decided, in the transaction that did it.
 
-use sqlx::Row as _;
-
-use super::{Ledger, Tx, Value, insert_row, next_number};
+use super::{Ledger, Tx, Value, insert_row, next_number, query};
 use crate::error::Result;
 
 /// A decision about to be written.
@@ -52,8 +50,8 @@ pub async fn add_audit(tx: &mut Tx, decision: &Decision<'_>) -> Result<i64> {
 
 /// Every decision, oldest first.
 pub async fn audit_trail(ledger: &Ledger) -> Result<Vec<Entry>> {
-    let rows = sqlx::query("SELECT entry, at, who, action, subject, detail, reason FROM audit ORDER BY entry")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT entry, at, who, action, subject, detail, reason FROM audit ORDER BY entry")
+        .fetch_all(ledger)
         .await?;
     rows.iter()
         .map(|row| {
@@ -63,7 +61,7 @@ pub async fn audit_trail(ledger: &Ledger) -> Result<Vec<Entry>> {
                 who: row.try_get(2)?,
                 action: row.try_get(3)?,
                 subject: row.try_get(4)?,
-                detail: serde_json::from_str(&row.try_get::<String, _>(5)?)?,
+                detail: serde_json::from_str(&row.try_get::<String>(5)?)?,
                 reason: row.try_get(6)?,
             })
         })

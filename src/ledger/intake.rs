@@ -1,22 +1,20 @@
 //! Intakes: a writer's number, registered before its first file, and the fence that keeps a slow writer from
 //! committing files the sweeper took away.
 
-use sqlx::{AssertSqlSafe, Row as _};
-
-use super::engine::NOW_SECONDS;
-use super::{Ledger, Tx, next_number};
+use super::{Ledger, Tx, next_number, query};
 use crate::error::{Error, Result};
 
 /// Registers a writer and returns its number. File names carry it, so they are never used again.
 pub async fn register_intake(ledger: &Ledger, stage: &str) -> Result<i64> {
+    let now = ledger.engine().now_seconds();
     let mut tx = ledger.begin().await?;
     let intake = next_number(&mut tx, "intake").await?;
-    sqlx::query(AssertSqlSafe(format!(
-        "INSERT INTO intake (intake, stage, registered_at, state) VALUES (?, ?, {NOW_SECONDS}, 'open')"
-    )))
+    query(format!(
+        "INSERT INTO intake (intake, stage, registered_at, state) VALUES (?, ?, {now}, 'open')"
+    ))
     .bind(intake)
     .bind(stage)
-    .execute(&mut *tx)
+    .execute(&mut tx)
     .await?;
     ledger.commit(tx, "intake").await?;
     Ok(intake)
@@ -24,11 +22,11 @@ pub async fn register_intake(ledger: &Ledger, stage: &str) -> Result<i64> {
 
 /// Marks the writer's intake as committed, in the transaction that names its files. Fails when it was fenced.
 pub async fn commit_intake(tx: &mut Tx, intake: i64) -> Result<()> {
-    let done = sqlx::query("UPDATE intake SET state = 'committed' WHERE intake = ? AND state = 'open'")
+    let done = query("UPDATE intake SET state = 'committed' WHERE intake = ? AND state = 'open'")
         .bind(intake)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-    if done.rows_affected() == 1 {
+    if done == 1 {
         return Ok(());
     }
     Err(Error::Overtaken(format!(
@@ -38,27 +36,28 @@ pub async fn commit_intake(tx: &mut Tx, intake: i64) -> Result<()> {
 
 /// Whether the transaction of an intake was committed.
 pub(super) async fn is_committed(ledger: &Ledger, intake: i64) -> Result<bool> {
-    let row = sqlx::query("SELECT COUNT(*) FROM intake WHERE intake = ? AND state = 'committed'")
+    let row = query("SELECT COUNT(*) FROM intake WHERE intake = ? AND state = 'committed'")
         .bind(intake)
-        .fetch_one(ledger.pool())
+        .fetch_one(ledger)
         .await?;
-    Ok(row.try_get::<i64, _>(0)? > 0)
+    Ok(row.try_get::<i64>(0)? > 0)
 }
 
 /// The last intake number that this ledger gave out.
 pub(crate) async fn highest_intake(ledger: &Ledger) -> Result<i64> {
-    let row = sqlx::query("SELECT value FROM counter WHERE name = 'intake'")
-        .fetch_one(ledger.pool())
+    let row = query("SELECT value FROM counter WHERE name = 'intake'")
+        .fetch_one(ledger)
         .await?;
     Ok(row.try_get(0)?)
 }
 
 /// Open intakes: number, stage, age in seconds by the database's clock.
 pub(crate) async fn open_intakes(ledger: &Ledger) -> Result<Vec<(i64, i64)>> {
-    let rows = sqlx::query(AssertSqlSafe(format!(
-        "SELECT intake, {NOW_SECONDS} - registered_at FROM intake WHERE state = 'open' ORDER BY intake"
-    )))
-    .fetch_all(ledger.pool())
+    let now = ledger.engine().now_seconds();
+    let rows = query(format!(
+        "SELECT intake, {now} - registered_at FROM intake WHERE state = 'open' ORDER BY intake"
+    ))
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
@@ -68,11 +67,11 @@ pub(crate) async fn fence_intakes(ledger: &Ledger, intakes: &[i64]) -> Result<Ve
     let mut tx = ledger.begin().await?;
     let mut fenced = Vec::new();
     for &intake in intakes {
-        let done = sqlx::query("UPDATE intake SET state = 'fenced' WHERE intake = ? AND state = 'open'")
+        let done = query("UPDATE intake SET state = 'fenced' WHERE intake = ? AND state = 'open'")
             .bind(intake)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-        if done.rows_affected() == 1 {
+        if done == 1 {
             fenced.push(intake);
         }
     }

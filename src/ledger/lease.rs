@@ -3,11 +3,9 @@
 //! All times are the database's own. A holder that has not been heard of for [`LEASE_LIMIT_S`] is taken for dead; the
 //! next one gets a higher token, and every transaction of a guarded stage checks the token it was given.
 
-use sqlx::{AssertSqlSafe, Row as _};
 use tokio::task::JoinHandle;
 
-use super::engine::NOW_SECONDS;
-use super::{Ledger, Tx};
+use super::{Ledger, Tx, query};
 use crate::error::{Error, Result};
 
 /// A holder is dead when its heart has not beaten for so long: many times the beat below.
@@ -27,15 +25,19 @@ pub struct Lease {
 impl Lease {
     /// Takes the lease, or says who holds it.
     pub async fn take(ledger: &Ledger, command: &str) -> Result<Self> {
-        let owner = format!("{command} (process {})", std::process::id());
+        let (here, process) = (Where::here(), std::process::id());
+        let owner = format!("{command} (process {process} on {})", here.host);
+        let now = ledger.engine().now_seconds();
         let mut tx = ledger.begin().await?;
-        let row = sqlx::query(AssertSqlSafe(format!(
-            "SELECT owner, token, {NOW_SECONDS} - heartbeat_at FROM lease WHERE name = 'books'"
-        )))
-        .fetch_one(&mut *tx)
+        let row = query(format!(
+            "SELECT owner, process, place, token, {now} - heartbeat_at FROM lease WHERE name = 'books'"
+        ))
+        .fetch_one(&mut tx)
         .await?;
-        let (holder, token, age_s): (String, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        if !holder.is_empty() && age_s < LEASE_LIMIT_S && !is_dead_process(&holder) {
+        let (holder, its_process, its_place): (String, i64, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (token, age_s): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
+        if !holder.is_empty() && age_s < LEASE_LIMIT_S && !here.knows_it_is_dead(its_process, &its_place) {
             return Err(Error::LeaseHeld {
                 owner: holder,
                 age_s,
@@ -43,12 +45,14 @@ impl Lease {
             });
         }
         let token = token + 1;
-        sqlx::query(AssertSqlSafe(format!(
-            "UPDATE lease SET owner = ?, token = ?, heartbeat_at = {NOW_SECONDS} WHERE name = 'books'"
-        )))
-        .bind(&owner)
+        query(format!(
+            "UPDATE lease SET owner = ?, process = ?, place = ?, token = ?, heartbeat_at = {now} WHERE name = 'books'"
+        ))
+        .bind(owner)
+        .bind(i64::from(process))
+        .bind(here.place)
         .bind(token)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         ledger.commit(tx, "lease").await?;
         let heart = tokio::spawn(beat(ledger.clone(), token));
@@ -59,10 +63,10 @@ impl Lease {
         })
     }
 
-    /// Fails the transaction when somebody else has the lease by now.
+    /// Fails the transaction when somebody else has the lease by now. Nobody can take it before the transaction ends.
     pub async fn check(&self, tx: &mut Tx) -> Result<()> {
-        let row = sqlx::query("SELECT owner, token FROM lease WHERE name = 'books'")
-            .fetch_one(&mut **tx)
+        let row = query("SELECT owner, token FROM lease WHERE name = 'books'")
+            .fetch_one(&mut *tx)
             .await?;
         let (owner, token): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
         if token == self.token {
@@ -79,9 +83,9 @@ impl Lease {
     pub async fn release(self) -> Result<()> {
         self.heart.abort();
         let mut tx = self.ledger.begin().await?;
-        sqlx::query("UPDATE lease SET owner = '' WHERE name = 'books' AND token = ?")
+        query("UPDATE lease SET owner = '' WHERE name = 'books' AND token = ?")
             .bind(self.token)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         self.ledger.commit(tx, "release").await
     }
@@ -93,26 +97,66 @@ impl Drop for Lease {
     }
 }
 
-/// A process of this machine that was killed needs no waiting for. (A holder on another machine that happens to have
-/// a number unknown here is covered by the token: its transactions fail.)
-fn is_dead_process(owner: &str) -> bool {
-    let id = owner.rsplit("process ").next().map(|tail| tail.trim_end_matches(')'));
-    let proc = std::path::Path::new("/proc");
-    id.is_some_and(|id| proc.join("self").exists() && !proc.join(id).exists())
+/// Where a process runs.
+struct Where {
+    /// The machine's name, for people.
+    host: String,
+    /// The running system and its set of process numbers; empty where that is not known. Containers of one machine, and
+    /// machines of one name, have different ones.
+    place: String,
+}
+
+impl Where {
+    fn here() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).ok();
+        let processes = std::fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string());
+        let place = read("/proc/sys/kernel/random/boot_id").zip(processes.ok());
+        Self {
+            host: read("/proc/sys/kernel/hostname").unwrap_or_else(|| "this machine".to_owned()),
+            place: place
+                .map(|(boot, processes)| format!("{boot} {processes}"))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// A killed process that ran in this place needs no waiting for.
+    fn knows_it_is_dead(&self, process: i64, place: &str) -> bool {
+        !self.place.is_empty() && self.place == place && !std::path::Path::new(&format!("/proc/{process}")).exists()
+    }
 }
 
 async fn beat(ledger: Ledger, token: i64) {
+    let now = ledger.engine().now_seconds();
     let mut interval = tokio::time::interval(std::time::Duration::from_secs(HEARTBEAT_S));
     loop {
         interval.tick().await;
-        let beat = sqlx::query(AssertSqlSafe(format!(
-            "UPDATE lease SET heartbeat_at = {NOW_SECONDS} WHERE name = 'books' AND token = ?"
-        )))
+        let beat = query(format!(
+            "UPDATE lease SET heartbeat_at = {now} WHERE name = 'books' AND token = ?"
+        ))
         .bind(token)
-        .execute(ledger.pool())
+        .execute_alone(&ledger)
         .await;
         if let Err(error) = beat {
             tracing::warn!(%error, "the lease could not be renewed; the next transaction checks it");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Where;
+
+    #[test]
+    fn only_a_process_of_the_same_place_is_known_to_be_dead() {
+        let here = Where::here();
+        let (me, nobody) = (i64::from(std::process::id()), i64::from(u32::MAX));
+        assert!(!here.knows_it_is_dead(me, &here.place));
+        assert!(here.knows_it_is_dead(nobody, &here.place));
+        assert!(!here.knows_it_is_dead(nobody, "another boot pid:[1]"));
+        let unknown = Where {
+            host: String::new(),
+            place: String::new(),
+        };
+        assert!(!unknown.knows_it_is_dead(nobody, ""));
     }
 }

@@ -6,42 +6,53 @@ mod bulk;
 mod engine;
 mod intake;
 mod lease;
+mod query;
 mod seal;
 mod tally;
+mod value;
 
 use std::path::Path;
-
-use sqlx::{Any, AnyPool, Row as _};
+use std::time::Duration;
 
 pub use audit::{Decision, Entry, add_audit, audit_trail};
-pub use bulk::{Value, insert_row, insert_rows};
+pub use bulk::{insert_row, insert_rows};
+pub use engine::{Engine, without_password};
+use engine::{Pool, Writing};
 pub use intake::{commit_intake, register_intake};
 pub(crate) use intake::{fence_intakes, highest_intake, open_intakes};
 pub use lease::{LEASE_LIMIT_S, Lease};
+pub use query::{Channel, Query, query};
 pub(crate) use seal::{broken_seals, is_sealed, reseal};
 pub use tally::{Tally, delete_rows, tally};
+pub use value::{FromValue, Row, Value};
 
 use crate::error::{Error, Result};
 
 /// The file of the embedded ledger.
 pub const EMBEDDED_NAME: &str = "ledger.sqlite";
 
-/// A transaction of any stage.
-pub type Tx = sqlx::Transaction<'static, Any>;
+/// How long to wait before a lost connection is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// A transaction of any stage. Dropped, it is undone.
+pub struct Tx {
+    inner: Writing,
+}
 
 /// An open ledger.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    pool: AnyPool,
+    pool: Pool,
+    wait_s: u32,
 }
 
 impl Ledger {
-    /// Opens the ledger at a URL (`sqlite:` for now), making and migrating it as needed. `wait_s`: how long a transaction waits
-    /// for another program's.
+    /// Opens the ledger at a URL (`sqlite:`, `postgres:`, `mysql:`), making and migrating its tables as needed. `wait_s`: how long a
+    /// transaction waits for another program's, and a question for a server that is away.
     pub async fn open(url: &str, wait_s: u32) -> Result<Self> {
-        Ok(Self {
-            pool: engine::open(url, wait_s).await?,
-        })
+        let pool = Pool::open(url, wait_s).await?;
+        pool.migrate().await?;
+        Ok(Self { pool, wait_s })
     }
 
     /// The URL of the embedded ledger in a data folder.
@@ -49,9 +60,27 @@ impl Ledger {
         format!("sqlite://{}?mode=rwc", data_dir.join(EMBEDDED_NAME).display())
     }
 
+    pub fn engine(&self) -> Engine {
+        self.pool.engine()
+    }
+
     /// A transaction that may write. Waits for other writers first, so it never fails halfway for having read.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(self.pool.begin_with(engine::BEGIN_WRITE).await?)
+        let mut patience = self.patience();
+        loop {
+            match self.pool.begin().await {
+                Ok(inner) => return Ok(Tx { inner }),
+                Err(error) => patience.bear(error).await?,
+            }
+        }
+    }
+
+    /// For what changes nothing and may be tried again while a server is away.
+    fn patience(&self) -> Patience {
+        Patience {
+            is_server: self.engine() != Engine::Sqlite,
+            until: tokio::time::Instant::now() + Duration::from_secs(self.wait_s.into()),
+        }
     }
 
     /// Commits a transaction. Whether it happened is not known for sure when the ledger does not answer: the steps look
@@ -82,34 +111,47 @@ impl Ledger {
 
     /// The names of all tables.
     pub async fn tables(&self) -> Result<Vec<String>> {
-        let rows = sqlx::query(engine::TABLES).fetch_all(&self.pool).await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        let rows = query(self.engine().tables()).fetch_all(self).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// What the database itself finds wrong with its file; empty is good.
     pub async fn integrity(&self) -> Result<Vec<String>> {
-        let rows = sqlx::query(engine::INTEGRITY).fetch_all(&self.pool).await?;
-        let all: Vec<String> = rows
-            .iter()
-            .map(|row| Ok::<_, Error>(row.try_get(0)?))
-            .collect::<Result<_>>()?;
+        let Some(check) = self.engine().integrity() else {
+            return Ok(Vec::new());
+        };
+        let rows = query(check).fetch_all(self).await?;
+        let all: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_>>()?;
         Ok(all.into_iter().filter(|sentence| sentence != "ok").collect())
     }
 
-    /// For reading outside a transaction.
-    pub fn pool(&self) -> &AnyPool {
-        &self.pool
-    }
-
-    /// Ends the connections; the write-ahead log is folded into the database file.
+    /// Ends the connections; SQLite's write-ahead log is folded into the database file.
     pub async fn close(self) {
         self.pool.close().await;
     }
 }
 
+/// How long a server that went away is waited for.
+struct Patience {
+    is_server: bool,
+    until: tokio::time::Instant,
+}
+
+impl Patience {
+    /// Waits a little, when the error says that the connection was lost and there is time left.
+    async fn bear(&mut self, error: sqlx::Error) -> Result<()> {
+        if !self.is_server || !engine::is_lost(&error) || tokio::time::Instant::now() >= self.until {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, "the ledger does not answer; trying again");
+        tokio::time::sleep(AGAIN_AFTER).await;
+        Ok(())
+    }
+}
+
 async fn commit_with_points(tx: Tx, step: &str) -> std::result::Result<(), sqlx::Error> {
     crate::fault::point(&format!("{step}.before_commit"));
-    let mut answer = tx.commit().await;
+    let mut answer = tx.inner.commit().await;
     if crate::fault::loses_answer(step) {
         answer = Err(sqlx::Error::WorkerCrashed);
     }
@@ -119,27 +161,27 @@ async fn commit_with_points(tx: Tx, step: &str) -> std::result::Result<(), sqlx:
 
 /// The next number of a counter, in commit order: the row stays locked until the transaction ends.
 pub async fn next_number(tx: &mut Tx, counter: &str) -> Result<i64> {
-    sqlx::query("UPDATE counter SET value = value + 1 WHERE name = ?")
+    query("UPDATE counter SET value = value + 1 WHERE name = ?")
         .bind(counter)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-    let row = sqlx::query("SELECT value FROM counter WHERE name = ?")
+    let row = query("SELECT value FROM counter WHERE name = ?")
         .bind(counter)
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut *tx)
         .await?;
     Ok(row.try_get(0)?)
 }
 
 /// Reserves `count` numbers of a counter and returns the first.
 pub async fn next_numbers(tx: &mut Tx, counter: &str, count: i64) -> Result<i64> {
-    sqlx::query("UPDATE counter SET value = value + ? WHERE name = ?")
+    query("UPDATE counter SET value = value + ? WHERE name = ?")
         .bind(count)
         .bind(counter)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-    let row = sqlx::query("SELECT value FROM counter WHERE name = ?")
+    let row = query("SELECT value FROM counter WHERE name = ?")
         .bind(counter)
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut *tx)
         .await?;
     let last: i64 = row.try_get(0)?;
     Ok(last - count + 1)

@@ -4,12 +4,11 @@
 //! A seal is XXH3 (64 bits) over the columns' names and values, by name. It is no signature: who can write the ledger can
 //! make seals. Statements, exports and files have SHA-256 digests besides, and the exported manifests leave the house.
 
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Column as _, Row as _};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::tally::{self, Tally};
-use super::{Ledger, Tx, Value};
+use super::value::amount_text;
+use super::{Ledger, Row, Tx, Value, query};
 use crate::error::Result;
 
 /// Tables whose rows have no seal: tallies and counters are checked against what they count, intakes and the lease say who
@@ -53,10 +52,11 @@ impl Sealer {
         };
         for (name, at) in &self.columns {
             let (kind, bytes): (u8, &[u8]) = match &row[*at] {
-                Value::NullText => continue,
+                Value::NullInteger | Value::NullText => continue,
                 Value::Integer(value) => (b'i', &value.to_le_bytes()),
                 Value::Text(text) => (b't', text.as_bytes()),
                 Value::Bytes(bytes) => (b'b', bytes),
+                Value::Amount(amount) => (b't', &amount_text(*amount).into_bytes()),
             };
             add(b'n', name.as_bytes());
             add(kind, bytes);
@@ -67,75 +67,53 @@ impl Sealer {
 
 /// Seals rows again after an update. `condition` is SQL over the table's columns, with `binds` for its question marks.
 pub async fn reseal(tx: &mut Tx, table: &str, condition: &str, binds: &[Value]) -> Result<()> {
-    let sql = format!("SELECT * FROM {table} WHERE {condition}");
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for bind in binds {
-        query = bind.clone().bind_to(query);
-    }
+    let changed_rows = query(format!("SELECT * FROM {table} WHERE {condition}"))
+        .bind_all(binds.to_vec())
+        .fetch_all(&mut *tx)
+        .await?;
     let mut changed = Tally::default();
-    for row in query.fetch_all(&mut **tx).await? {
-        let (names, values) = (names_of(&row), values_of(&row)?);
-        let seal = Sealer::new(table, names.iter().map(String::as_str)).seal(&values);
-        let old: i64 = row.try_get(SEAL)?;
+    for row in changed_rows {
+        let seal = Sealer::new(table, row.names().iter().map(String::as_str)).seal(row.values());
+        let old: i64 = row.named(SEAL)?;
         changed.seals = changed.seals.wrapping_add(seal).wrapping_sub(old);
         // Seals are as good as unique, and a row of equal content has an equal seal.
-        let update = format!("UPDATE {table} SET {SEAL} = ? WHERE {SEAL} = ? AND ({condition})");
-        let mut query = sqlx::query(AssertSqlSafe(update)).bind(seal).bind(old);
-        for bind in binds {
-            query = bind.clone().bind_to(query);
-        }
-        query.execute(&mut **tx).await?;
+        query(format!(
+            "UPDATE {table} SET {SEAL} = ? WHERE {SEAL} = ? AND ({condition})"
+        ))
+        .bind(seal)
+        .bind(old)
+        .bind_all(binds.to_vec())
+        .execute(tx)
+        .await?;
     }
     tally::add(tx, table, changed).await
 }
 
 /// What the rows of a table come to, and those that do not fit their seals, each named by its first columns; none is good.
 pub async fn broken_seals(ledger: &Ledger, table: &str) -> Result<(Tally, Vec<String>)> {
-    use futures_util::TryStreamExt as _;
-    let sql = format!("SELECT * FROM {table}");
-    let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(ledger.pool());
     let (mut found, mut broken) = (Tally::default(), Vec::new());
     let mut sealer = None;
-    while let Some(row) = rows.try_next().await? {
-        found.add(row.try_get(SEAL).unwrap_or(0));
-        let sealer = sealer.get_or_insert_with(|| Sealer::new(table, names_of(&row).iter().map(String::as_str)));
-        let sealed = values_of(&row).map(|values| sealer.seal(&values)).ok();
-        if sealed.is_none() || sealed != row.try_get::<i64, _>(SEAL).ok() {
-            broken.push(name_of(table, &row));
-        }
-    }
+    query(format!("SELECT * FROM {table}"))
+        .for_each(ledger, |row| {
+            let seal: Option<i64> = row.named(SEAL).ok();
+            found.add(seal.unwrap_or(0));
+            let sealer = sealer.get_or_insert_with(|| Sealer::new(table, row.names().iter().map(String::as_str)));
+            if seal != Some(sealer.seal(row.values())) {
+                broken.push(name_of(table, &row));
+            }
+            Ok(())
+        })
+        .await?;
     Ok((found, broken))
 }
 
-fn names_of(row: &AnyRow) -> Vec<String> {
-    row.columns().iter().map(|column| column.name().to_owned()).collect()
-}
-
-fn values_of(row: &AnyRow) -> Result<Vec<Value>> {
-    (0..row.len()).map(|at| value_of(row, at)).collect()
-}
-
-/// The value as it lies in the row, whatever its column should hold.
-fn value_of(row: &AnyRow, at: usize) -> Result<Value> {
-    if let Ok(value) = row.try_get::<Option<i64>, _>(at) {
-        return Ok(value.map_or(Value::NullText, Value::Integer));
-    }
-    if let Ok(text) = row.try_get::<String, _>(at) {
-        return Ok(Value::Text(text));
-    }
-    Ok(Value::Bytes(row.try_get(at)?))
-}
-
 /// Such as `usage_daily (uin 7, metering 3)`.
-fn name_of(table: &str, row: &AnyRow) -> String {
-    let shown = |at: usize| {
-        let text = match value_of(row, at) {
-            Ok(Value::Integer(value)) => value.to_string(),
-            Ok(Value::Text(text)) => text,
-            _ => "?".to_owned(),
-        };
-        format!("{} {text}", row.columns()[at].name())
+fn name_of(table: &str, row: &Row) -> String {
+    let shown = |(name, value): (&String, &Value)| match value {
+        Value::Integer(value) => format!("{name} {value}"),
+        Value::Text(text) => format!("{name} {text}"),
+        _ => format!("{name} ?"),
     };
-    let named: Vec<String> = (0..row.len().min(3)).map(shown).collect();
+    let named: Vec<String> = row.names().iter().zip(row.values()).take(3).map(shown).collect();
     format!("{table} ({})", named.join(", "))
 }

@@ -1,9 +1,7 @@
 //! Tallies: how many rows each table has, and the sum of their seals. A row that is gone, or one too many, is found by
 //! `verify` though no other row says that it should be there.
 
-use sqlx::{AssertSqlSafe, Row as _};
-
-use super::{Ledger, Tx, Value};
+use super::{Ledger, Tx, Value, query};
 use crate::error::Result;
 
 /// Rows and the sum of their seals, which wraps around.
@@ -23,46 +21,43 @@ impl Tally {
 
 /// Adds to a table's tally, in the transaction that changes the table.
 pub(super) async fn add(tx: &mut Tx, table: &str, more: Tally) -> Result<()> {
-    let row = sqlx::query("SELECT row_count, seals FROM tally WHERE name = ?")
+    let row = query("SELECT row_count, seals FROM tally WHERE name = ?")
         .bind(table)
-        .fetch_optional(&mut **tx)
+        .fetch_optional(&mut *tx)
         .await?;
     let Some(row) = row else {
-        sqlx::query("INSERT INTO tally (name, row_count, seals) VALUES (?, ?, ?)")
+        query("INSERT INTO tally (name, row_count, seals) VALUES (?, ?, ?)")
             .bind(table)
             .bind(more.rows)
             .bind(more.seals)
-            .execute(&mut **tx)
+            .execute(tx)
             .await?;
         return Ok(());
     };
     let (rows, seals): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    sqlx::query("UPDATE tally SET row_count = ?, seals = ? WHERE name = ?")
+    query("UPDATE tally SET row_count = ?, seals = ? WHERE name = ?")
         .bind(rows + more.rows)
         .bind(seals.wrapping_add(more.seals))
         .bind(table)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
 
 /// Removes rows. `condition` is SQL over the table's columns, with `binds` for its question marks. Returns how many went.
 pub async fn delete_rows(tx: &mut Tx, table: &str, condition: &str, binds: &[Value]) -> Result<i64> {
-    let sql = format!("SELECT seal FROM {table} WHERE {condition}");
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for bind in binds {
-        query = bind.clone().bind_to(query);
-    }
+    let rows = query(format!("SELECT seal FROM {table} WHERE {condition}"))
+        .bind_all(binds.to_vec())
+        .fetch_all(&mut *tx)
+        .await?;
     let mut gone = Tally::default();
-    for row in query.fetch_all(&mut **tx).await? {
+    for row in rows {
         gone.add(row.try_get(0)?);
     }
-    let sql = format!("DELETE FROM {table} WHERE {condition}");
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for bind in binds {
-        query = bind.clone().bind_to(query);
-    }
-    query.execute(&mut **tx).await?;
+    query(format!("DELETE FROM {table} WHERE {condition}"))
+        .bind_all(binds.to_vec())
+        .execute(tx)
+        .await?;
     let less = Tally {
         rows: -gone.rows,
         seals: gone.seals.wrapping_neg(),
@@ -73,9 +68,9 @@ pub async fn delete_rows(tx: &mut Tx, table: &str, condition: &str, binds: &[Val
 
 /// The tally of a table; zeros before its first row.
 pub async fn tally(ledger: &Ledger, table: &str) -> Result<Tally> {
-    let row = sqlx::query("SELECT row_count, seals FROM tally WHERE name = ?")
+    let row = query("SELECT row_count, seals FROM tally WHERE name = ?")
         .bind(table)
-        .fetch_optional(ledger.pool())
+        .fetch_optional(ledger)
         .await?;
     row.map_or(Ok(Tally::default()), |row| {
         Ok(Tally {

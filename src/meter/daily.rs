@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 use rayon::prelude::*;
 
-use super::place::Places;
+use super::outcome::Outcome;
+use super::place::{PlaceCode, Places};
 use super::plan::Plan;
-use super::store::AccountDays;
+use super::store::{AccountDays, DayTotal};
 use super::sums::Status;
 use super::usage::UsageRow;
 use crate::account::store::{add_accounts, set_first_day};
 use crate::error::Result;
 use crate::ledger::Tx;
-use crate::span::day_of_number;
+use crate::span::{day_of_number, month_text};
 
 /// Adds the accounts that appeared, and moves back where earlier usage begins. Returns how many are new.
 pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow], now: &str) -> Result<usize> {
@@ -37,43 +38,63 @@ pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow], now: &
     Ok(new.len())
 }
 
-/// Metered usage per account, its days and lines as JSON.
+/// Metered usage per account and month, its days and lines as JSON.
 #[tracing::instrument(skip_all)]
 pub fn usage_daily(rows: &[UsageRow], places: &Places) -> Vec<AccountDays> {
     let by_account: Vec<&[UsageRow]> = rows.chunk_by(|a, b| a.uin == b.uin).collect();
     by_account
         .par_iter()
-        .filter_map(|account| account_days(account, places))
+        .flat_map_iter(|account| account_days(account, places))
         .collect()
 }
 
-fn account_days(account: &[UsageRow], places: &Places) -> Option<AccountDays> {
-    let mut by_day: BTreeMap<i32, String> = BTreeMap::new();
-    let mut records = 0;
+/// Records and lines of an account's day, JSON without brackets.
+type DayLines = (i64, String);
+
+fn account_days(account: &[UsageRow], places: &Places) -> Vec<AccountDays> {
+    let mut by_day: BTreeMap<i32, DayLines> = BTreeMap::new();
     for row in account.iter().filter(|row| row.status == Status::Metered) {
-        records += row.records;
-        let lines = by_day.entry(row.day).or_default();
+        let (records, lines) = by_day.entry(row.day).or_default();
+        *records += row.records;
         if !lines.is_empty() {
             lines.push(',');
         }
         push_line(lines, row, places);
     }
-    let (day_min, day_max) = (*by_day.keys().next()?, *by_day.keys().next_back()?);
-    let mut days = String::from("[");
-    for (day, lines) in by_day {
-        if days.len() > 1 {
-            days.push(',');
+    let mut months: Vec<AccountDays> = Vec::new();
+    let mut last_month = None;
+    for (day, (records, lines)) in by_day {
+        let day = day_of_number(day);
+        let month = (day.year(), day.month());
+        if last_month.replace(month) != Some(month) {
+            months.push(AccountDays {
+                month: month_text(day),
+                uin: account[0].uin,
+                records: 0,
+                days: String::new(),
+            });
         }
-        let _infallible = write!(days, "[\"{}\",[{lines}]]", day_of_number(day));
+        let last = months.last_mut().expect("one was pushed if there was none");
+        last.records += records;
+        let before = if last.days.is_empty() { '[' } else { ',' };
+        let _infallible = write!(last.days, "{before}[\"{day}\",[{lines}]]");
     }
-    days.push(']');
-    Some(AccountDays {
-        uin: account[0].uin,
-        day_min: day_of_number(day_min),
-        day_max: day_of_number(day_max),
-        records,
-        days,
-    })
+    for month in &mut months {
+        month.days.push(']');
+    }
+    months
+}
+
+/// Metered usage of all accounts together, with the task type.
+pub fn usage_totals(outcome: &Outcome) -> Vec<DayTotal> {
+    let narrow = |value: i128| i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX });
+    let of_place = |(&(code, day), sums): (&(PlaceCode, i32), &[i128; 3])| DayTotal {
+        day: day_of_number(day),
+        place: outcome.places.get(code).clone(),
+        sums: sums.map(narrow),
+    };
+    let is_some = |total: &DayTotal| total.sums != [0; 3];
+    outcome.day_totals().iter().map(of_place).filter(is_some).collect()
 }
 
 /// `["appid","region","sku",records,raw,billable]`; appid is text because JSON readers round large numbers.

@@ -296,6 +296,7 @@ async fn commit(
     store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
     let new_accounts = daily::add_accounts_of(&mut tx, plan, rows, &now).await?;
     store::add_usage_daily(&mut tx, metering, daily::usage_daily(rows, &outcome.places)).await?;
+    store::add_usage_totals(&mut tx, metering, daily::usage_totals(outcome)).await?;
     let late = daily::late_usage(plan, rows);
     store::add_late_usage(&mut tx, metering, &late).await?;
     books.ledger.commit_of(tx, "meter", intake).await?;

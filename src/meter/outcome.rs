@@ -8,7 +8,7 @@ use polars::prelude::*;
 use super::dedupe::{Conflict, Decided};
 use super::identities::Identities;
 use super::measure::{Measured, Received, UnmeteredRecord, measure_segment};
-use super::place::{Placer, Places, UnitKind};
+use super::place::{PlaceCode, Placer, Places, UnitKind};
 use super::plan::Plan;
 use super::store::Total;
 use super::sums::{Status, Sum, add_up, shares, unit_of_slot, unpack_slot};
@@ -28,7 +28,11 @@ pub struct Outcome {
     pub unmetered_file: Option<Vec<UnmeteredRecord>>,
     pub placed_again: i64,
     conflict_days: Vec<i32>,
+    day_totals: DayTotals,
 }
+
+/// Metered usage of all accounts together by place and day: records, raw and billable base units.
+pub type DayTotals = BTreeMap<(PlaceCode, i32), [i128; 3]>;
 
 /// A control total, wide enough for any sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +66,7 @@ impl Outcome {
             unmetered_file: None,
             placed_again: 0,
             conflict_days: identities.days.clone(),
+            day_totals: DayTotals::new(),
         };
         let mut frames = Vec::with_capacity(parts.len() + 1);
         let mut unmetered = Vec::new();
@@ -71,7 +76,11 @@ impl Outcome {
             unmetered.extend(part.unmetered);
         }
         let corrections = outcome.correct(plan, decided, &placer, unmetered)?;
-        frames.push(add_up(corrections.into_frame()?)?);
+        let corrections = add_up(corrections.into_frame()?)?;
+        for sum in shares(&corrections)? {
+            add_day_total(&mut outcome.day_totals, sum)?;
+        }
+        frames.push(corrections);
         outcome.sums = frames;
         outcome.places = placer.into_places();
         outcome.count_stored(plan);
@@ -96,6 +105,7 @@ impl Outcome {
         let kinds = unit_kinds(&part.sums)?;
         for (sum, unit) in shares(&part.sums)?.into_iter().zip(kinds) {
             add_sum(totals, sum, unit)?;
+            add_day_total(&mut self.day_totals, sum)?;
         }
         Ok(())
     }
@@ -200,6 +210,11 @@ impl Outcome {
         usage::rows(&self.sums, &self.places)
     }
 
+    /// Metered usage of all accounts together.
+    pub fn day_totals(&self) -> &DayTotals {
+        &self.day_totals
+    }
+
     /// The UTC day of a conflicting row, days since 1970.
     pub fn conflict_day(&self, conflict: &Conflict) -> i32 {
         self.conflict_days
@@ -238,6 +253,18 @@ fn measure_one(
 fn unit_kinds(sums: &DataFrame) -> Result<Vec<UnitKind>> {
     let slots = sums.column("slot").and_then(Column::u64).doing("reading sums")?;
     Ok(slots.into_no_null_iter().map(unit_of_slot).collect())
+}
+
+fn add_day_total(totals: &mut DayTotals, sum: Sum) -> Result<()> {
+    let ((_, _, slot, day), values) = sum;
+    let (code, status) = unpack_slot(slot)?;
+    if status == Status::Metered {
+        let total = totals.entry((code, day)).or_default();
+        for (total, value) in total.iter_mut().zip(values) {
+            *total += i128::from(value);
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn add_sum(totals: &mut BTreeMap<&'static str, Wide>, sum: Sum, unit: UnitKind) -> Result<()> {

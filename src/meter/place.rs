@@ -35,12 +35,15 @@ impl UnitKind {
 /// A SKU in a region, as one small number.
 pub type PlaceCode = u32;
 
-/// Region, SKU and unit of a code. The first two codes are no place: milliseconds and counts of records without a SKU.
+/// Region, SKU and unit of a code, and the task type that has it. The first two codes are no place: milliseconds and counts of
+/// records without a SKU.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     pub region: Arc<str>,
     pub sku: Arc<str>,
     pub unit: UnitKind,
+    /// Within a card version a SKU has one; of two versions or cards the same SKU may have two.
+    pub task_type: Arc<str>,
 }
 
 /// Codes of what has no SKU.
@@ -59,6 +62,7 @@ impl Default for Places {
             region: "".into(),
             sku: "".into(),
             unit,
+            task_type: "".into(),
         };
         Self {
             places: vec![nowhere(UnitKind::Ms), nowhere(UnitKind::Count)],
@@ -361,6 +365,7 @@ fn assign(map: &Map, version: Option<usize>, task_type: &str, parameters: &str) 
         region: assignment.region.into(),
         sku: assignment.sku.into(),
         unit,
+        task_type: task_type.into(),
     };
     Ok((place, assignment.raw, meter.minimum, meter.round_up_to))
 }

@@ -5,15 +5,15 @@ mod claims;
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
-use sqlx::Row as _;
 
 pub use claims::{add_conflicts, add_voids, book_replacements, end_waits, load_resolutions, load_voids};
 
 use super::measure::UnmeteredRecord;
+use super::place::Place;
 use super::then::MeteredBatches;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, delete_rows, insert_row, insert_rows};
-use crate::span::day_of_number;
+use crate::ledger::{Ledger, Tx, Value, delete_rows, insert_row, insert_rows, query};
+use crate::span::{day_of_number, month_text};
 
 /// How far metering has come.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub struct Progress {
 
 /// The last metering; zeros before the first.
 pub async fn progress(ledger: &Ledger) -> Result<Progress> {
-    let row = sqlx::query("SELECT batch_hi, metering, card_hi FROM metering ORDER BY metering DESC LIMIT 1")
-        .fetch_optional(ledger.pool())
+    let row = query("SELECT batch_hi, metering, card_hi FROM metering ORDER BY metering DESC LIMIT 1")
+        .fetch_optional(ledger)
         .await?;
     row.map_or_else(
         || {
@@ -51,20 +51,20 @@ pub async fn progress(ledger: &Ledger) -> Result<Progress> {
 
 /// The last committed batch; 0 before the first.
 pub async fn last_batch(ledger: &Ledger) -> Result<i64> {
-    let row = sqlx::query("SELECT COALESCE(MAX(batch), 0) FROM batch")
-        .fetch_one(ledger.pool())
+    let row = query("SELECT COALESCE(MAX(batch), 0) FROM batch")
+        .fetch_one(ledger)
         .await?;
     Ok(row.try_get(0)?)
 }
 
 /// What each batch between says of itself: batch, received, stored, quarantined.
 pub async fn batch_counts(ledger: &Ledger, after: i64, up_to: i64) -> Result<Vec<[i64; 4]>> {
-    let rows = sqlx::query(
-        "SELECT batch, received, stored, quarantined FROM batch WHERE batch > ? AND batch <= ? ORDER BY batch",
+    let rows = query(
+        "SELECT batch, received, stored_rows, quarantined FROM batch WHERE batch > ? AND batch <= ? ORDER BY batch",
     )
     .bind(after)
     .bind(up_to)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?]))
@@ -73,29 +73,29 @@ pub async fn batch_counts(ledger: &Ledger, after: i64, up_to: i64) -> Result<Vec
 
 /// Paths of a kind of file: `key_run`, `usage_file` or `unmetered_file`.
 pub async fn key_run_paths(ledger: &Ledger) -> Result<Vec<(String, i64)>> {
-    let rows = sqlx::query("SELECT path, keys FROM key_run ORDER BY keys DESC, path")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT path, key_count FROM key_run ORDER BY key_count DESC, path")
+        .fetch_all(ledger)
         .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Files of unmetered records.
 pub async fn unmetered_paths(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = sqlx::query("SELECT path FROM unmetered_file ORDER BY path")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT path FROM unmetered_file ORDER BY path")
+        .fetch_all(ledger)
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Usage files with a day in `[from, to)`, of meterings up to `metering`: path and metering.
 pub async fn usage_paths(ledger: &Ledger, from: NaiveDate, to: NaiveDate, metering: i64) -> Result<Vec<(String, i64)>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT path, metering FROM usage_file WHERE day_max >= ? AND day_min < ? AND metering <= ? ORDER BY metering, path",
     )
     .bind(from.to_string())
     .bind(to.to_string())
     .bind(metering)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
@@ -124,10 +124,10 @@ pub async fn add_metering(tx: &mut Tx, new: &NewMetering<'_>) -> Result<()> {
 
 /// The metering's number in its own transaction must follow on what was read before.
 pub async fn check_progress(tx: &mut Tx, seen: &Progress) -> Result<()> {
-    let row = sqlx::query("SELECT COALESCE(MAX(metering), 0) FROM metering")
-        .fetch_one(&mut **tx)
+    let row = query("SELECT COALESCE(MAX(metering), 0) FROM metering")
+        .fetch_one(&mut *tx)
         .await?;
-    if row.try_get::<i64, _>(0)? == seen.metering {
+    if row.try_get::<i64>(0)? == seen.metering {
         return Ok(());
     }
     Err(Error::Unbalanced(
@@ -177,7 +177,7 @@ pub async fn add_key_run(tx: &mut Tx, metering: i64, run: &NewKeyRun) -> Result<
         i64::try_from(run.bytes).unwrap_or(i64::MAX).into(),
         run.digest.as_str().into(),
     ];
-    insert_row(tx, "key_run (path, metering, keys, bytes, digest)", row).await
+    insert_row(tx, "key_run (path, metering, key_count, bytes, digest)", row).await
 }
 
 pub async fn drop_key_runs(tx: &mut Tx, paths: &[String]) -> Result<()> {
@@ -253,10 +253,9 @@ pub async fn add_unmetered(
 
 /// Every metering that took batches in.
 pub async fn metered_batches(ledger: &Ledger) -> Result<Vec<MeteredBatches>> {
-    let rows =
-        sqlx::query("SELECT batch_lo, batch_hi, card_hi FROM metering WHERE batch_lo <= batch_hi ORDER BY batch_lo")
-            .fetch_all(ledger.pool())
-            .await?;
+    let rows = query("SELECT batch_lo, batch_hi, card_hi FROM metering WHERE batch_lo <= batch_hi ORDER BY batch_lo")
+        .fetch_all(ledger)
+        .await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
@@ -264,10 +263,10 @@ pub async fn metered_batches(ledger: &Ledger) -> Result<Vec<MeteredBatches>> {
 
 /// Whether all meterings knew the same cards.
 pub async fn cards_are_the_same(ledger: &Ledger) -> Result<bool> {
-    let row = sqlx::query("SELECT COUNT(DISTINCT card_hi) FROM metering")
-        .fetch_one(ledger.pool())
+    let row = query("SELECT COUNT(DISTINCT card_hi) FROM metering")
+        .fetch_one(ledger)
         .await?;
-    Ok(row.try_get::<i64, _>(0)? <= 1)
+    Ok(row.try_get::<i64>(0)? <= 1)
 }
 
 /// A batch's control totals: by status.
@@ -302,13 +301,13 @@ pub async fn add_control_totals(tx: &mut Tx, metering: i64, totals: &[(i64, &'st
 
 /// Control totals by status, of all batches up to one and after another.
 pub async fn control_totals(ledger: &Ledger, after: i64, up_to: i64) -> Result<HashMap<String, Total>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT status, SUM(records), SUM(raw_ms), SUM(raw_count), SUM(uplift) FROM control_total \
          WHERE batch > ? AND batch <= ? GROUP BY status",
     )
     .bind(after)
     .bind(up_to)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {
@@ -323,12 +322,12 @@ pub async fn control_totals(ledger: &Ledger, after: i64, up_to: i64) -> Result<H
         .collect()
 }
 
-/// What a metering added to an account's days.
+/// What a metering added to an account's days of a month.
 #[derive(Debug)]
 pub struct AccountDays {
+    /// `YYYY-MM`.
+    pub month: String,
     pub uin: u64,
-    pub day_min: NaiveDate,
-    pub day_max: NaiveDate,
     pub records: i64,
     /// JSON; see the table's comment.
     pub days: String,
@@ -337,17 +336,47 @@ pub struct AccountDays {
 /// Usage for dashboards.
 #[tracing::instrument(skip_all)]
 pub async fn add_usage_daily(tx: &mut Tx, metering: i64, accounts: Vec<AccountDays>) -> Result<()> {
-    let rows = accounts.into_iter().map(|account| -> [Value; 6] {
+    let rows = accounts.into_iter().map(|account| -> [Value; 5] {
         [
+            account.month.into(),
             account.uin.to_string().into(),
             metering.into(),
-            account.day_min.to_string().into(),
-            account.day_max.to_string().into(),
             account.records.into(),
             account.days.into(),
         ]
     });
-    insert_rows(tx, "usage_daily (uin, metering, day_min, day_max, records, days)", rows).await?;
+    insert_rows(tx, "usage_daily (month, uin, metering, records, days)", rows).await?;
+    Ok(())
+}
+
+/// What a metering added to a day, over all accounts.
+#[derive(Debug)]
+pub struct DayTotal {
+    pub day: NaiveDate,
+    pub place: Place,
+    /// Records, raw and billable base units.
+    pub sums: [i64; 3],
+}
+
+/// Totals for dashboards.
+pub async fn add_usage_totals(tx: &mut Tx, metering: i64, totals: Vec<DayTotal>) -> Result<()> {
+    let rows = totals.into_iter().map(|total| -> [Value; 10] {
+        let [records, raw, billable] = total.sums;
+        [
+            month_text(total.day).into(),
+            total.day.to_string().into(),
+            metering.into(),
+            (&*total.place.task_type).into(),
+            (&*total.place.region).into(),
+            (&*total.place.sku).into(),
+            total.place.unit.text().into(),
+            records.into(),
+            raw.into(),
+            billable.into(),
+        ]
+    });
+    let into = "usage_total (month, day, metering, task_type, region, sku, unit, records, raw, billable)";
+    insert_rows(tx, into, rows).await?;
     Ok(())
 }
 

@@ -107,8 +107,11 @@ fn ranks(places: &Places) -> Vec<u32> {
         .collect();
     named.sort_unstable();
     let mut ranks = vec![0; named.len()];
-    for (rank, (_, _, code)) in (0..).zip(named) {
-        ranks[code] = rank;
+    // Places that differ in nothing but the task type are one in the usage.
+    for (rank, alike) in (0..).zip(named.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))) {
+        for (_, _, code) in alike {
+            ranks[*code] = rank;
+        }
     }
     ranks
 }

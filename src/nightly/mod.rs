@@ -5,6 +5,7 @@
 //! ingest      the drop folder
 //! meter       what is new
 //! close       what is due
+//! draft       what stays open, for dashboards
 //! export      what is closed
 //! expire      what is past its time
 //! keep        merge small files, sweep orphans
@@ -18,6 +19,7 @@ pub mod store;
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::import::{Imported, import};
+use crate::close::draft::draft_open_periods;
 use crate::close::{Closed, close};
 use crate::conflict::{self, Listed};
 use crate::error::{Error, Result};
@@ -44,6 +46,8 @@ pub struct Night {
     pub conflicts: Vec<Listed>,
     pub control: Control,
     pub closed: Closed,
+    /// Open periods with something to charge, as dashboards show them.
+    pub drafts: usize,
     pub exported: Vec<Exported>,
     pub expired: Expired,
     pub kept: Kept,
@@ -132,6 +136,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             b.uin, b.period_start, b.period_end, b.why
         )
     }));
+    let drafts = draft_open_periods(books, lease, &closed.blocked).await?;
     let exported = export_new(books, lease).await?;
     let expired = expire(books, lease).await?;
     needs_person.extend(
@@ -150,6 +155,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         conflicts,
         control,
         closed,
+        drafts,
         exported,
         expired,
         kept,

@@ -1,10 +1,8 @@
 //! The ledger of runs.
 
-use sqlx::Row as _;
-
 use crate::books::Books;
 use crate::error::Result;
-use crate::ledger::{Ledger, Value, insert_row, next_number};
+use crate::ledger::{Ledger, Value, insert_row, next_number, query};
 
 /// A run as `status` shows it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -37,9 +35,9 @@ pub async fn record_run(books: &Books, command: &str, exit_code: u8, report: &st
 
 /// The last runs, newest first.
 pub async fn last_runs(ledger: &Ledger, count: i64) -> Result<Vec<Run>> {
-    let rows = sqlx::query("SELECT run, command, as_of, exit_code, report, text FROM run ORDER BY run DESC LIMIT ?")
+    let rows = query("SELECT run, command, as_of, exit_code, report, text FROM run ORDER BY run DESC LIMIT ?")
         .bind(count)
-        .fetch_all(ledger.pool())
+        .fetch_all(ledger)
         .await?;
     rows.iter()
         .map(|row| {
@@ -48,7 +46,7 @@ pub async fn last_runs(ledger: &Ledger, count: i64) -> Result<Vec<Run>> {
                 command: row.try_get(1)?,
                 as_of: row.try_get(2)?,
                 exit_code: row.try_get(3)?,
-                report: serde_json::from_str(&row.try_get::<String, _>(4)?)?,
+                report: serde_json::from_str(&row.try_get::<String>(4)?)?,
                 text: row.try_get(5)?,
             })
         })

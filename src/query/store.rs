@@ -1,28 +1,27 @@
 //! What the questions read from the ledger.
 
 use chrono::NaiveDate;
-use sqlx::Row as _;
 
 use super::status::{Conflict, LateUsage, SegmentCount, Unmetered, WaitingVoid};
 use crate::error::Result;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, query};
+use crate::span::month_text;
 
 /// `[appid, region, sku, records, raw, billable]` of a day.
 pub type Line = (String, String, String, i64, i64, i64);
 
 /// An account's days with `from <= day && day < to`; a day may stand in several meterings.
 pub async fn usage_days(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<(String, Vec<Line>)>> {
-    let rows =
-        sqlx::query("SELECT days FROM usage_daily WHERE uin = ? AND day_max >= ? AND day_min < ? ORDER BY metering")
-            .bind(uin.to_string())
-            .bind(from.to_string())
-            .bind(to.to_string())
-            .fetch_all(ledger.pool())
-            .await?;
+    let rows = query("SELECT days FROM usage_daily WHERE uin = ? AND month >= ? AND month <= ? ORDER BY metering")
+        .bind(uin.to_string())
+        .bind(month_text(from))
+        .bind(month_text(to))
+        .fetch_all(ledger)
+        .await?;
     let (from, to) = (from.to_string(), to.to_string());
     let mut days = Vec::new();
     for row in rows {
-        let all: Vec<(String, Vec<Line>)> = serde_json::from_str(&row.try_get::<String, _>(0)?)?;
+        let all: Vec<(String, Vec<Line>)> = serde_json::from_str(&row.try_get::<String>(0)?)?;
         days.extend(all.into_iter().filter(|(day, _)| from <= *day && *day < to));
     }
     Ok(days)
@@ -45,13 +44,13 @@ pub struct Counts {
 
 pub async fn counts(ledger: &Ledger) -> Result<Counts> {
     let count = |sql: &'static str| async move {
-        let row = sqlx::query(sql).fetch_one(ledger.pool()).await?;
+        let row = query(sql).fetch_one(ledger).await?;
         Ok::<i64, crate::error::Error>(row.try_get(0)?)
     };
     Ok(Counts {
         usage_files: count("SELECT COUNT(*) FROM usage_file").await?,
         key_runs: count("SELECT COUNT(*) FROM key_run").await?,
-        keys: count("SELECT COALESCE(SUM(keys), 0) FROM key_run").await?,
+        keys: count("SELECT COALESCE(SUM(key_count), 0) FROM key_run").await?,
         periods_closed: count("SELECT COUNT(*) FROM closed_period").await?,
         statements: count("SELECT COUNT(*) FROM statement").await?,
         statements_not_exported: count(
@@ -67,10 +66,10 @@ pub async fn counts(ledger: &Ledger) -> Result<Counts> {
 
 /// Segments by kind.
 pub async fn segments(ledger: &Ledger) -> Result<Vec<SegmentCount>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT kind, COUNT(*), SUM(row_count), SUM(bytes), MIN(day), MAX(day) FROM segment GROUP BY kind ORDER BY kind DESC",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {
@@ -88,11 +87,11 @@ pub async fn segments(ledger: &Ledger) -> Result<Vec<SegmentCount>> {
 
 /// Unmetered records by what they are.
 pub async fn unmetered(ledger: &Ledger) -> Result<Vec<Unmetered>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT task_type, code, sentence, SUM(records) FROM unmetered GROUP BY task_type, code, sentence \
          ORDER BY SUM(records) DESC, task_type, code, sentence",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {
@@ -108,19 +107,19 @@ pub async fn unmetered(ledger: &Ledger) -> Result<Vec<Unmetered>> {
 
 /// Held days with their reasons.
 pub async fn held(ledger: &Ledger) -> Result<Vec<(String, String)>> {
-    let rows = sqlx::query("SELECT day, sentence FROM held_day ORDER BY day, code")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT day, sentence FROM held_day ORDER BY day, code")
+        .fetch_all(ledger)
         .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Open conflicts, in the order they came.
 pub async fn conflicts(ledger: &Ledger) -> Result<Vec<Conflict>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT source, id, uin, batch, line, first_batch, first_line FROM conflict WHERE state = 'open' \
          ORDER BY batch, line",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {
@@ -139,11 +138,10 @@ pub async fn conflicts(ledger: &Ledger) -> Result<Vec<Conflict>> {
 
 /// Voids whose record has not come, oldest first.
 pub async fn waiting_voids(ledger: &Ledger) -> Result<Vec<WaitingVoid>> {
-    let rows = sqlx::query(
-        "SELECT source, target, batch, line, listed_at FROM void WHERE state = 'waiting' ORDER BY batch, line",
-    )
-    .fetch_all(ledger.pool())
-    .await?;
+    let rows =
+        query("SELECT source, target, batch, line, listed_at FROM void WHERE state = 'waiting' ORDER BY batch, line")
+            .fetch_all(ledger)
+            .await?;
     rows.iter()
         .map(|row| {
             Ok(WaitingVoid {
@@ -159,10 +157,10 @@ pub async fn waiting_voids(ledger: &Ledger) -> Result<Vec<WaitingVoid>> {
 
 /// Usage that came after its period's close and is not billed yet, by account and day.
 pub async fn late_usage(ledger: &Ledger) -> Result<Vec<LateUsage>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT uin, day, SUM(records), SUM(billable) FROM late_usage WHERE closing IS NULL GROUP BY uin, day ORDER BY LENGTH(uin), uin, day",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {

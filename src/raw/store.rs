@@ -1,11 +1,10 @@
 //! The ledger's manifest of segments.
 
 use chrono::NaiveDate;
-use sqlx::Row as _;
 
 use super::segment::{NewSegment, SegmentKind};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, delete_rows, insert_rows};
+use crate::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_rows, query};
 
 /// A segment that the ledger names.
 #[derive(Clone, Debug)]
@@ -50,34 +49,34 @@ pub async fn add_segments(tx: &mut Tx, segments: &[NewSegment], batch_lo: i64, b
 
 /// Segments with a batch after `after`, up to `up_to`, by day and path.
 pub async fn segments_between(ledger: &Ledger, kind: SegmentKind, after: i64, up_to: i64) -> Result<Vec<Segment>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT path, day, batch_lo, batch_hi, row_count, bytes, digest FROM segment \
          WHERE kind = ? AND batch_hi > ? AND batch_lo <= ? ORDER BY day, path",
     )
     .bind(kind.text())
     .bind(after)
     .bind(up_to)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(segment_of).collect()
 }
 
 /// Segments of one day.
 pub async fn segments_of_day(ledger: &Ledger, kind: SegmentKind, day: NaiveDate) -> Result<Vec<Segment>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT path, day, batch_lo, batch_hi, row_count, bytes, digest FROM segment WHERE kind = ? AND day = ? ORDER BY path",
     )
     .bind(kind.text())
     .bind(day.to_string())
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(segment_of).collect()
 }
 
-fn segment_of(row: &sqlx::any::AnyRow) -> Result<Segment> {
+fn segment_of(row: &Row) -> Result<Segment> {
     Ok(Segment {
         path: row.try_get(0)?,
-        day: parse_day(&row.try_get::<String, _>(1)?)?,
+        day: parse_day(&row.try_get::<String>(1)?)?,
         batch_lo: row.try_get(2)?,
         batch_hi: row.try_get(3)?,
         rows: row.try_get(4)?,
@@ -111,8 +110,8 @@ pub async fn note_dropped(tx: &mut Tx, paths: &[String]) -> Result<()> {
 
 /// Files that a committed transaction dropped.
 pub async fn dropped_files(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = sqlx::query("SELECT path FROM dropped_file ORDER BY path")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT path FROM dropped_file ORDER BY path")
+        .fetch_all(ledger)
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
@@ -128,31 +127,29 @@ pub async fn forget_dropped(ledger: &Ledger, paths: &[String]) -> Result<()> {
 
 /// Every file that any stage's committed row names.
 pub async fn named_files(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT path FROM segment UNION ALL SELECT path FROM usage_file UNION ALL SELECT path FROM key_run \
          UNION ALL SELECT path FROM unmetered_file UNION ALL SELECT path FROM dropped_file",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// The batch of each committed intake that wrote raw rows.
 pub async fn batches_by_intake(ledger: &Ledger) -> Result<std::collections::HashMap<i64, i64>> {
-    let rows = sqlx::query("SELECT intake, batch FROM batch")
-        .fetch_all(ledger.pool())
-        .await?;
+    let rows = query("SELECT intake, batch FROM batch").fetch_all(ledger).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Fails when a day is marked expired: its rows must not be written.
 pub async fn refuse_expired(tx: &mut Tx, days: impl IntoIterator<Item = NaiveDate>) -> Result<()> {
     for day in days {
-        let row = sqlx::query("SELECT COUNT(*) FROM expired_day WHERE day = ? AND kind = 'usage'")
+        let row = query("SELECT COUNT(*) FROM expired_day WHERE day = ? AND kind = 'usage'")
             .bind(day.to_string())
-            .fetch_one(&mut **tx)
+            .fetch_one(&mut *tx)
             .await?;
-        if row.try_get::<i64, _>(0)? > 0 {
+        if row.try_get::<i64>(0)? > 0 {
             return Err(Error::Overtaken(format!(
                 "UTC day {day} expired while this input was read; nothing was written: run the same command again"
             )));
@@ -163,10 +160,8 @@ pub async fn refuse_expired(tx: &mut Tx, days: impl IntoIterator<Item = NaiveDat
 
 /// UTC days marked expired.
 pub async fn expired_days(ledger: &Ledger) -> Result<std::collections::HashSet<NaiveDate>> {
-    let rows = sqlx::query("SELECT day FROM expired_day WHERE kind = 'usage'")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT day FROM expired_day WHERE kind = 'usage'")
+        .fetch_all(ledger)
         .await?;
-    rows.iter()
-        .map(|row| parse_day(&row.try_get::<String, _>(0)?))
-        .collect()
+    rows.iter().map(|row| parse_day(&row.try_get::<String>(0)?)).collect()
 }

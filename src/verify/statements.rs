@@ -16,7 +16,8 @@ use crate::close::account::{AccountUsage, ClosedPeriod, Touched, adjusted_with};
 use crate::close::proof::verify_chain;
 use crate::close::statement::Statement;
 use crate::close::store::{
-    ClosedAs, billed_records, closed_periods_of, closings, settled, statement_counts, statements_of,
+    ClosedAs, billed_records, charges_that_differ, closed_charges, closed_periods_of, closings, settled,
+    statement_counts, statements_of,
 };
 use crate::close::{ClosingOf, state};
 use crate::error::{Error, Result};
@@ -27,6 +28,9 @@ use crate::span::all_days;
 pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
     for sentence in statement_counts(&books.ledger).await? {
         verified.differs(sentence);
+    }
+    for id in charges_that_differ(&books.ledger).await? {
+        verified.differs(format!("period_charge is not what statement {id} says"));
     }
     let usage = read_usage(books, damaged).await?;
     if usage.is_none() {
@@ -55,6 +59,13 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
                 .await;
             verified.part(part);
         }
+    }
+    let shown = closed_charges(&books.ledger).await?;
+    if i64::try_from(verified.statements).ok() != Some(shown) {
+        verified.differs(format!(
+            "period_charge has {shown} closed periods, and there are {} statements",
+            verified.statements
+        ));
     }
     Ok(())
 }

@@ -1,15 +1,13 @@
 //! What verifying reads from the ledger.
 
-use std::collections::HashMap;
-
-use sqlx::{AssertSqlSafe, Row as _};
+use std::collections::{BTreeMap, HashMap};
 
 use super::ExpiredDay;
 use super::files::Named;
 use crate::account::store::parse_uin;
 use crate::digest::{Hasher, sha256_hex};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, is_sealed};
+use crate::ledger::{Ledger, is_sealed, query};
 use crate::query::store::Line;
 
 /// Tables whose rows have seals.
@@ -37,11 +35,11 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
     let mut differences = Vec::new();
     for (counter, table, column) in NUMBERED {
         let sql = format!("SELECT COALESCE(MAX({column}), 0), COUNT({column}) FROM {table}");
-        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(ledger.pool()).await?;
+        let row = query(sql).fetch_one(ledger).await?;
         let (last, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let row = sqlx::query("SELECT value FROM counter WHERE name = ?")
+        let row = query("SELECT value FROM counter WHERE name = ?")
             .bind(counter)
-            .fetch_optional(ledger.pool())
+            .fetch_optional(ledger)
             .await?;
         let value: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
         if value != Some(last) || count != last {
@@ -57,13 +55,13 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// Quarantined lines whose bytes are not those that came.
 pub async fn payloads(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = sqlx::query("SELECT quarantine, payload, payload_digest FROM quarantine WHERE payload IS NOT NULL")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT quarantine, payload, payload_digest FROM quarantine WHERE payload IS NOT NULL")
+        .fetch_all(ledger)
         .await?;
     let mut differences = Vec::new();
     for row in rows {
         let number: i64 = row.try_get(0)?;
-        let found = row.try_get::<Vec<u8>, _>(1).map(|payload| sha256_hex(&payload)).ok();
+        let found = row.try_get::<Vec<u8>>(1).map(|payload| sha256_hex(&payload)).ok();
         if found != row.try_get(2).ok() {
             differences.push(format!(
                 "ledger table quarantine: the bytes of line {number} are not those that came"
@@ -75,12 +73,12 @@ pub async fn payloads(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// Every file that a committed row names, with its digest.
 pub async fn named_files(ledger: &Ledger) -> Result<Vec<Named>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT path, digest, bytes FROM segment UNION ALL SELECT path, digest, bytes FROM usage_file \
          UNION ALL SELECT path, digest, bytes FROM key_run UNION ALL SELECT path, digest, NULL FROM unmetered_file \
          ORDER BY path",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     rows.iter()
         .map(|row| {
@@ -95,7 +93,7 @@ pub async fn named_files(ledger: &Ledger) -> Result<Vec<Named>> {
 
 /// Metered batches whose control totals do not add up, or are not what the door counted.
 pub async fn unbalanced_batches(ledger: &Ledger, metered_to: i64) -> Result<Vec<String>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT b.batch, b.received, COALESCE(SUM(CASE WHEN c.status = 'received' THEN c.records ELSE 0 END), 0), \
          COALESCE(SUM(CASE WHEN c.status = 'received' THEN 0 ELSE c.records END), 0), \
          COALESCE(SUM(CASE WHEN c.status = 'received' THEN c.raw_ms ELSE -c.raw_ms END), 0), \
@@ -104,11 +102,11 @@ pub async fn unbalanced_batches(ledger: &Ledger, metered_to: i64) -> Result<Vec<
          GROUP BY b.batch, b.received ORDER BY b.batch",
     )
     .bind(metered_to)
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
     let mut differences = Vec::new();
     for row in rows {
-        let of = |at: usize| row.try_get::<i64, _>(at);
+        let of = |at: usize| row.try_get::<i64>(at);
         let (batch, door, received, statuses, ms, counts) = (of(0)?, of(1)?, of(2)?, of(3)?, of(4)?, of(5)?);
         if door != received || received != statuses || ms != 0 || counts != 0 {
             differences.push(format!(
@@ -120,44 +118,68 @@ pub async fn unbalanced_batches(ledger: &Ledger, metered_to: i64) -> Result<Vec<
     Ok(differences)
 }
 
-/// An account, its records, and its days.
-type AccountDaily = (u64, i64, Vec<(String, Vec<Line>)>);
+/// An account, its records, and its days, of all months together.
+type AccountDaily = BTreeMap<u64, (i64, Vec<(String, Vec<Line>)>)>;
 
 /// What a metering added to the dashboards.
-pub async fn usage_daily(ledger: &Ledger, metering: i64) -> Result<Vec<AccountDaily>> {
-    let rows = sqlx::query("SELECT uin, records, days FROM usage_daily WHERE metering = ?")
+pub async fn usage_daily(ledger: &Ledger, metering: i64) -> Result<AccountDaily> {
+    let rows = query("SELECT uin, records, days, month FROM usage_daily WHERE metering = ? ORDER BY uin, month")
         .bind(metering)
-        .fetch_all(ledger.pool())
+        .fetch_all(ledger)
         .await?;
+    let mut accounts = AccountDaily::new();
+    for row in rows {
+        let uin = parse_uin(&row.try_get::<String>(0)?)?;
+        let days: Vec<(String, Vec<Line>)> = serde_json::from_str(&row.try_get::<String>(2)?)
+            .map_err(|e| Error::Unbalanced(format!("usage_daily of account {uin}, metering {metering}: {e}")))?;
+        let month: String = row.try_get(3)?;
+        if days.iter().any(|(day, _)| !day.starts_with(&month)) {
+            return Err(Error::Unbalanced(format!(
+                "usage_daily of account {uin}, metering {metering}, has a day outside of {month}"
+            )));
+        }
+        let account = accounts.entry(uin).or_default();
+        account.0 += row.try_get::<i64>(1)?;
+        account.1.extend(days);
+    }
+    Ok(accounts)
+}
+
+/// What a metering added to the totals of all accounts: by day, region and SKU.
+pub async fn usage_totals(ledger: &Ledger, metering: i64) -> Result<BTreeMap<[String; 3], [i64; 3]>> {
+    let rows = query(
+        "SELECT day, region, sku, SUM(records), SUM(raw), SUM(billable) FROM usage_total WHERE metering = ? GROUP BY day, region, sku",
+    )
+    .bind(metering)
+    .fetch_all(ledger)
+    .await?;
     rows.iter()
         .map(|row| {
-            let uin = parse_uin(&row.try_get::<String, _>(0)?)?;
-            let days = serde_json::from_str(&row.try_get::<String, _>(2)?)
-                .map_err(|e| Error::Unbalanced(format!("usage_daily of account {uin}, metering {metering}: {e}")))?;
-            Ok((uin, row.try_get(1)?, days))
+            let key = [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?];
+            Ok((key, [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?]))
         })
         .collect()
 }
 
 /// The digest of each statement.
 pub async fn statement_digests(ledger: &Ledger) -> Result<HashMap<String, String>> {
-    let rows = sqlx::query("SELECT statement_id, digest FROM statement")
-        .fetch_all(ledger.pool())
+    let rows = query("SELECT statement_id, digest FROM statement")
+        .fetch_all(ledger)
         .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Days whose raw is gone, each with one digest over those of its accounts.
 pub async fn expired_days(ledger: &Ledger) -> Result<Vec<ExpiredDay>> {
-    let days = sqlx::query("SELECT day, expired_at, row_count FROM expired_day WHERE kind = 'usage' ORDER BY day")
-        .fetch_all(ledger.pool())
+    let days = query("SELECT day, expired_at, row_count FROM expired_day WHERE kind = 'usage' ORDER BY day")
+        .fetch_all(ledger)
         .await?;
     let mut expired = Vec::with_capacity(days.len());
     for row in days {
         let day: String = row.try_get(0)?;
-        let accounts = sqlx::query("SELECT uin, digest FROM expired_account WHERE day = ? ORDER BY LENGTH(uin), uin")
+        let accounts = query("SELECT uin, digest FROM expired_account WHERE day = ? ORDER BY LENGTH(uin), uin")
             .bind(day.as_str())
-            .fetch_all(ledger.pool())
+            .fetch_all(ledger)
             .await?;
         let mut hasher = Hasher::default();
         for account in &accounts {

@@ -45,6 +45,30 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
 /// Day, app, region and SKU.
 type Key = (String, String, String, String);
 
+/// The totals of all accounts are their sums.
+async fn verify_totals(
+    books: &Books,
+    path: &str,
+    metering: i64,
+    accounts: &BTreeMap<u64, BTreeMap<Key, [i64; 3]>>,
+    verified: &mut Verified,
+) -> Result<()> {
+    let mut sums: BTreeMap<[String; 3], [i64; 3]> = BTreeMap::new();
+    for ((day, _, region, sku), values) in accounts.values().flatten() {
+        let sum = sums.entry([day.clone(), region.clone(), sku.clone()]).or_default();
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum = sum.saturating_add(*value);
+        }
+    }
+    let mut shown = store::usage_totals(&books.ledger, metering).await?;
+    shown.retain(|_, sums| *sums != [0; 3]);
+    sums.retain(|_, sums| *sums != [0; 3]);
+    if shown != sums {
+        verified.differs(format!("usage_total of metering {metering} is not what {path} holds"));
+    }
+    Ok(())
+}
+
 /// What a metering added to the dashboards is what its usage file says.
 async fn verify_daily(books: &Books, path: &str, metering: i64, verified: &mut Verified) -> Result<()> {
     let mut accounts: BTreeMap<u64, BTreeMap<Key, [i64; 3]>> = BTreeMap::new();
@@ -58,7 +82,8 @@ async fn verify_daily(books: &Books, path: &str, metering: i64, verified: &mut V
             }
         })
     })?;
-    for (uin, records, days) in store::usage_daily(&books.ledger, metering).await? {
+    verify_totals(books, path, metering, &accounts, verified).await?;
+    for (uin, (records, days)) in store::usage_daily(&books.ledger, metering).await? {
         let mut shown: BTreeMap<Key, [i64; 3]> = BTreeMap::new();
         for (day, lines) in days {
             for (appid, region, sku, records, raw, billable) in lines {

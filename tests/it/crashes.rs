@@ -170,14 +170,19 @@ fn contract() -> BTreeSet<String> {
     commits.chain(FILES.map(str::to_owned)).collect()
 }
 
-/// A folder with everything in it, and the files' times.
+/// A place with everything in it, and the files' times.
 pub fn copy(from: &Path, to: &Path) {
+    copy_files(from, to);
+    crate::ledgers::copy(from, to);
+}
+
+fn copy_files(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
+            copy_files(&entry.path(), &target);
         } else {
             std::fs::copy(entry.path(), &target).unwrap();
             let time = entry.metadata().unwrap().modified().unwrap();

@@ -1,5 +1,11 @@
 //! The integration tests: one binary.
 
+/// Ledgers of the tests.
+mod ledgers;
+
+/// The suite on every engine.
+mod engines;
+
 /// Books in a folder of their own.
 mod world;
 

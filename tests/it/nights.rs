@@ -1,7 +1,7 @@
 //! Nights in a row: repeats, late usage, blocked periods, expiry, proofs.
 
 use tallybook::error::Error;
-use tallybook::ledger::Lease;
+use tallybook::ledger::{Lease, query};
 use tallybook::nightly::{Night, nightly};
 use tallybook::span::Cycle;
 use tallybook::verify::{Verified, verify};
@@ -363,12 +363,12 @@ fn verify_names_a_changed_export_a_changed_statement_and_changed_usage() {
     );
     run(async {
         let books = place.books(at("2024-12-10T00:00:00Z")).await;
-        sqlx::query("UPDATE statement SET total = '0.04'")
-            .execute(books.ledger.pool())
+        query("UPDATE statement SET total = '0.04'")
+            .execute_alone(&books.ledger)
             .await
             .unwrap();
-        sqlx::query("UPDATE control_total SET records = 2 WHERE status = 'metered'")
-            .execute(books.ledger.pool())
+        query("UPDATE control_total SET records = 2 WHERE status = 'metered'")
+            .execute_alone(&books.ledger)
             .await
             .unwrap();
         books.ledger.close().await;
@@ -572,8 +572,8 @@ fn a_copy_of_an_interrupted_export_does_not_stand_for_it() {
     std::fs::remove_dir_all(place.data().join("exports")).unwrap();
     run(async {
         let books = place.books(at("2024-12-10T00:00:00Z")).await;
-        sqlx::query("UPDATE export SET written = 0")
-            .execute(books.ledger.pool())
+        query("UPDATE export SET written = 0")
+            .execute_alone(&books.ledger)
             .await
             .unwrap();
         let copy = place.data().join("copy");

@@ -68,7 +68,13 @@ impl Place {
             settings: self.settings.clone(),
         };
         copy_folder(&self.data(), &copy.data());
+        crate::ledgers::copy(self.path(), copy.path());
         copy
+    }
+
+    /// The folder that holds the books.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Where the books are.
@@ -78,7 +84,8 @@ impl Place {
 
     /// Opens the books at a time.
     pub async fn books(&self, now: DateTime<Utc>) -> Books {
-        Books::open(&self.data(), None, Clock::at(now), self.settings.clone())
+        let ledger = crate::ledgers::url(self.path());
+        Books::open(&self.data(), ledger.as_deref(), Clock::at(now), self.settings.clone())
             .await
             .unwrap()
     }

@@ -1,10 +1,7 @@
 //! The ledger of identities that are disputed: voids, conflicts, and what people said about them.
 
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
-
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_rows, next_numbers, reseal};
+use crate::ledger::{Ledger, Row, Tx, Value, insert_rows, next_numbers, query, reseal};
 use crate::meter::dedupe::{Conflict, Void, VoidState};
 use crate::meter::resolution::{Place, Resolutions, Resolved, Word};
 use crate::raw::store::parse_day;
@@ -13,8 +10,8 @@ use crate::span::{day_of_number, number_of_day};
 /// All voids, in the order they came.
 pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
     let rows =
-        sqlx::query("SELECT source, target, batch, line, state, utc_day, id, metering, took_batch, took_line FROM void ORDER BY batch, line")
-            .fetch_all(ledger.pool())
+        query("SELECT source, target, batch, line, state, utc_day, id, metering, took_batch, took_line FROM void ORDER BY batch, line")
+            .fetch_all(ledger)
             .await?;
     rows.iter()
         .map(|row| {
@@ -24,10 +21,10 @@ pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
                 target: row.try_get(1)?,
                 id: row.try_get(6)?,
                 batch: row.try_get(2)?,
-                line: u32::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0),
+                line: u32::try_from(row.try_get::<i64>(3)?).unwrap_or(0),
                 state: void_state(&state)?,
                 day: row
-                    .try_get::<Option<String>, _>(5)?
+                    .try_get::<Option<String>>(5)?
                     .map(|day| Ok::<_, Error>(number_of_day(parse_day(&day)?)))
                     .transpose()?,
                 metering: row.try_get(7)?,
@@ -38,7 +35,7 @@ pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
 }
 
 /// The row that a void took back.
-fn took(row: &AnyRow) -> Result<Option<Place>> {
+fn took(row: &Row) -> Result<Option<Place>> {
     let (batch, line): (Option<i64>, Option<i64>) = (row.try_get(8)?, row.try_get(9)?);
     Ok(batch.zip(line.and_then(|line| u32::try_from(line).ok())))
 }
@@ -92,7 +89,7 @@ fn applied_by(void: &Void, metering: i64) -> Option<i64> {
 
 pub async fn end_waits(tx: &mut Tx, metering: i64, voids: &[Void]) -> Result<()> {
     for void in voids {
-        sqlx::query(
+        query(
             "UPDATE void SET state = ?, utc_day = ?, metering = ?, took_batch = ?, took_line = ? WHERE batch = ? AND line = ?",
         )
             .bind(void_state_text(void.state))
@@ -102,7 +99,7 @@ pub async fn end_waits(tx: &mut Tx, metering: i64, voids: &[Void]) -> Result<()>
             .bind(void.took.map(|took| i64::from(took.1)))
             .bind(void.batch)
             .bind(i64::from(void.line))
-            .execute(&mut **tx)
+            .execute(tx)
             .await?;
         let row = [void.batch.into(), i64::from(void.line).into()];
         reseal(tx, "void", "batch = ? AND line = ?", &row).await?;
@@ -144,22 +141,21 @@ pub async fn add_conflicts(tx: &mut Tx, conflicts: &[(&Conflict, i32)]) -> Resul
 
 /// Every resolved conflict.
 pub async fn load_resolutions(ledger: &Ledger) -> Result<Resolutions> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT first_batch, first_line, first_utc_day, batch, line, utc_day, state, resolution, metering FROM conflict \
          WHERE resolution IS NOT NULL ORDER BY resolution",
     )
-    .fetch_all(ledger.pool())
+    .fetch_all(ledger)
     .await?;
-    let line = |row: &AnyRow, at: usize| -> Result<u32> { Ok(u32::try_from(row.try_get::<i64, _>(at)?).unwrap_or(0)) };
-    let day =
-        |row: &AnyRow, at: usize| -> Result<i32> { Ok(number_of_day(parse_day(&row.try_get::<String, _>(at)?)?)) };
+    let line = |row: &Row, at: usize| -> Result<u32> { Ok(u32::try_from(row.try_get::<i64>(at)?).unwrap_or(0)) };
+    let day = |row: &Row, at: usize| -> Result<i32> { Ok(number_of_day(parse_day(&row.try_get::<String>(at)?)?)) };
     let resolved = rows.iter().map(|row| {
         Ok(Resolved {
             first: (row.try_get(0)?, line(row, 1)?),
             first_day: day(row, 2)?,
             later: (row.try_get(3)?, line(row, 4)?),
             day: day(row, 5)?,
-            word: word_of(&row.try_get::<String, _>(6)?)?,
+            word: word_of(&row.try_get::<String>(6)?)?,
             resolution: row.try_get(7)?,
             metering: row.try_get(8)?,
         })
@@ -180,11 +176,11 @@ fn word_of(state: &str) -> Result<Word> {
 
 /// Notes that this metering booked every replacement that waited.
 pub async fn book_replacements(tx: &mut Tx, metering: i64) -> Result<()> {
-    let done = sqlx::query("UPDATE conflict SET metering = ? WHERE state = 'replaced' AND metering IS NULL")
+    let done = query("UPDATE conflict SET metering = ? WHERE state = 'replaced' AND metering IS NULL")
         .bind(metering)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-    if done.rows_affected() == 0 {
+    if done == 0 {
         return Ok(());
     }
     reseal(

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Column as _, Row as _};
 use tallybook::books::{Books, Settings};
 use tallybook::clock::Clock;
 use tallybook::digest::sha256_hex;
+use tallybook::ledger::{Row, Value, query};
 use tallybook::raw::segment::read_columns;
 use tallybook::verify::verify;
 
@@ -41,7 +40,14 @@ pub fn with_books<T>(place: &Path, act: impl AsyncFnOnce(&Books) -> T) -> T {
             default_card: "c".to_owned(),
             ..Settings::default()
         };
-        let books = Books::open(&place.join("books"), None, now, settings).await.unwrap();
+        let books = Books::open(
+            &place.join("books"),
+            crate::ledgers::url(place).as_deref(),
+            now,
+            settings,
+        )
+        .await
+        .unwrap();
         let done = act(&books).await;
         books.ledger.close().await;
         done
@@ -88,14 +94,14 @@ async fn ledger(books: &Books) -> String {
         if LEFT_OUT.contains(&table.as_str()) {
             continue;
         }
-        let rows = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {table}")))
-            .fetch_all(books.ledger.pool())
+        let rows = query(format!("SELECT * FROM {table}"))
+            .fetch_all(&books.ledger)
             .await
             .unwrap();
         let mut lines: Vec<String> = rows.iter().filter_map(|row| line_of(&table, row)).collect();
         if table == "segment" {
             for row in &rows {
-                let path: String = row.try_get("path").unwrap();
+                let path: String = row.named("path").unwrap();
                 lines.extend(raw_rows(&books.data.join(&path), &batches));
             }
         }
@@ -108,32 +114,32 @@ async fn ledger(books: &Books) -> String {
 }
 
 /// A row as `column=value`, without what may differ.
-fn line_of(table: &str, row: &AnyRow) -> Option<String> {
+fn line_of(table: &str, row: &Row) -> Option<String> {
     let left_out = COLUMNS_LEFT_OUT.iter().find(|(of, _)| *of == table);
     let left_out = left_out.map_or(&[][..], |(_, columns)| columns);
     let mut cells = Vec::new();
-    for (at, column) in row.columns().iter().enumerate() {
-        let value = value_of(row, at);
+    for (name, value) in row.names().iter().zip(row.values()) {
+        let value = shown(value);
         if table == "counter" && COUNTERS_LEFT_OUT.contains(&value.as_str()) {
             return None;
         }
-        if left_out.contains(&column.name()) {
+        if left_out.contains(&name.as_str()) {
             continue;
         }
         // A retry has no input; its intake stands where the digest of one would.
         let is_retry = table == "batch" && value.starts_with("retry ");
-        cells.push(format!("{}={}", column.name(), if is_retry { "retry" } else { &value }));
+        cells.push(format!("{name}={}", if is_retry { "retry" } else { &value }));
     }
     Some(cells.join(" "))
 }
 
-fn value_of(row: &AnyRow, at: usize) -> String {
-    if let Ok(value) = row.try_get::<Option<i64>, _>(at) {
-        return value.map_or_else(|| "NULL".to_owned(), |value| value.to_string());
-    }
-    match row.try_get::<String, _>(at) {
-        Ok(text) => text,
-        Err(_) => format!("{:?}", row.try_get::<Vec<u8>, _>(at).unwrap()),
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Integer(value) => value.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Amount(amount) => amount.normalize().to_string(),
+        Value::Bytes(bytes) => format!("{bytes:?}"),
+        Value::NullInteger | Value::NullText => "NULL".to_owned(),
     }
 }
 

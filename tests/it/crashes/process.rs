@@ -32,6 +32,9 @@ pub fn program(place: &Path, as_of: &str, args: &[&str]) -> Command {
     ]);
     command.args(args).stdout(Stdio::null());
     command.env("TALLYBOOK_DEFAULT_CARD", "c");
+    if let Some(ledger) = crate::ledgers::url(place) {
+        command.env("TALLYBOOK_LEDGER", ledger);
+    }
     command
 }
 

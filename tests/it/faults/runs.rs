@@ -9,13 +9,14 @@ use crate::crashes::copy;
 use crate::crashes::play::{DAY, drop_file, lay_ground};
 use crate::crashes::process::{Stopped, program, run, stop_at};
 use crate::world::line;
+use tallybook::ledger::query;
 
 #[test]
 fn of_two_nights_at_once_the_second_says_who_holds_the_books_and_the_first_goes_on() {
     let (alone, place) = (place(), place());
     ends(&mut night(alone.path()), 0);
     let first = stop_at(&mut night(place.path()), "written raw").unwrap();
-    let holder = format!("nightly (process {})", first.id());
+    let holder = format!("nightly (process {} on ", first.id());
     says(
         &run(&mut night(place.path())),
         5,
@@ -31,11 +32,11 @@ fn take_for_dead(place: &Path, stopped: &Stopped) {
     with_books(place, async |books| {
         let mut tx = books.ledger.begin().await.unwrap();
         stopped.freeze(true);
-        sqlx::query("UPDATE lease SET heartbeat_at = heartbeat_at - 120")
-            .execute(&mut *tx)
+        query("UPDATE lease SET heartbeat_at = heartbeat_at - 120")
+            .execute(&mut tx)
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        books.ledger.commit(tx, "test").await.unwrap();
     });
 }
 
@@ -87,9 +88,8 @@ fn a_clock_that_goes_backwards_closes_nothing_twice_and_lets_no_expired_day_in()
             let sql = "SELECT (SELECT COUNT(*) FROM statement), (SELECT COUNT(*) FROM closed_period), \
                        (SELECT COUNT(*) FROM closing), (SELECT COUNT(*) FROM expired_day), (SELECT COUNT(*) FROM export), \
                        (SELECT COUNT(*) FROM quarantine WHERE code = 'day_expired')";
-            let counts: (i64, i64, i64, i64, i64, i64) =
-                sqlx::query_as(sql).fetch_one(books.ledger.pool()).await.unwrap();
-            counts
+            let row = query(sql).fetch_one(&books.ledger).await.unwrap();
+            [0, 1, 2, 3, 4, 5].map(|at| row.try_get::<i64>(at).unwrap())
         })
     };
     let exports = || {
@@ -110,7 +110,7 @@ fn a_clock_that_goes_backwards_closes_nothing_twice_and_lets_no_expired_day_in()
     }
     assert_eq!(
         counts(),
-        (before.0, before.1, before.2, before.3, before.4, before.5 + 3)
+        [before[0], before[1], before[2], before[3], before[4], before[5] + 3]
     );
     assert_eq!(exports(), exported);
     assert_eq!(crate::crashes::books::differences(place), Vec::<String>::new());
@@ -129,8 +129,8 @@ fn after_a_crash_between_files_and_ledger_the_files_count_for_nothing_and_are_sw
     assert_eq!(files(), 2, "its writer might still be at it");
     same_books(place.path(), alone.path());
     with_books(place.path(), async |books| {
-        sqlx::query("UPDATE intake SET registered_at = registered_at - 90000")
-            .execute(books.ledger.pool())
+        query("UPDATE intake SET registered_at = registered_at - 90000")
+            .execute_alone(&books.ledger)
             .await
             .unwrap();
     });

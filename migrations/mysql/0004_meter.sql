@@ -1,0 +1,155 @@
+-- What metering made of the batches.
+
+CREATE TABLE metering (
+    metering   BIGINT NOT NULL PRIMARY KEY,
+    batch_lo   BIGINT NOT NULL, -- first batch metered by it
+    batch_hi   BIGINT NOT NULL, -- last; batch_lo - 1 when it only tried unmetered records again
+    metered_at VARCHAR(40) NOT NULL,
+    card_hi    BIGINT NOT NULL, -- the last card import it knew
+    seal       BIGINT NOT NULL
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+CREATE TABLE usage_file (
+    path     VARCHAR(255) NOT NULL PRIMARY KEY,
+    metering BIGINT NOT NULL,
+    day_min  VARCHAR(10) NOT NULL,      -- account-local days
+    day_max  VARCHAR(10) NOT NULL,
+    row_count BIGINT NOT NULL,
+    bytes    BIGINT NOT NULL,
+    digest   VARCHAR(64) NOT NULL,      -- SHA-256 of the file
+    seal     BIGINT NOT NULL,
+    FOREIGN KEY (metering) REFERENCES metering (metering)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+-- Sorted identity keys; see meter/key_run.rs for the file format.
+CREATE TABLE key_run (
+    path    VARCHAR(255) NOT NULL PRIMARY KEY,
+    metering BIGINT NOT NULL,
+    key_count BIGINT NOT NULL,
+    bytes   BIGINT NOT NULL,
+    digest  VARCHAR(64) NOT NULL,
+    seal    BIGINT NOT NULL
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+-- Records no meter took, kept whole until a card places them.
+CREATE TABLE unmetered_file (
+    path     VARCHAR(255) NOT NULL PRIMARY KEY,
+    metering BIGINT NOT NULL,
+    row_count BIGINT NOT NULL,
+    digest   VARCHAR(64) NOT NULL,
+    seal     BIGINT NOT NULL
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+-- ... and the list of them for people. Rows of a metering replace nothing: they go with their file.
+CREATE TABLE unmetered (
+    path       VARCHAR(255) NOT NULL,
+    uin        VARCHAR(20) NOT NULL,
+    utc_day    VARCHAR(10) NOT NULL,
+    task_type  VARCHAR(64) NOT NULL,
+    parameters LONGTEXT NOT NULL,
+    code       VARCHAR(64) NOT NULL,
+    sentence   TEXT NOT NULL,
+    records    BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    seal       BIGINT NOT NULL,
+    FOREIGN KEY (path) REFERENCES unmetered_file (path)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX unmetered_path ON unmetered (path);
+
+-- Control totals by batch and status: rows add up (a later metering may move a record from one status to another).
+CREATE TABLE control_total (
+    metering   BIGINT NOT NULL,
+    batch      BIGINT NOT NULL,
+    status     VARCHAR(32) NOT NULL,    -- 'received', or one of the eight statuses
+    records    BIGINT NOT NULL,
+    raw_ms     BIGINT NOT NULL,
+    raw_count  BIGINT NOT NULL,
+    uplift     BIGINT NOT NULL, -- billable minus raw, metered records only
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (metering, batch, status)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX control_total_batch ON control_total (batch);
+
+-- Usage for dashboards, additive: what a metering added to an account's days of a month. A night brings an account one row, not
+-- one for each day, app, region and SKU: rows of a month would cost more to write than the month costs to meter.
+-- `days` is a JSON array of [day, [[appid, region, sku, records, raw, billable], ...]]; the view dash_usage unfolds it.
+-- The key begins with the month, so that the rows of an old month lie together and can be dropped.
+CREATE TABLE usage_daily (
+    month    VARCHAR(7) NOT NULL, -- 'YYYY-MM' of its account-local days
+    uin      VARCHAR(20) NOT NULL,
+    metering BIGINT NOT NULL,
+    records  BIGINT NOT NULL,
+    days     LONGTEXT NOT NULL,
+    seal     BIGINT NOT NULL,
+    PRIMARY KEY (month, uin, metering)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX usage_daily_uin ON usage_daily (uin, month);
+CREATE INDEX usage_daily_metering ON usage_daily (metering);
+
+-- The same over all accounts, with the task type: small, whatever the number of accounts.
+CREATE TABLE usage_total (
+    month     VARCHAR(7) NOT NULL,
+    day       VARCHAR(10) NOT NULL, -- account-local
+    metering  BIGINT NOT NULL,
+    task_type VARCHAR(64) NOT NULL,
+    region    VARCHAR(64) NOT NULL,
+    sku       VARCHAR(255) NOT NULL,
+    unit      VARCHAR(32) NOT NULL, -- of raw and billable: 'ms' or 'count'
+    records   BIGINT NOT NULL,
+    raw       BIGINT NOT NULL,
+    billable  BIGINT NOT NULL,
+    seal      BIGINT NOT NULL,
+    PRIMARY KEY (month, day, metering, task_type, region, sku, unit)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+-- A later row of an identity with other content. The first committed stands; a person resolves it.
+CREATE TABLE conflict (
+    conflict    BIGINT NOT NULL PRIMARY KEY,
+    batch       BIGINT NOT NULL,
+    line        BIGINT NOT NULL,
+    source      VARCHAR(128) NOT NULL,
+    id          VARCHAR(128) NOT NULL,
+    first_batch BIGINT NOT NULL,
+    first_line  BIGINT NOT NULL,
+    uin         VARCHAR(20),
+    utc_day     VARCHAR(10) NOT NULL, -- of the later row
+    first_utc_day VARCHAR(10) NOT NULL,
+    state       VARCHAR(32) NOT NULL, -- 'open', 'kept', 'replaced', 'repeated' (equal to one that was resolved), 'expired'
+    resolution  BIGINT,       -- in the order of the decisions
+    metering    BIGINT,       -- the metering that moved the books; only of 'replaced'
+    seal        BIGINT NOT NULL,
+    UNIQUE (batch, line)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX conflict_identity ON conflict (source, id);
+CREATE INDEX conflict_state ON conflict (state);
+
+-- What somebody took back. An id whose raw has expired may be used again, and taken back again.
+CREATE TABLE void (
+    source  VARCHAR(128) NOT NULL,
+    target  VARCHAR(128) NOT NULL, -- the id taken back
+    id      VARCHAR(128) NOT NULL, -- the void's own
+    batch   BIGINT NOT NULL,
+    line    BIGINT NOT NULL,
+    state   VARCHAR(32) NOT NULL, -- 'waiting' for its record, 'applied', 'refused' (a void of a void)
+    utc_day VARCHAR(10),          -- the target's day, once known
+    listed_at VARCHAR(40) NOT NULL,
+    took_batch BIGINT,    -- the row that it took back
+    took_line BIGINT,
+    metering BIGINT,      -- the metering that took the record back
+    seal    BIGINT NOT NULL,
+    PRIMARY KEY (batch, line)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX void_target ON void (source, target);
+
+-- Usage that came for a period after its close, or left it; it waits for an adjustment and holds its day.
+CREATE TABLE late_usage (
+    metering BIGINT NOT NULL,
+    uin      VARCHAR(20) NOT NULL,
+    day      VARCHAR(10) NOT NULL, -- account-local
+    records  BIGINT NOT NULL,
+    billable BIGINT NOT NULL,
+    closing  BIGINT,          -- the closing that billed it; none while it waits
+    seal     BIGINT NOT NULL,
+    PRIMARY KEY (metering, uin, day)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX late_usage_waiting ON late_usage (day);
+CREATE INDEX late_usage_closing ON late_usage (uin, closing);

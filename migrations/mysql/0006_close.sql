@@ -1,0 +1,97 @@
+-- Closed periods. No statement is ever updated.
+
+-- One close run: the books as far as batch_hi, which was metered.
+CREATE TABLE closing (
+    closing   BIGINT NOT NULL PRIMARY KEY,
+    batch_hi  BIGINT NOT NULL,
+    metering  BIGINT NOT NULL, -- the statement rests on usage files up to this metering
+    card_hi   BIGINT NOT NULL, -- the last card import it knew
+    statements BIGINT NOT NULL,
+    periods   BIGINT NOT NULL,
+    closed_at VARCHAR(40) NOT NULL,
+    seal      BIGINT NOT NULL
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+CREATE TABLE statement (
+    statement_id    VARCHAR(64) NOT NULL PRIMARY KEY,
+    uin             VARCHAR(20) NOT NULL,
+    period_start    VARCHAR(10) NOT NULL,
+    period_end      VARCHAR(10) NOT NULL,
+    zone            VARCHAR(64) NOT NULL,
+    currency        VARCHAR(32) NOT NULL,
+    line_count      BIGINT NOT NULL,
+    usage_amount    DECIMAL(38, 10) NOT NULL,
+    adjustment_amount DECIMAL(38, 10) NOT NULL,
+    rounding        DECIMAL(38, 10) NOT NULL,
+    total           DECIMAL(38, 10) NOT NULL,
+    records         BIGINT NOT NULL, -- metered records of its period that it bills
+    adjusted_records BIGINT NOT NULL, -- ... and of earlier periods, more or less than was billed
+    closing         BIGINT NOT NULL,
+    closed_at       VARCHAR(40) NOT NULL,
+    batch_hi        BIGINT NOT NULL,
+    previous_digest VARCHAR(64) NOT NULL,
+    digest          VARCHAR(64) NOT NULL,
+    document        LONGTEXT,          -- the lines, JSON; see close/document.rs. None once its retention is over
+    seal            BIGINT NOT NULL, -- without the document, which the digest covers
+    FOREIGN KEY (uin) REFERENCES account (uin),
+    FOREIGN KEY (closing) REFERENCES closing (closing)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX statement_uin ON statement (uin, period_start);
+CREATE INDEX statement_closing ON statement (closing);
+
+-- Every closed period, also one without a line.
+CREATE TABLE closed_period (
+    uin          VARCHAR(20) NOT NULL,
+    period_start VARCHAR(10) NOT NULL,
+    period_end   VARCHAR(10) NOT NULL,
+    closing      BIGINT NOT NULL,
+    seal         BIGINT NOT NULL,
+    PRIMARY KEY (uin, period_start)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+-- Closed periods that a corrected price rates again.
+CREATE TABLE rerate (
+    uin          VARCHAR(20) NOT NULL,
+    period_start VARCHAR(10) NOT NULL,
+    card         BIGINT NOT NULL, -- the import
+    closing      BIGINT,          -- the closing that billed the difference; none while it waits
+    seal         BIGINT NOT NULL,
+    PRIMARY KEY (uin, period_start, card)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX rerate_waiting ON rerate (uin);
+CREATE INDEX rerate_closing ON rerate (uin, closing);
+
+-- What each account's period costs: closed ones as stated, open ones as they would be if they closed now. Each night makes the
+-- drafts anew. Narrow beside `statement`, so that a month of all accounts is read in a moment.
+CREATE TABLE period_charge (
+    month        VARCHAR(7) NOT NULL, -- 'YYYY-MM' of its start
+    uin          VARCHAR(20) NOT NULL,
+    period_start VARCHAR(10) NOT NULL,
+    period_end   VARCHAR(10) NOT NULL,
+    state        VARCHAR(32) NOT NULL, -- 'closed' or 'draft'
+    currency     VARCHAR(32) NOT NULL,
+    usage_amount DECIMAL(38, 10) NOT NULL,
+    adjustment_amount DECIMAL(38, 10) NOT NULL,
+    rounding     DECIMAL(38, 10) NOT NULL,
+    total        DECIMAL(38, 10) NOT NULL,
+    line_count   BIGINT NOT NULL,
+    records      BIGINT NOT NULL,
+    unpriced     BIGINT NOT NULL, -- of a draft: kinds of usage without a price, which are not in the total
+    statement_id VARCHAR(64),             -- of a closed one
+    as_of        VARCHAR(40) NOT NULL,
+    seal         BIGINT NOT NULL,
+    PRIMARY KEY (month, uin, period_start)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
+CREATE INDEX period_charge_state ON period_charge (state);
+
+-- Due periods that cannot close until a person acts, as the last close saw them.
+CREATE TABLE blocked_period (
+    uin          VARCHAR(20) NOT NULL,
+    period_start VARCHAR(10) NOT NULL,
+    period_end   VARCHAR(10) NOT NULL,
+    why          TEXT NOT NULL,
+    unpriced     LONGTEXT NOT NULL, -- JSON array of sentences
+    seal         BIGINT NOT NULL,
+    PRIMARY KEY (uin, period_start)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;

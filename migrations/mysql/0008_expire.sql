@@ -1,0 +1,38 @@
+-- What is gone, and what proves it.
+
+-- A mark is for good. Ingest, retry and metering check it in their own transactions.
+CREATE TABLE expired_day (
+    day        VARCHAR(10) NOT NULL, -- UTC
+    kind       VARCHAR(32) NOT NULL, -- 'usage' or 'log'
+    expired_at VARCHAR(40) NOT NULL,
+    row_count  BIGINT NOT NULL,
+    duration_ms VARCHAR(64) NOT NULL, -- sum, a decimal integer of any size
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (day, kind)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+-- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.
+CREATE TABLE expired_account (
+    day        VARCHAR(10) NOT NULL,
+    uin        VARCHAR(20) NOT NULL,
+    row_count  BIGINT NOT NULL,
+    duration_ms VARCHAR(64) NOT NULL,
+    digest     VARCHAR(64) NOT NULL,
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (day, uin)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+-- Days that are due but held, as the last run saw them.
+CREATE TABLE held_day (
+    day        VARCHAR(10) NOT NULL,
+    code       VARCHAR(64) NOT NULL,
+    sentence   TEXT NOT NULL,
+    needs_person BIGINT NOT NULL,
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (day, code)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+-- A person's word that a day's unmetered records and conflicts may go unresolved.
+CREATE TABLE waiver (
+    day       VARCHAR(10) NOT NULL PRIMARY KEY,
+    reason    TEXT NOT NULL,
+    waived_at VARCHAR(40) NOT NULL,
+    seal      BIGINT NOT NULL
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;

@@ -1,0 +1,85 @@
+-- Views for dashboards. Their columns are a promise: README describes them. Rows of usage are additive: a metering adds a row, a
+-- void adds a negative one; sum them.
+
+-- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
+CREATE VIEW dash_usage AS
+SELECT u.uin, u.month, CAST(l.day AS DATE) AS day, l.appid, l.region, l.sku, l.records, l.raw_units, l.billable_units
+FROM usage_daily u, JSON_TABLE(u.days, '$[*]' COLUMNS (
+    day VARCHAR(10) PATH '$[0]',
+    NESTED PATH '$[1][*]' COLUMNS (
+        appid VARCHAR(20) PATH '$[0]',
+        region VARCHAR(64) PATH '$[1]',
+        sku VARCHAR(255) PATH '$[2]',
+        records BIGINT PATH '$[3]',
+        raw_units BIGINT PATH '$[4]',
+        billable_units BIGINT PATH '$[5]'
+    )
+)) AS l;
+
+-- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.
+CREATE VIEW dash_totals AS
+SELECT month, CAST(day AS DATE) AS day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units
+FROM usage_total;
+
+-- Charges per account and period. Filter by `month` (of the period's start) or `uin`.
+CREATE VIEW dash_charges AS
+SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end, state, currency,
+       usage_amount, adjustment_amount, rounding, total, line_count, records, unpriced, statement_id,
+       CAST(REPLACE(LEFT(as_of, 19), 'T', ' ') AS DATETIME) AS as_of
+FROM period_charge;
+
+-- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total`.
+CREATE VIEW dash_top_accounts AS
+SELECT month, currency, uin, SUM(total) AS total, CAST(SUM(records) AS SIGNED) AS records,
+       CAST(SUM(CASE WHEN state = 'draft' THEN 1 ELSE 0 END) AS SIGNED) AS drafts
+FROM period_charge GROUP BY month, currency, uin;
+
+-- Lines of closed statements. Filter by `uin` or `statement_id`.
+CREATE VIEW dash_lines AS
+SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST(s.period_end AS DATE) AS period_end, s.currency,
+       l.line_no, l.appid, l.kind, l.card, CAST(NULLIF(l.card_version, '') AS DATE) AS card_version, l.region, l.sku, l.meter, l.unit,
+       l.records, CAST(l.quantity AS DECIMAL(38, 10)) AS quantity, CAST(NULLIF(l.unit_price, '') AS DECIMAL(38, 10)) AS unit_price,
+       CAST(NULLIF(l.discount_percent, '') AS DECIMAL(38, 10)) AS discount_percent, CAST(l.amount AS DECIMAL(38, 10)) AS amount,
+       l.corrects_statement, l.corrects_line
+FROM statement s, JSON_TABLE(s.document, '$[*]' COLUMNS (
+    line_no BIGINT PATH '$[0]',
+    appid VARCHAR(20) PATH '$[1]',
+    kind VARCHAR(32) PATH '$[2]',
+    card VARCHAR(128) PATH '$[3]',
+    card_version VARCHAR(10) PATH '$[4]',
+    region VARCHAR(64) PATH '$[5]',
+    sku VARCHAR(255) PATH '$[6]',
+    meter VARCHAR(128) PATH '$[7]',
+    unit VARCHAR(64) PATH '$[8]',
+    records BIGINT PATH '$[9]',
+    quantity VARCHAR(64) PATH '$[10]',
+    unit_price VARCHAR(64) PATH '$[11]',
+    discount_percent VARCHAR(64) PATH '$[12]',
+    amount VARCHAR(64) PATH '$[13]',
+    corrects_statement VARCHAR(64) PATH '$[14]',
+    corrects_line VARCHAR(20) PATH '$[15]'
+)) AS l;
+
+-- Pipeline health.
+CREATE VIEW dash_runs AS
+SELECT run, command, CAST(REPLACE(LEFT(as_of, 19), 'T', ' ') AS DATETIME) AS as_of, exit_code FROM run;
+
+CREATE VIEW dash_held_days AS SELECT CAST(day AS DATE) AS day, code, sentence, needs_person FROM held_day;
+
+CREATE VIEW dash_blocked AS
+SELECT uin, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end, why, unpriced FROM blocked_period;
+
+CREATE VIEW dash_quarantine AS
+SELECT code, COUNT(*) AS line_count, CAST(REPLACE(LEFT(MIN(received_at), 19), 'T', ' ') AS DATETIME) AS first_received_at,
+       CAST(REPLACE(LEFT(MAX(received_at), 19), 'T', ' ') AS DATETIME) AS last_received_at
+FROM quarantine WHERE accepted_by IS NULL GROUP BY code;
+
+CREATE VIEW dash_conflicts AS
+SELECT state, COUNT(*) AS conflicts, CAST(MIN(utc_day) AS DATE) AS first_day, CAST(MAX(utc_day) AS DATE) AS last_day
+FROM conflict GROUP BY state;
+
+-- Both sides of the books: `received`, and the eight statuses whose sum it is.
+CREATE VIEW dash_control_totals AS
+SELECT status, CAST(SUM(records) AS SIGNED) AS records, CAST(SUM(raw_ms) AS SIGNED) AS raw_ms,
+       CAST(SUM(raw_count) AS SIGNED) AS raw_count, CAST(SUM(uplift) AS SIGNED) AS uplift
+FROM control_total GROUP BY status;

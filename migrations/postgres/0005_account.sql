@@ -1,0 +1,34 @@
+-- Rate cards, accounts and their terms.
+
+-- Every revision of every version stays. The highest revision is in force; `card` numbers imports, so that a statement can be
+-- rated again with the cards of its day.
+CREATE TABLE rate_card (
+    name        TEXT COLLATE "C" NOT NULL,
+    valid_from  TEXT COLLATE "C" NOT NULL,
+    revision    BIGINT NOT NULL,
+    digest      TEXT COLLATE "C" NOT NULL,
+    body        TEXT COLLATE "C" NOT NULL, -- the card, JSON
+    imported_at TEXT COLLATE "C" NOT NULL,
+    card        BIGINT NOT NULL UNIQUE,
+    corrects    BIGINT NOT NULL, -- 1: imported as a correction of what was billed
+    seal        BIGINT NOT NULL,
+    PRIMARY KEY (name, valid_from, revision)
+);
+
+CREATE TABLE account (
+    uin        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    added_by   TEXT COLLATE "C" NOT NULL, -- 'usage' or 'person'
+    added_at   TEXT COLLATE "C" NOT NULL,
+    first_day  TEXT COLLATE "C",          -- of usage or terms, whichever is earlier; where the periods begin
+    seal       BIGINT NOT NULL
+    -- How far it is closed, and its last statement, are in closed_period and statement.
+);
+
+-- Dated and immutable: new terms are a new row.
+CREATE TABLE terms (
+    uin       TEXT COLLATE "C" NOT NULL REFERENCES account (uin),
+    from_day  TEXT COLLATE "C" NOT NULL,
+    body      TEXT COLLATE "C" NOT NULL, -- JSON
+    seal      BIGINT NOT NULL,
+    PRIMARY KEY (uin, from_day)
+);

@@ -1,0 +1,38 @@
+-- What is gone, and what proves it.
+
+-- A mark is for good. Ingest, retry and metering check it in their own transactions.
+CREATE TABLE expired_day (
+    day        TEXT COLLATE "C" NOT NULL, -- UTC
+    kind       TEXT COLLATE "C" NOT NULL, -- 'usage' or 'log'
+    expired_at TEXT COLLATE "C" NOT NULL,
+    row_count  BIGINT NOT NULL,
+    duration_ms TEXT COLLATE "C" NOT NULL, -- sum, a decimal integer of any size
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (day, kind)
+);
+-- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.
+CREATE TABLE expired_account (
+    day        TEXT COLLATE "C" NOT NULL,
+    uin        TEXT COLLATE "C" NOT NULL,
+    row_count  BIGINT NOT NULL,
+    duration_ms TEXT COLLATE "C" NOT NULL,
+    digest     TEXT COLLATE "C" NOT NULL,
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (day, uin)
+);
+-- Days that are due but held, as the last run saw them.
+CREATE TABLE held_day (
+    day        TEXT COLLATE "C" NOT NULL,
+    code       TEXT COLLATE "C" NOT NULL,
+    sentence   TEXT COLLATE "C" NOT NULL,
+    needs_person BIGINT NOT NULL,
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (day, code)
+);
+-- A person's word that a day's unmetered records and conflicts may go unresolved.
+CREATE TABLE waiver (
+    day       TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    reason    TEXT COLLATE "C" NOT NULL,
+    waived_at TEXT COLLATE "C" NOT NULL,
+    seal      BIGINT NOT NULL
+);

@@ -1,0 +1,59 @@
+-- Views for dashboards. Their columns are a promise: README describes them. Rows of usage are additive: a metering adds a row, a
+-- void adds a negative one; sum them.
+
+-- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
+CREATE VIEW dash_usage AS
+SELECT u.uin, u.month, CAST(d.value ->> 0 AS DATE) AS day, l.value ->> 0 AS appid, l.value ->> 1 AS region, l.value ->> 2 AS sku,
+       CAST(l.value ->> 3 AS BIGINT) AS records, CAST(l.value ->> 4 AS BIGINT) AS raw_units,
+       CAST(l.value ->> 5 AS BIGINT) AS billable_units
+FROM usage_daily u, jsonb_array_elements(CAST(u.days AS JSONB)) AS d (value), jsonb_array_elements(d.value -> 1) AS l (value);
+
+-- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.
+CREATE VIEW dash_totals AS
+SELECT month, CAST(day AS DATE) AS day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units
+FROM usage_total;
+
+-- Charges per account and period. Filter by `month` (of the period's start) or `uin`.
+CREATE VIEW dash_charges AS
+SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end, state, currency,
+       usage_amount, adjustment_amount, rounding, total, line_count, records, unpriced, statement_id, CAST(as_of AS TIMESTAMPTZ) AS as_of
+FROM period_charge;
+
+-- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total`.
+CREATE VIEW dash_top_accounts AS
+SELECT month, currency, uin, SUM(total) AS total, CAST(SUM(records) AS BIGINT) AS records,
+       SUM(CASE WHEN state = 'draft' THEN 1 ELSE 0 END) AS drafts
+FROM period_charge GROUP BY month, currency, uin;
+
+-- Lines of closed statements. Filter by `uin` or `statement_id`.
+CREATE VIEW dash_lines AS
+SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST(s.period_end AS DATE) AS period_end, s.currency,
+       CAST(j.value ->> 0 AS BIGINT) AS line_no, j.value ->> 1 AS appid, j.value ->> 2 AS kind, j.value ->> 3 AS card,
+       CAST(NULLIF(j.value ->> 4, '') AS DATE) AS card_version, j.value ->> 5 AS region, j.value ->> 6 AS sku, j.value ->> 7 AS meter,
+       j.value ->> 8 AS unit, CAST(j.value ->> 9 AS BIGINT) AS records, CAST(j.value ->> 10 AS NUMERIC) AS quantity,
+       CAST(NULLIF(j.value ->> 11, '') AS NUMERIC) AS unit_price, CAST(NULLIF(j.value ->> 12, '') AS NUMERIC) AS discount_percent,
+       CAST(j.value ->> 13 AS NUMERIC) AS amount, j.value ->> 14 AS corrects_statement, j.value ->> 15 AS corrects_line
+FROM statement s, jsonb_array_elements(CAST(s.document AS JSONB)) AS j (value);
+
+-- Pipeline health.
+CREATE VIEW dash_runs AS SELECT run, command, CAST(as_of AS TIMESTAMPTZ) AS as_of, exit_code FROM run;
+
+CREATE VIEW dash_held_days AS SELECT CAST(day AS DATE) AS day, code, sentence, needs_person FROM held_day;
+
+CREATE VIEW dash_blocked AS
+SELECT uin, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end, why, unpriced FROM blocked_period;
+
+CREATE VIEW dash_quarantine AS
+SELECT code, COUNT(*) AS line_count, CAST(MIN(received_at) AS TIMESTAMPTZ) AS first_received_at,
+       CAST(MAX(received_at) AS TIMESTAMPTZ) AS last_received_at
+FROM quarantine WHERE accepted_by IS NULL GROUP BY code;
+
+CREATE VIEW dash_conflicts AS
+SELECT state, COUNT(*) AS conflicts, CAST(MIN(utc_day) AS DATE) AS first_day, CAST(MAX(utc_day) AS DATE) AS last_day
+FROM conflict GROUP BY state;
+
+-- Both sides of the books: `received`, and the eight statuses whose sum it is.
+CREATE VIEW dash_control_totals AS
+SELECT status, CAST(SUM(records) AS BIGINT) AS records, CAST(SUM(raw_ms) AS BIGINT) AS raw_ms,
+       CAST(SUM(raw_count) AS BIGINT) AS raw_count, CAST(SUM(uplift) AS BIGINT) AS uplift
+FROM control_total GROUP BY status;

@@ -1,0 +1,54 @@
+-- Views for dashboards. Their columns are a promise: README describes them. Rows of usage are additive: a metering adds a row, a
+-- void adds a negative one; sum them. Amounts are exact decimals as text; the columns `..._for_charts` are REAL, and rounded.
+
+-- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
+CREATE VIEW dash_usage AS
+SELECT u.uin, u.month, d.value ->> 0 AS day, l.value ->> 0 AS appid, l.value ->> 1 AS region, l.value ->> 2 AS sku,
+       CAST(l.value ->> 3 AS INTEGER) AS records, CAST(l.value ->> 4 AS INTEGER) AS raw_units,
+       CAST(l.value ->> 5 AS INTEGER) AS billable_units
+FROM usage_daily u, json_each(u.days) d, json_each(d.value, '$[1]') l;
+
+-- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.
+CREATE VIEW dash_totals AS
+SELECT month, day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units FROM usage_total;
+
+-- Charges per account and period. Filter by `month` (of the period's start) or `uin`.
+CREATE VIEW dash_charges AS
+SELECT uin, month, period_start, period_end, state, currency, usage_amount, adjustment_amount, rounding, total,
+       CAST(total AS REAL) AS total_for_charts, line_count, records, unpriced, statement_id, as_of
+FROM period_charge;
+
+-- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total`.
+CREATE VIEW dash_top_accounts AS
+SELECT month, currency, uin, SUM(CAST(total AS REAL)) AS total_for_charts, SUM(records) AS records,
+       SUM(CASE WHEN state = 'draft' THEN 1 ELSE 0 END) AS drafts
+FROM period_charge GROUP BY month, currency, uin;
+
+-- Lines of closed statements. Filter by `uin` or `statement_id`.
+CREATE VIEW dash_lines AS
+SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency, CAST(j.value ->> 0 AS INTEGER) AS line_no,
+       j.value ->> 1 AS appid, j.value ->> 2 AS kind, j.value ->> 3 AS card, j.value ->> 4 AS card_version,
+       j.value ->> 5 AS region, j.value ->> 6 AS sku, j.value ->> 7 AS meter, j.value ->> 8 AS unit,
+       CAST(j.value ->> 9 AS INTEGER) AS records, j.value ->> 10 AS quantity, j.value ->> 11 AS unit_price,
+       j.value ->> 12 AS discount_percent, j.value ->> 13 AS amount, CAST(j.value ->> 13 AS REAL) AS amount_for_charts,
+       j.value ->> 14 AS corrects_statement, j.value ->> 15 AS corrects_line
+FROM statement s, json_each(s.document) j;
+
+-- Pipeline health.
+CREATE VIEW dash_runs AS SELECT run, command, as_of, exit_code FROM run;
+
+CREATE VIEW dash_held_days AS SELECT day, code, sentence, needs_person FROM held_day;
+
+CREATE VIEW dash_blocked AS SELECT uin, period_start, period_end, why, unpriced FROM blocked_period;
+
+CREATE VIEW dash_quarantine AS
+SELECT code, COUNT(*) AS line_count, MIN(received_at) AS first_received_at, MAX(received_at) AS last_received_at
+FROM quarantine WHERE accepted_by IS NULL GROUP BY code;
+
+CREATE VIEW dash_conflicts AS
+SELECT state, COUNT(*) AS conflicts, MIN(utc_day) AS first_day, MAX(utc_day) AS last_day FROM conflict GROUP BY state;
+
+-- Both sides of the books: `received`, and the eight statuses whose sum it is.
+CREATE VIEW dash_control_totals AS
+SELECT status, SUM(records) AS records, SUM(raw_ms) AS raw_ms, SUM(raw_count) AS raw_count, SUM(uplift) AS uplift
+FROM control_total GROUP BY status;

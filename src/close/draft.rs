@@ -1,0 +1,136 @@
+//! Drafts: what every open period would cost if it closed now. Dashboards show them beside the closed ones; nothing else rests
+//! on them, and each night makes them anew.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+use rayon::prelude::*;
+
+use super::account::AccountUsage;
+use super::due::{self, Due};
+use super::statement::Foot;
+use super::store::{self, PeriodCharge};
+use super::{Blocked, Past, reach_back, read_past, read_usage};
+use crate::account::store::load_accounts;
+use crate::account::{Account, AccountBook};
+use crate::books::Books;
+use crate::card::book::CardBook;
+use crate::card::store::load_cards;
+use crate::error::{Error, Result};
+use crate::ledger::Lease;
+use crate::meter::store::{progress, usage_paths};
+use crate::meter::usage::UsageTable;
+use crate::span::Period;
+
+/// Replaces the drafts of all open periods, and the list of blocked ones. Returns how many drafts there are. The caller holds the
+/// lease.
+#[tracing::instrument(skip_all)]
+pub async fn draft_open_periods(books: &Books, lease: &Lease, blocked: &[Blocked]) -> Result<usize> {
+    let accounts = load_accounts(&books.ledger).await?;
+    let cards = load_cards(&books.ledger).await?;
+    let mut open = open_periods(&accounts, books.clock.today());
+    let past = read_past(books, &open).await?;
+    reach_back(&mut open, &accounts, &past);
+    let drafts = match due::days_needed(&open) {
+        None => Vec::new(),
+        Some(days) => {
+            let metering = progress(&books.ledger).await?.metering;
+            let paths = usage_paths(&books.ledger, days.0, days.1, metering).await?;
+            tokio::task::block_in_place(|| {
+                let table = read_usage(books, &paths, &open, days)?;
+                draft_all(books, &accounts, &cards, &open, &table, &past, metering)
+            })?
+        }
+    };
+    let mut tx = books.ledger.begin().await?;
+    lease.check(&mut tx).await?;
+    store::drop_drafts(&mut tx).await?;
+    store::add_charges(&mut tx, &drafts).await?;
+    store::replace_blocked(&mut tx, blocked).await?;
+    books.ledger.commit(tx, "draft").await?;
+    Ok(drafts.len())
+}
+
+/// Periods that have begun and are not closed, by account.
+fn open_periods(accounts: &AccountBook, today: NaiveDate) -> Vec<Due> {
+    // West and east of UTC it may be another day.
+    let to = today.succ_opt().unwrap_or(today);
+    accounts
+        .iter()
+        .filter_map(|(uin, account)| open_periods_of(uin, account, to))
+        .collect()
+}
+
+fn open_periods_of(uin: u64, account: &Account, to: NaiveDate) -> Option<Due> {
+    let first = account.open_period()?;
+    let mut periods = Vec::new();
+    let mut period = first;
+    while period.start <= to {
+        periods.push(period);
+        period = account.period_from(period.end);
+    }
+    let cycle = account.terms_on(first.start).cycle;
+    let from = cycle.counters_from(&first).min(first.start);
+    (!periods.is_empty()).then_some(Due { uin, periods, from })
+}
+
+fn draft_all(
+    books: &Books,
+    accounts: &AccountBook,
+    cards: &CardBook,
+    open: &[Due],
+    table: &UsageTable,
+    past: &HashMap<u64, Past>,
+    metering: i64,
+) -> Result<Vec<PeriodCharge>> {
+    let as_of = books.clock.text();
+    let drafts_of = |open: &Due| -> Result<Vec<PeriodCharge>> {
+        let account = accounts
+            .get(open.uin)
+            .ok_or_else(|| Error::Unbalanced(format!("account {} has open periods and is not there", open.uin)))?;
+        let usage = AccountUsage {
+            uin: open.uin,
+            account,
+            cards,
+            table,
+            rows: table.of_account(open.uin),
+            metering,
+        };
+        let mut past = past.get(&open.uin);
+        let mut drafts = Vec::new();
+        for &period in &open.periods {
+            drafts.extend(draft(&usage, period, past.take(), &as_of)?);
+        }
+        Ok(drafts)
+    };
+    let drafts: Vec<Vec<PeriodCharge>> = open.par_iter().map(drafts_of).collect::<Result<_>>()?;
+    Ok(drafts.into_iter().flatten().collect())
+}
+
+/// The draft of a period; none when there is nothing to charge and nothing without a price.
+fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>, as_of: &str) -> Result<Option<PeriodCharge>> {
+    let again = past.map(|past| (&past.touched, &past.closed[..], &past.statements[..]));
+    usage.with_charges(period, again, |charges| {
+        let terms = usage.account.terms_on(period.start);
+        let card = || usage.cards.of_name(&terms.card).last();
+        let is_shown = !charges.charges.is_empty() || !charges.unpriced.is_empty();
+        let currency = charges.currency.or_else(|| card().map(|card| card.currency));
+        let Some(currency) = currency.filter(|_| is_shown) else {
+            return Ok(None);
+        };
+        let amounts = charges.charges.iter().map(|charge| (charge.kind, charge.amount));
+        let foot = Foot::of(amounts, currency)
+            .map_err(|e| Error::Unbalanced(format!("the draft of account {}, {period}: {e}", usage.uin)))?;
+        Ok(Some(PeriodCharge {
+            uin: usage.uin,
+            period,
+            currency,
+            foot,
+            lines: charges.charges.len() + usize::from(!foot.rounding.is_zero()),
+            records: charges.records,
+            unpriced: charges.unpriced.len() + usize::from(charges.other_currency.is_some()),
+            statement_id: None,
+            as_of: as_of.to_owned(),
+        }))
+    })
+}

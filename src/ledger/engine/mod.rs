@@ -1,0 +1,293 @@
+//! What differs between database engines, and nothing else: how to connect and what a session needs, how values go in and
+//! come out, the few texts of SQL that have no common form, how many rows are written at once, and which errors say that the
+//! connection was lost.
+
+mod mysql;
+mod postgres;
+mod sqlite;
+mod url;
+
+use sqlx::migrate::Migrator;
+use sqlx::{MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+use super::bulk::Target;
+use super::value::{Row, Value};
+use crate::error::Result;
+pub use url::without_password;
+
+/// A database engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+    /// MySQL and MariaDB.
+    MySql,
+}
+
+/// Enough for one writer, its reads beside it, and its heartbeat.
+const CONNECTIONS_MAX: u32 = 8;
+
+/// How long a server lets a session stand idle in a transaction (MySQL: stand idle at all). A run that stands still while it writes keeps
+/// everybody waiting; then its transaction is undone, and it may not commit when it wakes up.
+const IDLE_LIMIT_S: u32 = 60;
+
+/// One row that every writing transaction of a server locks first: what SQLite does by itself. Without it, two transactions could
+/// each read what the other is about to change.
+const TAKE_WRITE_LOCK: &str = "SELECT one FROM write_lock FOR UPDATE";
+
+impl Engine {
+    /// The database's own clock, seconds since 1970.
+    pub fn now_seconds(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CAST(strftime('%s', 'now') AS INTEGER)",
+            Self::Postgres => "CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp())) AS BIGINT)",
+            Self::MySql => "CAST(UNIX_TIMESTAMP() AS SIGNED)",
+        }
+    }
+
+    /// The names of all tables of ours.
+    pub(super) fn tables(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+                 AND name NOT LIKE '_sqlx_%' ORDER BY name"
+            }
+            Self::Postgres => {
+                "SELECT CAST(table_name AS TEXT) COLLATE \"C\" AS name FROM information_schema.tables \
+                 WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name NOT LIKE '\\_sqlx%' \
+                 AND table_name <> 'write_lock' ORDER BY name"
+            }
+            Self::MySql => {
+                "SELECT CAST(table_name AS CHAR(64)) AS name FROM information_schema.tables WHERE table_schema = DATABASE() \
+                 AND table_type = 'BASE TABLE' AND table_name NOT LIKE '\\_sqlx%' AND table_name <> 'write_lock' ORDER BY name"
+            }
+        }
+    }
+
+    /// The database checks its own file: one row `ok`, or a row for each fault. A server checks its pages by itself.
+    pub(super) fn integrity(self) -> Option<&'static str> {
+        (self == Self::Sqlite).then_some("PRAGMA integrity_check")
+    }
+
+    pub(super) fn migrations(self) -> &'static Migrator {
+        match self {
+            Self::Sqlite => &sqlite::MIGRATIONS,
+            Self::Postgres => &postgres::MIGRATIONS,
+            Self::MySql => &mysql::MIGRATIONS,
+        }
+    }
+
+    /// `?` is not everyone's sign for a value.
+    fn text(self, sql: &str) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::Postgres => postgres::numbered(sql).into(),
+            Self::Sqlite | Self::MySql => sql.into(),
+        }
+    }
+}
+
+/// Connections to a ledger.
+#[derive(Clone)]
+pub enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+    MySql(MySqlPool),
+}
+
+/// A transaction that may write. It has waited for every other one: only one writes at a time, and sees what all before it
+/// wrote.
+pub enum Writing {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+    MySql(Transaction<'static, MySql>),
+}
+
+/// Runs `$body` with the connection of whichever engine it is, and that engine's module as `$engine`.
+macro_rules! on {
+    ($kind:ident, $of:expr, |$connection:ident| $body:expr) => {
+        match $of {
+            $kind::Sqlite($connection) => $body,
+            $kind::Postgres($connection) => $body,
+            $kind::MySql($connection) => $body,
+        }
+    };
+    ($kind:ident, $of:expr, |$connection:ident, $engine:ident| $body:expr) => {
+        match $of {
+            $kind::Sqlite($connection) => {
+                use sqlite as $engine;
+                $body
+            }
+            $kind::Postgres($connection) => {
+                use postgres as $engine;
+                $body
+            }
+            $kind::MySql($connection) => {
+                use mysql as $engine;
+                $body
+            }
+        }
+    };
+}
+
+impl Pool {
+    /// Connects, without making a table. `wait_s`: how long a transaction waits for another program's.
+    pub async fn open(url: &str, wait_s: u32) -> Result<Self> {
+        Ok(match url::engine_of(url)? {
+            Engine::Sqlite => Self::Sqlite(sqlite::open(url, wait_s).await?),
+            Engine::Postgres => Self::Postgres(postgres::open(url, wait_s).await?),
+            Engine::MySql => Self::MySql(mysql::open(url, wait_s).await?),
+        })
+    }
+
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+            Self::MySql(_) => Engine::MySql,
+        }
+    }
+
+    pub async fn migrate(&self) -> std::result::Result<(), sqlx::migrate::MigrateError> {
+        let migrations = self.engine().migrations();
+        on!(Pool, self, |pool| migrations.run(pool).await)
+    }
+
+    pub async fn begin(&self) -> sqlx::Result<Writing> {
+        Ok(match self {
+            Self::Sqlite(pool) => Writing::Sqlite(sqlite::begin(pool).await?),
+            Self::Postgres(pool) => Writing::Postgres(postgres::begin(pool).await?),
+            Self::MySql(pool) => Writing::MySql(mysql::begin(pool).await?),
+        })
+    }
+
+    pub async fn fetch_all(&self, sql: &str, values: &[Value]) -> sqlx::Result<Vec<Row>> {
+        on!(Pool, self, |pool, engine| engine::fetch_all(pool, sql, values).await)
+    }
+
+    pub async fn for_each(
+        &self,
+        sql: &str,
+        values: &[Value],
+        act: &mut (dyn FnMut(Row) -> Result<()> + Send),
+    ) -> Result<()> {
+        on!(Pool, self, |pool, engine| engine::for_each(pool, sql, values, act)
+            .await)
+    }
+
+    pub async fn execute(&self, sql: &str, values: &[Value]) -> sqlx::Result<u64> {
+        on!(Pool, self, |pool, engine| engine::execute(pool, sql, values).await)
+    }
+
+    pub async fn close(&self) {
+        on!(Pool, self, |pool| pool.close().await);
+    }
+}
+
+impl Writing {
+    pub async fn fetch_all(&mut self, sql: &str, values: &[Value]) -> sqlx::Result<Vec<Row>> {
+        on!(Writing, self, |tx, engine| engine::fetch_all(&mut **tx, sql, values)
+            .await)
+    }
+
+    pub async fn execute(&mut self, sql: &str, values: &[Value]) -> sqlx::Result<u64> {
+        on!(Writing, self, |tx, engine| engine::execute(&mut **tx, sql, values)
+            .await)
+    }
+
+    /// Writes rows as fast as the engine takes them.
+    pub async fn load(
+        &mut self,
+        target: &Target<'_>,
+        rows: &mut (dyn Iterator<Item = Vec<Value>> + Send),
+    ) -> sqlx::Result<()> {
+        on!(Writing, self, |tx, engine| engine::load(&mut **tx, target, rows).await)
+    }
+
+    pub async fn commit(self) -> sqlx::Result<()> {
+        on!(Writing, self, |tx| tx.commit().await)
+    }
+}
+
+/// Whether the connection was lost or refused, so that the same question may be answered in a while.
+pub fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            // PostgreSQL: shut down by its administrator, crashed, starting up; the transaction's session was ended.
+            Some("57P01" | "57P02" | "57P03" | "08006" | "08003" | "08001") => true,
+            // MySQL: shutting down, connection killed.
+            Some("08S01") => true,
+            _ => {
+                matches!(error.message(), message if message.contains("Server shutdown in progress") || message.contains("Connection was killed"))
+            }
+        },
+        _ => false,
+    }
+}
+
+/// What every engine does in the same words, but in its own types: `$values(row)` reads a row, `$bind` hands a value over.
+macro_rules! driver {
+    ($database:ty, $kind:expr, $bind:path, $values:path) => {
+        use futures_util::TryStreamExt as _;
+        use sqlx::{AssertSqlSafe, Column as _, Executor, Row as _};
+
+        fn prepared(
+            sql: &str,
+            values: &[$crate::ledger::Value],
+        ) -> sqlx::query::Query<'static, $database, <$database as sqlx::Database>::Arguments> {
+            let query = sqlx::query(AssertSqlSafe($kind.text(sql).into_owned()));
+            values.iter().fold(query, $bind)
+        }
+
+        fn names(row: &<$database as sqlx::Database>::Row) -> std::sync::Arc<[String]> {
+            row.columns()
+                .iter()
+                .map(|column| column.name().to_owned())
+                .collect()
+        }
+
+        pub async fn fetch_all<'c>(
+            on: impl Executor<'c, Database = $database>,
+            sql: &str,
+            values: &[$crate::ledger::Value],
+        ) -> sqlx::Result<Vec<$crate::ledger::value::Row>> {
+            let rows = prepared(sql, values).fetch_all(on).await?;
+            let Some(first) = rows.first() else {
+                return Ok(Vec::new());
+            };
+            let names = names(first);
+            rows.iter()
+                .map(|row| {
+                    Ok($crate::ledger::value::Row::new(
+                        std::sync::Arc::clone(&names),
+                        $values(row)?,
+                    ))
+                })
+                .collect()
+        }
+
+        pub async fn for_each<'c>(
+            on: impl Executor<'c, Database = $database>,
+            sql: &str,
+            values: &[$crate::ledger::Value],
+            act: &mut (dyn FnMut($crate::ledger::value::Row) -> $crate::error::Result<()> + Send),
+        ) -> $crate::error::Result<()> {
+            let mut rows = prepared(sql, values).fetch(on);
+            let mut known = None;
+            while let Some(row) = rows.try_next().await? {
+                let names = std::sync::Arc::clone(known.get_or_insert_with(|| names(&row)));
+                act($crate::ledger::value::Row::new(names, $values(&row)?))?;
+            }
+            Ok(())
+        }
+
+        pub async fn execute<'c>(
+            on: impl Executor<'c, Database = $database>,
+            sql: &str,
+            values: &[$crate::ledger::Value],
+        ) -> sqlx::Result<u64> {
+            Ok(prepared(sql, values).execute(on).await?.rows_affected())
+        }
+    };
+}
+use driver;
