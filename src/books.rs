@@ -32,6 +32,10 @@ pub struct Settings {
     pub drop: Option<PathBuf>,
     /// Who types: for the audit trail.
     pub who: String,
+    /// Months for which dashboards' usage is kept in the ledger; none: for ever.
+    pub keep_usage_months: Option<u32>,
+    /// Months for which the lines of statements are kept in the ledger; none: for ever.
+    pub keep_statement_months: Option<u32>,
     /// How many seconds a transaction waits for another program's.
     pub ledger_wait_s: u32,
 }
@@ -45,6 +49,8 @@ impl Default for Settings {
             rate_cards: PathBuf::from("rate-cards"),
             drop: None,
             who: "unknown".to_owned(),
+            keep_usage_months: None,
+            keep_statement_months: None,
             ledger_wait_s: 60,
         }
     }

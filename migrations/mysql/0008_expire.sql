@@ -36,3 +36,11 @@ CREATE TABLE waiver (
     waived_at VARCHAR(40) NOT NULL,
     seal      BIGINT NOT NULL
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+-- Months of this ledger's own rows that are gone by the settings `keep_usage_months` and `keep_statement_months`.
+CREATE TABLE expired_month (
+    kind       VARCHAR(32) NOT NULL, -- 'usage' (usage_daily and usage_total) or 'lines' (documents of statements)
+    month      VARCHAR(7) NOT NULL, -- of the days, or of the periods' starts
+    expired_at VARCHAR(40) NOT NULL,
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (kind, month)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;

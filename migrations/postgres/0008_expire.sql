@@ -36,3 +36,11 @@ CREATE TABLE waiver (
     waived_at TEXT COLLATE "C" NOT NULL,
     seal      BIGINT NOT NULL
 );
+-- Months of this ledger's own rows that are gone by the settings `keep_usage_months` and `keep_statement_months`.
+CREATE TABLE expired_month (
+    kind       TEXT COLLATE "C" NOT NULL, -- 'usage' (usage_daily and usage_total) or 'lines' (documents of statements)
+    month      TEXT COLLATE "C" NOT NULL, -- of the days, or of the periods' starts
+    expired_at TEXT COLLATE "C" NOT NULL,
+    seal       BIGINT NOT NULL,
+    PRIMARY KEY (kind, month)
+);

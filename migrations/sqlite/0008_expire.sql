@@ -36,3 +36,11 @@ CREATE TABLE waiver (
     waived_at TEXT NOT NULL,
     seal      INTEGER NOT NULL
 );
+-- Months of this ledger's own rows that are gone by the settings `keep_usage_months` and `keep_statement_months`.
+CREATE TABLE expired_month (
+    kind       TEXT NOT NULL, -- 'usage' (usage_daily and usage_total) or 'lines' (documents of statements)
+    month      TEXT NOT NULL, -- of the days, or of the periods' starts
+    expired_at TEXT NOT NULL,
+    seal       INTEGER NOT NULL,
+    PRIMARY KEY (kind, month)
+);

@@ -1,6 +1,6 @@
 //! The ledger of rate cards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 
@@ -189,6 +189,7 @@ pub async fn rate_again(
     accounts: &AccountBook,
 ) -> Result<u64> {
     let until = until.unwrap_or(NaiveDate::MAX);
+    let gone = lines_gone(tx).await?;
     let mut again: BTreeSet<(u64, NaiveDate)> = BTreeSet::new();
     for row in query("SELECT uin, period_start, period_end FROM closed_period")
         .fetch_all(&mut *tx)
@@ -219,10 +220,35 @@ pub async fn rate_again(
             again.insert((uin, period.start));
         }
     }
+    if let Some((uin, start)) = again
+        .iter()
+        .find(|(uin, start)| gone.get(uin).is_some_and(|to| start < to))
+    {
+        return Err(Error::NeedsPerson(format!(
+            "rate card {} of {}: the correction would rate period {start} of account {uin} again, and what was billed for it is past its \
+             retention (`keep_statement_months`); settle it outside, or correct from a later version on",
+            card.name, card.from
+        )));
+    }
     let rows = again
         .iter()
         .map(|(uin, start)| -> [Value; 3] { [uin.to_string().into(), start.to_string().into(), number.into()] });
     insert_rows(tx, "rerate (uin, period_start, card)", rows).await
+}
+
+/// Accounts with statements whose lines are past their retention, and the end of the last such period.
+async fn lines_gone(tx: &mut Tx) -> Result<HashMap<u64, NaiveDate>> {
+    let rows = query("SELECT uin, MAX(period_end) FROM statement WHERE document IS NULL GROUP BY uin")
+        .fetch_all(&mut *tx)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                parse_uin(&row.try_get::<String>(0)?)?,
+                parse_day(&row.try_get::<String>(1)?)?,
+            ))
+        })
+        .collect()
 }
 
 fn is_under(accounts: &AccountBook, uin: u64, day: NaiveDate, card: &str) -> bool {

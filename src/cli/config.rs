@@ -8,6 +8,7 @@ use super::args::Args;
 use crate::books::{Books, Settings, UnknownAccounts};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::expire::ledger::{KEEP_STATEMENT_MONTHS_MIN, KEEP_USAGE_MONTHS_MIN};
 use crate::progress::Progress;
 
 /// The settings file when none is named; it need not be there.
@@ -26,6 +27,8 @@ struct File {
     source: Option<String>,
     default_card: Option<String>,
     unknown_accounts: Option<UnknownAccounts>,
+    keep_usage_months: Option<u32>,
+    keep_statement_months: Option<u32>,
     ledger_wait_s: Option<u32>,
 }
 
@@ -53,7 +56,13 @@ pub async fn open_books(args: &Args) -> Result<Books> {
             .or_else(|| from_env("USER"))
             .or_else(|| from_env("LOGNAME"))
             .unwrap_or(defaults.who),
-        ledger_wait_s: ledger_wait_s()?
+        keep_usage_months: months("keep_usage_months", file.keep_usage_months, KEEP_USAGE_MONTHS_MIN)?,
+        keep_statement_months: months(
+            "keep_statement_months",
+            file.keep_statement_months,
+            KEEP_STATEMENT_MONTHS_MIN,
+        )?,
+        ledger_wait_s: whole_number("TALLYBOOK_LEDGER_WAIT_S", "seconds, such as 60")?
             .or(file.ledger_wait_s)
             .unwrap_or(defaults.ledger_wait_s),
     };
@@ -96,11 +105,25 @@ fn unknown_accounts() -> Result<Option<UnknownAccounts>> {
     }
 }
 
-fn ledger_wait_s() -> Result<Option<u32>> {
-    let name = "TALLYBOOK_LEDGER_WAIT_S";
-    let Some(text) = from_env(name) else { return Ok(None) };
-    let seconds = text.parse();
-    seconds
+/// A retention in months, from the environment or the settings file; none is for ever.
+fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
+    let variable = format!("TALLYBOOK_{}", name.to_uppercase());
+    let months = whole_number(&variable, "months, such as 24")?.or(in_file);
+    match months {
+        Some(few) if few < least => Err(Error::Usage(format!(
+            "{name} = {few}: it is at least {least}; leave it out to keep everything"
+        ))
+        .into()),
+        other => Ok(other),
+    }
+}
+
+fn whole_number(variable: &str, of: &str) -> Result<Option<u32>> {
+    let Some(text) = from_env(variable) else {
+        return Ok(None);
+    };
+    let number = text.parse();
+    number
         .map(Some)
-        .map_err(|_| Error::Usage(format!("{name}={text}: it is a whole number of seconds, such as 60")).into())
+        .map_err(|_| Error::Usage(format!("{variable}={text}: it is a whole number of {of}")).into())
 }

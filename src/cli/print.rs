@@ -53,7 +53,7 @@ pub fn statements_csv(shown: &[Shown]) -> Result<String, DocumentError> {
             s.period_end_text(),
             s.currency.to_string(),
         ];
-        for row in crate::close::document::cells(&s.document)? {
+        for row in crate::close::document::cells(s.text()?)? {
             table.row(
                 first
                     .iter()
@@ -82,7 +82,7 @@ pub fn lines_table(shown: &Shown) -> Result<Table, DocumentError> {
         "amount",
         "note",
     ]);
-    let cells = crate::close::document::cells(&shown.statement.document)?;
+    let cells = crate::close::document::cells(shown.statement.text()?)?;
     for row in cells {
         let cell = |at: usize| String::from(&*row[at]);
         table.row([

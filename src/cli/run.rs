@@ -251,7 +251,7 @@ async fn show_statements(args: &Args, books: &Books, uin: u64, span: Span) -> Re
 
 fn statement_json(shown: &query::statement::Shown) -> Result<serde_json::Value> {
     let s = &shown.statement;
-    let lines: Vec<serde_json::Value> = crate::close::document::cells(&s.document)?
+    let lines: Vec<serde_json::Value> = crate::close::document::cells(s.text()?)?
         .iter()
         .map(|row| {
             let named = crate::close::document::COLUMNS.iter().zip(row.iter());

@@ -107,6 +107,14 @@ pub enum DocumentError {
         /// What the parser found, and where.
         what: String,
     },
+    /// The lines are gone, by the setting `keep_statement_months`.
+    #[error(
+        "the lines of statement {statement_id} are past their retention (`keep_statement_months`); its totals and its digest are kept"
+    )]
+    Expired {
+        /// The statement.
+        statement_id: String,
+    },
     /// A cell does not read as its column.
     #[error("stored line {row}: `{text}` is no {column}; restore the ledger from a backup")]
     Cell {

@@ -86,8 +86,8 @@ pub struct Statement {
     pub rounding: Decimal,
     /// The sum of all lines, in minor units; may be negative.
     pub total: Decimal,
-    /// The lines, see [`document`].
-    pub document: String,
+    /// The lines, see [`document`]; none once their retention is over.
+    pub document: Option<String>,
     /// The digest of the account's statement before.
     pub previous_digest: Option<String>,
     /// See the head of this file.
@@ -193,11 +193,13 @@ impl Statement {
             adjustment_amount: foot.adjustment_amount,
             rounding: foot.rounding,
             total: foot.total,
-            document: document::write(lines.into_iter()),
+            document: None,
             previous_digest: closing.previous_digest.map(str::to_owned),
             digest: String::new(),
         };
-        statement.digest = statement.compute_digest();
+        let document = document::write(lines.into_iter());
+        statement.digest = statement.digest_with(&document);
+        statement.document = Some(document);
         Ok(statement)
     }
 
@@ -214,9 +216,19 @@ impl Statement {
     /// The lines, read back from the document.
     ///
     /// # Errors
-    /// A document that is damaged.
+    /// A document that is damaged, or gone.
     pub fn read_lines(&self) -> Result<Vec<Line<'_>>, DocumentError> {
-        document::lines(&self.document)
+        document::lines(self.text()?)
+    }
+
+    /// The lines as they are stored.
+    ///
+    /// # Errors
+    /// Their retention is over.
+    pub fn text(&self) -> Result<&str, DocumentError> {
+        self.document.as_deref().ok_or_else(|| DocumentError::Expired {
+            statement_id: self.statement_id.clone(),
+        })
     }
 
     /// The first instant of the period, in the zone's offset: `2024-11-01T00:00:00+08:00`.
@@ -239,8 +251,12 @@ impl Statement {
         plain(self.total, self.currency.minor_units())
     }
 
-    /// The digest of what is in the statement now; see the head of this file.
-    pub fn compute_digest(&self) -> String {
+    /// The digest of what is in the statement now; see the head of this file. Without its lines there is none.
+    pub fn compute_digest(&self) -> Result<String, DocumentError> {
+        Ok(self.digest_with(self.text()?))
+    }
+
+    fn digest_with(&self, document: &str) -> String {
         let header = [
             DIGEST_LAYOUT.to_owned(),
             self.statement_id.clone(),
@@ -259,7 +275,7 @@ impl Statement {
         ];
         let mut text = header.join("\n");
         text.push('\n');
-        text.push_str(&self.document);
+        text.push_str(document);
         sha256_hex(text.as_bytes())
     }
 }
@@ -391,7 +407,7 @@ mod tests {
         assert_eq!((statement.lines, statement.total_text()), (3, "0.21".to_owned()));
         assert_eq!(plain(statement.usage_amount, 10), "0.2123333225");
         assert_eq!(
-            statement.document,
+            statement.text().unwrap(),
             concat!(
                 r#"[["1","1300000001","usage","mps-cn","2024-01-01","ap-guangzhou","Standard.H264.HD","transcode","minute","2","0.533333","0.0325","0","0.0173333225","","","","",""],"#,
                 r#"["2","1300000001","usage","mps-cn","2024-01-01","ap-guangzhou","Standard.H264.HD","transcode","minute","2","3.000000","0.065","0","0.1950000000","","","","",""],"#,
@@ -445,7 +461,7 @@ mod tests {
         let text = format!(
             "tallybook statement 2\n7-20241101-20241201\n7\n2024-11-01T00:00:00+08:00\n2024-12-01T00:00:00+08:00\n\
              Asia/Shanghai\nCNY\n2024-12-20T01:02:03+00:00\n1\n0.0300000000\n0.0000000000\n0.0000000000\n0.03\nbeef\n{}",
-            statement.document
+            statement.text().unwrap()
         );
         assert_eq!(statement.digest, sha256_hex(text.as_bytes()));
     }

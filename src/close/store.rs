@@ -218,7 +218,7 @@ pub async fn add_statements(tx: &mut Tx, closing: i64, statements: &[Stated]) ->
             s.high_water_batch.into(),
             s.previous_digest.clone().unwrap_or_default().into(),
             s.digest.as_str().into(),
-            s.document.as_str().into(),
+            s.document.clone().into(),
         ]
     });
     insert_rows(
@@ -392,7 +392,7 @@ pub fn statement_of(row: &Row) -> Result<Statement> {
         adjustment_amount: amount(8)?,
         rounding: amount(9)?,
         total: amount(10)?,
-        document: text(15)?,
+        document: row.try_get(15)?,
         previous_digest: (!previous.is_empty()).then_some(previous),
         digest: text(14)?,
         statement_id,

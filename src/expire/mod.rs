@@ -8,9 +8,10 @@
 //! remove      the files, after the commit
 //! ```
 //!
-//! Original bytes (files in `done/` and `refused/`, quarantined lines) go a month after receipt.
+//! The ledger's own rows go by settings; see `ledger.rs`. Original bytes (files in `done/` and `refused/`, quarantined lines) go a month after receipt.
 
 pub mod hold;
+pub mod ledger;
 pub mod originals;
 pub mod proof;
 pub mod store;
@@ -25,6 +26,7 @@ use crate::ledger::Lease;
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, drop_segments, segments_of_day};
 use hold::Held;
+use ledger::{ExpiredMonths, expire_months};
 
 /// Raw records and conflicts, after the UTC day they finished on.
 const RAW_MONTHS: u32 = 6;
@@ -41,6 +43,8 @@ pub struct Expired {
     pub original_files: usize,
     pub quarantine_payloads: u64,
     pub held: Vec<Held>,
+    /// Months of the ledger's own rows.
+    pub months: ExpiredMonths,
 }
 
 impl Expired {
@@ -82,6 +86,7 @@ pub async fn expire(books: &Books, lease: &Lease) -> Result<Expired> {
     store::replace_held(&books.ledger, lease, &expired.held).await?;
     expired.original_files = originals::remove_old_files(books, LOG_MONTHS)?;
     expired.quarantine_payloads = store::drop_old_payloads(books, lease, LOG_MONTHS).await?;
+    expired.months = expire_months(books, lease).await?;
     Ok(expired)
 }
 

@@ -146,6 +146,7 @@ pub async fn explain(
         earlier: earlier.map(|closed| of(closed.closing)).transpose()?,
         cards: &store::cards(&books.ledger, closed_as.card_hi).await?,
     };
+    refuse_expired_lines(&known, touched)?;
     check_rated_again(&known, touched)?;
     let mut lines = explain_lines(&known, line_no)?;
     records::add(books, &known, &mut lines, records_max).await?;
@@ -163,6 +164,16 @@ async fn read_usage(books: &Books, uin: u64, metering: i64) -> Result<UsageTable
     }
     table.rows.sort_unstable_by_key(|row| row.day);
     Ok(table)
+}
+
+/// What an adjustment rests on must be there.
+fn refuse_expired_lines(known: &Known, touched: Option<&Touched>) -> Result<()> {
+    let before = touched.map_or(&[][..], |_| known.before);
+    let needed = before.iter().chain([known.statement]);
+    for statement in needed {
+        statement.text().map_err(|e| Error::Usage(e.to_string()))?;
+    }
+    Ok(())
 }
 
 /// The statement rated again must be the statement.

@@ -122,7 +122,7 @@ impl<W: Write> LineSheet<W> {
     /// A statement out of order, a damaged document, or a file that takes no more.
     pub fn append(&mut self, statement: &Statement) -> Result<(), CsvError> {
         self.sheet.keep_order(statement)?;
-        let rows = cells(&statement.document).map_err(|source| CsvError::Document {
+        let rows = statement.text().and_then(cells).map_err(|source| CsvError::Document {
             statement_id: statement.statement_id.clone(),
             source,
         })?;
@@ -426,7 +426,7 @@ mod tests {
             let mut reader = ::csv::Reader::from_reader(text.as_bytes());
             prop_assert_eq!(reader.headers().unwrap(), &LINE_COLUMNS[..]);
             let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
-            let document = cells(&statement.document).unwrap();
+            let document = cells(statement.text().unwrap()).unwrap();
             prop_assert_eq!(rows.len(), document.len());
             for (row, line) in rows.iter().zip(&document) {
                 for (column, (cell, is_text)) in COLUMNS.iter().zip(line.iter().zip(IS_TEXT)) {

@@ -1,8 +1,10 @@
 //! An account's usage by day, from the ledger.
 
 use super::store;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::expire::ledger::{USAGE, expired_months};
 use crate::ledger::Ledger;
+use crate::span::month_text;
 use chrono::NaiveDate;
 
 /// Usage of one day, app, region and SKU.
@@ -21,6 +23,16 @@ pub struct UsageLine {
 
 /// Usage with `from <= day && day < to`, by day, app, region and SKU.
 pub async fn usage(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<UsageLine>> {
+    let gone = expired_months(ledger, USAGE).await?;
+    if let Some(month) = gone
+        .iter()
+        .rev()
+        .find(|month| month_text(from) <= **month && **month <= month_text(to))
+    {
+        return Err(Error::Usage(format!(
+            "usage of {month} is past its retention (`keep_usage_months`); ask with --from for a later day"
+        )));
+    }
     let days = store::usage_days(ledger, uin, from, to).await?;
     let mut sums: std::collections::BTreeMap<(String, u64, String, String), [i64; 3]> =
         std::collections::BTreeMap::new();

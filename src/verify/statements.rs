@@ -21,9 +21,10 @@ use crate::close::store::{
 };
 use crate::close::{ClosingOf, state};
 use crate::error::{Error, Result};
+use crate::expire::ledger::{LINES, expired_months};
 use crate::meter::store::{progress, usage_paths};
 use crate::meter::usage::{UsageDay, UsageTable};
-use crate::span::all_days;
+use crate::span::{all_days, month_text};
 
 pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
     for sentence in statement_counts(&books.ledger).await? {
@@ -32,6 +33,7 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
     for id in charges_that_differ(&books.ledger).await? {
         verified.differs(format!("period_charge is not what statement {id} says"));
     }
+    let expired = expired_months(&books.ledger, LINES).await?;
     let usage = read_usage(books, damaged).await?;
     if usage.is_none() {
         verified
@@ -49,6 +51,11 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
             }
         };
         verified.statements += statements.len();
+        for statement in statements.iter().filter(|s| s.document.is_none()) {
+            if !expired.contains(&month_text(statement.period.start)) {
+                verified.differs(format!("statement {} has lost its lines", statement.statement_id));
+            }
+        }
         let own = statements.iter().flat_map(Statement::verify);
         for difference in own.chain(verify_chain(&statements)) {
             verified.differs(difference.to_string());
@@ -132,6 +139,13 @@ impl ClosedBooks {
             let before = statements.partition_point(|s| s.period.start < closed.period.start);
             let stored = statements.get(before).filter(|s| s.period == closed.period);
             let again = adjusted_with(&periods, at, &settled);
+            if again.is_some() && statements[..before].iter().any(|s| s.document.is_none()) {
+                verified.not_proved.push(format!(
+                    "account {uin}, closed period {}: what it adjusts was billed by lines past their retention; its digest stands for it",
+                    closed.period
+                ));
+                continue;
+            }
             let again = again.map(|touched| (touched, &periods[..at], &statements[..before]));
             verify_period(&usage, closed, closed_as, again, stored, verified)?;
         }

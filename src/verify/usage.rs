@@ -1,17 +1,18 @@
 //! Raw against usage, usage against the dashboards' rows, and the control totals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::DamagedFiles;
 use super::{Verified, store};
 use crate::books::Books;
 use crate::error::{Error, Result};
+use crate::expire::ledger::{USAGE, expired_months};
 use crate::meter::rebuild::recount;
 use crate::meter::store::{progress, usage_paths};
 use crate::meter::sums::Status;
 use crate::meter::usage::for_each_row;
 use crate::nightly::control;
-use crate::span::{all_days, day_of_number};
+use crate::span::{all_days, day_of_number, month_text};
 
 pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
     let metered = progress(&books.ledger).await?;
@@ -32,10 +33,11 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
         }
         Err(error) => verified.differs(format!("raw could not be measured again: {error}")),
     }
+    let expired = expired_months(&books.ledger, USAGE).await?;
     let (from, to) = all_days();
     for (path, metering) in usage_paths(&books.ledger, from, to, metered.metering).await? {
         if !damaged.contains(&path) {
-            let part = verify_daily(books, &path, metering, verified).await;
+            let part = verify_daily(books, &path, metering, &expired, verified).await;
             verified.part(part);
         }
     }
@@ -70,11 +72,18 @@ async fn verify_totals(
 }
 
 /// What a metering added to the dashboards is what its usage file says.
-async fn verify_daily(books: &Books, path: &str, metering: i64, verified: &mut Verified) -> Result<()> {
+async fn verify_daily(
+    books: &Books,
+    path: &str,
+    metering: i64,
+    expired: &BTreeSet<String>,
+    verified: &mut Verified,
+) -> Result<()> {
     let mut accounts: BTreeMap<u64, BTreeMap<Key, [i64; 3]>> = BTreeMap::new();
     tokio::task::block_in_place(|| {
         for_each_row(&books.data.join(path), |row| {
-            if row.status == Status::Metered.text() {
+            let month = month_text(day_of_number(row.day));
+            if row.status == Status::Metered.text() && !expired.contains(&month) {
                 let (day, appid) = (day_of_number(row.day).to_string(), row.appid.to_string());
                 let key = (day, appid, row.region.to_owned(), row.sku.to_owned());
                 let sums = [row.records, row.raw, row.billable];

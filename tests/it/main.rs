@@ -33,6 +33,9 @@ mod inputs;
 /// Nights in a row: late usage, expiry, repeats.
 mod nights;
 
+/// What the ledger lets go.
+mod retention;
+
 /// Death at every commit point.
 mod crashes;
 

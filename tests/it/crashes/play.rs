@@ -66,6 +66,8 @@ impl Step {
             "TALLYBOOK_UNKNOWN_ACCOUNTS",
             if at_the_door { "quarantine" } else { "add" },
         );
+        command.env("TALLYBOOK_KEEP_USAGE_MONTHS", "12");
+        command.env("TALLYBOOK_KEEP_STATEMENT_MONTHS", "12");
         command
     }
 
@@ -75,7 +77,7 @@ impl Step {
 }
 
 /// The steps after the ground was laid. Together they pass every point.
-pub const STEPS: [Step; 15] = [
+pub const STEPS: [Step; 16] = [
     Step::new(
         "ingest",
         "2024-11-16T12:00:00Z",
@@ -130,6 +132,7 @@ pub const STEPS: [Step; 15] = [
         &["expire", "--waive", "2024-11-15", "--reason", "settled by hand"],
     ),
     Step::new("night that expires", "2025-07-20T00:00:00Z", &["nightly"]).before(last_drop),
+    Step::new("expire of the ledger's rows", "2026-02-01T00:00:00Z", &["expire"]),
 ];
 
 /// Eight batches of one day, each metered by itself: one more, and segments and key runs are merged.

@@ -2,13 +2,16 @@
 
 /// Every transaction there is: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 22] = [
+pub const COMMITS: [&str; 25] = [
     "account",
     "cards",
     "close",
+    "draft",
     "expire",
+    "expire_lines",
     "expire_log",
     "expire_payloads",
+    "expire_usage",
     "export",
     "export_written",
     "fence",
