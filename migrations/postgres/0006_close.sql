@@ -83,6 +83,21 @@ CREATE TABLE period_charge (
 CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
 CREATE INDEX period_charge_state ON period_charge (state);
 
+-- What an account comes to in a month, over all its periods that begin in it: ready to be ordered, so that a month's largest accounts are
+-- found without adding up the others. Made from period_charge when drafts are made; the counter `summed` is the last closing in it.
+CREATE TABLE account_month (
+    month    TEXT COLLATE "C" NOT NULL,
+    currency TEXT COLLATE "C" NOT NULL,
+    uin      TEXT COLLATE "C" NOT NULL,
+    total    NUMERIC(38, 10) NOT NULL,
+    records  BIGINT NOT NULL,
+    drafts   BIGINT NOT NULL, -- periods in it that are not closed
+    seal     BIGINT NOT NULL,
+    PRIMARY KEY (month, currency, uin)
+);
+CREATE INDEX account_month_total ON account_month (month, currency, total);
+CREATE INDEX account_month_drafts ON account_month (month) WHERE drafts > 0;
+
 -- Due periods that cannot close until a person acts, as the last close saw them.
 CREATE TABLE blocked_period (
     uin          TEXT COLLATE "C" NOT NULL,

@@ -83,6 +83,21 @@ CREATE TABLE period_charge (
 CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
 CREATE INDEX period_charge_state ON period_charge (state);
 
+-- What an account comes to in a month, over all its periods that begin in it: ready to be ordered, so that a month's largest accounts are
+-- found without adding up the others. Made from period_charge when drafts are made; the counter `summed` is the last closing in it.
+CREATE TABLE account_month (
+    month    TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    uin      TEXT NOT NULL,
+    total    TEXT NOT NULL,
+    records  INTEGER NOT NULL,
+    drafts   INTEGER NOT NULL, -- periods in it that are not closed
+    seal     INTEGER NOT NULL,
+    PRIMARY KEY (month, currency, uin)
+);
+CREATE INDEX account_month_total ON account_month (month, currency, CAST(total AS REAL));
+CREATE INDEX account_month_drafts ON account_month (month) WHERE drafts > 0;
+
 -- Due periods that cannot close until a person acts, as the last close saw them.
 CREATE TABLE blocked_period (
     uin          TEXT NOT NULL,

@@ -18,11 +18,10 @@ SELECT uin, month, period_start, period_end, state, currency, usage_amount, adju
        CAST(total AS REAL) AS total_for_charts, line_count, records, unpriced, statement_id, as_of
 FROM period_charge;
 
--- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total`.
+-- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total` (SQLite:
+-- `total_for_charts`).
 CREATE VIEW dash_top_accounts AS
-SELECT month, currency, uin, SUM(CAST(total AS REAL)) AS total_for_charts, SUM(records) AS records,
-       SUM(CASE WHEN state = 'draft' THEN 1 ELSE 0 END) AS drafts
-FROM period_charge GROUP BY month, currency, uin;
+SELECT month, currency, uin, total, CAST(total AS REAL) AS total_for_charts, records, drafts FROM account_month;
 
 -- Lines of closed statements. Filter by `uin` or `statement_id`.
 CREATE VIEW dash_lines AS

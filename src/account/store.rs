@@ -105,7 +105,7 @@ pub async fn usage_files_from(tx: &mut Tx, from: NaiveDate) -> Result<Vec<String
         .bind(from.to_string())
         .fetch_all(&mut *tx)
         .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Moves the beginning of an account's periods back, or sets it.

@@ -260,7 +260,7 @@ fn is_under(accounts: &AccountBook, uin: u64, day: NaiveDate, card: &str) -> boo
 /// The last day that has usage, under any card.
 pub async fn last_metered_day(tx: &mut Tx) -> Result<Option<String>> {
     let row = query("SELECT MAX(day_max) FROM usage_file").fetch_one(&mut *tx).await?;
-    Ok(row.try_get(0)?)
+    row.try_get(0)
 }
 
 /// Adds a revision. Returns the number of the import.

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::account::AccountUsage;
 use super::due::{self, Due};
+use super::months;
 use super::statement::Foot;
 use super::store::{self, PeriodCharge};
 use super::{Blocked, Past, reach_back, read_past, read_usage};
@@ -46,6 +47,7 @@ pub async fn draft_open_periods(books: &Books, lease: &Lease, blocked: &[Blocked
     lease.check(&mut tx).await?;
     store::drop_drafts(&mut tx).await?;
     store::add_charges(&mut tx, &drafts).await?;
+    months::sum_up(&mut tx).await?;
     store::replace_blocked(&mut tx, blocked).await?;
     books.ledger.commit(tx, "draft").await?;
     Ok(drafts.len())

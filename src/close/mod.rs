@@ -15,6 +15,7 @@ pub mod adjust;
 pub mod document;
 pub mod draft;
 pub mod due;
+pub mod months;
 pub mod proof;
 pub mod statement;
 pub mod store;

@@ -159,7 +159,7 @@ pub async fn billed_records(ledger: &Ledger, uin: u64) -> Result<i64> {
         .bind(uin.to_string())
         .fetch_one(ledger)
         .await?;
-    Ok(row.try_get(0)?)
+    row.try_get(0)
 }
 
 /// Notes that a closing adjusted all that waited of an account.
@@ -375,7 +375,7 @@ pub fn statement_of(row: &Row) -> Result<Statement> {
         ))
     };
     let amount = |index: usize| row.try_get::<Decimal>(index);
-    let text = |index: usize| -> Result<String> { Ok(row.try_get(index)?) };
+    let text = |index: usize| -> Result<String> { row.try_get(index) };
     let (zone, currency, closed_at, previous) = (text(4)?, text(5)?, text(11)?, text(13)?);
     Ok(Statement {
         uin: parse_uin(&text(1)?)?,

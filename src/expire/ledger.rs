@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::ledger::{Lease, Ledger, Tx, delete_rows, insert_row, query};
 use crate::span::month_text;
 
-/// Usage for dashboards: usage_daily and usage_total.
+/// Usage for dashboards: `usage_daily` and `usage_total`.
 pub const USAGE: &str = "usage";
 
 /// The lines of statements.

@@ -118,7 +118,7 @@ pub async fn unmetered_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
         .bind(day.to_string())
         .fetch_one(ledger)
         .await?;
-    Ok(row.try_get(0)?)
+    row.try_get(0)
 }
 
 /// Open conflicts of which either side lies on the day.
@@ -128,7 +128,7 @@ pub async fn conflicts_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {
         .bind(day.to_string())
         .fetch_one(ledger)
         .await?;
-    Ok(row.try_get(0)?)
+    row.try_get(0)
 }
 
 /// Replaced contents that no metering has booked yet, of which either side lies on the day.
@@ -140,7 +140,7 @@ pub async fn unbooked_resolutions(ledger: &Ledger, day: NaiveDate) -> Result<i64
     .bind(day.to_string())
     .fetch_one(ledger)
     .await?;
-    Ok(row.try_get(0)?)
+    row.try_get(0)
 }
 
 /// Conflicts of a waived day that nobody resolved: their content is gone with the day.

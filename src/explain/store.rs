@@ -64,7 +64,7 @@ pub async fn waiting_records(ledger: &Ledger, uin: u64, period: &Period) -> Resu
     .bind(period.end.to_string())
     .fetch_one(ledger)
     .await?;
-    Ok(row.try_get(0)?)
+    row.try_get(0)
 }
 
 /// What stands for an account's expired days in `[from, to]`.

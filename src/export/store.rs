@@ -81,7 +81,7 @@ pub async fn statements_to_export(ledger: &Ledger, start: &str, end: &str) -> Re
     .bind(end)
     .fetch_all(ledger)
     .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Ids of an export's statements, in the order of the sheets.
@@ -93,7 +93,7 @@ pub async fn statements_in(ledger: &Ledger, export: i64) -> Result<Vec<String>> 
     .bind(export)
     .fetch_all(ledger)
     .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Whole statements, in the order of the ids.

@@ -169,7 +169,7 @@ pub async fn next_number(tx: &mut Tx, counter: &str) -> Result<i64> {
         .bind(counter)
         .fetch_one(&mut *tx)
         .await?;
-    Ok(row.try_get(0)?)
+    row.try_get(0)
 }
 
 /// Reserves `count` numbers of a counter and returns the first.

@@ -54,7 +54,7 @@ pub async fn last_batch(ledger: &Ledger) -> Result<i64> {
     let row = query("SELECT COALESCE(MAX(batch), 0) FROM batch")
         .fetch_one(ledger)
         .await?;
-    Ok(row.try_get(0)?)
+    row.try_get(0)
 }
 
 /// What each batch between says of itself: batch, received, stored, quarantined.
@@ -84,7 +84,7 @@ pub async fn unmetered_paths(ledger: &Ledger) -> Result<Vec<String>> {
     let rows = query("SELECT path FROM unmetered_file ORDER BY path")
         .fetch_all(ledger)
         .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Usage files with a day in `[from, to)`, of meterings up to `metering`: path and metering.

@@ -45,7 +45,7 @@ pub struct Counts {
 pub async fn counts(ledger: &Ledger) -> Result<Counts> {
     let count = |sql: &'static str| async move {
         let row = query(sql).fetch_one(ledger).await?;
-        Ok::<i64, crate::error::Error>(row.try_get(0)?)
+        row.try_get(0)
     };
     Ok(Counts {
         usage_files: count("SELECT COUNT(*) FROM usage_file").await?,

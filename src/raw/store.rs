@@ -113,7 +113,7 @@ pub async fn dropped_files(ledger: &Ledger) -> Result<Vec<String>> {
     let rows = query("SELECT path FROM dropped_file ORDER BY path")
         .fetch_all(ledger)
         .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Forgets files that are gone from disk.
@@ -133,7 +133,7 @@ pub async fn named_files(ledger: &Ledger) -> Result<Vec<String>> {
     )
     .fetch_all(ledger)
     .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// The batch of each committed intake that wrote raw rows.

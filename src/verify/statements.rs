@@ -13,6 +13,7 @@ use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::cards_up_to;
 use crate::close::account::{AccountUsage, ClosedPeriod, Touched, adjusted_with};
+use crate::close::months::sums_that_differ;
 use crate::close::proof::verify_chain;
 use crate::close::statement::Statement;
 use crate::close::store::{
@@ -32,6 +33,9 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
     }
     for id in charges_that_differ(&books.ledger).await? {
         verified.differs(format!("period_charge is not what statement {id} says"));
+    }
+    for sentence in sums_that_differ(&books.ledger).await? {
+        verified.differs(sentence);
     }
     let expired = expired_months(&books.ledger, LINES).await?;
     let usage = read_usage(books, damaged).await?;

@@ -134,10 +134,13 @@ fn new_ledger(place: &Path) -> String {
     }
     let ledgers = ledgers.get_or_insert_default();
     let unused = ledgers.iter().find(|(_, place)| !place.exists());
-    let name = unused.map(|(name, _)| name.clone()).unwrap_or_else(|| match engine() {
-        Engine::Postgres => format!("ledger_{}", ledgers.len()),
-        _ => format!("{}_{}", run_name(), ledgers.len()),
-    });
+    let name = unused.map_or_else(
+        || match engine() {
+            Engine::Postgres => format!("ledger_{}", ledgers.len()),
+            _ => format!("{}_{}", run_name(), ledgers.len()),
+        },
+        |(name, _)| name.clone(),
+    );
     if ledgers.insert(name.clone(), place.to_owned()).is_some() {
         empty(&name);
     } else {
