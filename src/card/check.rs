@@ -7,9 +7,13 @@ use super::file::{Draft, InGroup, PriceDraft};
 use super::finding::Findings;
 use super::meter::Meter;
 use super::price::Price;
+use crate::shown::quoted;
 
 /// Most SKUs of one meter: ten times the vendor's whole list, and few enough to go through.
 const MAX_SKUS_PER_METER: usize = 10_000;
+
+/// Bytes of a SKU: it is a key of tables.
+const MAX_SKU_BYTES: usize = 255;
 
 /// SKU to the meter that yields it, and the meter's place.
 type Yields<'d> = BTreeMap<String, (&'d Meter, usize)>;
@@ -78,6 +82,11 @@ fn enumerate<'d>(meters: &[(&'d Meter, usize)], findings: &mut Findings) -> Opti
             continue;
         }
         for sku in meter.skus() {
+            if MAX_SKU_BYTES < sku.len() {
+                let what = format!("meter `{}` can yield a SKU of {} bytes", meter.name, sku.len());
+                findings.add(at, what, format!("shorten it to {MAX_SKU_BYTES}: {}", quoted(&sku)));
+                continue;
+            }
             let cure = "a SKU belongs to one meter and one combination: change a pattern or the values";
             match yields.insert(sku.clone(), (meter, at)) {
                 Some((other, _)) if std::ptr::eq(other, meter) => {
@@ -272,6 +281,21 @@ mod tests {
             "2024-01-01.toml:31: missing SKU: `Shot` has no price in region group two; add two = \"...\", or \"not sold\""
         );
         assert_eq!(changed("two = \"2\" }", "two = \"not sold\" }"), "");
+    }
+
+    #[test]
+    fn names_and_skus_too_long_for_a_key_are_found() {
+        let long = "x".repeat(256);
+        let sku = changed("sku = \"Shot\"", &format!("sku = \"{}\"", &long[..129]));
+        assert!(
+            sku.contains("`sku` of meter `shot` has 129 bytes; write at most 128"),
+            "{sku}"
+        );
+        let sku = changed("\"HD\"", &format!("\"{long}\""));
+        assert!(
+            sku.contains("meter `video` can yield a SKU of 258 bytes; shorten it to 255"),
+            "{sku}"
+        );
     }
 
     #[test]

@@ -650,3 +650,20 @@ fn the_money_between_contents_is_told_before_a_new_card_has_placed_them() {
     });
     assert_eq!(open[0].money[0].amount, "3.0000000000");
 }
+
+#[test]
+fn a_total_of_eighteen_digits_is_exact_in_every_ledger() {
+    let shop = Shop::new(
+        "KRW",
+        "\"A\" = { unit_price = \"999999999999\", origin = \"illustrative\" }",
+    );
+    // 900,000.5 minutes.
+    shop.drop(&[usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 54_000_030_000)]);
+    let night = shop.place.night("2024-12-10T00:00:00Z");
+    assert_eq!(night.closed.totals["KRW"], "900000499999100000");
+    let (_, lines) = shop.place.exported("statement_lines.csv").remove(0);
+    assert!(lines.contains(",900000499999099999.5000000000,"), "{lines}");
+    let (_, statements) = shop.place.exported("statements.csv").remove(0);
+    assert!(statements.contains(",900000499999100000,"), "{statements}");
+    assert_proved(&shop.place, "2024-12-10T00:00:00Z");
+}

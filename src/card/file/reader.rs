@@ -10,6 +10,9 @@ use crate::card::finding::Findings;
 /// Most decimals of a price or a tier bound (billing rules, section 5).
 pub(super) const MAX_DECIMALS: usize = 6;
 
+/// Bytes of a name, of a card or a meter or anything else: names are keys of tables.
+const MAX_NAME_BYTES: usize = 128;
+
 /// Most digits before the point of a price or a tier bound: far above any, and with the decimals it leaves
 /// room for an exact product in 128 bits.
 pub(super) const MAX_WHOLE_DIGITS: usize = 12;
@@ -84,6 +87,13 @@ impl<'t, 'i> Entry<'t, 'i> {
         let text = value.get_ref().as_str();
         if text.is_none() {
             findings.add(at, format!("`{key}` of {} is {}, not text", self.name, a(value)), cure);
+        }
+        if let Some(long) = text.filter(|text| MAX_NAME_BYTES < text.len()) {
+            findings.add(
+                at,
+                format!("`{key}` of {} has {} bytes", self.name, long.len()),
+                format!("write at most {MAX_NAME_BYTES}"),
+            );
         }
         Some((text?, at))
     }
