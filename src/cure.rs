@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// What the system or the database says, and the cure. The first that fits is told: a full disk also breaks the ledger's log.
-const CURES: [(&str, &str); 24] = [
+const CURES: [(&str, &str); 35] = [
     (
         "(os error 28)",
         "the disk is full: make room there and run the same command again; nothing half-written counts",
@@ -44,6 +44,42 @@ const CURES: [(&str, &str); 24] = [
         "this run stood still while it wrote, and the server undid what it had not committed: run the same command again",
     ),
     (
+        "because of inactivity",
+        "this run stood still while it wrote, and the server undid what it had not committed: run the same command again",
+    ),
+    (
+        "server does not support TLS",
+        "the server has no TLS: set it up there, or leave the option `sslmode` (`ssl-mode`) of --ledger out",
+    ),
+    (
+        "UnknownIssuer",
+        "this system does not know who signed the server's certificate: name the certificate of its authority in --ledger, \
+         `?sslmode=verify-full&sslrootcert=FILE` (MySQL: `?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE`), or ask for `require` \
+         (`REQUIRED`), which encrypts and does not ask who it is",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        "the server's certificate is one that it made for itself: let an authority sign one, or ask for `require` (`REQUIRED`) in \
+         --ledger, which encrypts and does not ask who it is",
+    ),
+    (
+        "certificate not valid for name",
+        "the server's certificate is for another host: write the host in --ledger as the certificate has it",
+    ),
+    (
+        "invalid peer certificate",
+        "the server's certificate cannot be trusted: see its dates and who signed it, or ask for `require` (`REQUIRED`) in --ledger, \
+         which encrypts and does not ask who it is",
+    ),
+    (
+        "no pg_hba.conf entry",
+        "the server takes no connection of this user from this machine, or only with TLS (`?sslmode=require`): see its pg_hba.conf",
+    ),
+    (
+        "no schema has been selected",
+        "make the schema with CREATE SCHEMA, or see `search_path` in --ledger",
+    ),
+    (
         "Connection refused",
         "no database server answers there: see that it runs and that host and port in --ledger are right, and run the same command \
          again",
@@ -79,6 +115,19 @@ const CURES: [(&str, &str); 24] = [
     ),
     (
         "terminating connection due to administrator command",
+        "the database server was stopped: when it runs again, run the same command again",
+    ),
+    (
+        "pool timed out",
+        "the database server did not answer: see that it runs and can be reached from here, and run the same command again",
+    ),
+    (
+        "error communicating with database",
+        "the connection to the database server was lost or could not be made, and what was not committed was undone: see that the \
+         server runs and can be reached from here, and run the same command again",
+    ),
+    (
+        "unexpected response from SSLRequest",
         "the database server was stopped: when it runs again, run the same command again",
     ),
     (

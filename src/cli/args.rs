@@ -17,7 +17,13 @@ pub struct Args {
     #[arg(long, global = true, env = "TALLYBOOK_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Ledger database [default: an SQLite file in the data folder]
-    #[arg(long, global = true, env = "TALLYBOOK_LEDGER", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "TALLYBOOK_LEDGER",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub ledger: Option<String>,
     /// Settings file [default: tallybook.toml, if it is there]
     #[arg(long, global = true, env = "TALLYBOOK_CONFIG", value_name = "FILE")]
@@ -151,6 +157,8 @@ pub enum Command {
     Verify,
     /// What is where: files, rows, days held, periods due, the last runs
     Status,
+    /// Make the ledger's tables, or bring them up to this program; every command does it by itself
+    Migrate,
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]

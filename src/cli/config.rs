@@ -88,7 +88,23 @@ fn read_file(named: Option<&Path>) -> Result<File> {
         return Ok(File::default());
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    toml::from_str(&text).map_err(|error| Error::Usage(format!("{}: {error}", path.display())).into())
+    toml::from_str(&text).map_err(|error| Error::Usage(format!("{}{}", path.display(), mistake(&text, &error))).into())
+}
+
+/// Where a mistake is and what: without the line itself and without values, which may be a password.
+fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or_else(String::new, |before| {
+        format!(", line {}", before.matches('\n').count() + 1)
+    });
+    let what = error.message();
+    let says_a_value = ["invalid type", "invalid value", "unknown variant"]
+        .iter()
+        .any(|it| what.starts_with(it));
+    match what.split_once(", expected ") {
+        Some((_, expected)) if says_a_value => format!("{line}: this value is not taken here; expected is {expected}"),
+        _ => format!("{line}: {what}"),
+    }
 }
 
 fn from_env(name: &str) -> Option<String> {

@@ -18,7 +18,7 @@ use crate::expire::expire;
 use crate::export::{export_again, export_new};
 use crate::ingest::ingest;
 use crate::ingest::input::Input;
-use crate::ledger::{Lease, audit_trail};
+use crate::ledger::{Lease, Schema, audit_trail};
 use crate::meter::{meter, rebuild};
 use crate::nightly::report as night_report;
 use crate::table::{Table, grouped};
@@ -117,9 +117,41 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             let status = query::status::status(books).await?;
             report(args, &status, || print::status(&status));
         }
+        Command::Migrate => {
+            let migrated = Migrated::of(books);
+            report(args, &migrated, || migrated.text());
+        }
         Command::Demo { .. } => unreachable!("run before the books are opened"),
     }
     Ok(0)
+}
+
+/// What opening the ledger did to its tables.
+#[derive(Serialize)]
+struct Migrated {
+    engine: &'static str,
+    #[serde(flatten)]
+    schema: Schema,
+}
+
+impl Migrated {
+    fn of(books: &Books) -> Self {
+        Self {
+            engine: books.ledger.engine().name(),
+            schema: books.ledger.schema(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let (engine, Schema { before, version }) = (self.engine, self.schema);
+        match before {
+            0 => format!("made the tables of the {engine} ledger: version {version}\n"),
+            _ if before < version => {
+                format!("brought the tables of the {engine} ledger from version {before} to {version}\n")
+            }
+            _ => format!("the tables of the {engine} ledger have version {version}, as this program: nothing to do\n"),
+        }
+    }
 }
 
 /// Prints one JSON document, or text.

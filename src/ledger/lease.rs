@@ -5,6 +5,7 @@
 
 use tokio::task::JoinHandle;
 
+use super::engine::is_lost;
 use super::{Ledger, Tx, query};
 use crate::error::{Error, Result};
 
@@ -79,9 +80,22 @@ impl Lease {
         )))
     }
 
-    /// Gives the lease back.
+    /// Gives the lease back. When the server does not answer, once more: it can be given back twice. A server that was waited for in
+    /// vain is not asked at all, and the lease ends by itself.
     pub async fn release(self) -> Result<()> {
         self.heart.abort();
+        if self.ledger.is_given_up() {
+            return Ok(());
+        }
+        match self.give_back().await {
+            Err(Error::Ledger(error) | Error::Uncertain { source: error, .. }) if is_lost(&error) => {
+                self.give_back().await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn give_back(&self) -> Result<()> {
         let mut tx = self.ledger.begin().await?;
         query("UPDATE lease SET owner = '' WHERE name = 'books' AND token = ?")
             .bind(self.token)

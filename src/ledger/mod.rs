@@ -7,11 +7,14 @@ mod engine;
 mod intake;
 mod lease;
 mod query;
+mod schema;
 mod seal;
 mod tally;
 mod value;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use audit::{Decision, Entry, add_audit, audit_trail};
@@ -22,6 +25,7 @@ pub use intake::{commit_intake, register_intake};
 pub(crate) use intake::{fence_intakes, highest_intake, open_intakes};
 pub use lease::{LEASE_LIMIT_S, Lease};
 pub use query::{Channel, Query, query};
+pub use schema::Schema;
 pub(crate) use seal::{broken_seals, is_sealed, reseal};
 pub use tally::{Tally, delete_rows, tally};
 pub use value::{FromValue, Row, Value};
@@ -44,6 +48,9 @@ pub struct Tx {
 pub struct Ledger {
     pool: Pool,
     wait_s: u32,
+    schema: Schema,
+    /// The server was waited for in vain: nothing waits for it a second time.
+    is_given_up: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -51,8 +58,24 @@ impl Ledger {
     /// transaction waits for another program's, and a question for a server that is away.
     pub async fn open(url: &str, wait_s: u32) -> Result<Self> {
         let pool = Pool::open(url, wait_s).await?;
-        pool.migrate().await?;
-        Ok(Self { pool, wait_s })
+        let schema = match schema::bring_up(&pool).await {
+            Ok(schema) => schema,
+            Err(error) => {
+                pool.close().await;
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            pool,
+            wait_s,
+            schema,
+            is_given_up: Arc::default(),
+        })
+    }
+
+    /// The version of its tables, before and after it was opened.
+    pub fn schema(&self) -> Schema {
+        self.schema
     }
 
     /// The URL of the embedded ledger in a data folder.
@@ -76,11 +99,17 @@ impl Ledger {
     }
 
     /// For what changes nothing and may be tried again while a server is away.
-    fn patience(&self) -> Patience {
+    fn patience(&self) -> Patience<'_> {
+        let wait_s = if self.is_given_up() { 0 } else { self.wait_s };
         Patience {
-            is_server: self.engine() != Engine::Sqlite,
-            until: tokio::time::Instant::now() + Duration::from_secs(self.wait_s.into()),
+            ledger: self,
+            until: tokio::time::Instant::now() + Duration::from_secs(wait_s.into()),
         }
+    }
+
+    /// Whether the server was waited for in vain.
+    fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
     }
 
     /// Commits a transaction. Whether it happened is not known for sure when the ledger does not answer: the steps look
@@ -132,15 +161,19 @@ impl Ledger {
 }
 
 /// How long a server that went away is waited for.
-struct Patience {
-    is_server: bool,
+struct Patience<'l> {
+    ledger: &'l Ledger,
     until: tokio::time::Instant,
 }
 
-impl Patience {
+impl Patience<'_> {
     /// Waits a little, when the error says that the connection was lost and there is time left.
     async fn bear(&mut self, error: sqlx::Error) -> Result<()> {
-        if !self.is_server || !engine::is_lost(&error) || tokio::time::Instant::now() >= self.until {
+        if self.ledger.engine() == Engine::Sqlite || !engine::is_lost(&error) {
+            return Err(error.into());
+        }
+        if tokio::time::Instant::now() >= self.until {
+            self.ledger.is_given_up.store(true, Ordering::Relaxed);
             return Err(error.into());
         }
         tracing::warn!(%error, "the ledger does not answer; trying again");

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::engine::{self, Pool};
 use super::value::{Row, Value};
 use super::{Ledger, Tx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A query with its values, in the order of its question marks.
 #[derive(Clone, Debug)]
@@ -78,12 +78,24 @@ impl Query {
     /// The only row of the answer.
     pub async fn fetch_one<'c>(self, on: impl Into<Channel<'c>>) -> Result<Row> {
         let row = self.fetch_optional(on).await?;
-        row.ok_or(crate::error::Error::Ledger(sqlx::Error::RowNotFound))
+        row.ok_or(Error::Ledger(sqlx::Error::RowNotFound))
     }
 
-    /// Hands each row of the answer on as it comes; for answers that are too large to hold.
+    /// Hands each row of the answer on as it comes; for answers that are too large to hold. It is asked again when the connection
+    /// was lost before the first row.
     pub async fn for_each(self, ledger: &Ledger, mut act: impl FnMut(Row) -> Result<()> + Send) -> Result<()> {
-        ledger.pool.for_each(&self.sql, &self.values, &mut act).await
+        let mut patience = ledger.patience();
+        loop {
+            let mut has_begun = false;
+            let mut hand_on = |row| {
+                has_begun = true;
+                act(row)
+            };
+            match ledger.pool.for_each(&self.sql, &self.values, &mut hand_on).await {
+                Err(Error::Ledger(error)) if !has_begun => patience.bear(error).await?,
+                ended => return ended,
+            }
+        }
     }
 
     /// Changes rows. Returns how many. In a transaction only: a change must be one with what belongs to it.

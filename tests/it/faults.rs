@@ -5,7 +5,7 @@
 mod runs;
 
 /// A small world.
-mod small;
+pub mod small;
 
 /// A small file system.
 mod tmpfs;

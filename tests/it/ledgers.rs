@@ -29,6 +29,9 @@ pub fn is_embedded() -> bool {
 /// The name of the file beside the books that names their ledger.
 const NAME_FILE: &str = "ledger.name";
 
+/// The name of the file beside the books that has the URL of a ledger in a server of the test's own.
+pub const URL_FILE: &str = "ledger.url";
+
 /// Ledgers in the server, with the places that use them.
 static LEDGERS: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
 
@@ -36,6 +39,9 @@ static LEDGERS: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
 pub fn url(place: &Path) -> Option<String> {
     if is_embedded() {
         return None;
+    }
+    if let Ok(url) = std::fs::read_to_string(place.join(URL_FILE)) {
+        return Some(url);
     }
     let file = place.join(NAME_FILE);
     let name = std::fs::read_to_string(&file).unwrap_or_else(|_| {

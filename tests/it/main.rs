@@ -42,6 +42,15 @@ mod crashes;
 /// What the machine does to the books.
 mod faults;
 
+/// Several programs on one ledger.
+mod machines;
+
+/// Servers that go away, that ask for passwords, that have TLS.
+mod servers;
+
+/// The version of the tables.
+mod schema;
+
 /// What people read.
 mod snapshots;
 

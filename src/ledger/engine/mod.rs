@@ -7,6 +7,8 @@ mod postgres;
 mod sqlite;
 mod url;
 
+use std::time::Duration;
+
 use sqlx::migrate::Migrator;
 use sqlx::{MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
@@ -28,14 +30,52 @@ pub enum Engine {
 const CONNECTIONS_MAX: u32 = 8;
 
 /// How long a server lets a session stand idle in a transaction (MySQL: stand idle at all). A run that stands still while it writes keeps
-/// everybody waiting; then its transaction is undone, and it may not commit when it wakes up.
-const IDLE_LIMIT_S: u32 = 60;
+/// everybody waiting; then its transaction is undone, and it may not commit when it wakes up. Half of what the others wait, so that
+/// they go on; a transaction does nothing but talk to the ledger, so a run that lives is never idle for so long.
+fn idle_limit_s(wait_s: u32) -> u32 {
+    (wait_s / 2).clamp(10, 60)
+}
+
+/// How long it may take to get a connection before it counts as lost.
+fn connect_limit(wait_s: u32) -> Duration {
+    Duration::from_secs((wait_s / 6).clamp(3, 10).into())
+}
+
+/// The first connection of a run: what is wrong with the ledger is told at once, where a pool would try for a while. Only a server
+/// that says itself that it is starting or stopping is waited for.
+async fn first<O>(wait_s: u32, options: &O) -> sqlx::Result<O::Connection>
+where
+    O: sqlx::ConnectOptions<Connection: Sized>,
+{
+    let until = tokio::time::Instant::now() + Duration::from_secs(wait_s.into());
+    loop {
+        let error = match tokio::time::timeout(connect_limit(wait_s), options.connect()).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        };
+        if !is_in_between(&error) || tokio::time::Instant::now() >= until {
+            return Err(error);
+        }
+        tracing::warn!(%error, "the ledger is not ready; trying again");
+        tokio::time::sleep(super::AGAIN_AFTER).await;
+    }
+}
 
 /// One row that every writing transaction of a server locks first: what SQLite does by itself. Without it, two transactions could
 /// each read what the other is about to change.
 const TAKE_WRITE_LOCK: &str = "SELECT one FROM write_lock FOR UPDATE";
 
 impl Engine {
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+            Self::MySql => "MySQL",
+        }
+    }
+
     /// The database's own clock, seconds since 1970.
     pub fn now_seconds(self) -> &'static str {
         match self {
@@ -212,17 +252,41 @@ impl Writing {
 pub fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(error) => match error.code().as_deref() {
-            // PostgreSQL: shut down by its administrator, crashed, starting up; the transaction's session was ended.
-            Some("57P01" | "57P02" | "57P03" | "08006" | "08003" | "08001") => true,
-            // MySQL: shutting down, connection killed.
-            Some("08S01") => true,
-            _ => {
-                matches!(error.message(), message if message.contains("Server shutdown in progress") || message.contains("Connection was killed"))
-            }
-        },
+        sqlx::Error::Database(database) => {
+            is_in_between(error)
+                || match database.code().as_deref() {
+                    // PostgreSQL: crashed, connection gone, idle for too long.
+                    Some("57P02" | "57P05" | "08006" | "08003" | "08001") => true,
+                    _ => [
+                        "Connection was killed",
+                        "disconnected by the server because of inactivity",
+                    ]
+                    .iter()
+                    .any(|sign| database.message().contains(sign)),
+                }
+        }
         _ => false,
     }
+}
+
+/// Whether a server says that it is stopping, starting, or has too many connections just now.
+fn is_in_between(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    // PostgreSQL: shut down by its administrator, starting or stopping, too many clients; MySQL: shutting down, too many connections.
+    matches!(
+        error.code().as_deref(),
+        Some("57P01" | "57P03" | "53300" | "08S01" | "08004")
+    ) || error.message().contains("Server shutdown in progress")
+}
+
+/// Whether a question failed because its table is not there.
+pub fn is_missing_table(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    matches!(error.code().as_deref(), Some("42P01" | "42S02")) || error.message().contains("no such table")
 }
 
 /// What every engine does in the same words, but in its own types: `$values(row)` reads a row, `$bind` hands a value over.

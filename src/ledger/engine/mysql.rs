@@ -6,8 +6,9 @@ use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
 use sqlx::{ConnectOptions as _, Connection as _, MySql, MySqlConnection, MySqlPool, Transaction, Type, ValueRef as _};
 
-use super::url::{has_password, password_from_environment};
+use super::url::{has_password, password_from_environment, unreadable};
 use super::{CONNECTIONS_MAX, Engine, driver};
+use crate::error::Result;
 use crate::ledger::bulk::{Target, insert_statement};
 use crate::ledger::value::Value;
 
@@ -22,8 +23,10 @@ const STATEMENT_BYTES: usize = 4 << 20;
 
 driver!(MySql, Engine::MySql, bind, values);
 
-pub async fn open(url: &str, wait_s: u32) -> sqlx::Result<MySqlPool> {
-    let mut options = MySqlConnectOptions::from_str(url)?.disable_statement_logging();
+pub async fn open(url: &str, wait_s: u32) -> Result<MySqlPool> {
+    let mut options = MySqlConnectOptions::from_str(url)
+        .map_err(|error| unreadable(url, &error))?
+        .disable_statement_logging();
     if !has_password(url)
         && let Some(password) = password_from_environment("MYSQL_PWD")
     {
@@ -33,12 +36,12 @@ pub async fn open(url: &str, wait_s: u32) -> sqlx::Result<MySqlPool> {
         "SET SESSION innodb_lock_wait_timeout = {}, wait_timeout = {}, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'; \
          SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         wait_s.max(1),
-        super::IDLE_LIMIT_S
+        super::idle_limit_s(wait_s)
     );
-    // A pool tries for half a minute to set a connection up; what is wrong with the ledger is told at once.
-    MySqlConnection::connect_with(&options).await?.close().await?;
-    MySqlPoolOptions::new()
+    super::first(wait_s, &options).await?.close().await?;
+    let pool = MySqlPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(super::connect_limit(wait_s))
         .after_connect(move |connection, _| {
             let session = session.clone();
             Box::pin(async move {
@@ -47,7 +50,8 @@ pub async fn open(url: &str, wait_s: u32) -> sqlx::Result<MySqlPool> {
             })
         })
         .connect_with(options)
-        .await
+        .await?;
+    Ok(pool)
 }
 
 /// Waits until no other transaction writes: what this one reads cannot change before it ends.

@@ -7,8 +7,9 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction, Type, ValueRef as _};
 
-use super::url::{has_password, password_from_environment};
+use super::url::{has_password, password_from_environment, unreadable};
 use super::{CONNECTIONS_MAX, Engine, driver};
+use crate::error::Result;
 use crate::ledger::bulk::{Target, insert_statement};
 use crate::ledger::value::{Value, amount_text};
 
@@ -22,8 +23,9 @@ const COPY_BYTES: usize = 256 << 10;
 
 driver!(Postgres, Engine::Postgres, bind, values);
 
-pub async fn open(url: &str, wait_s: u32) -> sqlx::Result<PgPool> {
-    let mut options = PgConnectOptions::from_str(url)?
+pub async fn open(url: &str, wait_s: u32) -> Result<PgPool> {
+    let mut options = PgConnectOptions::from_str(url)
+        .map_err(|error| unreadable(url, &error))?
         .application_name("tallybook")
         .disable_statement_logging();
     if !has_password(url)
@@ -36,12 +38,12 @@ pub async fn open(url: &str, wait_s: u32) -> sqlx::Result<PgPool> {
          SET default_transaction_isolation = 'read committed'; SET timezone = 'UTC'; SET client_min_messages = 'warning'",
         // 0 would be no limit.
         (u64::from(wait_s) * 1000).max(1),
-        super::IDLE_LIMIT_S
+        super::idle_limit_s(wait_s)
     );
-    // A pool tries for half a minute to set a connection up; what is wrong with the ledger is told at once.
-    PgConnection::connect_with(&options).await?.close().await?;
-    PgPoolOptions::new()
+    super::first(wait_s, &options).await?.close().await?;
+    let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(super::connect_limit(wait_s))
         .after_connect(move |connection, _| {
             let session = session.clone();
             Box::pin(async move {
@@ -50,7 +52,8 @@ pub async fn open(url: &str, wait_s: u32) -> sqlx::Result<PgPool> {
             })
         })
         .connect_with(options)
-        .await
+        .await?;
+    Ok(pool)
 }
 
 /// Waits until no other transaction writes: what this one reads cannot change before it ends.

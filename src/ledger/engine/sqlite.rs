@@ -7,7 +7,8 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction, ValueRef as _};
 
-use super::{CONNECTIONS_MAX, Engine, driver};
+use super::{CONNECTIONS_MAX, Engine, driver, url};
+use crate::error::Result;
 use crate::ledger::bulk::{Target, insert_statement};
 use crate::ledger::value::{Value, amount_text};
 
@@ -18,8 +19,9 @@ const PARAMETERS_MAX: usize = 32_000;
 
 driver!(Sqlite, Engine::Sqlite, bind, values);
 
-pub async fn open(url: &str, wait_s: u32) -> sqlx::Result<SqlitePool> {
-    let options = SqliteConnectOptions::from_str(url)?
+pub async fn open(url: &str, wait_s: u32) -> Result<SqlitePool> {
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|error| url::unreadable(url, &error))?
         .disable_statement_logging()
         .busy_timeout(Duration::from_secs(u64::from(wait_s)))
         // Before the first table: statements are documents of some KiB, and small pages would chain them.

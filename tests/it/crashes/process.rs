@@ -91,11 +91,20 @@ impl Stopped {
     }
 
     /// Lets the process go on, and waits for its end.
-    pub fn go_on(mut self) -> Ended {
+    pub fn go_on(self) -> Ended {
+        self.go_on_until(None, || ())
+    }
+
+    /// Lets the process go on, does something when it has said these words, and waits for its end.
+    pub fn go_on_until(mut self, words: Option<&str>, act: impl FnOnce()) -> Ended {
         let mut input = self.child.stdin.take().expect("standard input is a pipe");
         input.write_all(b"go on\n").unwrap();
         drop(input);
         let mut said = String::new();
+        if let Some(words) = words {
+            while !said.contains(words) && self.said.read_line(&mut said).unwrap() > 0 {}
+            act();
+        }
         self.said.read_to_string(&mut said).unwrap();
         let code = self.child.wait().unwrap().code();
         Ended { code, said }

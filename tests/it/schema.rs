@@ -1,0 +1,102 @@
+//! The version of the ledger's tables: made once, brought up, and refused where this program does not know it.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::crashes::books::{dump, with_books};
+use crate::crashes::process::{program, run};
+use crate::faults::small::{NIGHT, ends, night, place, says};
+use crate::ledgers::{execute, is_embedded, literal};
+use tallybook::ledger::{Value, query};
+
+/// What `migrate` prints.
+pub fn migrate(command: &mut std::process::Command) -> String {
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn migrate_makes_the_tables_and_says_their_version() {
+    let place = place();
+    let migrate_with = |args: &[&str]| migrate(&mut program(place.path(), NIGHT, args));
+    let made = migrate_with(&["migrate"]);
+    if is_embedded() {
+        assert_eq!(made, "made the tables of the SQLite ledger: version 9\n");
+    }
+    let again = migrate_with(&["migrate"]);
+    assert!(
+        again.ends_with("ledger have version 9, as this program: nothing to do\n"),
+        "{again}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&migrate_with(&["migrate", "--json"])).unwrap();
+    assert_eq!((&json["before"], &json["version"]), (&9.into(), &9.into()));
+}
+
+/// Every command is refused, and after the ledger was put right the books are what they were.
+fn refused(place: &Path, words: &[&str], put_right: &str) {
+    for args in [&["status"][..], &["migrate"], &["nightly"], &["ingest", "in/a.ndjson"]] {
+        says(&run(&mut program(place, NIGHT, args)), 3, words);
+    }
+    execute(place, put_right);
+}
+
+fn place_after_a_night() -> (tempfile::TempDir, String) {
+    let place = place();
+    std::fs::write(place.path().join("in/a.ndjson"), "").unwrap();
+    ends(&mut night(place.path()), 0);
+    let books = dump(place.path());
+    (place, books)
+}
+
+#[test]
+fn a_ledger_of_a_newer_program_is_refused_and_not_touched() {
+    let (place, books) = place_after_a_night();
+    let checksum = literal(&Value::Bytes(vec![1, 2]));
+    execute(
+        place.path(),
+        &format!(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES (9001, 'to come', TRUE, {checksum}, 1)"
+        ),
+    );
+    refused(
+        place.path(),
+        &["version 9001", "versions up to 9", "install the newer program"],
+        "DELETE FROM _sqlx_migrations WHERE version = 9001",
+    );
+    assert!(dump(place.path()) == books);
+}
+
+#[test]
+fn a_ledger_of_another_build_is_refused_with_the_cure() {
+    let (place, books) = place_after_a_night();
+    let right: Vec<u8> = with_books(place.path(), async |books| {
+        let sql = "SELECT checksum FROM _sqlx_migrations WHERE version = 4";
+        query(sql).fetch_one(&books.ledger).await.unwrap().try_get(0).unwrap()
+    });
+    let set = |checksum| {
+        let checksum = literal(&Value::Bytes(checksum));
+        format!("UPDATE _sqlx_migrations SET checksum = {checksum} WHERE version = 4")
+    };
+    execute(place.path(), &set(vec![0]));
+    refused(
+        place.path(),
+        &["another build", "step 4", "Use the program that made them"],
+        &set(right),
+    );
+    assert!(dump(place.path()) == books);
+}
+
+#[test]
+fn tables_that_were_made_halfway_are_named_with_the_cure() {
+    let (place, books) = place_after_a_night();
+    let set = |ended: &str| format!("UPDATE _sqlx_migrations SET success = {ended} WHERE version = 9");
+    execute(place.path(), &set("FALSE"));
+    refused(
+        place.path(),
+        &["step 9", "restore it from the backup", "tallybook migrate"],
+        &set("TRUE"),
+    );
+    assert!(dump(place.path()) == books);
+}

@@ -1,0 +1,298 @@
+//! A database server of the test's own, in a folder of its own and on a free port, which it may stop and start.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::ledgers::{engine, run_sql};
+use tallybook::ledger::Engine;
+
+/// The administrator's password in PostgreSQL; MariaDB's takes connections without one.
+const ADMINISTRATOR: &str = "administrator";
+
+pub struct Server {
+    dir: tempfile::TempDir,
+    port: u16,
+    has_tls: bool,
+    /// MariaDB's process; PostgreSQL has a program that starts and stops it.
+    process: Option<Child>,
+    databases: u32,
+}
+
+impl Server {
+    /// A server of this run's engine; none for the embedded ledger, or where its programs are missing.
+    pub fn start_one() -> Option<Self> {
+        if engine() == Engine::Sqlite {
+            return None;
+        }
+        if let Some(missing) = missing() {
+            assert!(
+                std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
+                "TALLYBOOK_TEST_ALL is set: {missing}"
+            );
+            use std::io::Write as _;
+            // Past the test harness, which keeps what a passing test prints to itself.
+            writeln!(std::io::stderr().lock(), "left out: servers that restart; {missing}").unwrap();
+            return None;
+        }
+        let mut server = Self {
+            dir: tempfile::tempdir().unwrap(),
+            port: free_port(),
+            has_tls: true,
+            process: None,
+            databases: 0,
+        };
+        server.make();
+        server.start();
+        Some(server)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The certificate of the authority that signed the server's.
+    pub fn authority(&self) -> PathBuf {
+        self.path("ca.pem")
+    }
+
+    /// `USER[:PASSWORD]` with this database, on this host.
+    pub fn url_at(&self, host: &str, user: &str, database: &str) -> String {
+        let scheme = match engine() {
+            Engine::Postgres => "postgres",
+            _ => "mysql",
+        };
+        format!("{scheme}://{user}@{host}:{}/{database}", self.port)
+    }
+
+    fn administrators_url(&self, database: &str) -> String {
+        match engine() {
+            Engine::Postgres => self.url_at("127.0.0.1", &format!("postgres:{ADMINISTRATOR}"), database),
+            _ => self.url_at("127.0.0.1", "root", database),
+        }
+    }
+
+    pub fn administer(&self, sql: &str) {
+        let database = if engine() == Engine::Postgres {
+            "postgres"
+        } else {
+            "mysql"
+        };
+        run_sql(self.administrators_url(database), sql.to_owned());
+    }
+
+    /// A database without tables, and its URL.
+    pub fn new_database(&mut self) -> String {
+        self.databases += 1;
+        let name = format!("ledger_{}", self.databases);
+        self.administer(&format!("CREATE DATABASE {name}"));
+        self.administrators_url(&name)
+    }
+
+    fn make(&self) {
+        make_certificates(self.dir.path());
+        match engine() {
+            Engine::Postgres => {
+                std::fs::write(self.path("password"), ADMINISTRATOR).unwrap();
+                let owned = Command::new("chown")
+                    .args(["-R", "postgres"])
+                    .arg(self.dir.path())
+                    .status();
+                assert!(owned.unwrap().success());
+                let mut initdb = self.as_postgres("initdb");
+                initdb.args([
+                    "--no-sync",
+                    "--auth=scram-sha-256",
+                    "--username=postgres",
+                    "--encoding=UTF8",
+                ]);
+                initdb.arg(format!("--pwfile={}", self.path("password").display()));
+                done(initdb.arg("--pgdata").arg(self.path("data")));
+            }
+            _ => {
+                let mut install = Command::new("mariadb-install-db");
+                install.args([
+                    "--no-defaults",
+                    "--user=root",
+                    "--auth-root-authentication-method=normal",
+                    "--skip-test-db",
+                ]);
+                done(install.arg(format!("--datadir={}", self.path("data").display())));
+            }
+        }
+    }
+
+    /// A program of PostgreSQL's, as the user `postgres`: it refuses to run as root.
+    fn as_postgres(&self, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+        command
+            .arg(postgres_programs().unwrap().join(program))
+            .current_dir(self.dir.path());
+        command
+    }
+
+    /// Starts the server and waits until it answers.
+    pub fn start(&mut self) {
+        let folder = self.dir.path().to_owned();
+        let path = |name: &str| folder.join(name).display().to_string();
+        match engine() {
+            Engine::Postgres => {
+                let mut settings = format!(
+                    "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off",
+                    self.port,
+                    self.dir.path().display()
+                );
+                if self.has_tls {
+                    let (certificate, key) = (path("server.pem"), path("server.key"));
+                    settings += &format!(" -c ssl=on -c ssl_cert_file={certificate} -c ssl_key_file={key}");
+                }
+                let mut start = self.as_postgres("pg_ctl");
+                start
+                    .args(["start", "--wait", "--timeout=60", "--pgdata"])
+                    .arg(self.path("data"));
+                start.arg("--log").arg(self.path("log")).arg("--options").arg(settings);
+                done(&mut start);
+            }
+            _ => {
+                let mut server = Command::new("mariadbd");
+                server.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
+                server.arg(format!("--datadir={}", path("data")));
+                server.arg(format!("--socket={}", path("socket")));
+                server.arg(format!("--pid-file={}", path("pid")));
+                server.arg(format!("--port={}", self.port));
+                server.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]);
+                if self.has_tls {
+                    server.arg(format!("--ssl-cert={}", path("server.pem")));
+                    server.arg(format!("--ssl-key={}", path("server.key")));
+                }
+                let log = std::fs::File::create(self.path("log")).unwrap();
+                self.process = Some(server.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+                let mut ping = Command::new("mariadb-admin");
+                ping.args(["--no-defaults", "--user=root", "--wait=60"]);
+                done(ping.arg(format!("--socket={}", path("socket"))).arg("ping"));
+            }
+        }
+    }
+
+    /// Stops the server as an administrator does: sessions are ended, what they did not commit is undone.
+    pub fn stop(&mut self) {
+        match engine() {
+            Engine::Postgres => {
+                let mut stop = self.as_postgres("pg_ctl");
+                stop.args(["stop", "--wait", "--mode=fast", "--pgdata"])
+                    .arg(self.path("data"));
+                done(&mut stop);
+            }
+            _ => {
+                let mut process = self.process.take().expect("it runs");
+                let asked = Command::new("kill").arg(process.id().to_string()).status().unwrap();
+                assert!(asked.success());
+                process.wait().unwrap();
+            }
+        }
+    }
+
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    pub fn restart_without_tls(&mut self) {
+        self.has_tls = false;
+        self.restart();
+    }
+}
+
+impl Drop for Server {
+    /// A test that fails leaves no server behind.
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().ok();
+            process.wait().ok();
+        } else if engine() == Engine::Postgres && self.path("data/postmaster.pid").exists() {
+            let mut stop = self.as_postgres("pg_ctl");
+            stop.args(["stop", "--wait", "--mode=immediate", "--pgdata"])
+                .arg(self.path("data"));
+            stop.output().ok();
+        }
+    }
+}
+
+/// Runs a program to its end.
+fn done(command: &mut Command) {
+    // A server that it starts must not keep a pipe open.
+    let said = tempfile::tempfile().unwrap();
+    let (out, err) = (said.try_clone().unwrap(), said.try_clone().unwrap());
+    let status = command.stdin(Stdio::null()).stdout(out).stderr(err).status().unwrap();
+    if !status.success() {
+        use std::io::{Read as _, Seek as _};
+        let (mut said, mut text) = (said, String::new());
+        said.rewind().unwrap();
+        said.read_to_string(&mut text).unwrap();
+        panic!("{command:?}: {text}");
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Where nobody answers.
+pub fn dead_port() -> u16 {
+    free_port()
+}
+
+/// The folder of PostgreSQL's programs, of the newest version that is installed.
+fn postgres_programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut folders: Vec<PathBuf> = versions.map(|version| version.unwrap().path().join("bin")).collect();
+    folders.retain(|folder| folder.join("initdb").exists());
+    folders.sort();
+    folders.pop()
+}
+
+/// What is missing for a server of the test's own.
+fn missing() -> Option<&'static str> {
+    let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    if !is_root {
+        return Some("they are started by root");
+    }
+    if Command::new("openssl").arg("version").output().is_err() {
+        return Some("openssl makes their certificates");
+    }
+    match engine() {
+        Engine::Postgres if postgres_programs().is_none() => {
+            Some("initdb and pg_ctl are in no /usr/lib/postgresql/*/bin")
+        }
+        Engine::Postgres if !has("setpriv") => Some("setpriv is not there"),
+        Engine::MySql
+            if !["mariadbd", "mariadb-install-db", "mariadb-admin"]
+                .iter()
+                .all(|it| has(it)) =>
+        {
+            Some("mariadbd, mariadb-install-db and mariadb-admin are not all there")
+        }
+        _ => None,
+    }
+}
+
+/// An authority, and a certificate for `localhost` that it signed.
+fn make_certificates(folder: &Path) {
+    let openssl = |args: &str| {
+        let mut openssl = Command::new("openssl");
+        done(openssl.args(args.split_whitespace()).current_dir(folder));
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!(
+        "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=authority -days 30"
+    ));
+    openssl(&format!(
+        "req {key} -keyout server.key -out server.csr -subj /CN=localhost"
+    ));
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost").unwrap();
+    openssl(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.pem",
+    );
+}
