@@ -97,7 +97,7 @@ CREATE TABLE account_month (
     seal     BIGINT NOT NULL,
     PRIMARY KEY (month, currency, uin)
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
-CREATE INDEX account_month_total ON account_month (month, currency, total);
+CREATE INDEX account_month_total ON account_month (month, currency, total, uin);
 CREATE INDEX account_month_drafts ON account_month (drafts);
 
 -- Due periods that cannot close until a person acts, as the last close saw them.

@@ -1,5 +1,6 @@
--- Views for dashboards. Their columns are a promise: README describes them. Rows of usage are additive: a metering adds a row, a
--- void adds a negative one; sum them.
+-- Views for dashboards. Their columns are a promise: README describes them, and a test pins their names and kinds on each engine. Rows of
+-- usage are additive: a metering adds a row, a void adds a negative one; sum them. A view runs with its definer's rights, so a reader
+-- needs none on the tables (see dashboards/). Text out of JSON has the tables' collation: another would take `a` and `A` for one SKU.
 
 -- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
 CREATE VIEW dash_usage AS
@@ -7,9 +8,9 @@ SELECT u.uin, u.month, CAST(l.day AS DATE) AS day, l.appid, l.region, l.sku, l.r
 FROM usage_daily u, JSON_TABLE(u.days, '$[*]' COLUMNS (
     day VARCHAR(10) PATH '$[0]',
     NESTED PATH '$[1][*]' COLUMNS (
-        appid VARCHAR(20) PATH '$[0]',
-        region VARCHAR(64) PATH '$[1]',
-        sku VARCHAR(255) PATH '$[2]',
+        appid VARCHAR(20) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
+        region VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[1]',
+        sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[2]',
         records BIGINT PATH '$[3]',
         raw_units BIGINT PATH '$[4]',
         billable_units BIGINT PATH '$[5]'
@@ -29,31 +30,34 @@ SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end A
 FROM period_charge;
 
 -- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total`.
-CREATE VIEW dash_top_accounts AS SELECT month, currency, uin, total, records, drafts FROM account_month;
+CREATE VIEW dash_top_accounts AS
+SELECT month, currency, uin, total, total AS total_for_charts, records, drafts FROM account_month;
 
--- Lines of closed statements. Filter by `uin` or `statement_id`.
+-- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`.
 CREATE VIEW dash_lines AS
 SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST(s.period_end AS DATE) AS period_end, s.currency,
-       l.line_no, l.appid, l.kind, l.card, CAST(NULLIF(l.card_version, '') AS DATE) AS card_version, l.region, l.sku, l.meter, l.unit,
-       l.records, CAST(l.quantity AS DECIMAL(38, 10)) AS quantity, CAST(NULLIF(l.unit_price, '') AS DECIMAL(38, 10)) AS unit_price,
+       l.line_no, NULLIF(l.appid, '') AS appid, l.kind, NULLIF(l.card, '') AS card, CAST(NULLIF(l.card_version, '') AS DATE) AS card_version,
+       NULLIF(l.region, '') AS region, NULLIF(l.sku, '') AS sku, NULLIF(l.meter, '') AS meter, NULLIF(l.unit, '') AS unit,
+       CAST(NULLIF(l.records, '') AS SIGNED) AS records, CAST(NULLIF(l.quantity, '') AS DECIMAL(38, 10)) AS quantity,
+       CAST(NULLIF(l.unit_price, '') AS DECIMAL(38, 10)) AS unit_price,
        CAST(NULLIF(l.discount_percent, '') AS DECIMAL(38, 10)) AS discount_percent, CAST(l.amount AS DECIMAL(38, 10)) AS amount,
-       l.corrects_statement, l.corrects_line
+       NULLIF(l.corrects_statement, '') AS corrects_statement, CAST(NULLIF(l.corrects_line, '') AS SIGNED) AS corrects_line
 FROM statement s, JSON_TABLE(s.document, '$[*]' COLUMNS (
     line_no BIGINT PATH '$[0]',
-    appid VARCHAR(20) PATH '$[1]',
-    kind VARCHAR(32) PATH '$[2]',
-    card VARCHAR(128) PATH '$[3]',
+    appid VARCHAR(20) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[1]',
+    kind VARCHAR(32) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[2]',
+    card VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[3]',
     card_version VARCHAR(10) PATH '$[4]',
-    region VARCHAR(64) PATH '$[5]',
-    sku VARCHAR(255) PATH '$[6]',
-    meter VARCHAR(128) PATH '$[7]',
-    unit VARCHAR(64) PATH '$[8]',
-    records BIGINT PATH '$[9]',
+    region VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[5]',
+    sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[6]',
+    meter VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[7]',
+    unit VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[8]',
+    records VARCHAR(20) PATH '$[9]',
     quantity VARCHAR(64) PATH '$[10]',
     unit_price VARCHAR(64) PATH '$[11]',
     discount_percent VARCHAR(64) PATH '$[12]',
     amount VARCHAR(64) PATH '$[13]',
-    corrects_statement VARCHAR(64) PATH '$[14]',
+    corrects_statement VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[14]',
     corrects_line VARCHAR(20) PATH '$[15]'
 )) AS l;
 

@@ -1,9 +1,11 @@
--- Views for dashboards. Their columns are a promise: README describes them. Rows of usage are additive: a metering adds a row, a
--- void adds a negative one; sum them.
+-- Views for dashboards. Their columns are a promise: README describes them, and a test pins their names and kinds on each engine. Rows of
+-- usage are additive: a metering adds a row, a void adds a negative one; sum them. A view runs with its owner's rights, so a reader needs
+-- none on the tables (see dashboards/). Text is in the order of its bytes, as in the tables.
 
 -- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
 CREATE VIEW dash_usage AS
-SELECT u.uin, u.month, CAST(d.value ->> 0 AS DATE) AS day, l.value ->> 0 AS appid, l.value ->> 1 AS region, l.value ->> 2 AS sku,
+SELECT u.uin, u.month, CAST(d.value ->> 0 AS DATE) AS day, (l.value ->> 0) COLLATE "C" AS appid,
+       (l.value ->> 1) COLLATE "C" AS region, (l.value ->> 2) COLLATE "C" AS sku,
        CAST(l.value ->> 3 AS BIGINT) AS records, CAST(l.value ->> 4 AS BIGINT) AS raw_units,
        CAST(l.value ->> 5 AS BIGINT) AS billable_units
 FROM usage_daily u, jsonb_array_elements(CAST(u.days AS JSONB)) AS d (value), jsonb_array_elements(d.value -> 1) AS l (value);
@@ -20,16 +22,20 @@ SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end A
 FROM period_charge;
 
 -- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total`.
-CREATE VIEW dash_top_accounts AS SELECT month, currency, uin, total, records, drafts FROM account_month;
+CREATE VIEW dash_top_accounts AS
+SELECT month, currency, uin, total, total AS total_for_charts, records, drafts FROM account_month;
 
--- Lines of closed statements. Filter by `uin` or `statement_id`.
+-- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`.
 CREATE VIEW dash_lines AS
 SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST(s.period_end AS DATE) AS period_end, s.currency,
-       CAST(j.value ->> 0 AS BIGINT) AS line_no, j.value ->> 1 AS appid, j.value ->> 2 AS kind, j.value ->> 3 AS card,
-       CAST(NULLIF(j.value ->> 4, '') AS DATE) AS card_version, j.value ->> 5 AS region, j.value ->> 6 AS sku, j.value ->> 7 AS meter,
-       j.value ->> 8 AS unit, CAST(j.value ->> 9 AS BIGINT) AS records, CAST(j.value ->> 10 AS NUMERIC) AS quantity,
+       CAST(j.value ->> 0 AS BIGINT) AS line_no, NULLIF(j.value ->> 1, '') COLLATE "C" AS appid, (j.value ->> 2) COLLATE "C" AS kind,
+       NULLIF(j.value ->> 3, '') COLLATE "C" AS card, CAST(NULLIF(j.value ->> 4, '') AS DATE) AS card_version,
+       NULLIF(j.value ->> 5, '') COLLATE "C" AS region, NULLIF(j.value ->> 6, '') COLLATE "C" AS sku,
+       NULLIF(j.value ->> 7, '') COLLATE "C" AS meter, NULLIF(j.value ->> 8, '') COLLATE "C" AS unit,
+       CAST(NULLIF(j.value ->> 9, '') AS BIGINT) AS records, CAST(NULLIF(j.value ->> 10, '') AS NUMERIC) AS quantity,
        CAST(NULLIF(j.value ->> 11, '') AS NUMERIC) AS unit_price, CAST(NULLIF(j.value ->> 12, '') AS NUMERIC) AS discount_percent,
-       CAST(j.value ->> 13 AS NUMERIC) AS amount, j.value ->> 14 AS corrects_statement, j.value ->> 15 AS corrects_line
+       CAST(j.value ->> 13 AS NUMERIC) AS amount, NULLIF(j.value ->> 14, '') COLLATE "C" AS corrects_statement,
+       CAST(NULLIF(j.value ->> 15, '') AS BIGINT) AS corrects_line
 FROM statement s, jsonb_array_elements(CAST(s.document AS JSONB)) AS j (value);
 
 -- Pipeline health.

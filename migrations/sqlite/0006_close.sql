@@ -95,7 +95,7 @@ CREATE TABLE account_month (
     seal     INTEGER NOT NULL,
     PRIMARY KEY (month, currency, uin)
 );
-CREATE INDEX account_month_total ON account_month (month, currency, CAST(total AS REAL));
+CREATE INDEX account_month_total ON account_month (month, currency, CAST(total AS REAL), uin);
 CREATE INDEX account_month_drafts ON account_month (month) WHERE drafts > 0;
 
 -- Due periods that cannot close until a person acts, as the last close saw them.

@@ -1,5 +1,6 @@
--- Views for dashboards. Their columns are a promise: README describes them. Rows of usage are additive: a metering adds a row, a
--- void adds a negative one; sum them. Amounts are exact decimals as text; the columns `..._for_charts` are REAL, and rounded.
+-- Views for dashboards. Their columns are a promise: README describes them, and a test pins their names and kinds on each engine. Rows of
+-- usage are additive: a metering adds a row, a void adds a negative one; sum them. Amounts, quantities and prices are exact decimals as
+-- text: SUM reads them as they are, and `+ 0` makes a number of one to sort by. The columns `..._for_charts` are REAL, and rounded.
 
 -- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
 CREATE VIEW dash_usage AS
@@ -23,14 +24,16 @@ FROM period_charge;
 CREATE VIEW dash_top_accounts AS
 SELECT month, currency, uin, total, CAST(total AS REAL) AS total_for_charts, records, drafts FROM account_month;
 
--- Lines of closed statements. Filter by `uin` or `statement_id`.
+-- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`.
 CREATE VIEW dash_lines AS
 SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency, CAST(j.value ->> 0 AS INTEGER) AS line_no,
-       j.value ->> 1 AS appid, j.value ->> 2 AS kind, j.value ->> 3 AS card, j.value ->> 4 AS card_version,
-       j.value ->> 5 AS region, j.value ->> 6 AS sku, j.value ->> 7 AS meter, j.value ->> 8 AS unit,
-       CAST(j.value ->> 9 AS INTEGER) AS records, j.value ->> 10 AS quantity, j.value ->> 11 AS unit_price,
-       j.value ->> 12 AS discount_percent, j.value ->> 13 AS amount, CAST(j.value ->> 13 AS REAL) AS amount_for_charts,
-       j.value ->> 14 AS corrects_statement, j.value ->> 15 AS corrects_line
+       NULLIF(j.value ->> 1, '') AS appid, j.value ->> 2 AS kind, NULLIF(j.value ->> 3, '') AS card,
+       NULLIF(j.value ->> 4, '') AS card_version, NULLIF(j.value ->> 5, '') AS region, NULLIF(j.value ->> 6, '') AS sku,
+       NULLIF(j.value ->> 7, '') AS meter, NULLIF(j.value ->> 8, '') AS unit,
+       CAST(NULLIF(j.value ->> 9, '') AS INTEGER) AS records, NULLIF(j.value ->> 10, '') AS quantity,
+       NULLIF(j.value ->> 11, '') AS unit_price, NULLIF(j.value ->> 12, '') AS discount_percent, j.value ->> 13 AS amount,
+       CAST(j.value ->> 13 AS REAL) AS amount_for_charts, NULLIF(j.value ->> 14, '') AS corrects_statement,
+       CAST(NULLIF(j.value ->> 15, '') AS INTEGER) AS corrects_line
 FROM statement s, json_each(s.document) j;
 
 -- Pipeline health.

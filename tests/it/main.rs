@@ -56,3 +56,6 @@ mod snapshots;
 
 /// Raw read by another engine.
 mod second_reader;
+
+/// The queries of dashboards.
+mod dashboards;
