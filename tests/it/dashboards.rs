@@ -57,7 +57,7 @@ const VIEWS: [(&str, &str); 11] = [
     ("dash_runs", "run integer, command text, as_of time, exit_code integer"),
     (
         "dash_top_accounts",
-        "month text, currency text, uin text, total decimal, total_for_charts real, records integer, drafts integer",
+        "month text, currency text, uin text, total decimal, total_for_charts number, records integer, drafts integer",
     ),
     (
         "dash_totals",
@@ -417,6 +417,9 @@ fn kind_here(column: &str) -> Option<String> {
     let is_embedded = ledgers::is_embedded();
     match kind {
         "real" if !is_embedded => None,
+        // To order by: SQLite has no exact number to do it.
+        "number" if is_embedded => Some(format!("{name} real")),
+        "number" => Some(format!("{name} decimal")),
         "decimal" | "date" | "time" if is_embedded => Some(format!("{name} text")),
         kind => Some(format!("{name} {kind}")),
     }

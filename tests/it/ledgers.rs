@@ -124,7 +124,10 @@ pub fn server_with(database: &str) -> String {
 
 fn url_of(name: &str) -> String {
     match engine() {
-        Engine::Postgres => format!("{}?options[search_path]={name}", server_with(&run_name())),
+        Engine::Postgres => format!(
+            "{}?sslmode=disable&options[search_path]={name}",
+            server_with(&run_name())
+        ),
         _ => server_with(name),
     }
 }
