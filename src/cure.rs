@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// What the system or the database says, and the cure. The first that fits is told: a full disk also breaks the ledger's log.
+/// What the system or the database says (`*` is anything), and the cure. The first that fits is told: a full disk also breaks the ledger's log.
 const CURES: [(&str, &str); 35] = [
     (
         "(os error 28)",
@@ -100,7 +100,10 @@ const CURES: [(&str, &str); 35] = [
         "Unknown database",
         "make it with CREATE DATABASE, or see the name in --ledger",
     ),
-    ("3D000", "make it with CREATE DATABASE, or see the name in --ledger"),
+    (
+        "database \"*\" does not exist",
+        "make it with CREATE DATABASE, or see the name in --ledger",
+    ),
     (
         "permission denied for",
         "the user in --ledger may not: it must own the ledger's tables, or the schema to make them in",
@@ -155,10 +158,19 @@ const CURES: [(&str, &str); 35] = [
 /// `what: why`, and what to do where that is known.
 pub fn cured(what: impl Display, why: impl Display) -> String {
     let text = format!("{what}: {why}");
-    match CURES.iter().find(|(sign, _)| text.contains(sign)) {
+    match CURES.iter().find(|(sign, _)| says(&text, sign)) {
         Some((_, cure)) => format!("{text}; {cure}"),
         None => text,
     }
+}
+
+/// Whether the parts of a sign stand in the text, one after the other.
+fn says(text: &str, sign: &str) -> bool {
+    let mut rest = Some(text);
+    sign.split('*').all(|part| {
+        rest = rest.and_then(|rest| rest.split_once(part)).map(|(_, after)| after);
+        rest.is_some()
+    })
 }
 
 #[cfg(test)]
@@ -170,5 +182,9 @@ mod tests {
         let full = std::io::Error::from_raw_os_error(28);
         assert!(cured("raw/a.parquet", full).ends_with("nothing half-written counts"));
         assert_eq!(cured("json", "no value"), "json: no value");
+        let unknown = "database \"books\" does not exist at line 948";
+        assert!(cured("ledger", unknown).contains("make it with CREATE DATABASE"));
+        let other = "role \"clerk\" does not exist";
+        assert_eq!(cured("ledger", other), "ledger: role \"clerk\" does not exist");
     }
 }

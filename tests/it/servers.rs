@@ -11,7 +11,7 @@ use crate::crashes::books::with_books;
 use crate::crashes::process::{program, run, stop_at};
 use crate::faults::small::{NIGHT, ends, lay, night, place, same_books, says};
 use crate::ledgers::{URL_FILE, engine};
-use private::{Server, dead_port};
+use private::{Server, free_port};
 use tallybook::ledger::Engine;
 
 /// A small world with its ledger in the server.
@@ -110,159 +110,215 @@ fn answers(output: &Output, code: i32, words: &[&str]) {
     }
 }
 
+/// A user with a password, a database of theirs, and how this engine calls things.
+struct Clerk {
+    server: Server,
+    dir: tempfile::TempDir,
+    words: Words,
+}
+
+struct Words {
+    engine: &'static str,
+    /// The variable of the engine's own that has a password.
+    variable: &'static str,
+    refused: &'static str,
+    no_database: &'static str,
+    /// Options of the URL.
+    require: &'static str,
+    verify: &'static str,
+    authority: &'static str,
+}
+
+const POSTGRES: Words = Words {
+    engine: "PostgreSQL",
+    variable: "PGPASSWORD",
+    refused: "password authentication failed",
+    no_database: "make it with CREATE DATABASE",
+    require: "sslmode=require",
+    verify: "sslmode=verify-full",
+    authority: "sslrootcert",
+};
+
+const MYSQL: Words = Words {
+    engine: "MySQL",
+    variable: "MYSQL_PWD",
+    refused: "Access denied",
+    no_database: "Access denied",
+    require: "ssl-mode=REQUIRED",
+    verify: "ssl-mode=VERIFY_IDENTITY",
+    authority: "ssl-ca",
+};
+
+impl Clerk {
+    fn with(server: Server) -> Self {
+        let is_postgres = engine() == Engine::Postgres;
+        let statements = if is_postgres {
+            vec![
+                format!("CREATE ROLE clerk LOGIN PASSWORD '{PASSWORD}'"),
+                "CREATE DATABASE books OWNER clerk".to_owned(),
+            ]
+        } else {
+            vec![
+                "CREATE DATABASE books".to_owned(),
+                format!("CREATE USER clerk@'%' IDENTIFIED BY '{PASSWORD}', clerk@localhost IDENTIFIED BY '{PASSWORD}'"),
+                "GRANT ALL ON books.* TO clerk@'%', clerk@localhost".to_owned(),
+            ]
+        };
+        for statement in statements {
+            server.administer(&statement);
+        }
+        Self {
+            server,
+            dir: tempfile::tempdir().unwrap(),
+            words: if is_postgres { POSTGRES } else { MYSQL },
+        }
+    }
+
+    fn place(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The URL of the books with this user, or USER:PASSWORD.
+    fn url(&self, user: &str) -> String {
+        self.server.url_at("127.0.0.1", user, "books")
+    }
+
+    fn full_url(&self) -> String {
+        self.url(&format!("clerk:{ENCODED}"))
+    }
+
+    /// Opens a ledger and asserts how that ends.
+    fn opens(&self, url: &str, environment: &[(&str, &str)], code: i32, words: &[&str]) {
+        let ledger = [("TALLYBOOK_LEDGER", url)];
+        let output = tells_no_secret(self.place(), &["migrate"], &[&ledger, environment].concat());
+        answers(&output, code, words);
+    }
+
+    fn says_with_settings(&self, settings: &str, args: &[&str], code: i32, words: &[&str]) {
+        std::fs::write(self.place().join("own.toml"), settings).unwrap();
+        let args = [&["--config", "own.toml", "--json"], args].concat();
+        answers(&tells_no_secret(self.place(), &args, &[]), code, words);
+    }
+
+    fn passwords_are_taken_from_everywhere(&self) {
+        let (bare, full) = (self.url("clerk"), self.full_url());
+        let made = format!("made the tables of the {} ledger", self.words.engine);
+        self.opens(&full, &[], 0, &[&made]);
+        let ours = [("TALLYBOOK_LEDGER_PASSWORD", PASSWORD)];
+        self.opens(&bare, &ours, 0, &["nothing to do"]);
+        self.opens(&bare, &[(self.words.variable, PASSWORD)], 0, &["nothing to do"]);
+        for command in ["status", "verify"] {
+            self.says_with_settings(&format!("ledger = \"{full}\"\n"), &[command], 0, &[]);
+        }
+    }
+
+    fn what_the_server_refuses_is_told_with_the_cure(&self) {
+        let wrong = self.url(&format!("clerk:{SECRET}%3Fx"));
+        self.opens(&wrong, &[], 1, &[self.words.refused, "TALLYBOOK_LEDGER_PASSWORD"]);
+        let by_variable = [(self.words.variable, SECRET)];
+        self.opens(&self.url("clerk"), &by_variable, 1, &[self.words.refused]);
+        let clerk = format!("clerk:{ENCODED}");
+        let unknown = self.server.url_at("127.0.0.1", &clerk, "nonesuch");
+        self.opens(&unknown, &[], 1, &["nonesuch", self.words.no_database]);
+        let nowhere = self.server.url_at("host.invalid", &clerk, "books");
+        self.opens(&nowhere, &[], 1, &["ledger: "]);
+        let full = self.full_url();
+        let (before, _) = full.rsplit_once(':').unwrap();
+        let closed = format!("{before}:{}/books", free_port());
+        let cure = ["Connection refused", "no database server answers there"];
+        self.opens(&closed, &[], 1, &cure);
+    }
+
+    fn what_was_typed_wrong_is_told_with_the_cure(&self) {
+        let bare = self.url("clerk");
+        for (url, words) in [
+            (self.url(&format!("clerk:{PASSWORD}")), "%40"),
+            (self.url(&format!("clerk:5/{SECRET}")), "TALLYBOOK_LEDGER_PASSWORD"),
+            (format!("{bare}?passwd={SECRET}"), "\"passwd\" is not known"),
+            (format!("{bare}?sslmod={SECRET}"), "\"sslmod\" is not known (is `"),
+            (format!("oracle://clerk:{SECRET}@h/d"), "oracle://...@h/d"),
+            (SECRET.to_owned(), "postgres://USER@HOST/DATABASE"),
+        ] {
+            self.opens(&url, &[], 2, &[words]);
+        }
+        let full = self.full_url();
+        let help = tells_no_secret(self.place(), &["--help"], &[("TALLYBOOK_LEDGER", &full)]);
+        answers(&help, 0, &["TALLYBOOK_LEDGER"]);
+        for settings in [
+            format!("ledger = \"{full}"),
+            format!("ledger_wait_s = \"{full}\""),
+            format!("unknown_accounts = \"{full}\""),
+        ] {
+            self.says_with_settings(&settings, &["status"], 2, &["own.toml, line 1"]);
+        }
+    }
+
+    fn certificates_are_checked_when_asked_for(&mut self) {
+        let password = [("TALLYBOOK_LEDGER_PASSWORD", PASSWORD)];
+        let Words {
+            require,
+            verify,
+            authority,
+            ..
+        } = self.words;
+        let bare = self.url("clerk");
+        let by_name = self.server.url_at("localhost", "clerk", "books");
+        let signed = format!("{authority}={}", self.server.authority().display());
+        self.opens(&format!("{bare}?{require}"), &password, 0, &[]);
+        self.opens(&format!("{by_name}?{verify}&{signed}"), &password, 0, &[]);
+        let untrusted = ["invalid peer certificate", authority];
+        self.opens(&format!("{bare}?{verify}"), &password, 1, &untrusted);
+        let other_name = ["not valid for name", "is for another host"];
+        self.opens(&format!("{bare}?{verify}&{signed}"), &password, 1, &other_name);
+        self.server.restart_without_tls();
+        let no_tls = ["does not support TLS", "the server has no TLS"];
+        self.opens(&format!("{bare}?{require}"), &password, 1, &no_tls);
+        self.opens(&bare, &password, 0, &[]);
+    }
+
+    fn who_may_only_write_rows_opens_what_is_made(&self) {
+        for statement in if engine() == Engine::Postgres {
+            [
+                format!("CREATE ROLE writer LOGIN PASSWORD '{SECRET}'"),
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO writer".to_owned(),
+            ]
+        } else {
+            [
+                format!("CREATE USER writer@'%' IDENTIFIED BY '{SECRET}', writer@localhost IDENTIFIED BY '{SECRET}'"),
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON books.* TO writer@'%', writer@localhost".to_owned(),
+            ]
+        } {
+            self.server.administer_in("books", &statement);
+        }
+        let url = self.url(&format!("writer:{SECRET}"));
+        self.opens(&url, &[], 0, &["nothing to do"]);
+        std::fs::write(
+            self.place().join("a.ndjson"),
+            crate::world::line("a", 7, "2024-11-15T10:00:00Z", 1),
+        )
+        .unwrap();
+        self.says_with_settings(&format!("ledger = \"{url}\"\n"), &["ingest", "a.ndjson"], 0, &[]);
+    }
+
+    fn nothing_shows_it_to_who_debugs(&self) {
+        std::fs::write(self.place().join(URL_FILE), self.full_url()).unwrap();
+        let shown = with_books(self.place(), async |books| format!("{books:?} {:#?}", books.ledger));
+        assert!(!shown.contains(SECRET), "{shown}");
+    }
+}
+
 #[test]
 fn passwords_come_by_url_environment_and_settings_file_and_are_told_by_nothing() {
-    let Some(mut server) = Server::start_one() else {
+    let Some(server) = Server::start_one() else {
         return;
     };
-    let is_postgres = engine() == Engine::Postgres;
-    server.administer(&if is_postgres {
-        format!("CREATE ROLE clerk LOGIN PASSWORD '{PASSWORD}'")
-    } else {
-        format!(
-            "CREATE USER clerk@'%' IDENTIFIED BY '{PASSWORD}'; CREATE USER clerk@localhost IDENTIFIED BY '{PASSWORD}'"
-        )
-    });
-    for statement in if is_postgres {
-        ["CREATE DATABASE books OWNER clerk", "SELECT 1"]
-    } else {
-        [
-            "CREATE DATABASE books",
-            "GRANT ALL ON books.* TO clerk@'%', clerk@localhost",
-        ]
-    } {
-        server.administer(statement);
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let place = dir.path();
-    let migrate = |url: &str, environment: &[(&str, &str)]| {
-        let ledger = ("TALLYBOOK_LEDGER", url);
-        tells_no_secret(place, &["migrate"], &[&[ledger], environment].concat())
-    };
-    let host = "127.0.0.1";
-    let (engines, own_variable, require, verify, authority) = if is_postgres {
-        (
-            "PostgreSQL",
-            "PGPASSWORD",
-            "sslmode=require",
-            "sslmode=verify-full",
-            "sslrootcert",
-        )
-    } else {
-        (
-            "MySQL",
-            "MYSQL_PWD",
-            "ssl-mode=REQUIRED",
-            "ssl-mode=VERIFY_IDENTITY",
-            "ssl-ca",
-        )
-    };
-    let bare = server.url_at(host, "clerk", "books");
-    let full = server.url_at(host, &format!("clerk:{ENCODED}"), "books");
-
-    let made = format!("made the tables of the {engines} ledger: version 9");
-    answers(&migrate(&full, &[]), 0, &[&made]);
-    answers(
-        &migrate(&bare, &[("TALLYBOOK_LEDGER_PASSWORD", PASSWORD)]),
-        0,
-        &["nothing to do"],
-    );
-    answers(&migrate(&bare, &[(own_variable, PASSWORD)]), 0, &["nothing to do"]);
-    std::fs::write(place.join("own.toml"), format!("ledger = \"{full}\"\n")).unwrap();
-    answers(
-        &tells_no_secret(place, &["--config", "own.toml", "status"], &[]),
-        0,
-        &[],
-    );
-    answers(
-        &tells_no_secret(place, &["--config", "own.toml", "--json", "verify"], &[]),
-        0,
-        &[],
-    );
-
-    let refused = if is_postgres {
-        "password authentication failed"
-    } else {
-        "Access denied"
-    };
-    let wrong = server.url_at(host, &format!("clerk:{SECRET}%3Fx"), "books");
-    answers(&migrate(&wrong, &[]), 1, &[refused, "TALLYBOOK_LEDGER_PASSWORD"]);
-    answers(&migrate(&bare, &[(own_variable, SECRET)]), 1, &[refused]);
-    let unknown = server.url_at(host, &format!("clerk:{ENCODED}"), "nonesuch");
-    let no_database = if is_postgres {
-        "make it with CREATE DATABASE"
-    } else {
-        "Access denied"
-    };
-    answers(&migrate(&unknown, &[]), 1, &["nonesuch", no_database]);
-    let nowhere = server.url_at("host.invalid", &format!("clerk:{ENCODED}"), "books");
-    answers(&migrate(&nowhere, &[]), 1, &[]);
-    let (before, _) = full.rsplit_once(':').unwrap();
-    let closed = format!("{before}:{}/books", dead_port());
-    answers(
-        &migrate(&closed, &[]),
-        1,
-        &["Connection refused", "no database server answers there"],
-    );
-
-    let raw = server.url_at(host, &format!("clerk:{PASSWORD}"), "books");
-    answers(&migrate(&raw, &[]), 2, &["%40", "TALLYBOOK_LEDGER_PASSWORD"]);
-    let numbered = server.url_at(host, "clerk:5/Zq9secret", "books");
-    answers(&migrate(&numbered, &[]), 2, &["TALLYBOOK_LEDGER_PASSWORD"]);
-    answers(
-        &migrate(&format!("{bare}?passwd={SECRET}"), &[]),
-        2,
-        &["\"passwd\" is not known"],
-    );
-    answers(
-        &migrate(&format!("{bare}?sslmod={SECRET}"), &[]),
-        2,
-        &["\"sslmod\" is not known (is `"],
-    );
-    answers(
-        &migrate(&format!("oracle://clerk:{SECRET}@h/d"), &[]),
-        2,
-        &["oracle://...@h/d"],
-    );
-    answers(&migrate(SECRET, &[]), 2, &["postgres://USER@HOST/DATABASE"]);
-    answers(
-        &tells_no_secret(place, &["--help"], &[("TALLYBOOK_LEDGER", &full)]),
-        0,
-        &["TALLYBOOK_LEDGER"],
-    );
-    for text in [
-        format!("ledger = \"{full}"),
-        format!("ledger_wait_s = \"{full}\""),
-        format!("unknown_accounts = \"{full}\""),
-    ] {
-        std::fs::write(place.join("bad.toml"), text).unwrap();
-        let bad = ["--config", "bad.toml", "--json", "status"];
-        answers(&tells_no_secret(place, &bad, &[]), 2, &["bad.toml, line 1"]);
-    }
-
-    let password = [("TALLYBOOK_LEDGER_PASSWORD", PASSWORD)];
-    answers(&migrate(&format!("{bare}?{require}"), &password), 0, &[]);
-    answers(
-        &migrate(&format!("{bare}?{verify}"), &password),
-        1,
-        &["invalid peer certificate", authority],
-    );
-    let signed = format!("{authority}={}", server.authority().display());
-    let by_name = server.url_at("localhost", "clerk", "books");
-    answers(&migrate(&format!("{by_name}?{verify}&{signed}"), &password), 0, &[]);
-    let by_number = migrate(&format!("{bare}?{verify}&{signed}"), &password);
-    answers(&by_number, 1, &["not valid for name", "is for another host"]);
-    server.restart_without_tls();
-    answers(
-        &migrate(&format!("{bare}?{require}"), &password),
-        1,
-        &["does not support TLS", "the server has no TLS"],
-    );
-    answers(&migrate(&bare, &password), 0, &[]);
-
-    std::fs::write(place.join(URL_FILE), &full).unwrap();
-    let shown = with_books(place, async |books| format!("{books:?} {:#?}", books.ledger));
-    assert!(!shown.contains(SECRET), "{shown}");
+    let mut clerk = Clerk::with(server);
+    clerk.passwords_are_taken_from_everywhere();
+    clerk.what_the_server_refuses_is_told_with_the_cure();
+    clerk.what_was_typed_wrong_is_told_with_the_cure();
+    clerk.who_may_only_write_rows_opens_what_is_made();
+    clerk.nothing_shows_it_to_who_debugs();
+    clerk.certificates_are_checked_when_asked_for();
 }
 
 #[test]

@@ -240,7 +240,7 @@ impl Writing {
         target: &Target<'_>,
         rows: &mut (dyn Iterator<Item = Vec<Value>> + Send),
     ) -> sqlx::Result<()> {
-        on!(Writing, self, |tx, engine| engine::load(&mut **tx, target, rows).await)
+        on!(Writing, self, |tx, engine| engine::load(tx, target, rows).await)
     }
 
     pub async fn commit(self) -> sqlx::Result<()> {

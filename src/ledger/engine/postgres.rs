@@ -171,7 +171,7 @@ fn push_row(out: &mut String, row: &[Value]) {
 fn push_escaped(out: &mut String, text: &str) {
     let is_special = |byte: &u8| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r');
     let mut rest = text;
-    while let Some(at) = rest.as_bytes().iter().position(|byte| is_special(byte)) {
+    while let Some(at) = rest.as_bytes().iter().position(is_special) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
             b'\\' => "\\\\",

@@ -1,5 +1,6 @@
 //! A database server of the test's own, in a folder of its own and on a free port, which it may stop and start.
 
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,14 +8,14 @@ use std::process::{Child, Command, Stdio};
 use crate::ledgers::{engine, run_sql};
 use tallybook::ledger::Engine;
 
-/// The administrator's password in PostgreSQL; MariaDB's takes connections without one.
+/// The administrator's password in PostgreSQL; that of `MariaDB` takes connections without one.
 const ADMINISTRATOR: &str = "administrator";
 
 pub struct Server {
     dir: tempfile::TempDir,
     port: u16,
     has_tls: bool,
-    /// MariaDB's process; PostgreSQL has a program that starts and stops it.
+    /// The process of `MariaDB`; PostgreSQL has a program that starts and stops it.
     process: Option<Child>,
     databases: u32,
 }
@@ -30,7 +31,6 @@ impl Server {
                 std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
                 "TALLYBOOK_TEST_ALL is set: {missing}"
             );
-            use std::io::Write as _;
             // Past the test harness, which keeps what a passing test prints to itself.
             writeln!(std::io::stderr().lock(), "left out: servers that restart; {missing}").unwrap();
             return None;
@@ -78,6 +78,10 @@ impl Server {
         } else {
             "mysql"
         };
+        self.administer_in(database, sql);
+    }
+
+    pub fn administer_in(&self, database: &str, sql: &str) {
         run_sql(self.administrators_url(database), sql.to_owned());
     }
 
@@ -91,34 +95,31 @@ impl Server {
 
     fn make(&self) {
         make_certificates(self.dir.path());
-        match engine() {
-            Engine::Postgres => {
-                std::fs::write(self.path("password"), ADMINISTRATOR).unwrap();
-                let owned = Command::new("chown")
-                    .args(["-R", "postgres"])
-                    .arg(self.dir.path())
-                    .status();
-                assert!(owned.unwrap().success());
-                let mut initdb = self.as_postgres("initdb");
-                initdb.args([
-                    "--no-sync",
-                    "--auth=scram-sha-256",
-                    "--username=postgres",
-                    "--encoding=UTF8",
-                ]);
-                initdb.arg(format!("--pwfile={}", self.path("password").display()));
-                done(initdb.arg("--pgdata").arg(self.path("data")));
-            }
-            _ => {
-                let mut install = Command::new("mariadb-install-db");
-                install.args([
-                    "--no-defaults",
-                    "--user=root",
-                    "--auth-root-authentication-method=normal",
-                    "--skip-test-db",
-                ]);
-                done(install.arg(format!("--datadir={}", self.path("data").display())));
-            }
+        if engine() == Engine::Postgres {
+            std::fs::write(self.path("password"), ADMINISTRATOR).unwrap();
+            let owned = Command::new("chown")
+                .args(["-R", "postgres"])
+                .arg(self.dir.path())
+                .status();
+            assert!(owned.unwrap().success());
+            let mut initdb = self.as_postgres("initdb");
+            initdb.args([
+                "--no-sync",
+                "--auth=scram-sha-256",
+                "--username=postgres",
+                "--encoding=UTF8",
+            ]);
+            initdb.arg(format!("--pwfile={}", self.path("password").display()));
+            done(initdb.arg("--pgdata").arg(self.path("data")));
+        } else {
+            let mut install = Command::new("mariadb-install-db");
+            install.args([
+                "--no-defaults",
+                "--user=root",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ]);
+            done(install.arg(format!("--datadir={}", self.path("data").display())));
         }
     }
 
@@ -136,60 +137,54 @@ impl Server {
     pub fn start(&mut self) {
         let folder = self.dir.path().to_owned();
         let path = |name: &str| folder.join(name).display().to_string();
-        match engine() {
-            Engine::Postgres => {
-                let mut settings = format!(
-                    "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off",
-                    self.port,
-                    self.dir.path().display()
-                );
-                if self.has_tls {
-                    let (certificate, key) = (path("server.pem"), path("server.key"));
-                    settings += &format!(" -c ssl=on -c ssl_cert_file={certificate} -c ssl_key_file={key}");
-                }
-                let mut start = self.as_postgres("pg_ctl");
-                start
-                    .args(["start", "--wait", "--timeout=60", "--pgdata"])
-                    .arg(self.path("data"));
-                start.arg("--log").arg(self.path("log")).arg("--options").arg(settings);
-                done(&mut start);
+        if engine() == Engine::Postgres {
+            let mut settings = format!(
+                "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off",
+                self.port,
+                self.dir.path().display()
+            );
+            if self.has_tls {
+                let (certificate, key) = (path("server.pem"), path("server.key"));
+                settings += &format!(" -c ssl=on -c ssl_cert_file={certificate} -c ssl_key_file={key}");
             }
-            _ => {
-                let mut server = Command::new("mariadbd");
-                server.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
-                server.arg(format!("--datadir={}", path("data")));
-                server.arg(format!("--socket={}", path("socket")));
-                server.arg(format!("--pid-file={}", path("pid")));
-                server.arg(format!("--port={}", self.port));
-                server.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]);
-                if self.has_tls {
-                    server.arg(format!("--ssl-cert={}", path("server.pem")));
-                    server.arg(format!("--ssl-key={}", path("server.key")));
-                }
-                let log = std::fs::File::create(self.path("log")).unwrap();
-                self.process = Some(server.stdout(Stdio::null()).stderr(log).spawn().unwrap());
-                let mut ping = Command::new("mariadb-admin");
-                ping.args(["--no-defaults", "--user=root", "--wait=60"]);
-                done(ping.arg(format!("--socket={}", path("socket"))).arg("ping"));
+            let mut start = self.as_postgres("pg_ctl");
+            start
+                .args(["start", "--wait", "--timeout=60", "--pgdata"])
+                .arg(self.path("data"));
+            start.arg("--log").arg(self.path("log")).arg("--options").arg(settings);
+            done(&mut start);
+        } else {
+            let mut server = Command::new("mariadbd");
+            server.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
+            server.arg(format!("--datadir={}", path("data")));
+            server.arg(format!("--socket={}", path("socket")));
+            server.arg(format!("--pid-file={}", path("pid")));
+            server.arg(format!("--port={}", self.port));
+            server.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]);
+            if self.has_tls {
+                server.arg(format!("--ssl-cert={}", path("server.pem")));
+                server.arg(format!("--ssl-key={}", path("server.key")));
             }
+            let log = std::fs::File::create(self.path("log")).unwrap();
+            self.process = Some(server.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+            let mut ping = Command::new("mariadb-admin");
+            ping.args(["--no-defaults", "--user=root", "--wait=60"]);
+            done(ping.arg(format!("--socket={}", path("socket"))).arg("ping"));
         }
     }
 
     /// Stops the server as an administrator does: sessions are ended, what they did not commit is undone.
     pub fn stop(&mut self) {
-        match engine() {
-            Engine::Postgres => {
-                let mut stop = self.as_postgres("pg_ctl");
-                stop.args(["stop", "--wait", "--mode=fast", "--pgdata"])
-                    .arg(self.path("data"));
-                done(&mut stop);
-            }
-            _ => {
-                let mut process = self.process.take().expect("it runs");
-                let asked = Command::new("kill").arg(process.id().to_string()).status().unwrap();
-                assert!(asked.success());
-                process.wait().unwrap();
-            }
+        if engine() == Engine::Postgres {
+            let mut stop = self.as_postgres("pg_ctl");
+            stop.args(["stop", "--wait", "--mode=fast", "--pgdata"])
+                .arg(self.path("data"));
+            done(&mut stop);
+        } else {
+            let mut process = self.process.take().expect("it runs");
+            let asked = Command::new("kill").arg(process.id().to_string()).status().unwrap();
+            assert!(asked.success());
+            process.wait().unwrap();
         }
     }
 
@@ -226,7 +221,6 @@ fn done(command: &mut Command) {
     let (out, err) = (said.try_clone().unwrap(), said.try_clone().unwrap());
     let status = command.stdin(Stdio::null()).stdout(out).stderr(err).status().unwrap();
     if !status.success() {
-        use std::io::{Read as _, Seek as _};
         let (mut said, mut text) = (said, String::new());
         said.rewind().unwrap();
         said.read_to_string(&mut text).unwrap();
@@ -234,13 +228,9 @@ fn done(command: &mut Command) {
     }
 }
 
-fn free_port() -> u16 {
+/// A port on which nobody listens.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Where nobody answers.
-pub fn dead_port() -> u16 {
-    free_port()
 }
 
 /// The folder of PostgreSQL's programs, of the newest version that is installed.
