@@ -7,14 +7,13 @@ use tallybook::span::Cycle;
 use crate::world::{Place, line, real_cards};
 
 fn printed(place: &Place, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tallybook"))
-        .arg("--data-dir")
-        .arg(place.data())
-        .arg("--rate-cards")
-        .arg(real_cards())
-        .args(arguments)
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tallybook"));
+    command.arg("--data-dir").arg(place.data());
+    command.arg("--rate-cards").arg(real_cards()).args(arguments);
+    if let Some(ledger) = crate::ledgers::url(place.path()) {
+        command.env("TALLYBOOK_LEDGER", ledger);
+    }
+    let output = command.output().unwrap();
     let text = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
