@@ -289,18 +289,34 @@ pub fn is_missing_table(error: &sqlx::Error) -> bool {
     matches!(error.code().as_deref(), Some("42P01" | "42S02")) || error.message().contains("no such table")
 }
 
-/// What every engine does in the same words, but in its own types: `$values(row)` reads a row, `$bind` hands a value over.
+/// What every engine does in the same words, but in its own types: `$value(row, at)` reads a column, `$amount` is how a decimal
+/// goes in.
 macro_rules! driver {
-    ($database:ty, $kind:expr, $bind:path, $values:path) => {
+    ($database:ty, $kind:expr, $amount:path, $value:path) => {
         use futures_util::TryStreamExt as _;
         use sqlx::{AssertSqlSafe, Column as _, Executor, Row as _};
 
-        fn prepared(
-            sql: &str,
-            values: &[$crate::ledger::Value],
-        ) -> sqlx::query::Query<'static, $database, <$database as sqlx::Database>::Arguments> {
+        type Query = sqlx::query::Query<'static, $database, <$database as sqlx::Database>::Arguments>;
+
+        fn bind(query: Query, value: &$crate::ledger::Value) -> Query {
+            use $crate::ledger::Value;
+            match value {
+                Value::Integer(value) => query.bind(*value),
+                Value::Text(text) => query.bind(text.clone()),
+                Value::Bytes(bytes) => query.bind(bytes.clone()),
+                Value::Amount(amount) => query.bind($amount(*amount)),
+                Value::NullInteger => query.bind(None::<i64>),
+                Value::NullText => query.bind(None::<String>),
+            }
+        }
+
+        fn values(row: &<$database as sqlx::Database>::Row) -> sqlx::Result<Vec<$crate::ledger::Value>> {
+            (0..row.len()).map(|at| $value(row, at)).collect()
+        }
+
+        fn prepared(sql: &str, values: &[$crate::ledger::Value]) -> Query {
             let query = sqlx::query(AssertSqlSafe($kind.text(sql).into_owned()));
-            values.iter().fold(query, $bind)
+            values.iter().fold(query, bind)
         }
 
         fn names(row: &<$database as sqlx::Database>::Row) -> std::sync::Arc<[String]> {
@@ -313,9 +329,9 @@ macro_rules! driver {
         pub async fn fetch_all<'c>(
             on: impl Executor<'c, Database = $database>,
             sql: &str,
-            values: &[$crate::ledger::Value],
+            bound: &[$crate::ledger::Value],
         ) -> sqlx::Result<Vec<$crate::ledger::value::Row>> {
-            let rows = prepared(sql, values).fetch_all(on).await?;
+            let rows = prepared(sql, bound).fetch_all(on).await?;
             let Some(first) = rows.first() else {
                 return Ok(Vec::new());
             };
@@ -324,7 +340,7 @@ macro_rules! driver {
                 .map(|row| {
                     Ok($crate::ledger::value::Row::new(
                         std::sync::Arc::clone(&names),
-                        $values(row)?,
+                        values(row)?,
                     ))
                 })
                 .collect()
@@ -333,14 +349,14 @@ macro_rules! driver {
         pub async fn for_each<'c>(
             on: impl Executor<'c, Database = $database>,
             sql: &str,
-            values: &[$crate::ledger::Value],
+            bound: &[$crate::ledger::Value],
             act: &mut (dyn FnMut($crate::ledger::value::Row) -> $crate::error::Result<()> + Send),
         ) -> $crate::error::Result<()> {
-            let mut rows = prepared(sql, values).fetch(on);
+            let mut rows = prepared(sql, bound).fetch(on);
             let mut known = None;
             while let Some(row) = rows.try_next().await? {
                 let names = std::sync::Arc::clone(known.get_or_insert_with(|| names(&row)));
-                act($crate::ledger::value::Row::new(names, $values(&row)?))?;
+                act($crate::ledger::value::Row::new(names, values(&row)?))?;
             }
             Ok(())
         }

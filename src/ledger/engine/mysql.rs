@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 
 use sqlx::migrate::Migrator;
-use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
 use sqlx::{ConnectOptions as _, Connection as _, MySql, MySqlConnection, MySqlPool, Transaction, Type, ValueRef as _};
 
 use super::url::{has_password, password_from_environment, unreadable};
@@ -21,7 +21,7 @@ const PARAMETERS_MAX: usize = 60_000;
 /// the last row may be a large one.
 const STATEMENT_BYTES: usize = 4 << 20;
 
-driver!(MySql, Engine::MySql, bind, values);
+driver!(MySql, Engine::MySql, std::convert::identity, value);
 
 pub async fn open(url: &str, wait_s: u32) -> Result<MySqlPool> {
     let mut options = MySqlConnectOptions::from_str(url)
@@ -59,23 +59,6 @@ pub async fn begin(pool: &MySqlPool) -> sqlx::Result<Transaction<'static, MySql>
     let mut tx = pool.begin().await?;
     sqlx::query(super::TAKE_WRITE_LOCK).execute(&mut *tx).await?;
     Ok(tx)
-}
-
-type Query = sqlx::query::Query<'static, MySql, MySqlArguments>;
-
-fn bind(query: Query, value: &Value) -> Query {
-    match value {
-        Value::Integer(value) => query.bind(*value),
-        Value::Text(text) => query.bind(text.clone()),
-        Value::Bytes(bytes) => query.bind(bytes.clone()),
-        Value::Amount(amount) => query.bind(*amount),
-        Value::NullInteger => query.bind(None::<i64>),
-        Value::NullText => query.bind(None::<String>),
-    }
-}
-
-fn values(row: &MySqlRow) -> sqlx::Result<Vec<Value>> {
-    (0..row.len()).map(|at| value(row, at)).collect()
 }
 
 fn value(row: &MySqlRow, at: usize) -> sqlx::Result<Value> {

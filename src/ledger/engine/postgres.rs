@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::str::FromStr as _;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction, Type, ValueRef as _};
 
 use super::url::{has_password, password_from_environment, unreadable};
@@ -21,7 +21,7 @@ const COPY_FROM_ROWS: usize = 8;
 /// What a COPY sends at once.
 const COPY_BYTES: usize = 256 << 10;
 
-driver!(Postgres, Engine::Postgres, bind, values);
+driver!(Postgres, Engine::Postgres, std::convert::identity, value);
 
 pub async fn open(url: &str, wait_s: u32) -> Result<PgPool> {
     let mut options = PgConnectOptions::from_str(url)
@@ -77,23 +77,6 @@ pub fn numbered(sql: &str) -> String {
         }
     }
     text
-}
-
-type Query = sqlx::query::Query<'static, Postgres, PgArguments>;
-
-fn bind(query: Query, value: &Value) -> Query {
-    match value {
-        Value::Integer(value) => query.bind(*value),
-        Value::Text(text) => query.bind(text.clone()),
-        Value::Bytes(bytes) => query.bind(bytes.clone()),
-        Value::Amount(amount) => query.bind(*amount),
-        Value::NullInteger => query.bind(None::<i64>),
-        Value::NullText => query.bind(None::<String>),
-    }
-}
-
-fn values(row: &PgRow) -> sqlx::Result<Vec<Value>> {
-    (0..row.len()).map(|at| value(row, at)).collect()
 }
 
 fn value(row: &PgRow, at: usize) -> sqlx::Result<Value> {

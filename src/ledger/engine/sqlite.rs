@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction, ValueRef as _};
 
 use super::{CONNECTIONS_MAX, Engine, driver, url};
@@ -17,7 +17,7 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// Parameters of one statement at most (SQLite's own limit is 32,766).
 const PARAMETERS_MAX: usize = 32_000;
 
-driver!(Sqlite, Engine::Sqlite, bind, values);
+driver!(Sqlite, Engine::Sqlite, amount_text, value);
 
 pub async fn open(url: &str, wait_s: u32) -> Result<SqlitePool> {
     let options = SqliteConnectOptions::from_str(url)
@@ -45,32 +45,14 @@ pub async fn begin(pool: &SqlitePool) -> sqlx::Result<Transaction<'static, Sqlit
     pool.begin_with("BEGIN IMMEDIATE").await
 }
 
-type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
-
-fn bind(query: Query, value: &Value) -> Query {
-    match value {
-        Value::Integer(value) => query.bind(*value),
-        Value::Text(text) => query.bind(text.clone()),
-        Value::Bytes(bytes) => query.bind(bytes.clone()),
-        // SQLite has no exact decimal, and a REAL would round.
-        Value::Amount(amount) => query.bind(amount_text(*amount)),
-        Value::NullInteger => query.bind(None::<i64>),
-        Value::NullText => query.bind(None::<String>),
-    }
-}
-
-/// The values as they lie in the row, whatever their columns should hold.
-fn values(row: &SqliteRow) -> sqlx::Result<Vec<Value>> {
-    (0..row.len()).map(|at| value(row, at)).collect()
-}
-
+/// The value as it lies in the row, whatever its column should hold.
 fn value(row: &SqliteRow, at: usize) -> sqlx::Result<Value> {
     let raw = row.try_get_raw(at)?;
     if raw.is_null() {
         return Ok(Value::NullText);
     }
-    let stored = sqlx::TypeInfo::name(&*raw.type_info()).to_owned();
-    Ok(match stored.as_str() {
+    let stored = raw.type_info();
+    Ok(match sqlx::TypeInfo::name(&*stored) {
         "INTEGER" => Value::Integer(row.try_get_unchecked(at)?),
         "TEXT" => Value::Text(row.try_get_unchecked(at)?),
         _ => Value::Bytes(row.try_get_unchecked(at)?),
