@@ -17,7 +17,8 @@ const NOW: &str = "2025-07-10T00:00:00Z";
 /// Books with something in every table and in every kind of file, half of it expired.
 fn rich_books() -> Shop {
     let price = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }";
-    let shop = Shop::new("CNY", price);
+    let mut shop = Shop::new("CNY", price);
+    shop.place.settings().keep_usage_months = Some(7);
     let with_log = |line: String| line.replace("\"appid\":1", "\"appid\":1,\"task_id\":\"t\"");
     shop.drop(&[
         usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000),
