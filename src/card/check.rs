@@ -291,7 +291,7 @@ mod tests {
             sku.contains("`sku` of meter `shot` has 129 bytes; write at most 128"),
             "{sku}"
         );
-        let sku = changed("\"HD\"", &format!("\"{long}\""));
+        let sku = changed("HD = 720", &format!("{long} = 720"));
         assert!(
             sku.contains("meter `video` can yield a SKU of 258 bytes; shorten it to 255"),
             "{sku}"

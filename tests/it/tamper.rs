@@ -220,7 +220,7 @@ async fn change(place: &Place, table: &str, column: &str) {
     books.ledger.close().await;
     let end = format!("CASE WHEN {column} LIKE '%x' THEN 'y' ELSE 'x' END");
     // As long as before, so that it fits its column.
-    let beginning = format!("SUBSTR({column}, 1, LENGTH({column}) - 1)");
+    let beginning = format!("SUBSTR({column}, 1, CASE WHEN {column} = '' THEN 0 ELSE LENGTH({column}) - 1 END)");
     let other = match &row.values()[0] {
         Value::Integer(_) => format!("{column} + 1000"),
         Value::Amount(_) => format!("{column} + 1"),
