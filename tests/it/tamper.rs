@@ -198,10 +198,12 @@ async fn columns(shop: &Shop) -> Vec<(String, String)> {
     all
 }
 
-/// The first column of a table, which is of its key, and the literal of its value in the first row.
+/// The first column of a table, which is of its key, and the literal of its value in the first row. A tally of nothing is not
+/// missed.
 async fn first_cell(place: &Place, table: &str) -> (String, String) {
     let books = place.books(at(NOW)).await;
-    let row = query(format!("SELECT * FROM {table} LIMIT 1"))
+    let condition = if table == "tally" { "row_count > 0" } else { "1 = 1" };
+    let row = query(format!("SELECT * FROM {table} WHERE {condition} LIMIT 1"))
         .fetch_one(&books.ledger)
         .await
         .unwrap();
