@@ -37,7 +37,7 @@ pub async fn expire_months(books: &Books, lease: &Lease) -> Result<ExpiredMonths
     let mut expired = ExpiredMonths::default();
     let today = books.clock.today();
     if let Some(before) = books.settings.keep_usage_months.and_then(|keep| kept_from(today, keep)) {
-        let months = months_before(
+        let months = months_of(
             &books.ledger,
             "SELECT DISTINCT month FROM usage_daily WHERE month < ?",
             &before,
@@ -56,7 +56,7 @@ pub async fn expire_months(books: &Books, lease: &Lease) -> Result<ExpiredMonths
         let sql = format!(
             "SELECT DISTINCT SUBSTR(s.period_start, 1, 7) FROM statement s WHERE s.period_start < ? AND {MAY_GO}"
         );
-        for month in months_before(&books.ledger, sql, &before).await? {
+        for month in months_of(&books.ledger, sql, &before).await? {
             expire_lines(books, lease, &month).await?;
             expired.statement_lines.push(month);
         }
@@ -69,12 +69,12 @@ fn kept_from(today: NaiveDate, keep: u32) -> Option<String> {
     today.checked_sub_months(Months::new(keep)).map(month_text)
 }
 
-async fn months_before(
+async fn months_of(
     ledger: &Ledger,
     sql: impl Into<std::borrow::Cow<'static, str>>,
-    before: &str,
+    bound: &str,
 ) -> Result<BTreeSet<String>> {
-    let rows = query(sql).bind(before).fetch_all(ledger).await?;
+    let rows = query(sql).bind(bound).fetch_all(ledger).await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -132,7 +132,7 @@ async fn mark(tx: &mut Tx, kind: &str, month: &str, now: &str) -> Result<()> {
 
 /// Months of a kind that are gone.
 pub async fn expired_months(ledger: &Ledger, kind: &str) -> Result<BTreeSet<String>> {
-    months_before(ledger, "SELECT month FROM expired_month WHERE kind = ?", kind).await
+    months_of(ledger, "SELECT month FROM expired_month WHERE kind = ?", kind).await
 }
 
 #[cfg(test)]

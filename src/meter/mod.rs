@@ -255,6 +255,9 @@ async fn commit(
     intake: i64,
 ) -> Result<Metered> {
     let now = books.clock.text();
+    // Before the transaction: every other writer waits for its end.
+    let days = daily::usage_daily(rows, &outcome.places);
+    let totals = daily::usage_totals(outcome);
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     commit_intake(&mut tx, intake).await?;
@@ -295,8 +298,8 @@ async fn commit(
     store::end_waits(&mut tx, metering, &decided.ended_waits).await?;
     store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
     let new_accounts = daily::add_accounts_of(&mut tx, plan, rows, &now).await?;
-    store::add_usage_daily(&mut tx, metering, daily::usage_daily(rows, &outcome.places)).await?;
-    store::add_usage_totals(&mut tx, metering, daily::usage_totals(outcome)).await?;
+    store::add_usage_daily(&mut tx, metering, days).await?;
+    store::add_usage_totals(&mut tx, metering, totals).await?;
     let late = daily::late_usage(plan, rows);
     store::add_late_usage(&mut tx, metering, &late).await?;
     books.ledger.commit_of(tx, "meter", intake).await?;
