@@ -132,39 +132,87 @@ pub fn remove_files(paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// What is written before the disk is asked to begin with it, so that the sync at the end has little left to wait for.
+const AHEAD_BYTES: u64 = 8 << 20;
+
 /// A file that is digested while it is written.
 #[derive(Debug)]
 pub struct DigestedFile {
     file: File,
-    hasher: Arc<Mutex<Hasher>>,
+    state: Arc<Mutex<WrittenState>>,
+    written: u64,
+    begun: u64,
+}
+
+#[derive(Debug, Default)]
+struct WrittenState {
+    hasher: Hasher,
+    refused: Option<std::io::Error>,
 }
 
 /// The digest of what was written, for when the file itself is in other hands.
 #[derive(Clone, Debug)]
-pub struct WrittenDigest(Arc<Mutex<Hasher>>);
+pub struct WrittenDigest(Arc<Mutex<WrittenState>>);
 
 impl DigestedFile {
     /// Creates a file that must not be there yet.
     pub fn create_new(path: &Path) -> Result<(Self, WrittenDigest)> {
         let file = File::create_new(path).at(path)?;
-        let hasher = Arc::new(Mutex::new(Hasher::default()));
-        let digest = WrittenDigest(Arc::clone(&hasher));
-        Ok((Self { file, hasher }, digest))
+        let state = Arc::<Mutex<WrittenState>>::default();
+        let digest = WrittenDigest(Arc::clone(&state));
+        let new = Self {
+            file,
+            state,
+            written: 0,
+            begun: 0,
+        };
+        Ok((new, digest))
     }
 }
 
 impl WrittenDigest {
     /// SHA-256 of all bytes so far, 64 hex digits.
     pub fn hex(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().hex()
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.hasher.clone().hex()
     }
+
+    /// Why the file took no more, if it did not: who wrote to it may have lost the cause on the way.
+    pub fn refused(&self) -> Option<std::io::Error> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.refused.take()
+    }
+}
+
+/// Asks the system to begin writing a part of a file to disk. It is only sooner than without: what counts is the sync, which
+/// also tells what went wrong.
+fn begin_writeback(file: &File, from: u64, bytes: u64) {
+    #[cfg(target_os = "linux")]
+    if let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) {
+        use std::os::fd::AsRawFd as _;
+        #[expect(
+            unsafe_code,
+            reason = "no crate has this call; it takes numbers and an open file, and touches no memory"
+        )]
+        let _best_effort = unsafe { libc::sync_file_range(file.as_raw_fd(), from, bytes, libc::SYNC_FILE_RANGE_WRITE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, from, bytes);
 }
 
 impl Write for DigestedFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
-        hasher.update(&bytes[..written]);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.file.write(bytes).inspect_err(|error| {
+            state.refused = error.raw_os_error().map(std::io::Error::from_raw_os_error);
+        })?;
+        state.hasher.update(&bytes[..written]);
+        drop(state);
+        self.written += written as u64;
+        if self.written - self.begun >= AHEAD_BYTES {
+            begin_writeback(&self.file, self.begun, self.written - self.begun);
+            self.begun = self.written;
+        }
         Ok(written)
     }
 

@@ -12,7 +12,7 @@
 
 mod text;
 
-pub use text::Text;
+pub use text::{Text, first_of, is_printable};
 use text::{escape, plain_run_end};
 
 /// The deepest nesting that is read. Records nest twice; the limit bounds the stack of hostile input.
@@ -94,6 +94,11 @@ impl<'a> Scanner<'a> {
     /// A scanner at the start of `text`.
     pub fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
+    }
+
+    /// How many bytes have been read.
+    pub fn position(&self) -> usize {
+        self.at
     }
 
     /// Steps into an object.
@@ -369,12 +374,24 @@ fn flat_object_length(bytes: &[u8]) -> Option<usize> {
         return None;
     }
     let end = memchr::memchr(b'}', bytes)?;
-    let (mut quotes_odd, mut doubtful) = (0_u8, 0_u8);
-    for &byte in &bytes[1..end] {
-        quotes_odd ^= u8::from(byte == b'"');
-        doubtful |= u8::from(byte == b'\\') | u8::from(byte == b'{');
+    let (words, rest) = bytes[1..end].as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let (mut quotes, mut doubtful) = (0, 0);
+    for word in words.iter().chain([&last]) {
+        let word = u64::from_le_bytes(*word);
+        quotes ^= bytes_equal(word, b'"');
+        doubtful |= bytes_equal(word, b'\\') | bytes_equal(word, b'{');
     }
-    (quotes_odd == 0 && doubtful == 0).then_some(end + 1)
+    (quotes.count_ones() % 2 == 0 && doubtful == 0).then_some(end + 1)
+}
+
+/// The high bit of each byte of `word` that is `byte`.
+#[inline(always)]
+fn bytes_equal(word: u64, byte: u8) -> u64 {
+    const LOWS: u64 = u64::from_le_bytes([0x7F; 8]);
+    let differing = word ^ u64::from_le_bytes([byte; 8]);
+    !(((differing & LOWS) + LOWS) | differing | LOWS)
 }
 
 #[cfg(test)]

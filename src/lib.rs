@@ -17,7 +17,7 @@ pub mod error;
 /// What to do about an error that the machine reports.
 mod cure;
 
-/// SHA-256.
+/// SHA-256 and BLAKE3.
 pub mod digest;
 
 /// Points at which tests stop the process.
@@ -26,8 +26,15 @@ pub mod fault;
 /// Files that survive a power cut.
 pub mod files;
 
+/// Parquet files of our own.
+pub mod columns;
+
 /// Several threads for what calls polars.
 pub mod parallel;
+mod pipeline;
+
+/// Sorting by counting digits.
+pub mod radix;
 
 /// Progress on a terminal.
 pub mod progress;

@@ -68,6 +68,53 @@ pub fn digits(text: &str) -> Result<u64, NumberError> {
     text.parse().map_err(|_| NumberError::TooLarge)
 }
 
+/// The most digits that [`leading_digits`] reads: more might not fit.
+const LEADING_DIGITS_MAX: usize = 19;
+
+/// The value of the digits that `bytes` begins with, and how many they are, at most 19.
+#[inline]
+pub fn leading_digits(bytes: &[u8]) -> (u64, usize) {
+    let (mut value, mut count) = (0, 0);
+    while count <= LEADING_DIGITS_MAX - 8
+        && let Some(eight) = bytes.get(count..).and_then(<[u8]>::first_chunk)
+    {
+        let (part, digits) = leading_of_eight(*eight);
+        value = value * POWERS_OF_TEN[digits] + part;
+        count += digits;
+        if digits < 8 {
+            return (value, count);
+        }
+    }
+    for &byte in bytes.iter().take(LEADING_DIGITS_MAX).skip(count) {
+        if !byte.is_ascii_digit() {
+            break;
+        }
+        value = value * 10 + u64::from(byte - b'0');
+        count += 1;
+    }
+    (value, count)
+}
+
+const POWERS_OF_TEN: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// [`leading_digits`] of eight bytes at once: neighbours are joined to pairs, pairs to fours, and fours to eight.
+#[inline]
+fn leading_of_eight(bytes: [u8; 8]) -> (u64, usize) {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    const TO_HIGH_FROM_TEN: u64 = u64::from_le_bytes([0x80 - 10; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    let values = u64::from_le_bytes(bytes) ^ ZEROS;
+    // A carry can only make a false hit above a true one, so the lowest hit is true.
+    let others = (values.wrapping_add(TO_HIGH_FROM_TEN) | values) & HIGHS;
+    let count = others.trailing_zeros() / 8;
+    // With zeros in front the digits are a number of eight digits.
+    let digits = values.unbounded_shl(64 - 8 * count);
+    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    let eight = (fours.wrapping_mul(10_000) + (fours >> 32)) & 0x0000_0000_FFFF_FFFF;
+    (eight, count as usize)
+}
+
 /// The value of at most 19 digits, which always fits.
 #[inline]
 fn digits_value(text: &str) -> u64 {
@@ -197,7 +244,31 @@ mod tests {
         assert_eq!(digits("18446744073709551616"), Err(NumberError::TooLarge));
     }
 
+    #[test]
+    fn digits_in_front_are_read_up_to_where_they_end() {
+        for (text, expected) in [
+            ("", (0, 0)),
+            ("x1", (0, 0)),
+            ("0", (0, 1)),
+            ("007,8", (7, 3)),
+            ("12345678", (12_345_678, 8)),
+            ("12345678\"", (12_345_678, 8)),
+            ("100005052322\",\"appid\":1", (100_005_052_322, 12)),
+            ("9999999999999999999999", (9_999_999_999_999_999_999, 19)),
+            ("1é", (1, 1)),
+        ] {
+            assert_eq!(leading_digits(text.as_bytes()), expected, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn digits_in_front_are_those_that_are_read_one_by_one(digits in "[0-9]{0,19}", rest in "([^0-9].{0,9})?") {
+            let value = if digits.is_empty() { 0 } else { digits_value(&digits) };
+            let text = format!("{digits}{rest}");
+            prop_assert_eq!(leading_digits(text.as_bytes()), (value, digits.len()));
+        }
+
         #[test]
         fn shifting_the_point_and_the_exponent_changes_nothing(
             digits in "[1-9][0-9]{0,20}", places in 0_usize..20, zeros in 0_usize..5, negative: bool,

@@ -10,7 +10,7 @@ use std::thread;
 use crate::error::{AtPath as _, Result};
 
 /// Decoding wide files in a debug build takes some room.
-const STACK_BYTES: usize = 16 * 1024 * 1024;
+pub const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// Calls `task` with every number below `count`, on as many threads as there are cores. The outcomes are in the order of the
 /// numbers; the first error ends the work.

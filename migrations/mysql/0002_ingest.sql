@@ -10,7 +10,7 @@ CREATE TABLE batch (
     format      VARCHAR(32) NOT NULL,
     header      LONGTEXT,             -- of a CSV: its first row, to read a quarantined one by
     bytes       BIGINT NOT NULL,
-    digest      VARCHAR(64) NOT NULL,    -- SHA-256 of the input's bytes; of a retry, its intake number
+    digest      VARCHAR(64) NOT NULL,    -- BLAKE3 of the input's bytes; of a retry, its intake number
     received    BIGINT NOT NULL, -- lines with something on them; 0 for a retry, whose lines were received before
     stored_rows BIGINT NOT NULL, -- rows in raw
     quarantined BIGINT NOT NULL, -- negative for a retry: lines that left quarantine

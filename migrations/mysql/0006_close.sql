@@ -36,8 +36,9 @@ CREATE TABLE statement (
     FOREIGN KEY (uin) REFERENCES account (uin),
     FOREIGN KEY (closing) REFERENCES closing (closing)
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
-CREATE INDEX statement_uin ON statement (uin, period_start);
-CREATE INDEX statement_closing ON statement (closing);
+-- Rows are large. What each night asks of all of them lies in these two.
+CREATE INDEX statement_uin ON statement (uin, period_start, period_end, statement_id, digest);
+CREATE INDEX statement_closing ON statement (closing, period_start);
 
 -- Every closed period, also one without a line.
 CREATE TABLE closed_period (

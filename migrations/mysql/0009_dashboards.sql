@@ -2,18 +2,25 @@
 -- usage are additive: a metering adds a row, a void adds a negative one; sum them. A view runs with its definer's rights, so a reader
 -- needs none on the tables (see dashboards/). Text out of JSON has the tables' collation: another would take `a` and `A` for one SKU.
 
--- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
+-- Usage per account, day, app, region and SKU. Filter by `uin` and `month`. JSON_TABLE cannot give keys, so the objects are read as arrays:
+-- {"a":{"b":x,"c":y}} as [["a",[["b",x],["c",y]]]]. No name has a sign that this changes.
 CREATE VIEW dash_usage AS
-SELECT u.uin, u.month, CAST(l.day AS DATE) AS day, l.appid, l.region, l.sku, l.records, l.raw_units, l.billable_units
-FROM usage_daily u, JSON_TABLE(u.days, '$[*]' COLUMNS (
-    day VARCHAR(10) PATH '$[0]',
+SELECT u.uin, u.month, CAST(CONCAT(u.month, '-', l.day) AS DATE) AS day, l.appid, l.region, l.sku, COALESCE(l.records, 1) AS records,
+       COALESCE(l.raw_units, l.billable_units) AS raw_units, l.billable_units
+FROM usage_daily u, JSON_TABLE(
+    REPLACE(REPLACE(REPLACE(REPLACE(u.days, '{"', '[["'), ',"', '],["'), '":', '",'), '}', ']]'), '$[*]' COLUMNS (
+    appid VARCHAR(20) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
     NESTED PATH '$[1][*]' COLUMNS (
-        appid VARCHAR(20) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
-        region VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[1]',
-        sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[2]',
-        records BIGINT PATH '$[3]',
-        raw_units BIGINT PATH '$[4]',
-        billable_units BIGINT PATH '$[5]'
+        region VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
+        NESTED PATH '$[1][*]' COLUMNS (
+            sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
+            NESTED PATH '$[1][*]' COLUMNS (
+                day VARCHAR(2) PATH '$[0]',
+                billable_units BIGINT PATH '$[1]',
+                records BIGINT PATH '$[2]',
+                raw_units BIGINT PATH '$[3]'
+            )
+        )
     )
 )) AS l;
 

@@ -34,8 +34,9 @@ CREATE TABLE statement (
     document        TEXT COLLATE "C",          -- the lines, JSON; see close/document.rs. None once its retention is over
     seal            BIGINT NOT NULL -- without the document, which the digest covers
 );
-CREATE INDEX statement_uin ON statement (uin, period_start);
-CREATE INDEX statement_closing ON statement (closing);
+-- Rows are large. What each night asks of all of them lies in these two.
+CREATE INDEX statement_uin ON statement (uin, period_start, period_end, statement_id, digest);
+CREATE INDEX statement_closing ON statement (closing, period_start);
 
 -- Every closed period, also one without a line.
 CREATE TABLE closed_period (

@@ -10,7 +10,7 @@ CREATE TABLE batch (
     format      TEXT NOT NULL,
     header      TEXT,             -- of a CSV: its first row, to read a quarantined one by
     bytes       INTEGER NOT NULL,
-    digest      TEXT NOT NULL,    -- SHA-256 of the input's bytes; of a retry, its intake number
+    digest      TEXT NOT NULL,    -- BLAKE3 of the input's bytes; of a retry, its intake number
     received    INTEGER NOT NULL, -- lines with something on them; 0 for a retry, whose lines were received before
     stored_rows INTEGER NOT NULL, -- rows in raw
     quarantined INTEGER NOT NULL, -- negative for a retry: lines that left quarantine

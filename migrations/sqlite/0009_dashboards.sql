@@ -4,10 +4,9 @@
 
 -- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
 CREATE VIEW dash_usage AS
-SELECT u.uin, u.month, d.value ->> 0 AS day, l.value ->> 0 AS appid, l.value ->> 1 AS region, l.value ->> 2 AS sku,
-       CAST(l.value ->> 3 AS INTEGER) AS records, CAST(l.value ->> 4 AS INTEGER) AS raw_units,
-       CAST(l.value ->> 5 AS INTEGER) AS billable_units
-FROM usage_daily u, json_each(u.days) d, json_each(d.value, '$[1]') l;
+SELECT u.uin, u.month, printf('%s-%02d', u.month, d.value ->> 0) AS day, a.key AS appid, r.key AS region, s.key AS sku,
+       COALESCE(d.value ->> 2, 1) AS records, COALESCE(d.value ->> 3, d.value ->> 1) AS raw_units, d.value ->> 1 AS billable_units
+FROM usage_daily u, json_each(u.days) a, json_each(a.value) r, json_each(r.value) s, json_each(s.value) d;
 
 -- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.
 CREATE VIEW dash_totals AS

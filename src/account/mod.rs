@@ -81,6 +81,13 @@ impl AccountBook {
         self.accounts.get(&uin)
     }
 
+    /// Notes that an account's periods are closed up to a day.
+    pub fn close_to(&mut self, uin: u64, day: NaiveDate) {
+        if let Some(account) = self.accounts.get_mut(&uin) {
+            account.closed_to = account.closed_to.max(Some(day));
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Account)> {
         self.accounts.iter().map(|(&uin, account)| (uin, account))
     }

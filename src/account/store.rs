@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::terms::Terms;
 use super::{Account, AccountBook};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, query, reseal};
+use crate::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, query, reseal};
 use crate::raw::store::parse_day;
 
 /// A UIN as the ledger holds it.
@@ -19,45 +19,82 @@ pub fn parse_uin(text: &str) -> Result<u64> {
 /// Reads all accounts with their terms.
 #[tracing::instrument(skip_all)]
 pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
-    let mut terms: BTreeMap<u64, Vec<Terms>> = BTreeMap::new();
-    for row in query("SELECT uin, body FROM terms ORDER BY uin, from_day")
-        .fetch_all(ledger)
-        .await?
-    {
-        let uin = parse_uin(&row.try_get::<String>(0)?)?;
-        terms
-            .entry(uin)
-            .or_default()
-            .push(serde_json::from_str(&row.try_get::<String>(1)?)?);
-    }
-    let mut accounts = BTreeMap::new();
-    let rows = query(
-        "SELECT a.uin, a.first_day, c.closed_to FROM account a \
-         LEFT JOIN (SELECT uin, MAX(period_end) AS closed_to FROM closed_period GROUP BY uin) c ON c.uin = a.uin",
-    )
+    Ok(AccountBook::new(load(ledger, "", None).await?))
+}
+
+/// Reads one account with its terms; none when there is none of this number.
+pub async fn load_account(ledger: &Ledger, uin: u64) -> Result<Option<Account>> {
+    Ok(load(ledger, "WHERE uin = ?", Some(uin)).await?.remove(&uin))
+}
+
+/// Accounts that are alike in all that their periods depend on, one of each kind with the number of them. Nearly all accounts are of a
+/// few kinds, and the ledger counts them faster than it hands them out.
+pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>> {
+    const HAS_SEVERAL: &str = "IN (SELECT uin FROM terms GROUP BY uin HAVING COUNT(*) > 1)";
+    let rows = query(format!(
+        "SELECT t.body, a.first_day, a.closed_to, COUNT(*) FROM ({ACCOUNTS} WHERE uin NOT {HAS_SEVERAL}) a \
+         LEFT JOIN terms t ON t.uin = a.uin GROUP BY t.body, a.first_day, a.closed_to"
+    ))
     .fetch_all(ledger)
     .await?;
+    let mut kinds = Vec::new();
     for row in rows {
-        let uin = parse_uin(&row.try_get::<String>(0)?)?;
-        let day = |index: usize| -> Result<Option<NaiveDate>> {
-            row.try_get::<Option<String>>(index)?
-                .as_deref()
-                .map(parse_day)
-                .transpose()
+        let Some(terms) = row.try_get::<Option<String>>(0)? else {
+            return Err(Error::Unbalanced("an account has no terms in the ledger".to_owned()));
         };
-        let terms = terms
+        let account = account_of(vec![serde_json::from_str(&terms)?], &row)?;
+        kinds.push((account, usize::try_from(row.try_get::<i64>(3)?).unwrap_or(0)));
+    }
+    let others = load(ledger, &format!("WHERE uin {HAS_SEVERAL}"), None).await?;
+    kinds.extend(others.into_values().map(|account| (account, 1)));
+    Ok(kinds)
+}
+
+const ACCOUNTS: &str = "SELECT a.uin, a.first_day, (SELECT MAX(c.period_end) FROM closed_period c WHERE c.uin = a.uin) AS closed_to \
+     FROM account a";
+
+/// Accounts that fulfil a condition on `uin`.
+async fn load(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<BTreeMap<u64, Account>> {
+    let bound = |sql: String| query(sql).bind_all(uin.map(|uin| uin.to_string().into()));
+    let rows = bound(format!(
+        "SELECT uin, body FROM terms {condition} ORDER BY uin, from_day"
+    ))
+    .fetch_all(ledger)
+    .await?;
+    let mut all_terms: BTreeMap<u64, Vec<Terms>> = BTreeMap::new();
+    // Most accounts have the terms of the one before.
+    let mut last: Option<(String, Terms)> = None;
+    for row in rows {
+        let body: String = row.try_get(1)?;
+        let terms = match &last {
+            Some((text, terms)) if *text == body => terms.clone(),
+            _ => last.insert((body.clone(), serde_json::from_str(&body)?)).1.clone(),
+        };
+        let uin = parse_uin(&row.try_get::<String>(0)?)?;
+        all_terms.entry(uin).or_default().push(terms);
+    }
+    let mut accounts = BTreeMap::new();
+    for row in bound(format!("{ACCOUNTS} {condition}")).fetch_all(ledger).await? {
+        let uin = parse_uin(&row.try_get::<String>(0)?)?;
+        let terms = all_terms
             .remove(&uin)
             .ok_or_else(|| Error::Unbalanced(format!("account {uin} has no terms in the ledger")))?;
-        accounts.insert(
-            uin,
-            Account {
-                terms,
-                first_day: day(1)?,
-                closed_to: day(2)?,
-            },
-        );
+        accounts.insert(uin, account_of(terms, &row)?);
     }
-    Ok(AccountBook::new(accounts))
+    Ok(accounts)
+}
+
+/// An account by its terms and the columns `first_day` and `closed_to`.
+fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
+    let day = |name: &str| -> Result<Option<NaiveDate>> {
+        let text: Option<String> = row.named(name)?;
+        text.as_deref().map(parse_day).transpose()
+    };
+    Ok(Account {
+        terms,
+        first_day: day("first_day")?,
+        closed_to: day("closed_to")?,
+    })
 }
 
 /// Adds accounts with their first terms.

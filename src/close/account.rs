@@ -10,7 +10,7 @@ use super::statement::Statement;
 use crate::account::Account;
 use crate::card::book::CardBook;
 use crate::error::{Error, Result};
-use crate::meter::usage::{UsageDay, UsageTable};
+use crate::meter::usage_table::AccountRows;
 use crate::money::Currency;
 use crate::rate::{Charge, DayUsage, PeriodUsage, Rated, Step, rate, steps};
 use crate::span::{Cycle, Period};
@@ -43,14 +43,12 @@ pub struct ClosedPeriod {
 }
 
 /// All that the charges of an account depend on.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct AccountUsage<'a> {
     pub uin: u64,
     pub account: &'a Account,
     pub cards: &'a CardBook,
-    pub table: &'a UsageTable,
-    /// The account's rows of the table, by day.
-    pub rows: &'a [UsageDay],
+    pub rows: AccountRows<'a>,
     /// Usage of later meterings does not count.
     pub metering: i64,
 }
@@ -156,7 +154,7 @@ impl<'a> AccountUsage<'a> {
 
     /// The usage of a period.
     pub fn rows_of(&self, period: Period) -> PeriodRows<'a> {
-        PeriodRows::of(self.account, period, self.table, self.rows, self.metering)
+        PeriodRows::of(self.account, period, &self.rows, self.metering)
     }
 
     fn two_currencies(&self, period: Period, one: Currency, again: Period, other: Currency) -> String {
@@ -246,20 +244,16 @@ pub struct PeriodRows<'a> {
 }
 
 impl<'a> PeriodRows<'a> {
-    /// Picks a period's rows out of an account's, which are sorted by day, as far as `metering` had come.
-    pub fn of(account: &Account, period: Period, table: &'a UsageTable, rows: &'a [UsageDay], metering: i64) -> Self {
+    /// Picks a period's rows out of an account's, as far as `metering` had come.
+    pub fn of(account: &Account, period: Period, rows: &AccountRows<'a>, metering: i64) -> Self {
         let cycle = account.terms_on(period.start).cycle;
         let counters_from = cycle.counters_from(&period);
         let between = |from, to| {
-            let start = rows.partition_point(|row: &UsageDay| row.day < from);
-            let end = rows.partition_point(|row| row.day < to);
-            rows[start.min(end)..end]
-                .iter()
-                .filter(|row| i64::from(row.metering) <= metering)
-                .map(|row| DayUsage {
+            rows.between(from, to, metering)
+                .map(|(row, region, sku)| DayUsage {
                     appid: row.appid,
-                    region: table.text(row.region),
-                    sku: table.text(row.sku),
+                    region,
+                    sku,
                     day: row.day,
                     records: row.records,
                     billable: row.billable,
@@ -291,7 +285,7 @@ impl<'a> PeriodRows<'a> {
         self.usage.iter().map(|row| row.records).sum()
     }
 
-    /// Usage of the period, by day.
+    /// Usage of the period, in no order.
     pub fn usage(&self) -> &[DayUsage<'a>] {
         &self.usage
     }

@@ -9,11 +9,11 @@
 //! `json.dumps(rows, separators=(",", ":"), ensure_ascii=False)` does it, so that the text is canonical.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
@@ -135,17 +135,18 @@ pub struct Cell<'a>(Cow<'a, str>);
 pub type Cells<'a> = [Cell<'a>; COLUMNS.len()];
 
 /// The document of these lines.
-pub fn write<'a>(lines: impl ExactSizeIterator<Item = Line<'a>>) -> String {
-    let mut document = String::with_capacity(2 + lines.len() * LINE_BYTES);
-    document.push('[');
-    for (at, line) in lines.enumerate() {
-        if at != 0 {
-            document.push(',');
+#[expect(clippy::missing_panics_doc, reason = "whole strings and ASCII make UTF-8")]
+pub fn write<'a>(lines: impl Iterator<Item = Line<'a>>) -> String {
+    let mut document = Vec::with_capacity(2 + lines.size_hint().0 * LINE_BYTES);
+    document.push(b'[');
+    for line in lines {
+        if document.len() != 1 {
+            document.push(b',');
         }
         write_line(&mut document, &line);
     }
-    document.push(']');
-    document
+    document.push(b']');
+    String::from_utf8(document).expect("whole strings and ASCII")
 }
 
 /// The strings of each line.
@@ -153,6 +154,9 @@ pub fn write<'a>(lines: impl ExactSizeIterator<Item = Line<'a>>) -> String {
 /// # Errors
 /// [`DocumentError::Shape`].
 pub fn cells(document: &str) -> Result<Vec<Cells<'_>>, DocumentError> {
+    if let Some(rows) = plain_cells(document) {
+        return Ok(rows);
+    }
     serde_json::from_str(document).map_err(|error| DocumentError::Shape {
         what: error.to_string(),
     })
@@ -234,67 +238,139 @@ impl<'a> Line<'a> {
     }
 }
 
-fn write_line(out: &mut String, line: &Line) {
-    out.push_str("[\"");
-    write_shown(out, Some(line.line_no));
-    out.push_str("\",\"");
-    write_shown(out, line.appid);
-    out.push_str("\",\"");
-    out.push_str(line.kind.word());
-    out.push_str("\",");
+fn write_line(out: &mut Vec<u8>, line: &Line) {
+    out.extend_from_slice(b"[\"");
+    write_whole(out, Some(line.line_no));
+    out.extend_from_slice(b"\",\"");
+    write_whole(out, line.appid);
+    out.extend_from_slice(b"\",\"");
+    out.extend_from_slice(line.kind.word().as_bytes());
+    out.extend_from_slice(b"\",");
     write_string(out, &line.card);
-    out.push_str(",\"");
-    write_shown(out, line.card_version);
-    out.push_str("\",");
+    out.extend_from_slice(b",\"");
+    write_day(out, line.card_version);
+    out.extend_from_slice(b"\",");
     for text in [&line.region, &line.sku, &line.meter, &line.unit] {
         write_string(out, text);
-        out.push(',');
+        out.push(b',');
     }
-    out.push('"');
-    write_shown(out, line.records);
-    out.push_str("\",\"");
+    out.push(b'"');
+    write_whole(out, line.records);
+    out.extend_from_slice(b"\",\"");
     let priced = line.priced.as_ref();
     write_decimal(out, priced.map(|priced| priced.quantity), QUANTITY_DECIMALS);
-    out.push_str("\",\"");
+    out.extend_from_slice(b"\",\"");
     write_decimal(out, priced.map(|priced| priced.unit_price), 0);
-    out.push_str("\",\"");
+    out.extend_from_slice(b"\",\"");
     write_decimal(out, priced.map(|priced| priced.discount_percent), 0);
-    out.push_str("\",\"");
+    out.extend_from_slice(b"\",\"");
     write_plain(out, line.amount, AMOUNT_DECIMALS);
-    out.push_str("\",");
+    out.extend_from_slice(b"\",");
     let corrects = line.corrects.as_ref();
     write_string(out, corrects.map_or("", |(statement_id, _)| statement_id));
-    out.push_str(",\"");
-    write_shown(out, corrects.map(|(_, line_no)| line_no));
-    out.push_str("\",");
+    out.extend_from_slice(b",\"");
+    write_whole(out, corrects.map(|(_, line_no)| *line_no));
+    out.extend_from_slice(b"\",");
     write_string(out, &line.note);
-    out.push_str(",\"");
-    write_shown(out, Some(line.slice).filter(|slice| *slice != 0));
-    out.push_str("\",\"");
-    write_shown(out, line.span_start);
-    out.push_str("\"]");
+    out.extend_from_slice(b",\"");
+    write_whole(out, Some(line.slice).filter(|slice| *slice != 0));
+    out.extend_from_slice(b"\",\"");
+    write_day(out, line.span_start);
+    out.extend_from_slice(b"\"]");
 }
 
-fn write_shown(out: &mut String, value: Option<impl fmt::Display>) {
+fn write_whole(out: &mut Vec<u8>, value: Option<impl itoa::Integer>) {
     if let Some(value) = value {
-        write!(out, "{value}").expect("a string takes all that is written to it");
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 }
 
-fn write_decimal(out: &mut String, value: Option<Decimal>, decimals: u32) {
+/// `YYYY-MM-DD`.
+fn write_day(out: &mut Vec<u8>, day: Option<NaiveDate>) {
+    let Some(day) = day else { return };
+    let pair = |number: u32| [number / 10, number % 10].map(|digit| b"0123456789"[digit as usize]);
+    match u32::try_from(day.year()) {
+        Ok(year) if year < 10_000 => {
+            out.extend(pair(year / 100));
+            out.extend(pair(year % 100));
+            out.push(b'-');
+            out.extend(pair(day.month()));
+            out.push(b'-');
+            out.extend(pair(day.day()));
+        }
+        _ => out.extend_from_slice(day.to_string().as_bytes()),
+    }
+}
+
+fn write_decimal(out: &mut Vec<u8>, value: Option<Decimal>, decimals: u32) {
     if let Some(value) = value {
         write_plain(out, value, decimals);
     }
 }
 
-fn write_string(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| b' ' <= byte && byte != b'"' && byte != b'\\') {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    if has_byte(text, is_escaped) {
+        serde_json::to_writer(out, text).expect("a string always has a JSON text, and a vector takes it");
     } else {
-        out.push_str(&serde_json::to_string(text).expect("a string always has a JSON text"));
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
     }
+}
+
+/// Whether JSON writes a byte as an escape.
+fn is_escaped(byte: u8) -> bool {
+    matches!(byte, ..b' ' | b'"' | b'\\')
+}
+
+/// Whether a text has such a byte. Looks at all of them, without stopping early: so the compiler compares many at once.
+fn has_byte(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(0, |found, byte| found | u8::from(is_such(byte))) != 0
+}
+
+/// The strings of each line of a document exactly as [`write`] makes it, with nothing escaped in it; none for any other text.
+fn plain_cells(document: &str) -> Option<Vec<Cells<'_>>> {
+    if !has_no_escape(document) {
+        return None;
+    }
+    let mut rest = document.strip_prefix('[')?;
+    let mut rows = Vec::with_capacity(document.len() / LINE_BYTES);
+    loop {
+        rest = rest.strip_prefix("[\"")?;
+        let mut row: Cells = std::array::from_fn(|_| Cell(Cow::Borrowed("")));
+        let (last, others) = row.split_last_mut()?;
+        for cell in others {
+            *cell = take_cell(&mut rest)?;
+            rest = rest.strip_prefix("\",\"")?;
+        }
+        *last = take_cell(&mut rest)?;
+        rest = rest.strip_prefix("\"]")?;
+        rows.push(row);
+        match rest {
+            "]" => return Some(rows),
+            _ => rest = rest.strip_prefix(',')?,
+        }
+    }
+}
+
+/// Whether no byte of a document is part of an escape, or would have to be.
+fn has_no_escape(document: &str) -> bool {
+    !has_byte(document, |byte| byte != b'"' && is_escaped(byte))
+}
+
+/// What comes before the next quote.
+fn take_cell<'a>(rest: &mut &'a str) -> Option<Cell<'a>> {
+    let (cell, after) = rest.split_at(memchr::memchr(b'"', rest.as_bytes())?);
+    *rest = after;
+    Some(Cell(Cow::Borrowed(cell)))
+}
+
+/// Whether no string of a document with so many lines has an escape or a comma in it.
+pub fn is_simple(document: &str, lines: usize) -> bool {
+    let commas = document
+        .bytes()
+        .fold(0, |count, byte| count + usize::from(byte == b','));
+    commas + 1 == lines * COLUMNS.len() && has_no_escape(document)
 }
 
 fn read_line(cells: Cells<'_>, row: usize) -> Result<Line<'_>, DocumentError> {
@@ -402,100 +478,4 @@ impl<'de> Visitor<'de> for CellVisitor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn line(line_no: u32, text: &str, mantissa: i64) -> Line<'_> {
-        Line {
-            line_no,
-            appid: Some(u64::MAX),
-            kind: Kind::Adjustment,
-            card: text.into(),
-            card_version: "2024-01-01".parse().ok(),
-            region: text.into(),
-            sku: text.into(),
-            meter: text.into(),
-            unit: text.into(),
-            records: Some(mantissa),
-            priced: Some(Priced {
-                quantity: Decimal::new(mantissa, 6),
-                unit_price: Decimal::new(mantissa, 4),
-                discount_percent: Decimal::new(1250, 2),
-            }),
-            amount: Decimal::new(mantissa, 10),
-            corrects: Some((text.into(), line_no)),
-            note: text.into(),
-            slice: line_no,
-            span_start: "2024-11-05".parse().ok(),
-        }
-    }
-
-    #[test]
-    fn a_document_is_compact_canonical_json() {
-        let lines = [
-            line(1, "a\"b\n\u{1f}é\u{7f}", -5),
-            Line::rounding(2, Decimal::new(5, 10), String::new()),
-        ];
-        assert_eq!(
-            write(lines.into_iter()),
-            concat!(
-                r#"[["1","18446744073709551615","adjustment","a\"b\n\u001fé"#,
-                "\u{7f}",
-                r#"","2024-01-01","a\"b\n\u001fé"#,
-                "\u{7f}",
-                r#"","a\"b\n\u001fé"#,
-                "\u{7f}",
-                r#"","a\"b\n\u001fé"#,
-                "\u{7f}",
-                r#"","a\"b\n\u001fé"#,
-                "\u{7f}",
-                r#"","-5","-0.000005","-0.0005","12.5","-0.0000000005","a\"b\n\u001fé"#,
-                "\u{7f}",
-                r#"","1","a\"b\n\u001fé"#,
-                "\u{7f}",
-                r#"","1","2024-11-05"],["2","","rounding","","","","","","","","","","","0.0000000005","","","","",""]]"#
-            )
-        );
-    }
-
-    #[test]
-    fn what_does_not_read_as_its_column_is_named() {
-        let document = write([line(1, "x", 5)].into_iter());
-        for (from, to, column) in [
-            ("\"1\"", "\"one\"", "line_no"),
-            ("adjustment", "gift", "kind"),
-            ("2024-01-01", "2024-13-01", "card_version"),
-            ("12.5", "1e1", "discount_percent"),
-        ] {
-            let error = lines(&document.replacen(from, to, 1)).unwrap_err();
-            assert!(
-                matches!(&error, DocumentError::Cell { row: 1, column: at, .. } if *at == column),
-                "{error}"
-            );
-        }
-        for document in [
-            "",
-            "{}",
-            "[[]]",
-            "[[1]]",
-            &document.replace("\"2024-11-05\"]", "\"2024-11-05\",\"\"]"),
-        ] {
-            assert!(
-                matches!(lines(document), Err(DocumentError::Shape { .. })),
-                "{document}"
-            );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn lines_are_read_back_as_written(text in "(?s).{1,12}", mantissa in any::<i64>(), count in 0_u32..4) {
-            let written: Vec<Line> = (1..=count).map(|line_no| line(line_no, &text, mantissa)).collect();
-            let document = write(written.iter().cloned());
-            prop_assert_eq!(lines(&document).unwrap(), written);
-            let plain: serde_json::Value = serde_json::from_str(&document).unwrap();
-            prop_assert_eq!(serde_json::to_string(&plain).unwrap(), document);
-        }
-    }
-}
+mod tests;

@@ -11,36 +11,44 @@ use super::due::{self, Due};
 use super::months;
 use super::statement::Foot;
 use super::store::{self, PeriodCharge};
-use super::{Blocked, Past, reach_back, read_past, read_usage};
-use crate::account::store::load_accounts;
+use super::{Blocked, Past, reach_back, read_past};
 use crate::account::{Account, AccountBook};
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::load_cards;
 use crate::error::{Error, Result};
+use crate::files::DataDir;
 use crate::ledger::Lease;
 use crate::meter::store::{progress, usage_paths};
-use crate::meter::usage::UsageTable;
+use crate::meter::usage_table::UsageTable;
 use crate::span::Period;
 
 /// Replaces the drafts of all open periods, and the list of blocked ones. Returns how many drafts there are. The caller holds the
-/// lease.
+/// lease, and has the accounts as the last close left them.
 #[tracing::instrument(skip_all)]
-pub async fn draft_open_periods(books: &Books, lease: &Lease, blocked: &[Blocked]) -> Result<usize> {
-    let accounts = load_accounts(&books.ledger).await?;
+pub async fn draft_open_periods(
+    books: &Books,
+    lease: &Lease,
+    accounts: &AccountBook,
+    blocked: &[Blocked],
+) -> Result<usize> {
     let cards = load_cards(&books.ledger).await?;
-    let mut open = open_periods(&accounts, books.clock.today());
+    let mut open = open_periods(accounts, books.clock.today());
     let past = read_past(books, &open).await?;
-    reach_back(&mut open, &accounts, &past);
+    reach_back(&mut open, accounts, &past);
     let drafts = match due::days_needed(&open) {
         None => Vec::new(),
         Some(days) => {
             let metering = progress(&books.ledger).await?.metering;
-            let paths = usage_paths(&books.ledger, days.0, days.1, metering).await?;
-            tokio::task::block_in_place(|| {
-                let table = read_usage(books, &paths, &open, days)?;
-                draft_all(books, &accounts, &cards, &open, &table, &past, metering)
-            })?
+            let files = usage_paths(&books.ledger, days.0, days.1, metering).await?;
+            let drafting = Drafting {
+                accounts,
+                cards: &cards,
+                past: &past,
+                metering,
+                as_of: books.clock.text(),
+            };
+            tokio::task::block_in_place(|| drafting.draft_all(&books.data, &files, &open))?
         }
     };
     let mut tx = books.ledger.begin().await?;
@@ -76,37 +84,48 @@ fn open_periods_of(uin: u64, account: &Account, to: NaiveDate) -> Option<Due> {
     (!periods.is_empty()).then_some(Due { uin, periods, from })
 }
 
-fn draft_all(
-    books: &Books,
-    accounts: &AccountBook,
-    cards: &CardBook,
-    open: &[Due],
-    table: &UsageTable,
-    past: &HashMap<u64, Past>,
+/// All that drafts depend on.
+struct Drafting<'a> {
+    accounts: &'a AccountBook,
+    cards: &'a CardBook,
+    past: &'a HashMap<u64, Past>,
     metering: i64,
-) -> Result<Vec<PeriodCharge>> {
-    let as_of = books.clock.text();
-    let drafts_of = |open: &Due| -> Result<Vec<PeriodCharge>> {
-        let account = accounts
+    /// The run's clock, RFC 3339.
+    as_of: String,
+}
+
+impl Drafting<'_> {
+    #[tracing::instrument(skip_all)]
+    fn draft_all(&self, data: &DataDir, files: &[(String, i64)], open: &[Due]) -> Result<Vec<PeriodCharge>> {
+        let mut drafts = Vec::new();
+        due::by_piece(data, files, open, |table, open| {
+            let drafts_of = |open: &Due| self.drafts_of(open, table);
+            let piece: Vec<Vec<PeriodCharge>> = open.par_iter().map(drafts_of).collect::<Result<_>>()?;
+            drafts.extend(piece.into_iter().flatten());
+            Ok(())
+        })?;
+        Ok(drafts)
+    }
+
+    fn drafts_of(&self, open: &Due, table: &UsageTable) -> Result<Vec<PeriodCharge>> {
+        let account = self
+            .accounts
             .get(open.uin)
             .ok_or_else(|| Error::Unbalanced(format!("account {} has open periods and is not there", open.uin)))?;
         let usage = AccountUsage {
             uin: open.uin,
             account,
-            cards,
-            table,
+            cards: self.cards,
             rows: table.of_account(open.uin),
-            metering,
+            metering: self.metering,
         };
-        let mut past = past.get(&open.uin);
+        let mut past = self.past.get(&open.uin);
         let mut drafts = Vec::new();
         for &period in &open.periods {
-            drafts.extend(draft(&usage, period, past.take(), &as_of)?);
+            drafts.extend(draft(&usage, period, past.take(), &self.as_of)?);
         }
         Ok(drafts)
-    };
-    let drafts: Vec<Vec<PeriodCharge>> = open.par_iter().map(drafts_of).collect::<Result<_>>()?;
-    Ok(drafts.into_iter().flatten().collect())
+    }
 }
 
 /// The draft of a period; none when there is nothing to charge and nothing without a price.

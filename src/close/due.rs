@@ -1,9 +1,12 @@
-//! Which periods are due. Pure.
+//! Which periods are due, and their usage.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::account::{Account, AccountBook};
 use crate::card::book::CardBook;
+use crate::error::Result;
+use crate::files::DataDir;
+use crate::meter::usage_table::{UsageTable, Wanted};
 use crate::span::Period;
 
 /// Days of grace for an account whose card is not there (its period cannot be priced anyway).
@@ -64,4 +67,22 @@ pub fn days_needed(due: &[Due]) -> Option<(NaiveDate, NaiveDate)> {
     let from = due.iter().map(|d| d.from).min()?;
     let to = due.iter().map(Due::to).max()?;
     Some((from, to))
+}
+
+/// Reads the usage of accounts piece by piece, and hands each piece to `take` with the accounts that are whole in it. They are in
+/// ascending order, and so they stay.
+pub fn by_piece(
+    data: &DataDir,
+    files: &[(String, i64)],
+    due: &[Due],
+    mut take: impl FnMut(&UsageTable, &[Due]) -> Result<()>,
+) -> Result<()> {
+    let wanted = Wanted::new(due.iter().map(|due| (due.uin, (due.from, due.to()))));
+    let mut rest = due;
+    UsageTable::read_by_account(data, files, &wanted, |table, whole_to| {
+        let whole = whole_to.map_or(rest.len(), |uin| rest.partition_point(|due| due.uin < uin));
+        let (now, later) = rest.split_at(whole);
+        rest = later;
+        take(table, now)
+    })
 }

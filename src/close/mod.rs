@@ -19,10 +19,10 @@ pub mod months;
 pub mod proof;
 pub mod statement;
 pub mod store;
+mod write;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use chrono::NaiveDate;
 use rayon::prelude::*;
 
 use crate::account::AccountBook;
@@ -30,13 +30,15 @@ use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::load_cards_and_number;
 use crate::error::{Error, Result};
-use crate::ledger::{Lease, next_number};
-use crate::meter::store::{progress, usage_paths};
-use crate::meter::usage::UsageTable;
+use crate::ledger::Lease;
+use crate::meter::store::{Progress, progress, usage_paths};
+use crate::meter::usage_table::UsageTable;
+use crate::pipeline::{Taker, write_while_making};
 use crate::span::Period;
 use account::{AccountUsage, ClosedPeriod, PeriodCharges, Touched};
 use due::Due;
 use statement::{Closing, Statement};
+use write::{RestsOn, Writing};
 
 /// What a close did.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -72,51 +74,50 @@ struct Past {
     statements: Vec<Statement>,
 }
 
-/// Closes every due period. The caller holds the lease.
+/// Accounts that are rated at a time: few enough that writing begins soon and ends soon after the last is rated, enough to keep all
+/// cores at work.
+const ACCOUNTS_OF_A_PIECE: usize = 1024;
+
+/// Pieces that are rated and wait to be written: enough that neither side waits for long.
+const PIECES_AHEAD: usize = 2;
+
+/// Closes every due period, in the ledger and in `accounts`. The caller holds the lease.
 #[tracing::instrument(skip_all)]
-pub async fn close(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Closed> {
+pub async fn close(books: &Books, lease: &Lease, accounts: &mut AccountBook) -> Result<Closed> {
     let (cards, card_hi) = load_cards_and_number(&books.ledger).await?;
     let mut due = due::due(accounts, &cards, books.clock.now());
     let past = read_past(books, &due).await?;
     reach_back(&mut due, accounts, &past);
-    let Some(days) = due::days_needed(&due) else {
+    let Some((from, to)) = due::days_needed(&due) else {
         return Ok(Closed::default());
     };
     let metered = progress(&books.ledger).await?;
-    let paths = usage_paths(&books.ledger, days.0, days.1, metered.metering).await?;
-    let heads = store::heads(&books.ledger).await?;
-    let (stated, periods, closed) = tokio::task::block_in_place(|| {
-        let usage = read_usage(books, &paths, &due, days)?;
-        let books_of = |due: &Due| state_account(books, accounts, &cards, due, &usage, &heads, &past, &metered);
-        summed(due.par_iter().map(books_of).collect::<Result<_>>()?)
-    })?;
-    if periods.is_empty() {
-        return Ok(closed);
-    }
-    crate::fault::file("stated", books.data.root());
-    let mut tx = books.ledger.begin().await?;
-    lease.check(&mut tx).await?;
-    let closing = store::NewClosing {
-        closing: next_number(&mut tx, "closing").await?,
+    let rating = Rating {
+        books,
+        accounts,
+        cards: &cards,
+        files: &usage_paths(&books.ledger, from, to, metered.metering).await?,
+        due: &due,
+        heads: &store::heads(&books.ledger).await?,
+        past: &past,
+        metered: &metered,
+    };
+    let rests_on = RestsOn {
         batch_hi: metered.batch_hi,
         metering: metered.metering,
         card_hi,
-        statements: stated.len(),
-        periods: periods.len(),
-        closed_at: &books.clock.text(),
     };
-    store::add_closing(&mut tx, &closing).await?;
-    store::add_statements(&mut tx, closing.closing, &stated).await?;
-    store::add_closed_periods(&mut tx, closing.closing, &periods).await?;
-    // The periods that close have drafts; those of the others come back with the next ones.
-    store::drop_drafts(&mut tx).await?;
-    let charges: Vec<_> = stated.iter().map(store::PeriodCharge::closed).collect();
-    store::add_charges(&mut tx, &charges).await?;
-    let closed_accounts: BTreeSet<u64> = periods.iter().map(|(uin, _)| *uin).collect();
-    for &uin in closed_accounts.iter().filter(|uin| past.contains_key(*uin)) {
-        store::settle(&mut tx, uin, closing.closing).await?;
+    let mut writing = Writing::new(books, lease, rests_on);
+    write_while_making(
+        PIECES_AHEAD,
+        |to| rating.rate(to),
+        async |piece| writing.add(piece).await,
+    )
+    .await?;
+    let (closed, periods) = writing.commit().await?;
+    for (uin, period) in periods {
+        accounts.close_to(uin, period.end);
     }
-    books.ledger.commit(tx, "close").await?;
     Ok(closed)
 }
 
@@ -150,31 +151,14 @@ fn reach_back(due: &mut [Due], accounts: &AccountBook, past: &HashMap<u64, Past>
     }
 }
 
-/// Usage rows of the due accounts, sorted by account and day.
-#[tracing::instrument(skip_all)]
-fn read_usage(
-    books: &Books,
-    paths: &[(String, i64)],
-    due: &[Due],
-    (from, to): (NaiveDate, NaiveDate),
-) -> Result<UsageTable> {
-    let ranges: HashMap<u64, (NaiveDate, NaiveDate)> = due.iter().map(|d| (d.uin, (d.from, d.to()))).collect();
-    let wanted = |uin, day| ranges.get(&uin).is_some_and(|&(from, to)| from <= day && day < to);
-    let mut table = UsageTable::default();
-    for (path, metering) in paths {
-        table.read((&books.data.join(path), *metering), from, to, &wanted)?;
-    }
-    table.rows.par_sort_unstable_by_key(|row| (row.uin, row.day));
-    Ok(table)
-}
-
 /// One account's closed periods, its statements, and what blocks the next one.
 #[derive(Default)]
 struct AccountClose {
     statements: Vec<Stated>,
     periods: Vec<(u64, Period)>,
     blocked: Option<Blocked>,
-    is_adjusted: bool,
+    /// The account, when what waited for an adjustment has it now.
+    settles: Option<u64>,
 }
 
 /// A statement and the metered records that it bills.
@@ -185,69 +169,85 @@ pub struct Stated {
     pub adjusted_records: i64,
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "an account's close depends on all of it, and nothing else does"
-)]
-fn state_account(
-    books: &Books,
-    accounts: &AccountBook,
-    cards: &CardBook,
-    due: &Due,
-    table: &UsageTable,
-    heads: &HashMap<u64, String>,
-    past: &HashMap<u64, Past>,
-    metered: &crate::meter::store::Progress,
-) -> Result<AccountClose> {
-    let account = accounts
-        .get(due.uin)
-        .ok_or_else(|| Error::Unbalanced(format!("account {} is due and is not there", due.uin)))?;
-    let usage = AccountUsage {
-        uin: due.uin,
-        account,
-        cards,
-        table,
-        rows: table.of_account(due.uin),
-        metering: metered.metering,
-    };
-    let past = past.get(&due.uin);
-    let mut head = heads.get(&due.uin).cloned();
-    let mut close = AccountClose::default();
-    for (at, &period) in due.periods.iter().enumerate() {
-        // The first that closes is the earliest unclosed one: it carries the adjustments.
-        let again = past.filter(|_| at == 0);
-        let again = again.map(|past| (&past.touched, &past.closed[..], &past.statements[..]));
-        let stated = usage.with_charges(period, again, |charges| {
-            if !charges.unpriced.is_empty() {
-                return Ok(Err(unpriced(due.uin, period, charges.unpriced)));
+/// All that a close depends on.
+struct Rating<'a> {
+    books: &'a Books,
+    accounts: &'a AccountBook,
+    cards: &'a CardBook,
+    files: &'a [(String, i64)],
+    due: &'a [Due],
+    heads: &'a HashMap<u64, String>,
+    past: &'a HashMap<u64, Past>,
+    metered: &'a Progress,
+}
+
+impl Rating<'_> {
+    /// Sends the closes of all due accounts on, in pieces and in the order of accounts, until nobody takes them any more.
+    #[tracing::instrument(skip_all)]
+    fn rate(&self, to: &Taker<Vec<AccountClose>>) -> Result<()> {
+        due::by_piece(&self.books.data, self.files, self.due, |table, due| {
+            for some in due.chunks(ACCOUNTS_OF_A_PIECE) {
+                let closes: Vec<AccountClose> = some
+                    .par_iter()
+                    .map(|due| self.state_account(due, table))
+                    .collect::<Result<_>>()?;
+                to.take(closes)?;
             }
-            if let Some(why) = charges.other_currency {
-                return Ok(Err(blocked(due.uin, period, why, Vec::new())));
-            }
-            let closing = ClosingOf {
-                uin: due.uin,
-                period,
-                zone: account.terms_on(period.start).zone,
-                high_water_batch: metered.batch_hi,
-                head: head.as_deref(),
-            };
-            state(&closing, books.clock.now(), &charges).map(Ok)
-        });
-        match stated? {
-            Ok(Some(stated)) => {
-                head = Some(stated.statement.digest.clone());
-                close.statements.push(stated);
-            }
-            Ok(None) => {}
-            Err(blocked) => {
-                close.blocked = Some(blocked);
-                return Ok(close);
-            }
-        }
-        close.is_adjusted |= again.is_some();
-        close.periods.push((due.uin, period));
+            Ok(())
+        })
     }
-    Ok(close)
+
+    fn state_account(&self, due: &Due, table: &UsageTable) -> Result<AccountClose> {
+        let account = self
+            .accounts
+            .get(due.uin)
+            .ok_or_else(|| Error::Unbalanced(format!("account {} is due and is not there", due.uin)))?;
+        let usage = AccountUsage {
+            uin: due.uin,
+            account,
+            cards: self.cards,
+            rows: table.of_account(due.uin),
+            metering: self.metered.metering,
+        };
+        let past = self.past.get(&due.uin);
+        let mut head = self.heads.get(&due.uin).cloned();
+        let mut close = AccountClose::default();
+        for (at, &period) in due.periods.iter().enumerate() {
+            // The first that closes is the earliest unclosed one: it carries the adjustments.
+            let again = past.filter(|_| at == 0);
+            let again = again.map(|past| (&past.touched, &past.closed[..], &past.statements[..]));
+            let stated = usage.with_charges(period, again, |charges| {
+                if !charges.unpriced.is_empty() {
+                    return Ok(Err(unpriced(due.uin, period, charges.unpriced)));
+                }
+                if let Some(why) = charges.other_currency {
+                    return Ok(Err(blocked(due.uin, period, why, Vec::new())));
+                }
+                let closing = ClosingOf {
+                    uin: due.uin,
+                    period,
+                    zone: account.terms_on(period.start).zone,
+                    high_water_batch: self.metered.batch_hi,
+                    head: head.as_deref(),
+                };
+                state(&closing, self.books.clock.now(), &charges).map(Ok)
+            });
+            match stated? {
+                Ok(Some(stated)) => {
+                    head = Some(stated.statement.digest.clone());
+                    close.statements.push(stated);
+                }
+                Ok(None) => {}
+                Err(blocked) => {
+                    close.blocked = Some(blocked);
+                    return Ok(close);
+                }
+            }
+            close.settles = close.settles.or(again.map(|_| due.uin));
+            close.periods.push((due.uin, period));
+        }
+        Ok(close)
+    }
 }
 
 /// What a statement is named and chained by.
@@ -310,34 +310,4 @@ fn blocked(uin: u64, period: Period, why: String, unpriced: Vec<String>) -> Bloc
         why,
         unpriced,
     }
-}
-
-type Summed = (Vec<Stated>, Vec<(u64, Period)>, Closed);
-
-fn summed(accounts: Vec<AccountClose>) -> Result<Summed> {
-    let mut closed = Closed::default();
-    let (mut statements, mut periods) = (Vec::new(), Vec::new());
-    for account in accounts {
-        statements.extend(account.statements);
-        periods.extend(account.periods);
-        closed.blocked.extend(account.blocked);
-        closed.adjusted_accounts += usize::from(account.is_adjusted);
-    }
-    closed.periods = periods.len();
-    closed.statements = statements.len();
-    closed.lines = statements.iter().map(|s| u64::from(s.statement.lines)).sum();
-    let mut totals: BTreeMap<crate::money::Currency, Vec<rust_decimal::Decimal>> = BTreeMap::new();
-    for stated in &statements {
-        totals
-            .entry(stated.statement.currency)
-            .or_default()
-            .push(stated.statement.total);
-    }
-    for (currency, amounts) in totals {
-        let total = crate::money::sum(amounts).map_err(|e| Error::Unbalanced(e.to_string()))?;
-        closed
-            .totals
-            .insert(currency.to_string(), crate::money::plain(total, currency.minor_units()));
-    }
-    Ok((statements, periods, closed))
 }

@@ -24,13 +24,13 @@
 //!
 //! The high-water batch is left out on purpose: the same records in more or fewer batches give the same statement.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Datelike as _, SubsecRound, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use thiserror::Error;
 
 use super::document::{self, DocumentError, Line};
-use crate::digest::sha256_hex;
+use crate::digest::Hasher;
 use crate::money::{AMOUNT_DECIMALS, Currency, MoneyError, plain, round_half_up, sum};
 use crate::rate::{Charge, Kind};
 use crate::span::Period;
@@ -179,7 +179,7 @@ impl Statement {
             statement_id: statement_id.clone(),
             source,
         })?;
-        let lines = numbered_lines(&statement_id, closing, foot.rounding)?;
+        let lines = line_count(&statement_id, closing, foot.rounding)?;
         let mut statement = Self {
             statement_id,
             uin: closing.uin,
@@ -188,7 +188,7 @@ impl Statement {
             currency: closing.currency,
             closed_at: closing.closed_at.trunc_subsecs(0),
             high_water_batch: closing.high_water_batch,
-            lines: lines.last().map_or(0, |line| line.line_no),
+            lines,
             usage_amount: foot.usage_amount,
             adjustment_amount: foot.adjustment_amount,
             rounding: foot.rounding,
@@ -197,7 +197,7 @@ impl Statement {
             previous_digest: closing.previous_digest.map(str::to_owned),
             digest: String::new(),
         };
-        let document = document::write(lines.into_iter());
+        let document = document::write(numbered_lines(closing, foot.rounding));
         statement.digest = statement.digest_with(&document);
         statement.document = Some(document);
         Ok(statement)
@@ -273,19 +273,22 @@ impl Statement {
             self.total_text(),
             self.previous_digest.clone().unwrap_or_default(),
         ];
-        let mut text = header.join("\n");
-        text.push('\n');
-        text.push_str(document);
-        sha256_hex(text.as_bytes())
+        let mut hasher = Hasher::default();
+        for text in header {
+            hasher.update(text.as_bytes());
+            hasher.update(b"\n");
+        }
+        hasher.update(document.as_bytes());
+        hasher.hex()
     }
 }
 
 /// The name of the statement of an account and period.
 pub fn statement_id(uin: u64, period: &Period) -> String {
+    let [start, end] = [period.start, period.end].map(|day| (day.year(), day.month(), day.day()));
     format!(
-        "{uin}-{}-{}",
-        period.start.format("%Y%m%d"),
-        period.end.format("%Y%m%d")
+        "{uin}-{:04}{:02}{:02}-{:04}{:02}{:02}",
+        start.0, start.1, start.2, end.0, end.1, end.2
     )
 }
 
@@ -304,30 +307,29 @@ fn check_charges(statement_id: &str, charges: &[Charge]) -> Result<(), Statement
     Ok(())
 }
 
-/// The charges as lines from 1, and the rounding line last when the difference is not zero.
-fn numbered_lines<'a>(
-    statement_id: &str,
-    closing: &Closing<'a>,
-    rounding: Decimal,
-) -> Result<Vec<Line<'a>>, StatementError> {
-    let charges = closing.charges;
-    let last = u32::try_from(charges.len())
-        .ok()
-        .and_then(|count| count.checked_add(1))
-        .ok_or_else(|| StatementError::TooManyLines {
+/// How many lines there are, with that of rounding.
+fn line_count(statement_id: &str, closing: &Closing, rounding: Decimal) -> Result<u32, StatementError> {
+    let charges = closing.charges.len();
+    match u32::try_from(charges) {
+        Ok(count) if count < u32::MAX => Ok(count + u32::from(!rounding.is_zero())),
+        _ => Err(StatementError::TooManyLines {
             statement_id: statement_id.to_owned(),
-            charges: charges.len(),
-        })?;
-    let mut lines: Vec<Line<'a>> = Vec::with_capacity(charges.len() + 1);
-    lines.extend(
-        (1..last)
-            .zip(charges)
-            .map(|(line_no, charge)| Line::of_charge(line_no, charge)),
-    );
-    if !rounding.is_zero() {
-        lines.push(Line::rounding(last, rounding, rounding_note(closing.currency)));
+            charges,
+        }),
     }
-    Ok(lines)
+}
+
+/// The charges as lines from 1, and the rounding line last when the difference is not zero.
+fn numbered_lines<'a>(closing: &Closing<'a>, rounding: Decimal) -> impl Iterator<Item = Line<'a>> {
+    let charges = (1..).zip(closing.charges);
+    let lines = charges.map(|(line_no, charge)| Line::of_charge(line_no, charge));
+    let currency = closing.currency;
+    let last = closing.charges.len() + 1;
+    let rounding = (!rounding.is_zero()).then(|| {
+        let last = u32::try_from(last).expect("lines are counted before");
+        Line::rounding(last, rounding, rounding_note(currency))
+    });
+    lines.chain(rounding)
 }
 
 /// `total rounded to 0.01 CNY`.
@@ -393,6 +395,7 @@ pub(crate) mod samples {
 mod tests {
     use super::samples::{charge, close};
     use super::*;
+    use crate::digest::sha256_hex;
     use crate::rate::Corrects;
     use proptest::prelude::*;
 

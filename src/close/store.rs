@@ -27,8 +27,8 @@ pub async fn heads(ledger: &Ledger) -> Result<HashMap<u64, String>> {
 /// Account, id and digest of each account's last statement, by account number.
 pub async fn chain_heads(ledger: &Ledger) -> Result<Vec<(u64, String, String)>> {
     let rows = query(
-        "SELECT s.uin, s.statement_id, s.digest FROM statement s WHERE s.period_start = \
-         (SELECT MAX(t.period_start) FROM statement t WHERE t.uin = s.uin) ORDER BY LENGTH(s.uin), s.uin",
+        "SELECT s.uin, s.statement_id, s.digest FROM (SELECT uin, MAX(period_start) AS period_start FROM statement GROUP BY uin) l \
+         JOIN statement s ON s.uin = l.uin AND s.period_start = l.period_start ORDER BY LENGTH(s.uin), s.uin",
     )
     .fetch_all(ledger)
     .await?;
@@ -44,24 +44,37 @@ pub struct NewClosing<'a> {
     pub batch_hi: i64,
     pub metering: i64,
     pub card_hi: i64,
-    pub statements: usize,
-    pub periods: usize,
     pub closed_at: &'a str,
 }
 
+/// Adds the row of a closing, whose statements and periods are still to be counted.
 pub async fn add_closing(tx: &mut Tx, new: &NewClosing<'_>) -> Result<()> {
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let row: [Value; 7] = [
         new.closing.into(),
         new.batch_hi.into(),
         new.metering.into(),
         new.card_hi.into(),
-        count(new.statements).into(),
-        count(new.periods).into(),
+        0.into(),
+        0.into(),
         new.closed_at.into(),
     ];
     let into = "closing (closing, batch_hi, metering, card_hi, statements, periods, closed_at)";
     insert_row(tx, into, row).await
+}
+
+/// Says how many statements and periods a closing has.
+pub async fn count_closing(tx: &mut Tx, closing: i64, statements: usize, periods: usize) -> Result<()> {
+    query("UPDATE closing SET statements = ?, periods = ? WHERE closing = ?")
+        .bind(count(statements))
+        .bind(count(periods))
+        .bind(closing)
+        .execute(tx)
+        .await?;
+    reseal(tx, "closing", "closing = ?", &[closing.into()]).await
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// What a statement rests on.
@@ -111,19 +124,14 @@ pub async fn closings(ledger: &Ledger) -> Result<HashMap<i64, ClosedAs>> {
         .collect()
 }
 
+/// What touches closed periods: a table, its column of the day, and whether prices were corrected there.
+const TOUCHING: [(&str, &str, bool); 2] = [("late_usage", "day", false), ("rerate", "period_start", true)];
+
 /// What waits for an adjustment, by account.
 pub async fn waiting(ledger: &Ledger) -> Result<HashMap<u64, Touched>> {
     let mut all: HashMap<u64, Touched> = HashMap::new();
-    for (sql, corrects) in [
-        (
-            "SELECT DISTINCT uin, day FROM late_usage WHERE closing IS NULL ORDER BY uin, day",
-            false,
-        ),
-        (
-            "SELECT DISTINCT uin, period_start FROM rerate WHERE closing IS NULL ORDER BY uin, period_start",
-            true,
-        ),
-    ] {
+    for (table, day, corrects) in TOUCHING {
+        let sql = format!("SELECT DISTINCT uin, {day} FROM {table} WHERE closing IS NULL ORDER BY uin, {day}");
         for row in query(sql).fetch_all(ledger).await? {
             let touched = all.entry(parse_uin(&row.try_get::<String>(0)?)?).or_default();
             touched.add(parse_day(&row.try_get::<String>(1)?)?, corrects);
@@ -132,19 +140,23 @@ pub async fn waiting(ledger: &Ledger) -> Result<HashMap<u64, Touched>> {
     Ok(all)
 }
 
+/// What waits for the next close of an account; none when nothing does.
+pub async fn waiting_of(ledger: &Ledger, uin: u64) -> Result<Option<Touched>> {
+    let mut touched = Touched::default();
+    for (table, day, corrects) in TOUCHING {
+        let sql = format!("SELECT DISTINCT {day} FROM {table} WHERE uin = ? AND closing IS NULL ORDER BY {day}");
+        for row in query(sql).bind(uin.to_string()).fetch_all(ledger).await? {
+            touched.add(parse_day(&row.try_get::<String>(0)?)?, corrects);
+        }
+    }
+    Ok((touched != Touched::default()).then_some(touched))
+}
+
 /// What an account's closings adjusted, by closing.
 pub async fn settled(ledger: &Ledger, uin: u64) -> Result<HashMap<i64, Touched>> {
     let mut settled: HashMap<i64, Touched> = HashMap::new();
-    for (sql, corrects) in [
-        (
-            "SELECT closing, day FROM late_usage WHERE uin = ? AND closing IS NOT NULL ORDER BY day",
-            false,
-        ),
-        (
-            "SELECT closing, period_start FROM rerate WHERE uin = ? AND closing IS NOT NULL ORDER BY period_start",
-            true,
-        ),
-    ] {
+    for (table, day, corrects) in TOUCHING {
+        let sql = format!("SELECT closing, {day} FROM {table} WHERE uin = ? AND closing IS NOT NULL ORDER BY {day}");
         for row in query(sql).bind(uin.to_string()).fetch_all(ledger).await? {
             let touched = settled.entry(row.try_get(0)?).or_default();
             touched.add(parse_day(&row.try_get::<String>(1)?)?, corrects);
@@ -165,7 +177,7 @@ pub async fn billed_records(ledger: &Ledger, uin: u64) -> Result<i64> {
 /// Notes that a closing adjusted all that waited of an account.
 pub async fn settle(tx: &mut Tx, uin: u64, closing: i64) -> Result<()> {
     let uin = uin.to_string();
-    for table in ["late_usage", "rerate"] {
+    for (table, _, _) in TOUCHING {
         let sql = format!("UPDATE {table} SET closing = ? WHERE closing IS NULL AND uin = ?");
         let done = query(sql).bind(closing).bind(uin.as_str()).execute(tx).await?;
         if done > 0 {
@@ -196,11 +208,12 @@ pub async fn closed_periods_of(ledger: &Ledger, uin: u64) -> Result<Vec<ClosedPe
 }
 
 #[tracing::instrument(skip_all)]
-pub async fn add_statements(tx: &mut Tx, closing: i64, statements: &[Stated]) -> Result<()> {
-    let rows = statements.iter().map(|stated| -> [Value; 19] {
-        let s = &stated.statement;
+pub async fn add_statements(tx: &mut Tx, closing: i64, statements: Vec<Stated>) -> Result<()> {
+    let rows = statements.into_iter().map(|stated| -> [Value; 19] {
+        let s = stated.statement;
+        let closed_at = s.closed_at_text();
         [
-            s.statement_id.as_str().into(),
+            s.statement_id.into(),
             s.uin.to_string().into(),
             s.period.start.to_string().into(),
             s.period.end.to_string().into(),
@@ -214,11 +227,11 @@ pub async fn add_statements(tx: &mut Tx, closing: i64, statements: &[Stated]) ->
             stated.records.into(),
             stated.adjusted_records.into(),
             closing.into(),
-            s.closed_at_text().into(),
+            closed_at.into(),
             s.high_water_batch.into(),
-            s.previous_digest.clone().unwrap_or_default().into(),
-            s.digest.as_str().into(),
-            s.document.clone().into(),
+            s.previous_digest.unwrap_or_default().into(),
+            s.digest.into(),
+            s.document.into(),
         ]
     });
     insert_rows(
@@ -281,7 +294,6 @@ impl PeriodCharge {
 /// Adds what periods cost, for dashboards.
 #[tracing::instrument(skip_all)]
 pub async fn add_charges(tx: &mut Tx, charges: &[PeriodCharge]) -> Result<()> {
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let rows = charges.iter().map(|charge| -> [Value; 15] {
         [
             month_text(charge.period.start).into(),

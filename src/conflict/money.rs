@@ -18,7 +18,7 @@ use crate::meter::place::{Map, Place, Placer};
 use crate::meter::plan::Plan;
 use crate::meter::store::usage_paths;
 use crate::meter::sums::{Share, Status};
-use crate::meter::usage::UsageTable;
+use crate::meter::usage_table::{UsageTable, Wanted};
 use crate::money::{AMOUNT_DECIMALS, Currency, plain, sum};
 use crate::rate::DayUsage;
 use crate::span::{Period, all_days, day_of_number};
@@ -60,13 +60,9 @@ impl Between {
         // Records count as the last metering placed them; a card that came since has placed nothing yet.
         let placed_by = cards_up_to(&books.ledger, plan.progress.card_hi).await?;
         let (from, to) = days_around(pairs);
-        let mut table = UsageTable::default();
-        for (path, metering) in usage_paths(&books.ledger, from, to, plan.progress.metering).await? {
-            let place = books.data.join(&path);
-            let wanted = |uin: u64, _: NaiveDate| uins.contains(&uin);
-            tokio::task::block_in_place(|| table.read((&place, metering), from, to, &wanted))?;
-        }
-        table.rows.sort_unstable_by_key(|row| (row.uin, row.day));
+        let wanted = Wanted::new(uins.into_iter().map(|uin| (uin, (from, to))));
+        let files = usage_paths(&books.ledger, from, to, plan.progress.metering).await?;
+        let table = tokio::task::block_in_place(|| UsageTable::read(&books.data, &files, &wanted))?;
         Ok(Self {
             accounts: plan.accounts.clone(),
             default: Account {
@@ -122,7 +118,7 @@ impl Between {
         let mut closed = false;
         for period in periods_of(account, &days) {
             closed |= account.closed_to.is_some_and(|closed_to| period.start < closed_to);
-            let mut rows = PeriodRows::of(account, period, &self.table, self.table.of_account(uin), self.metering);
+            let mut rows = PeriodRows::of(account, period, &self.table.of_account(uin), self.metering);
             if !self.amounts(uin, account, period, &rows, &mut before, &mut currency)? {
                 return Ok(None);
             }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use polars::prelude::*;
+use polars_io::prelude::*;
 
 use super::month::DemoRecord;
 use super::record::SOURCE;

@@ -13,6 +13,7 @@ use crate::digest::Hasher;
 use crate::error::{Doing as _, Result};
 use crate::files::DataDir;
 use crate::parameters::push_string;
+use crate::raw::id::Ids;
 use crate::raw::segment::read_columns;
 use crate::raw::store::Segment;
 
@@ -25,9 +26,10 @@ pub struct Proof {
     pub digest: String,
 }
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "source",
     "id",
+    "id_128",
     "uin",
     "appid",
     "task_type",
@@ -64,7 +66,7 @@ fn proof_of(uin: u64, mut rows: Vec<(String, String, String, i64)>) -> Proof {
 fn collect(frame: &DataFrame, by_account: &mut BTreeMap<u64, Vec<(String, String, String, i64)>>) -> Result<()> {
     let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading a day");
     let unsigned = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading a day");
-    let (source, id, task_type) = (text("source")?, text("id")?, text("task_type")?);
+    let (source, ids, task_type) = (text("source")?, Ids::of(frame)?, text("task_type")?);
     let (parameters, status) = (text("parameters")?, text("status")?);
     let (uin, appid) = (unsigned("uin")?, unsigned("appid")?);
     let duration = frame
@@ -84,7 +86,7 @@ fn collect(frame: &DataFrame, by_account: &mut BTreeMap<u64, Vec<(String, String
         let duration_ms = duration.get(at).unwrap_or(0);
         let fields = [
             of(&source),
-            of(&id),
+            ids.get(at).into_owned(),
             account.to_string(),
             appid.get(at).unwrap_or(0).to_string(),
             of(&task_type),
@@ -93,10 +95,12 @@ fn collect(frame: &DataFrame, by_account: &mut BTreeMap<u64, Vec<(String, String
             finished.get(at).unwrap_or(0).to_string(),
             of(&status),
         ];
-        by_account
-            .entry(account)
-            .or_default()
-            .push((of(&source), of(&id), row_text(&fields), duration_ms));
+        by_account.entry(account).or_default().push((
+            of(&source),
+            ids.get(at).into_owned(),
+            row_text(&fields),
+            duration_ms,
+        ));
     }
     Ok(())
 }

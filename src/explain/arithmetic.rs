@@ -108,13 +108,12 @@ fn quantity_of(known: &Known, line: &Line, quantity: Decimal) -> Result<Quantity
 
 /// What the usage of a step is, with its raw units.
 pub fn usage_of(known: &Known, period: Period, step: &Step) -> Result<Usage> {
-    let rows = known.usage.rows.iter().filter(|row| {
-        i64::from(row.metering) <= known.usage.metering
-            && period.contains(row.day)
-            && (step.first_day..=step.last_day).contains(&row.day)
+    let rows = known.usage.rows.between(period.start, period.end, known.usage.metering);
+    let rows = rows.filter(|(row, region, sku)| {
+        (step.first_day..=step.last_day).contains(&row.day)
             && row.appid == step.appid
-            && known.usage.table.text(row.region) == step.region
-            && known.usage.table.text(row.sku) == step.sku
+            && *region == step.region
+            && *sku == step.sku
     });
     let meter = step.card.meters.iter().find(|meter| meter.name == step.price.meter);
     let is_duration = meter.is_some_and(|meter| meter.quantity == Measures::Duration);
@@ -124,7 +123,7 @@ pub fn usage_of(known: &Known, period: Period, step: &Step) -> Result<Usage> {
         first_day: step.first_day,
         last_day: step.last_day,
         records: step.records,
-        raw_units: rows.map(|row| row.raw).sum(),
+        raw_units: rows.map(|(row, ..)| row.raw).sum(),
         billable_units: step.billable,
         base_unit: if is_duration { "ms" } else { "count" },
         base_units_per_unit: step.price.unit.base_units,

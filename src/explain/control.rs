@@ -12,7 +12,7 @@ use crate::close::statement::Statement;
 use crate::error::{Error, Result};
 use crate::meter::store::{progress, usage_paths};
 use crate::meter::sums::Status;
-use crate::meter::usage::for_each_row;
+use crate::meter::usage_table::for_each_row;
 use crate::rate::Kind;
 use crate::span::{Period, number_of_day};
 

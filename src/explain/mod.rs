@@ -26,7 +26,7 @@ use crate::close::store::{ClosedAs, closed_periods_of, closings, settled, statem
 use crate::close::{ClosingOf, state};
 use crate::error::{Error, Result};
 use crate::meter::store::usage_paths;
-use crate::meter::usage::UsageTable;
+use crate::meter::usage_table::{UsageTable, Wanted};
 use crate::rate::Kind;
 use crate::span::{Period, all_days};
 pub use adjustment::Billed;
@@ -135,8 +135,7 @@ pub async fn explain(
             uin,
             account,
             cards: &book,
-            table: &table,
-            rows: &table.rows,
+            rows: table.of_account(uin),
             metering: closed_as.metering,
         },
         statement,
@@ -157,13 +156,9 @@ pub async fn explain(
 /// The account's usage as far as the closing knew it.
 async fn read_usage(books: &Books, uin: u64, metering: i64) -> Result<UsageTable> {
     let (from, to) = all_days();
-    let mut table = UsageTable::default();
-    for (path, metering) in usage_paths(&books.ledger, from, to, metering).await? {
-        let place = books.data.join(&path);
-        tokio::task::block_in_place(|| table.read((&place, metering), from, to, &|row, _| row == uin))?;
-    }
-    table.rows.sort_unstable_by_key(|row| row.day);
-    Ok(table)
+    let files = usage_paths(&books.ledger, from, to, metering).await?;
+    let wanted = Wanted::new([(uin, (from, to))]);
+    tokio::task::block_in_place(|| UsageTable::read(&books.data, &files, &wanted))
 }
 
 /// What an adjustment rests on must be there.

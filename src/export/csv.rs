@@ -3,16 +3,16 @@
 //! RFC 4180 with LF line ends, UTF-8, quotes only where they are needed, plain decimals, times in RFC 3339
 //! with a numeric offset. Text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-`,
 //! `@`, a tab or a carriage return) gets a leading apostrophe; numbers are numbers and stay. Statements
-//! are written one after the other, by account and period, in constant memory.
+//! are written one after the other, by account and period, in constant memory. Their rows are made apart from the files, so that several
+//! threads make rows while the files take what is ready.
 
 use std::io::{self, Write};
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::close::document::{Cells, DocumentError, EXPORTED_COLUMNS, cells};
+use crate::close::document::{Cells, DocumentError, EXPORTED_COLUMNS, cells, is_simple};
 use crate::close::statement::Statement;
-use crate::digest::hex;
+use crate::digest::Hasher;
 use crate::money::{AMOUNT_DECIMALS, plain};
 
 /// The columns of `statement_lines.csv`.
@@ -58,9 +58,6 @@ pub const STATEMENT_COLUMNS: [&str; 13] = [
     "previous_digest",
 ];
 
-/// Rows are handed on in pieces of this many bytes: large enough for the disk, small enough for the cache.
-const PIECE_BYTES: usize = 256 * 1024;
-
 /// Where `appid` stands in a line of a document.
 const APPID: usize = 1;
 
@@ -102,191 +99,228 @@ pub struct Written {
     pub sha256: String,
 }
 
-/// `statement_lines.csv`.
-#[derive(Debug)]
-pub struct LineSheet<W> {
-    sheet: Sheet<W>,
+/// The rows of some statements, for both files.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// For `statement_lines.csv`.
+    lines: Vec<u8>,
+    line_count: u64,
+    /// For `statements.csv`.
+    statements: Vec<u8>,
+    statement_count: u64,
+    /// The first and the last statement.
+    ends: Option<(Place, Place)>,
 }
 
-impl<W: Write> LineSheet<W> {
-    /// Starts the file with its header.
-    pub fn new(out: W) -> Self {
+/// Where a statement stands in the files: account, then period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    uin: u64,
+    start: chrono::NaiveDate,
+    statement_id: String,
+}
+
+impl Place {
+    fn of(statement: &Statement) -> Self {
         Self {
-            sheet: Sheet::new(out, &LINE_COLUMNS),
+            uin: statement.uin,
+            start: statement.period.start,
+            statement_id: statement.statement_id.clone(),
         }
     }
 
-    /// Appends the lines of a statement.
+    fn check_after(&self, before: Option<&Self>) -> Result<(), CsvError> {
+        match before {
+            Some(before) if (self.uin, self.start) <= (before.uin, before.start) => Err(CsvError::Order {
+                before: before.statement_id.clone(),
+                after: self.statement_id.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Rows {
+    /// Makes the rows of statements.
     ///
     /// # Errors
-    /// A statement out of order, a damaged document, or a file that takes no more.
-    pub fn append(&mut self, statement: &Statement) -> Result<(), CsvError> {
-        self.sheet.keep_order(statement)?;
-        let rows = statement.text().and_then(cells).map_err(|source| CsvError::Document {
+    /// A statement out of order, or a damaged document.
+    pub fn of(statements: &[Statement]) -> Result<Self, CsvError> {
+        let documents = statements.iter().filter_map(|statement| statement.document.as_ref());
+        let mut rows = Self {
+            // Rows are longer than lines of a document, by about as much as quotes are gone and the period is there.
+            lines: Vec::with_capacity(documents.map(|document| document.len() * 5 / 4).sum()),
+            ..Self::default()
+        };
+        for statement in statements {
+            let place = Place::of(statement);
+            place.check_after(rows.ends.as_ref().map(|(_, last)| last))?;
+            let period = [statement.period_start_text(), statement.period_end_text()];
+            rows.add_lines(statement, &period)?;
+            rows.add_statement(statement, &period);
+            let first = rows.ends.take().map_or_else(|| place.clone(), |(first, _)| first);
+            rows.ends = Some((first, place));
+        }
+        Ok(rows)
+    }
+
+    fn add_lines(&mut self, statement: &Statement, [start, end]: &[String; 2]) -> Result<(), CsvError> {
+        let failed = |source| CsvError::Document {
             statement_id: statement.statement_id.clone(),
             source,
-        })?;
+        };
+        let document = statement.text().map_err(failed)?;
+        let lines = cells(document).map_err(failed)?;
         let before_appid = format!("{},{},", statement.statement_id, statement.uin);
-        let after_appid = format!(
-            ",{},{},{},",
-            statement.period_start_text(),
-            statement.period_end_text(),
-            statement.currency
-        );
-        for row in &rows {
-            write_row(&mut self.sheet.piece, &before_appid, &after_appid, row);
-            self.sheet.end_row()?;
+        let after_appid = format!(",{start},{end},{},", statement.currency);
+        let around = [&*before_appid, &*after_appid];
+        // Nearly always, and then no field needs a look at its bytes.
+        if is_simple(document, lines.len()) {
+            write_rows(&mut self.lines, around, &lines, write_simple);
+        } else {
+            write_rows(&mut self.lines, around, &lines, write_field);
         }
+        self.line_count += lines.len() as u64;
         Ok(())
     }
 
-    /// Writes what is left.
-    ///
-    /// # Errors
-    /// A file that takes no more.
-    pub fn finish(self) -> Result<Written, CsvError> {
-        self.sheet.finish()
-    }
-}
-
-/// `statements.csv`.
-#[derive(Debug)]
-pub struct StatementSheet<W> {
-    sheet: Sheet<W>,
-}
-
-impl<W: Write> StatementSheet<W> {
-    /// Starts the file with its header.
-    pub fn new(out: W) -> Self {
-        Self {
-            sheet: Sheet::new(out, &STATEMENT_COLUMNS),
-        }
-    }
-
-    /// Appends a statement. All of its fields are numbers, times and words of our own.
-    ///
-    /// # Errors
-    /// A statement out of order, or a file that takes no more.
-    pub fn append(&mut self, statement: &Statement) -> Result<(), CsvError> {
-        self.sheet.keep_order(statement)?;
+    /// All of its fields are numbers, times and words of our own.
+    fn add_statement(&mut self, statement: &Statement, [start, end]: &[String; 2]) {
         let fields = [
-            statement.statement_id.clone(),
-            statement.uin.to_string(),
-            statement.period_start_text(),
-            statement.period_end_text(),
-            statement.currency.to_string(),
-            statement.lines.to_string(),
-            plain(statement.usage_amount, AMOUNT_DECIMALS),
-            plain(statement.adjustment_amount, AMOUNT_DECIMALS),
-            plain(statement.rounding, AMOUNT_DECIMALS),
-            statement.total_text(),
-            statement.closed_at_text(),
-            statement.digest.clone(),
-            statement.previous_digest.clone().unwrap_or_default(),
+            &statement.statement_id,
+            &statement.uin.to_string(),
+            start,
+            end,
+            &statement.currency.to_string(),
+            &statement.lines.to_string(),
+            &plain(statement.usage_amount, AMOUNT_DECIMALS),
+            &plain(statement.adjustment_amount, AMOUNT_DECIMALS),
+            &plain(statement.rounding, AMOUNT_DECIMALS),
+            &statement.total_text(),
+            &statement.closed_at_text(),
+            &statement.digest,
+            statement.previous_digest.as_deref().unwrap_or_default(),
         ];
-        self.sheet.piece.extend_from_slice(fields.join(",").as_bytes());
-        self.sheet.end_row()
-    }
-
-    /// Writes what is left.
-    ///
-    /// # Errors
-    /// A file that takes no more.
-    pub fn finish(self) -> Result<Written, CsvError> {
-        self.sheet.finish()
+        self.statements.extend_from_slice(fields.join(",").as_bytes());
+        self.statements.push(b'\n');
+        self.statement_count += 1;
     }
 }
 
-/// A CSV file being written: bytes go out, and into the digest, a piece at a time.
+/// Both files.
+#[derive(Debug)]
+pub struct Sheets<W> {
+    lines: Sheet<W>,
+    statements: Sheet<W>,
+    last: Option<Place>,
+}
+
+impl<W: Write> Sheets<W> {
+    /// Starts `statement_lines.csv` and `statements.csv` with their headers.
+    ///
+    /// # Errors
+    /// A file that takes nothing.
+    pub fn new(lines: W, statements: W) -> Result<Self, CsvError> {
+        Ok(Self {
+            lines: Sheet::new(lines, &LINE_COLUMNS)?,
+            statements: Sheet::new(statements, &STATEMENT_COLUMNS)?,
+            last: None,
+        })
+    }
+
+    /// Appends rows of statements that follow those before.
+    ///
+    /// # Errors
+    /// Rows out of order, or a file that takes no more.
+    pub fn append(&mut self, rows: Rows) -> Result<(), CsvError> {
+        let Some((first, last)) = rows.ends else {
+            return Ok(());
+        };
+        first.check_after(self.last.as_ref())?;
+        self.last = Some(last);
+        self.lines.append(&rows.lines, rows.line_count)?;
+        self.statements.append(&rows.statements, rows.statement_count)
+    }
+
+    /// Ends both files.
+    ///
+    /// # Errors
+    /// A file that takes no more.
+    pub fn finish(self) -> Result<[Written; 2], CsvError> {
+        Ok([self.lines.finish()?, self.statements.finish()?])
+    }
+}
+
+/// A CSV file being written: what goes out goes into the digest.
 #[derive(Debug)]
 struct Sheet<W> {
     out: W,
-    piece: Vec<u8>,
-    digest: Sha256,
+    digest: Hasher,
     rows: u64,
-    before: Option<(u64, chrono::NaiveDate, String)>,
 }
 
 impl<W: Write> Sheet<W> {
-    fn new(out: W, columns: &[&str]) -> Self {
-        let mut piece = Vec::with_capacity(PIECE_BYTES + 4096);
-        piece.extend_from_slice(columns.join(",").as_bytes());
-        piece.push(b'\n');
-        Self {
+    fn new(out: W, columns: &[&str]) -> Result<Self, CsvError> {
+        let mut sheet = Self {
             out,
-            piece,
-            digest: Sha256::new(),
+            digest: Hasher::default(),
             rows: 0,
-            before: None,
-        }
+        };
+        sheet.append(format!("{}\n", columns.join(",")).as_bytes(), 0)?;
+        Ok(sheet)
     }
 
-    fn keep_order(&mut self, statement: &Statement) -> Result<(), CsvError> {
-        let (uin, start) = (statement.uin, statement.period.start);
-        let after = statement.statement_id.clone();
-        match self.before.take() {
-            Some((before_uin, before_start, before)) if (uin, start) <= (before_uin, before_start) => {
-                Err(CsvError::Order { before, after })
-            }
-            _ => {
-                self.before = Some((uin, start, after));
-                Ok(())
-            }
-        }
-    }
-
-    fn end_row(&mut self) -> Result<(), CsvError> {
-        self.piece.push(b'\n');
-        self.rows += 1;
-        if PIECE_BYTES <= self.piece.len() {
-            self.hand_on()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn hand_on(&mut self) -> Result<(), CsvError> {
-        self.digest.update(&self.piece);
-        self.out.write_all(&self.piece)?;
-        self.piece.clear();
+    fn append(&mut self, bytes: &[u8], rows: u64) -> Result<(), CsvError> {
+        self.out.write_all(bytes)?;
+        self.digest.update(bytes);
+        self.rows += rows;
         Ok(())
     }
 
     fn finish(mut self) -> Result<Written, CsvError> {
-        self.hand_on()?;
         self.out.flush()?;
         Ok(Written {
             rows: self.rows,
-            sha256: hex(&self.digest.finalize()),
+            sha256: self.digest.hex(),
         })
     }
 }
 
+/// The lines of a statement; what is the same in all stands around `appid`.
+fn write_rows(out: &mut Vec<u8>, around: [&str; 2], lines: &[Cells], write_field: impl Fn(&mut Vec<u8>, &str)) {
+    for line in lines {
+        write_row(out, around, line, &write_field);
+        out.push(b'\n');
+    }
+}
+
 /// One line of a statement; the file has `appid` further left than the document.
-fn write_row(out: &mut Vec<u8>, before_appid: &str, after_appid: &str, row: &Cells) {
+fn write_row(
+    out: &mut Vec<u8>,
+    [before_appid, after_appid]: [&str; 2],
+    row: &Cells,
+    write_field: impl Fn(&mut Vec<u8>, &str),
+) {
     out.extend_from_slice(before_appid.as_bytes());
     write_field(out, &row[APPID]);
     out.extend_from_slice(after_appid.as_bytes());
     write_field(out, &row[0]);
     for (cell, is_text) in row[..EXPORTED_COLUMNS].iter().zip(IS_TEXT).skip(APPID + 1) {
         out.push(b',');
-        if is_text {
-            write_text(out, cell);
+        if is_text && runs_as_formula(cell) {
+            write_field(out, &format!("'{}", &**cell));
         } else {
             write_field(out, cell);
         }
     }
 }
 
-/// A field of text from outside, harmless in a spreadsheet.
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    if runs_as_formula(text) {
-        write_field(out, &format!("'{text}"));
-    } else {
-        write_field(out, text);
-    }
+/// A field without a comma, a quote or a line end.
+fn write_simple(out: &mut Vec<u8>, field: &str) {
+    out.extend_from_slice(field.as_bytes());
 }
 
+/// Whether a spreadsheet would run a text; then an apostrophe makes it harmless.
 fn runs_as_formula(text: &str) -> bool {
     matches!(text.bytes().next(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r'))
 }
@@ -327,14 +361,20 @@ mod tests {
     use crate::rate::Kind;
     use proptest::prelude::*;
 
-    fn lines_csv(statements: &[Statement]) -> Result<(String, Written), CsvError> {
-        let mut bytes = Vec::new();
-        let mut sheet = LineSheet::new(&mut bytes);
-        for statement in statements {
-            sheet.append(statement)?;
+    /// Both files of statements whose rows are made in pieces of so many.
+    fn sheets(statements: &[Statement], piece: usize) -> Result<[(String, Written); 2], CsvError> {
+        let (mut lines, mut heads) = (Vec::new(), Vec::new());
+        let mut sheets = Sheets::new(&mut lines, &mut heads)?;
+        for piece in statements.chunks(piece) {
+            sheets.append(Rows::of(piece)?)?;
         }
-        let written = sheet.finish()?;
-        Ok((String::from_utf8(bytes).unwrap(), written))
+        let [of_lines, of_heads] = sheets.finish()?;
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ok([(text(lines), of_lines), (text(heads), of_heads)])
+    }
+
+    fn lines_csv(statements: &[Statement]) -> Result<(String, Written), CsvError> {
+        sheets(statements, 1).map(|[lines, _]| lines)
     }
 
     #[test]
@@ -366,12 +406,10 @@ mod tests {
     #[test]
     fn statements_have_the_columns_of_the_issue() {
         let statement = close(7, "CNY", &[charge(Kind::Usage, "0.533333", "0.0325")], Some("beef")).unwrap();
-        let mut bytes = Vec::new();
-        let mut sheet = StatementSheet::new(&mut bytes);
-        sheet.append(&statement).unwrap();
-        assert_eq!(sheet.finish().unwrap().rows, 1);
+        let [_, (text, written)] = sheets(std::slice::from_ref(&statement), 1).unwrap();
+        assert_eq!(written.rows, 1);
         assert_eq!(
-            String::from_utf8(bytes).unwrap(),
+            text,
             format!(
                 "statement_id,uin,period_start,period_end,currency,lines,usage_amount,adjustment_amount,rounding,total,\
                  closed_at,digest,previous_digest\n7-20241101-20241201,7,2024-11-01T00:00:00+08:00,2024-12-01T00:00:00+08:00,\
@@ -401,17 +439,19 @@ mod tests {
     }
 
     #[test]
-    fn an_export_larger_than_a_piece_keeps_rows_and_digest() {
-        let charges = vec![charge(Kind::Usage, "1", "1"); 5_000];
-        let (text, written) = lines_csv(&[close(7, "CNY", &charges, None).unwrap()]).unwrap();
-        assert!(2 * PIECE_BYTES < text.len());
-        assert_eq!(
-            written,
-            Written {
-                rows: 5_000,
-                sha256: sha256_hex(text.as_bytes())
-            }
-        );
+    fn the_files_are_the_same_whatever_the_pieces() {
+        let charges = vec![charge(Kind::Usage, "1", "1"); 3];
+        let statements: Vec<_> = (1..=7).map(|uin| close(uin, "CNY", &charges, None).unwrap()).collect();
+        let whole = sheets(&statements, 7).unwrap();
+        let [(lines, of_lines), (heads, of_heads)] = &whole;
+        assert_eq!((of_lines.rows, of_heads.rows), (21, 7));
+        assert_eq!(of_lines.sha256, sha256_hex(lines.as_bytes()));
+        assert_eq!(of_heads.sha256, sha256_hex(heads.as_bytes()));
+        for piece in 1..7 {
+            assert_eq!(sheets(&statements, piece).unwrap(), whole);
+        }
+        let out_of_order = [&statements[3..], &statements[..3]].concat();
+        assert!((1..=7).all(|piece| matches!(sheets(&out_of_order, piece), Err(CsvError::Order { .. }))));
     }
 
     proptest! {

@@ -12,8 +12,11 @@ pub mod manifest;
 pub mod store;
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+
+use rayon::prelude::*;
+use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use crate::books::Books;
 use crate::close::statement::Statement;
@@ -22,12 +25,16 @@ use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
 use crate::files::{create_dir_durably, rename_durably, sync_all, write_durably};
 use crate::ledger::{Lease, next_number};
-use csv::{LineSheet, StatementSheet};
+use csv::{CsvError, Rows, Sheets, Written};
 use manifest::{FileEntry, Head, Manifest, Totals};
 use store::Export;
 
-/// Statements held in memory at a time while the sheets are written.
+/// Statements that are loaded at a time. While their rows are made, as many more are being loaded, and the rows of as many are
+/// being written.
 const STATEMENTS_AT_A_TIME: usize = 500;
+
+/// Statements whose rows are made by one thread at a time.
+const STATEMENTS_OF_A_TASK: usize = 50;
 
 const LINES_NAME: &str = "statement_lines.csv";
 const STATEMENTS_NAME: &str = "statements.csv";
@@ -110,9 +117,11 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
     let place = place_of(books, &folder);
     let staging = staging_of(&place);
     let ids = store::statements_to_export(&books.ledger, start, end).await?;
+    let ledger = books.ledger.clone();
+    let heads = tokio::spawn(async move { chain_heads(&ledger).await });
     let mut totals = Totals::default();
     let files = write_sheets(books, &staging, &ids, Some(&mut totals)).await?;
-    let heads = chain_heads(&books.ledger)
+    let heads = done(heads)
         .await?
         .into_iter()
         .map(|(uin, id, digest)| Head::new(uin, id, digest))
@@ -164,47 +173,78 @@ async fn write_sheets(
     books: &Books,
     staging: &Path,
     ids: &[String],
-    mut totals: Option<&mut Totals>,
+    totals: Option<&mut Totals>,
 ) -> Result<Vec<FileEntry>> {
     if staging.exists() {
         remove_folder(staging)?;
     }
     create_dir_durably(staging)?;
-    let (lines_place, statements_place) = (staging.join(LINES_NAME), staging.join(STATEMENTS_NAME));
-    let create = |place: &Path| File::create_new(place).map(BufWriter::new).at(place);
-    let mut lines = LineSheet::new(create(&lines_place)?);
-    let mut statements = StatementSheet::new(create(&statements_place)?);
-    let failed = |e: csv::CsvError| Error::damaged(staging, e.to_string());
-    let mut pieces = ids.chunks(STATEMENTS_AT_A_TIME);
-    let mut next = pieces.next().map(|ids| load_ahead(books, ids));
-    while let Some(loading) = next {
-        let loaded = loading
-            .await
-            .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
-        next = pieces.next().map(|ids| load_ahead(books, ids));
-        tokio::task::block_in_place(|| {
-            for statement in &loaded {
-                lines.append(statement).map_err(failed)?;
-                statements.append(statement).map_err(failed)?;
-                if let Some(totals) = totals.as_deref_mut() {
-                    totals.add(statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
-                }
-            }
-            Ok::<_, Error>(())
-        })?;
-    }
+    let places = [LINES_NAME, STATEMENTS_NAME].map(|name| staging.join(name));
+    let [lines, statements] = places.each_ref().map(|place| File::create_new(place).at(place));
+    let sheets = Sheets::new(lines?, statements?);
+    let (sender, rows) = mpsc::sync_channel(1);
+    let writing = spawn_blocking(move || write_rows(sheets?, &rows));
+    let failed = |e: CsvError| Error::damaged(staging, e.to_string());
+    let made = make_rows(books, ids, totals, |rows| {
+        Ok(sender.send(rows.map_err(failed)?).is_ok())
+    })
+    .await;
+    drop(sender);
+    // When the disk takes no more, that is what to tell: the other side only found that nobody takes its rows.
+    let [lines, statements] = done(writing).await.map_err(failed)?;
+    made?;
     let files = vec![
-        FileEntry::new(LINES_NAME, lines.finish().map_err(failed)?),
-        FileEntry::new(STATEMENTS_NAME, statements.finish().map_err(failed)?),
+        FileEntry::new(LINES_NAME, lines),
+        FileEntry::new(STATEMENTS_NAME, statements),
     ];
-    sync_all(&[lines_place, statements_place])?;
+    sync_all(&places)?;
     Ok(files)
 }
 
-/// Loads statements while others are being written.
-fn load_ahead(books: &Books, ids: &[String]) -> tokio::task::JoinHandle<Result<Vec<Statement>>> {
+/// Loads statements and hands their rows on, in order, as long as `is_taken`.
+async fn make_rows(
+    books: &Books,
+    ids: &[String],
+    mut totals: Option<&mut Totals>,
+    is_taken: impl Fn(std::result::Result<Vec<Rows>, CsvError>) -> Result<bool>,
+) -> Result<()> {
+    let mut pieces = ids.chunks(STATEMENTS_AT_A_TIME);
+    let mut next = pieces.next().map(|ids| load_ahead(books, ids));
+    while let Some(loading) = next {
+        let loaded = done(loading).await?;
+        next = pieces.next().map(|ids| load_ahead(books, ids));
+        if let Some(totals) = totals.as_deref_mut() {
+            for statement in &loaded {
+                totals.add(statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
+            }
+        }
+        let rows_of = || loaded.par_chunks(STATEMENTS_OF_A_TASK).map(Rows::of).collect();
+        if !block_in_place(|| is_taken(rows_of()))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn write_rows(mut sheets: Sheets<File>, rows: &Receiver<Vec<Rows>>) -> std::result::Result<[Written; 2], CsvError> {
+    for rows in rows {
+        for rows in rows {
+            sheets.append(rows)?;
+        }
+    }
+    sheets.finish()
+}
+
+/// Loads statements while rows of others are being made.
+fn load_ahead(books: &Books, ids: &[String]) -> JoinHandle<Result<Vec<Statement>>> {
     let (ledger, ids) = (books.ledger.clone(), ids.to_vec());
     tokio::spawn(async move { store::statements(&ledger, &ids).await })
+}
+
+/// What a task comes to; its panic is ours.
+async fn done<T>(task: JoinHandle<T>) -> T {
+    task.await
+        .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
 /// What was written again must be what was recorded.

@@ -2,24 +2,50 @@
 
 use std::io::{self, Read};
 
-/// What is read at a time: large enough that handing it over costs nothing, small enough for many in memory.
-const CHUNK_BYTES: usize = 4 << 20;
+/// What is read at a time: large enough that handing it over costs nothing, small enough to stay in a core's cache.
+const CHUNK_BYTES: usize = 1 << 20;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A line longer than this makes the whole input unreadable: it is not one of lines.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// Whole records of an input.
-#[derive(Debug)]
+/// Whole records of an input, in a buffer that is filled again and again.
+#[derive(Debug, Default)]
 pub struct Chunk {
     /// The number of its first line, from 1.
     pub first_line: u64,
-    pub bytes: Vec<u8>,
+    buffer: Vec<u8>,
+    length: usize,
+}
+
+impl Chunk {
+    /// A chunk of these bytes, the first line of which has this number.
+    pub fn of(first_line: u64, bytes: Vec<u8>) -> Self {
+        Self {
+            first_line,
+            length: bytes.len(),
+            buffer: bytes,
+        }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+
+    /// Takes off the first `count` bytes, which end a line.
+    pub fn skip(&mut self, count: usize) {
+        self.first_line += line_ends(&self.bytes()[..count]);
+        self.buffer.copy_within(count..self.length, 0);
+        self.length -= count;
+    }
 }
 
 /// Splits NDJSON at line ends, or CSV at line ends outside quotes.
 pub struct Chunks<R> {
     reader: R,
     quotes: bool,
+    /// What was read after the last whole record.
     carry: Vec<u8>,
     line: u64,
     at_start: bool,
@@ -47,38 +73,66 @@ impl<R: Read> Chunks<R> {
         }
     }
 
-    /// The next chunk; none at the end.
-    pub fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        let mut bytes = std::mem::take(&mut self.carry);
+    /// Fills the chunk with the next records; false at the end.
+    pub fn fill(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
+        chunk.first_line = self.line;
+        chunk.length = self.read_records(&mut chunk.buffer)?;
+        self.line += line_ends(chunk.bytes());
+        Ok(chunk.length > 0)
+    }
+
+    /// Reads whole records to the start of the buffer, and says how many bytes they have.
+    fn read_records(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let mut held = self.carry.len();
+        buffer.resize(held + CHUNK_BYTES, 0);
+        buffer[..held].copy_from_slice(&self.carry);
+        self.carry.clear();
         while !self.ended {
-            let before = bytes.len();
-            bytes.reserve(CHUNK_BYTES);
-            let read = (&mut self.reader).take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
-            self.ended = read < CHUNK_BYTES;
-            if self.at_start && bytes.starts_with(b"\xEF\xBB\xBF") {
-                bytes.drain(..3);
+            let searched = held;
+            held += self.read_full(&mut buffer[searched..])?;
+            self.ended = held < buffer.len();
+            if std::mem::take(&mut self.at_start) && buffer[..held].starts_with(BYTE_ORDER_MARK) {
+                buffer.copy_within(BYTE_ORDER_MARK.len()..held, 0);
+                held -= BYTE_ORDER_MARK.len();
             }
-            self.at_start = false;
             if self.ended {
                 break;
             }
-            if let Some(end) = self.last_end(&bytes, before) {
-                self.carry = bytes[end..].to_vec();
-                bytes.truncate(end);
-                return Ok(Some(self.chunk(bytes)));
+            if let Some(end) = self.last_end(&buffer[..held], searched) {
+                self.carry.extend_from_slice(&buffer[end..held]);
+                return Ok(end);
             }
-            if bytes.len() > LINE_BYTES_MAX {
+            if held > LINE_BYTES_MAX {
                 let what = format!("line {} is longer than 64 MiB: this is no file of lines", self.line);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             }
+            buffer.resize(held + CHUNK_BYTES, 0);
         }
-        Ok((!bytes.is_empty()).then(|| self.chunk(bytes)))
+        Ok(held)
+    }
+
+    /// Reads until the buffer is full or the input ends.
+    fn read_full(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut held = 0;
+        while held < buffer.len() {
+            match self.reader.read(&mut buffer[held..]) {
+                Ok(0) => break,
+                Ok(read) => held += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(held)
     }
 
     /// Just after the last line end, of a row if rows are asked for. `searched` bytes hold none.
     fn last_end(&self, bytes: &[u8], searched: usize) -> Option<usize> {
         if !self.quotes {
-            return memchr::memrchr(b'\n', &bytes[searched.min(bytes.len())..]).map(|at| searched + at + 1);
+            let fresh = searched.min(bytes.len());
+            return memchr::memrchr(b'\n', &bytes[fresh..]).map(|at| fresh + at + 1);
+        }
+        if memchr::memchr(b'"', bytes).is_none() {
+            return memchr::memrchr(b'\n', bytes).map(|at| at + 1);
         }
         let mut inside = false;
         let mut end = None;
@@ -91,56 +145,81 @@ impl<R: Read> Chunks<R> {
         }
         end
     }
+}
 
-    fn chunk(&mut self, bytes: Vec<u8>) -> Chunk {
-        let first_line = self.line;
-        self.line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
-        Chunk { first_line, bytes }
-    }
+/// How many lines end in `bytes`.
+pub(super) fn line_ends(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chunks(mut chunks: Chunks<&[u8]>) -> Vec<(u64, usize)> {
+    fn chunks(mut chunks: Chunks<impl Read>) -> Vec<(u64, Vec<u8>)> {
         let mut found = Vec::new();
-        while let Some(chunk) = chunks.next_chunk().unwrap() {
-            found.push((chunk.first_line, chunk.bytes.len()));
+        let mut chunk = Chunk::default();
+        while chunks.fill(&mut chunk).unwrap() {
+            found.push((chunk.first_line, chunk.bytes().to_vec()));
         }
         found
+    }
+
+    /// A reader that gives a few bytes at a time, as a pipe or a decompressor does.
+    struct Drops<'a>(&'a [u8], usize);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let few = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..few])
+        }
     }
 
     #[test]
     fn a_large_input_is_split_at_line_ends_and_keeps_its_line_numbers() {
         let line = [vec![b'x'; 99_999], vec![b'\n']].concat();
         let text = line.repeat(100);
-        let found = chunks(Chunks::of_lines(&text));
-        assert_eq!(found.iter().map(|c| c.1).sum::<usize>(), text.len());
-        assert!(found.len() > 1 && found.iter().all(|c| c.1 % 100_000 == 0), "{found:?}");
-        assert_eq!(found[1].0, 1 + found[0].1 as u64 / 100_000);
+        for found in [
+            chunks(Chunks::of_lines(&text[..])),
+            chunks(Chunks::of_lines(Drops(&text, 4_321))),
+            chunks(Chunks::of_rows(&text[..])),
+        ] {
+            assert!(found.len() > 1 && found.iter().all(|chunk| chunk.1.len() % 100_000 == 0));
+            let mut lines = 1;
+            for (first_line, bytes) in &found {
+                assert_eq!(*first_line, lines);
+                lines += bytes.len() as u64 / 100_000;
+            }
+            let bytes: Vec<u8> = found.into_iter().flat_map(|chunk| chunk.1).collect();
+            assert!(bytes == text);
+        }
     }
 
     #[test]
     fn a_line_end_inside_quotes_ends_no_row() {
         let row = format!("\"{}\n{}\"\n", "a".repeat(3_000_000), "b".repeat(3_000_000));
         let text = row.repeat(3);
-        assert!(
-            chunks(Chunks::of_rows(text.as_bytes()))
-                .iter()
-                .all(|c| c.1 % row.len() == 0)
-        );
+        let found = chunks(Chunks::of_rows(text.as_bytes()));
+        assert!(found.iter().all(|chunk| chunk.1.len() % row.len() == 0));
+        assert_eq!(found.iter().map(|chunk| chunk.1.len()).sum::<usize>(), text.len());
     }
 
     #[test]
     fn a_byte_order_mark_is_no_part_of_the_first_line() {
-        let chunk = Chunks::of_lines(&b"\xEF\xBB\xBF{}"[..]).next_chunk().unwrap().unwrap();
-        assert_eq!(chunk.bytes, b"{}");
+        let marked = [BYTE_ORDER_MARK, b"{}"].concat();
+        assert_eq!(chunks(Chunks::of_lines(Drops(&marked, 2))), [(1, b"{}".to_vec())]);
+        let long = [BYTE_ORDER_MARK, &b"{}\n".repeat(CHUNK_BYTES)].concat();
+        let bytes: Vec<u8> = chunks(Chunks::of_lines(&long[..]))
+            .into_iter()
+            .flat_map(|chunk| chunk.1)
+            .collect();
+        assert!(bytes == long[3..]);
     }
 
     #[test]
     fn a_line_without_end_is_an_error_and_not_memory() {
         let mut chunks = Chunks::of_lines(io::repeat(b'x'));
-        assert_eq!(chunks.next_chunk().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let error = chunks.fill(&mut Chunk::default()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }

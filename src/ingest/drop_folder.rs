@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::input::{Input, Measured};
 use super::{Ingested, ingest};
 use crate::books::Books;
+use crate::digest::input_digest_of_file;
 use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
 use crate::files::{create_dir_durably, rename_durably};
@@ -75,7 +76,7 @@ async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Drop
         Err(error @ (Error::Input { .. } | Error::Usage(_))) => {
             let name = path.display().to_string();
             tracing::warn!(file = name, %error, "file refused");
-            let digest = crate::digest::sha256_hex_of_file(path)?;
+            let digest = input_digest_of_file(path)?;
             move_away(books, path, &folder.join(REFUSED), &digest)?;
             dropped.refused.push(RefusedFile {
                 name,
@@ -140,7 +141,7 @@ fn move_away(books: &Books, path: &Path, folder: &Path, digest: &str) -> Result<
     fault::file("dated", path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let target = folder.join(format!("{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]));
-    if target.exists() && crate::digest::sha256_hex_of_file(&target)? == digest {
+    if target.exists() && input_digest_of_file(&target)? == digest {
         std::fs::remove_file(path).at(path)?;
         fault::file("removed", path);
         return Ok(());

@@ -13,7 +13,13 @@ const VOID_MARK: u64 = 2;
 /// The hash of an identity. The source's hash is the id's seed, so that `("a", "bc")` is not `("ab", "c")`.
 #[inline]
 pub fn identity_hash(source: &str, id: &str) -> u64 {
-    xxh3_64_with_seed(id.as_bytes(), xxh3_64(source.as_bytes()))
+    identity_hash_with(text_hash(source), id)
+}
+
+/// [`identity_hash`] where the [`text_hash`] of the source is known already.
+#[inline]
+pub fn identity_hash_with(source_hash: u64, id: &str) -> u64 {
+    xxh3_64_with_seed(id.as_bytes(), source_hash)
 }
 
 /// The hash of one text, such as a canonical text of parameters.
@@ -25,20 +31,32 @@ pub fn text_hash(text: &str) -> u64 {
 /// The hash of a record's billable content: status, account, application, task type, parameters, duration and
 /// instant; of a void, what it takes back. `parameters` is the canonical text.
 pub fn content_fingerprint(record: &Record<'_>, parameters: &str) -> u64 {
-    content_fingerprint_with(record, text_hash(parameters))
+    let hashes = TextHashes {
+        task_type: text_hash(record.task_type.unwrap_or_default()),
+        parameters: text_hash(parameters),
+    };
+    content_fingerprint_with(record, hashes)
 }
 
-/// [`content_fingerprint`] where the [`text_hash`] of the canonical parameters is known already.
+/// The [`text_hash`] of those texts of a record that come again and again.
+#[derive(Clone, Copy, Debug)]
+pub struct TextHashes {
+    pub task_type: u64,
+    /// Of the canonical text.
+    pub parameters: u64,
+}
+
+/// [`content_fingerprint`] where the hashes of the texts are known already.
 #[inline]
-pub fn content_fingerprint_with(record: &Record<'_>, parameters_hash: u64) -> u64 {
+pub fn content_fingerprint_with(record: &Record<'_>, hashes: TextHashes) -> u64 {
     let words = match record.kind {
         Kind::Void => [VOID_MARK, text_hash(record.voids.unwrap_or_default()), 0, 0, 0, 0, 0],
         Kind::Usage => [
             u64::from(record.failed),
             record.uin.unwrap_or_default(),
             record.appid.unwrap_or_default(),
-            text_hash(record.task_type.unwrap_or_default()),
-            parameters_hash,
+            hashes.task_type,
+            hashes.parameters,
             record.duration_ms.unwrap_or_default().cast_unsigned(),
             record.finished_at.unwrap_or_default().cast_unsigned(),
         ],

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::digest::Hasher;
+use crate::digest::InputHasher;
 use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
 use crate::files::{DataDir, create_dir_durably};
@@ -150,9 +150,9 @@ impl Input {
     }
 }
 
-/// Size and SHA-256 of what has been read so far.
+/// Size and BLAKE3 of what has been read so far.
 #[derive(Clone, Default)]
-pub struct Meter(Arc<Mutex<(u64, Hasher)>>);
+pub struct Meter(Arc<Mutex<(u64, InputHasher)>>);
 
 /// What an input turned out to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -170,7 +170,7 @@ impl Meter {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Measured {
             bytes: state.0,
-            digest: state.1.clone().hex(),
+            digest: state.1.hex(),
         }
     }
 }

@@ -3,13 +3,15 @@
 //! ```text
 //! known?      the same bytes, source and format change nothing; their quarantined lines are tried again
 //! register    an intake number for the file names
-//! read        chunks of the input, by one thread
+//! read        the input in parts, by whichever thread is free
 //! check       each record at the door, by all threads: into raw rows by UTC day, or refused
 //! sync        segments on disk for good
 //! commit      batch number, segments, quarantine: one transaction
 //! ```
 
+mod cells;
 pub mod chunk;
+mod crew;
 pub mod csv;
 pub mod drop_folder;
 pub mod event;
@@ -17,19 +19,22 @@ pub mod field;
 pub mod fingerprint;
 pub mod input;
 pub mod instant;
+pub mod layout;
+#[cfg(test)]
+mod outcome;
 mod parquet;
+mod plain;
 pub mod reading;
 pub mod record;
 pub mod refusal;
 pub mod retry;
+pub mod rows;
 pub mod store;
-mod worker;
-mod writers;
-
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Mutex, PoisonError};
+pub mod worker;
+pub mod writers;
 
 use chunk::{Chunk, Chunks};
+use crew::check_all;
 use csv::CsvHeader;
 use input::{Format, Input, Measured};
 use store::{Batch, NewBatch};
@@ -116,36 +121,15 @@ struct ReadInput {
     segments: Vec<NewSegment>,
 }
 
-fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Result<ReadInput> {
+fn read_input(books: &Books, input: &Input, door: Door, intake: i64) -> Result<ReadInput> {
     let writers = Writers::new(&books.data, intake);
     let (measured, header, tally) = match input.format {
         Format::Parquet => read_parquet(books, input, &door, &writers, intake)?,
-        Format::Ndjson | Format::Csv => {
-            let (reader, meter) = input.open()?;
-            let progress = books.progress.bytes(&input.name, input.bytes()?);
-            let (chunks, header, first) = match input.format {
-                Format::Csv => split_header(input, Chunks::of_rows(reader))?,
-                _ => (Chunks::of_lines(reader), None, None),
-            };
-            if let Some((_, header)) = &header {
-                door.header = Some(header.clone());
-            }
-            let mut chunks = chunks;
-            let mut first = first;
-            let tally = check_all(&door, &writers, |take| {
-                if let Some(first) = first.take() {
-                    take(first)?;
-                }
-                while let Some(chunk) = chunks.next_chunk().map_err(|e| input.unreadable(&e))? {
-                    progress.at(meter.bytes());
-                    take(chunk)?;
-                }
-                Ok(())
-            })?;
-            (meter.finish(), header.map(|h| h.0), tally)
-        }
+        Format::Ndjson => read_lines(books, input, &door, &writers)?,
+        Format::Csv => read_rows(books, input, door, &writers)?,
     };
     let segments = writers.finish()?;
+    let _syncing = tracing::debug_span!("sync").entered();
     sync_all(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
     Ok(ReadInput {
         measured,
@@ -155,78 +139,73 @@ fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Resu
     })
 }
 
-fn read_parquet(
-    books: &Books,
-    input: &Input,
-    door: &Door,
-    writers: &Writers,
-    intake: i64,
-) -> Result<(Measured, Option<String>, Tally)> {
+/// Size and digest of an input, the header of a CSV, and what was counted.
+type Checked = (Measured, Option<String>, Tally);
+
+fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> Result<Checked> {
+    let (reader, meter) = input.open()?;
+    let progress = books.progress.bytes(&input.name, input.bytes()?);
+    let mut chunks = Chunks::of_lines(reader);
+    let read = |chunk: &mut Chunk| {
+        progress.at(meter.bytes());
+        chunks.fill(chunk).map_err(|e| input.unreadable(&e))
+    };
+    let tally = check_all(door, writers, read, Worker::take_lines)?;
+    Ok((meter.finish(), None, tally))
+}
+
+fn read_rows(books: &Books, input: &Input, mut door: Door, writers: &Writers) -> Result<Checked> {
+    let (reader, meter) = input.open()?;
+    let progress = books.progress.bytes(&input.name, input.bytes()?);
+    let mut chunks = Chunks::of_rows(reader);
+    let mut first = Chunk::default();
+    let header = if chunks.fill(&mut first).map_err(|e| input.unreadable(&e))? {
+        Some(take_header(input, &mut first, &mut door)?)
+    } else {
+        None
+    };
+    let mut first = Some(first);
+    let read = |chunk: &mut Chunk| {
+        progress.at(meter.bytes());
+        match first.take() {
+            Some(below_header) => {
+                *chunk = below_header;
+                Ok(header.is_some())
+            }
+            None => chunks.fill(chunk).map_err(|e| input.unreadable(&e)),
+        }
+    };
+    let tally = check_all(&door, writers, read, |worker, chunk| match &door.header {
+        Some(header) => rows::check(worker, header, chunk),
+        None => Ok(()),
+    })?;
+    Ok((meter.finish(), header, tally))
+}
+
+fn read_parquet(books: &Books, input: &Input, door: &Door, writers: &Writers, intake: i64) -> Result<Checked> {
     let spool = input::Spool::of(input, &books.data, intake)?;
-    let tally = check_all(door, writers, |take| parquet::chunks(&input.name, spool.path(), take))?;
+    let rows = parquet::Rows::open(&input.name, spool.path())?;
+    let mut slices = rows.slices();
+    let next = |slice: &mut parquet::Slice| {
+        let found = slices.next();
+        *slice = found.unwrap_or_default();
+        Ok(found.is_some())
+    };
+    let tally = check_all(door, writers, next, |worker, slice| rows.check(worker, *slice))?;
     Ok((spool.measured(), None, tally))
 }
 
-type CsvStart<R> = (Chunks<R>, Option<(String, CsvHeader)>, Option<Chunk>);
-
-/// Takes the header row off the first chunk.
-fn split_header<R: std::io::Read>(input: &Input, mut chunks: Chunks<R>) -> Result<CsvStart<R>> {
+/// Takes the header row off the first chunk. Returns it as it stands.
+fn take_header(input: &Input, first: &mut Chunk, door: &mut Door) -> Result<String> {
     let bad = |what: String| Error::Input {
         input: input.name.clone(),
         what,
     };
-    let Some(mut first) = chunks.next_chunk().map_err(|e| input.unreadable(&e))? else {
-        return Ok((chunks, None, None));
-    };
-    let (row, end) = retry::first_row(&first.bytes).map_err(&bad)?;
-    let header = CsvHeader::parse(&row).map_err(|e| bad(e.to_string()))?;
-    let text = String::from_utf8_lossy(&first.bytes[..end]).trim_end().to_owned();
-    first.first_line += memchr::memchr_iter(b'\n', &first.bytes[..end]).count() as u64;
-    first.bytes.drain(..end);
-    Ok((chunks, Some((text, header)), Some(first)))
-}
-
-/// Runs a worker per core over the chunks that `produce` hands over.
-fn check_all(
-    door: &Door,
-    writers: &Writers,
-    produce: impl FnOnce(&mut dyn FnMut(Chunk) -> Result<()>) -> Result<()>,
-) -> Result<Tally> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let (sender, receiver) = sync_channel::<Chunk>(threads);
-    let receiver = Mutex::new(receiver);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(|| check_chunks(door, writers, &receiver)))
-            .collect();
-        let produced = produce(&mut |chunk| {
-            sender
-                .send(chunk)
-                .map_err(|_| Error::Usage("a worker ended early".to_owned()))
-        });
-        drop(sender);
-        let tallies: Result<Vec<Tally>> = workers
-            .into_iter()
-            .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect();
-        // A worker's own error is the cause when handing over failed.
-        let tallies = tallies?;
-        produced?;
-        Ok(tallies.into_iter().fold(Tally::default(), Tally::and))
-    })
-}
-
-fn check_chunks(door: &Door, writers: &Writers, receiver: &Mutex<Receiver<Chunk>>) -> Result<Tally> {
-    let mut worker = Worker::new(door, writers);
-    loop {
-        let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(chunk) = next else { return worker.finish() };
-        if let Err(error) = worker.take_chunk(&chunk) {
-            // Let the reader run dry instead of waiting for a place in the channel.
-            while receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().is_ok() {}
-            return Err(error);
-        }
-    }
+    let (row, end) = retry::first_row(first.bytes()).map_err(&bad)?;
+    door.header = Some(CsvHeader::parse(&row).map_err(|e| bad(e.to_string()))?);
+    let text = String::from_utf8_lossy(&first.bytes()[..end]).trim_end().to_owned();
+    first.skip(end);
+    Ok(text)
 }
 
 async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: ReadInput) -> Result<Ingested> {

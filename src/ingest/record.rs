@@ -19,9 +19,10 @@ use super::refusal::{Refusal, code};
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// Whether a record adds usage or takes some back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// One billable output.
+    #[default]
     Usage,
     /// Takes back an earlier record.
     Void,
@@ -29,7 +30,7 @@ pub enum Kind {
 
 /// One record. What a kind needs is there: a usage record has `uin`, `appid`, `task_type`, `duration_ms` and
 /// `finished_at`; a void has `voids`. What belongs to the other kind is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Who sent it, 1 to 128 bytes; none means the ingest's own source.
     pub source: Option<&'a str>,
@@ -111,10 +112,17 @@ impl<'a> Record<'a> {
     /// The record that the fields mean, in which no text has an escape.
     #[inline]
     pub(super) fn of_plain_fields(fields: &Fields<'a>) -> Result<Self, Refusal> {
-        let record = Self::read(fields)?;
-        match record.kind {
-            Kind::Usage => record.into_usage(),
-            Kind::Void => record.into_void(),
+        let mut record = Self::read(fields)?;
+        record.complete()?;
+        Ok(record)
+    }
+
+    /// Checks that what its kind needs is there, and leaves out what belongs to the other kind.
+    #[inline]
+    pub(super) fn complete(&mut self) -> Result<(), Refusal> {
+        match self.kind {
+            Kind::Usage => self.check_usage(),
+            Kind::Void => self.strip_void(),
         }
     }
 
@@ -141,7 +149,8 @@ impl<'a> Record<'a> {
         })
     }
 
-    fn into_usage(self) -> Result<Self, Refusal> {
+    #[inline]
+    fn check_usage(&self) -> Result<(), Refusal> {
         if let Some(voids) = self.voids {
             let sentence = format!(
                 "`voids` is {} on a usage record; `kind` must be \"void\" with it",
@@ -154,11 +163,11 @@ impl<'a> Record<'a> {
         required(self.task_type, Field::TaskType)?;
         required(self.duration_ms, Field::DurationMs)?;
         required(self.finished_at, Field::FinishedAt)?;
-        Ok(self)
+        Ok(())
     }
 
     /// A void's usage fields must be right where they are there, but are no part of it.
-    fn into_void(self) -> Result<Self, Refusal> {
+    fn strip_void(&mut self) -> Result<(), Refusal> {
         let Some(voids) = self.voids else {
             let sentence = "`voids` is missing; a void needs the id that it takes back";
             return Err(Refusal::new(code::MISSING_FIELD, sentence));
@@ -170,8 +179,8 @@ impl<'a> Record<'a> {
             );
             return Err(Refusal::new(code::VOID_OF_ITSELF, sentence));
         }
-        canonical_parameters(&self)?;
-        Ok(Self {
+        canonical_parameters(self)?;
+        *self = Self {
             uin: None,
             appid: None,
             task_type: None,
@@ -179,8 +188,9 @@ impl<'a> Record<'a> {
             duration_ms: None,
             finished_at: None,
             failed: false,
-            ..self
-        })
+            ..*self
+        };
+        Ok(())
     }
 }
 

@@ -126,7 +126,7 @@ fn try_lines(
 }
 
 /// The first row of a CSV text, and where the next begins.
-pub(super) fn first_row(bytes: &[u8]) -> std::result::Result<(::csv::ByteRecord, usize), String> {
+pub fn first_row(bytes: &[u8]) -> std::result::Result<(::csv::ByteRecord, usize), String> {
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

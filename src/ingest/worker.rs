@@ -3,29 +3,35 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use csv::ByteRecord;
 use hashbrown::HashMap;
 
 use super::chunk::Chunk;
-use super::csv::{CsvHeader, DATA_ROWS_LEAD, data_rows, record_from_row, without_line_end};
-use super::fingerprint::{content_fingerprint_with, identity_hash, text_hash};
+use super::csv::{CsvHeader, record_from_row};
+use super::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with};
 use super::instant::{check_time, utc_day};
+use super::layout::Layouts;
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
 use super::refusal::{Refusal, code};
 use super::writers::Writers;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::raw::rows::{LogRow, RawRow, RawRows, UsageFields, log_frame};
+use crate::raw::rows::{LogRow, RawRow, RawRows, UsageFields, log_columns};
 use crate::raw::segment::{ROW_GROUP_ROWS, SegmentKind};
 use crate::raw::symbols::{Symbol, Symbols};
 
-/// Rows a worker holds at most, over all days, before it writes the largest day: about 200 MB.
-const HELD_ROWS_MAX: usize = 2 << 20;
+/// Rows a worker holds at most, over all days, before it writes the largest day: about 400 MB. A month of days may each come to a whole
+/// row group: smaller ones repeat their texts.
+const HELD_ROWS_MAX: usize = 33 * ROW_GROUP_ROWS;
 
 /// Distinct texts a worker holds at most, in bytes, before it writes all days and begins anew.
 const SYMBOL_BYTES_MAX: usize = 64 << 20;
 
 /// Refused bytes of one input. More than this is not usage with some dirt, it is another kind of file.
 const REFUSED_BYTES_MAX: usize = 256 << 20;
+
+/// The text of parameters that are not there.
+const NO_PARAMETERS: &str = "{}";
 
 /// What every record of an input is held against.
 pub struct Door {
@@ -80,6 +86,7 @@ pub struct Tally {
 
 impl Tally {
     /// Both together.
+    #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.received += other.received;
         self.stored += other.stored;
@@ -94,8 +101,14 @@ pub struct Worker<'d> {
     door: &'d Door,
     writers: &'d Writers,
     symbols: Symbols,
-    parameters: HashMap<Box<str>, (Symbol, u64)>,
-    days: BTreeMap<i32, RawRows>,
+    /// Canonical parameters by their text as it was sent.
+    parameters: HashMap<Box<str>, Symbol>,
+    /// The same by the words of their columns, of Parquet.
+    words: HashMap<Box<[u64]>, Symbol>,
+    /// The same by their cells, of CSV.
+    cells: HashMap<Box<str>, Symbol>,
+    layouts: Layouts,
+    days: HashMap<i32, RawRows>,
     held_rows: usize,
     logs: BTreeMap<i32, Vec<LogRow>>,
     scratch: Scratch,
@@ -109,7 +122,10 @@ impl<'d> Worker<'d> {
             writers,
             symbols: Symbols::default(),
             parameters: HashMap::new(),
-            days: BTreeMap::new(),
+            words: HashMap::new(),
+            cells: HashMap::new(),
+            layouts: Layouts::default(),
+            days: HashMap::new(),
             held_rows: 0,
             logs: BTreeMap::new(),
             scratch: Scratch::default(),
@@ -117,25 +133,37 @@ impl<'d> Worker<'d> {
         }
     }
 
-    /// Takes every record of a chunk.
-    pub fn take_chunk(&mut self, chunk: &Chunk) -> Result<()> {
-        match &self.door.header {
-            None => self.take_lines(chunk)?,
-            Some(header) => self.take_rows(header, chunk)?,
+    /// Takes every line of a chunk of NDJSON.
+    pub fn take_lines(&mut self, chunk: &Chunk) -> Result<()> {
+        self.layouts.begin_chunk();
+        let bytes = chunk.bytes();
+        // UTF-8 is checked once for all lines, unless one of them is none.
+        let text = std::str::from_utf8(bytes).ok();
+        let (mut at, mut line) = (0, chunk.first_line);
+        while at < bytes.len() {
+            let length = if let Some(length) = text.and_then(|text| self.take_known_line(line, &text[at..])) {
+                length?
+            } else {
+                let length = memchr::memchr(b'\n', &bytes[at..]).unwrap_or(bytes.len() - at);
+                self.take_line(line, &bytes[at..at + length])?;
+                length
+            };
+            at += length + 1;
+            line += 1;
         }
         self.write_what_is_full()
     }
 
-    fn take_lines(&mut self, chunk: &Chunk) -> Result<()> {
-        let mut start = 0;
-        let mut line = chunk.first_line;
-        while start < chunk.bytes.len() {
-            let end = memchr::memchr(b'\n', &chunk.bytes[start..]).map_or(chunk.bytes.len(), |at| start + at);
-            self.take_line(line, &chunk.bytes[start..end])?;
-            start = end + 1;
-            line += 1;
-        }
-        Ok(())
+    /// The first line of `text`, where it has a layout and parameters that were seen before. Returns its length without its end.
+    #[inline]
+    fn take_known_line(&mut self, line: u64, text: &str) -> Option<Result<usize>> {
+        let mut record = Record::default();
+        let length = self.layouts.read(text, &mut record)?;
+        let parameters = self.known_parameters(record.parameters)?;
+        self.tally.received += 1;
+        let outcome = self.accept(line, &record, Some(parameters));
+        let noted = self.note(line, outcome, &text.as_bytes()[..length]);
+        Some(noted.map(|_| length))
     }
 
     /// One line of NDJSON. Returns whether it was accepted.
@@ -145,60 +173,109 @@ impl<'d> Worker<'d> {
         }
         self.tally.received += 1;
         let mut scratch = std::mem::take(&mut self.scratch);
-        let outcome = parse_line(bytes, &mut scratch).and_then(|record| self.accept(line, &record));
+        let outcome = parse_line(bytes, &mut scratch).and_then(|record| {
+            self.layouts.learn(bytes);
+            self.accept(line, &record, None)
+        });
         self.scratch = scratch;
         self.note(line, outcome, bytes)
-    }
-
-    fn take_rows(&mut self, header: &CsvHeader, chunk: &Chunk) -> Result<()> {
-        let mut reader = data_rows(&chunk.bytes);
-        let mut row = csv::ByteRecord::new();
-        loop {
-            // Reading from memory and with `flexible`, the reader has no error to return.
-            let start = reader.position().clone();
-            if !reader.read_byte_record(&mut row).unwrap_or(false) {
-                return Ok(());
-            }
-            let position = row.position().unwrap_or(&start);
-            let place = |byte: u64| usize::try_from(byte).unwrap_or(0).saturating_sub(DATA_ROWS_LEAD.len());
-            let (first, end) = (place(position.byte()), place(reader.position().byte()));
-            // The lead is a line of its own for every row but the first, whose place is before it.
-            let lead_lines = u64::from(position.byte() > 0);
-            let line = chunk.first_line + position.line() - 1 - lead_lines;
-            let bytes = without_line_end(&chunk.bytes[first..end]);
-            self.take_row(header, line, &row, bytes)?;
-        }
     }
 
     /// One row of a CSV. Returns whether it was accepted.
-    pub fn take_row(&mut self, header: &CsvHeader, line: u64, row: &csv::ByteRecord, bytes: &[u8]) -> Result<bool> {
+    pub fn take_row(&mut self, header: &CsvHeader, line: u64, row: &ByteRecord, bytes: &[u8]) -> Result<bool> {
         self.tally.received += 1;
         let mut scratch = std::mem::take(&mut self.scratch);
-        let outcome = record_from_row(header, row, &mut scratch).and_then(|record| self.accept(line, &record));
+        let outcome = record_from_row(header, row, &mut scratch).and_then(|record| self.accept(line, &record, None));
         self.scratch = scratch;
         self.note(line, outcome, bytes)
     }
 
+    /// A record that was read without its line, with parameters that were seen before. `payload` makes what it leaves in
+    /// quarantine.
+    pub fn take_known(
+        &mut self,
+        line: u64,
+        record: &Record,
+        parameters: Symbol,
+        payload: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<()> {
+        self.tally.received += 1;
+        match self.accept(line, record, Some(parameters)) {
+            Ok(()) => {
+                self.tally.stored += 1;
+                Ok(())
+            }
+            Err(refusal) => self.refuse(line, refusal, payload()?),
+        }
+    }
+
+    /// The canonical parameters of this text, if it was seen before.
+    #[inline]
+    pub fn known_parameters(&self, text: Option<&str>) -> Option<Symbol> {
+        self.parameters.get(text.unwrap_or(NO_PARAMETERS)).copied()
+    }
+
+    /// The canonical parameters that these words stand for, if they were seen before.
+    #[inline]
+    pub fn known_words(&self, words: &[u64]) -> Option<Symbol> {
+        self.words.get(words).copied()
+    }
+
+    /// Keeps that a text means the same parameters as another, which was seen before.
+    pub fn learn_parameters(&mut self, text: Option<&str>, known: Option<&str>) {
+        if let (Some(text), Some(symbol)) = (text, self.known_parameters(known)) {
+            self.parameters.insert(text.into(), symbol);
+        }
+    }
+
+    /// Keeps that these words stand for the parameters of this text, which was seen before.
+    pub fn learn_words(&mut self, words: &[u64], text: Option<&str>) {
+        if let Some(symbol) = self.known_parameters(text) {
+            self.words.insert(words.into(), symbol);
+        }
+    }
+
+    /// The canonical parameters that these cells stand for, if they were seen before.
+    #[inline]
+    pub fn known_cells(&self, cells: &str) -> Option<Symbol> {
+        self.cells.get(cells).copied()
+    }
+
+    /// Keeps that these cells stand for the parameters of the row that was taken last.
+    pub fn learn_cells(&mut self, cells: &str, header: &CsvHeader, row: &ByteRecord) {
+        if let Some(symbol) = self.known_parameters(header.parameters_text(row, &self.scratch)) {
+            self.cells.insert(cells.into(), symbol);
+        }
+    }
+
+    /// The number of a text, which stays until what is full is written.
+    pub fn intern(&mut self, text: &str) -> Symbol {
+        self.symbols.intern(text)
+    }
+
     fn note(&mut self, line: u64, outcome: std::result::Result<(), Refusal>, bytes: &[u8]) -> Result<bool> {
-        let Err(refusal) = outcome else {
-            self.tally.stored += 1;
-            return Ok(true);
-        };
+        match outcome {
+            Ok(()) => {
+                self.tally.stored += 1;
+                Ok(true)
+            }
+            Err(refusal) => self.refuse(line, refusal, bytes.to_vec()).map(|()| false),
+        }
+    }
+
+    fn refuse(&mut self, line: u64, refusal: Refusal, bytes: Vec<u8>) -> Result<()> {
         let held = self.door.refused_bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
         if held > REFUSED_BYTES_MAX {
             return Err(Error::Usage(format!(
                 "more than 256 MiB of its lines are no usage records (line {line}: {refusal}); nothing of it was taken"
             )));
         }
-        self.tally.refused.push(Refused {
-            line,
-            refusal,
-            bytes: bytes.to_vec(),
-        });
-        Ok(false)
+        self.tally.refused.push(Refused { line, refusal, bytes });
+        Ok(())
     }
 
-    fn accept(&mut self, line: u64, record: &Record) -> std::result::Result<(), Refusal> {
+    /// Checks what does not stand in the record alone, and keeps it. `known` are its parameters where they were seen before.
+    fn accept(&mut self, line: u64, record: &Record, known: Option<Symbol>) -> std::result::Result<(), Refusal> {
         let Ok(row_line) = u32::try_from(line) else {
             return Err(Refusal::new(
                 code::LINE_TOO_LONG,
@@ -209,25 +286,34 @@ impl<'d> Worker<'d> {
             check_time(at, self.door.now_ns, |day| self.door.expired.contains(&day))?;
         }
         self.check_account(record)?;
-        let (parameters, parameters_hash) = self.parameters(record)?;
+        let parameters = match known {
+            Some(parameters) => parameters,
+            None => self.parameters(record)?,
+        };
         let source = record.source.unwrap_or(&self.door.default_source);
+        let source_symbol = self.symbols.intern(source);
+        let task_type = self.symbols.intern(record.task_type.unwrap_or(""));
+        let hashes = TextHashes {
+            task_type: self.symbols.hash(task_type),
+            parameters: self.symbols.hash(parameters),
+        };
         let usage = (record.kind == Kind::Usage).then(|| UsageFields {
             uin: record.uin.unwrap_or(0),
             appid: record.appid.unwrap_or(0),
-            task_type: self.symbols.intern(record.task_type.unwrap_or("")),
+            task_type,
             parameters,
             duration_ms: record.duration_ms.unwrap_or(0),
             failed: record.failed,
         });
         let row = RawRow {
             line: row_line,
-            source: self.symbols.intern(source),
+            source: source_symbol,
             id: record.id,
             voids: record.voids,
             usage,
             finished_at_ns: record.finished_at,
-            key: identity_hash(source, record.id),
-            content: content_fingerprint_with(record, parameters_hash),
+            key: identity_hash_with(self.symbols.hash(source_symbol), record.id),
+            content: content_fingerprint_with(record, hashes),
         };
         let day = record.finished_at.map_or(self.door.today, utc_day);
         self.days.entry(day).or_default().push(&row);
@@ -247,15 +333,15 @@ impl<'d> Worker<'d> {
     }
 
     /// The canonical parameters, checked once per distinct text.
-    fn parameters(&mut self, record: &Record) -> std::result::Result<(Symbol, u64), Refusal> {
-        let text = record.parameters.unwrap_or("{}");
+    fn parameters(&mut self, record: &Record) -> std::result::Result<Symbol, Refusal> {
+        let text = record.parameters.unwrap_or(NO_PARAMETERS);
         if let Some(&known) = self.parameters.get(text) {
             return Ok(known);
         }
         let canonical = canonical_parameters(record)?;
-        let known = (self.symbols.intern(&canonical), text_hash(&canonical));
-        self.parameters.insert(text.into(), known);
-        Ok(known)
+        let symbol = self.symbols.intern(&canonical);
+        self.parameters.insert(text.into(), symbol);
+        Ok(symbol)
     }
 
     fn keep_log(&mut self, line: u32, day: i32, source: &str, record: &Record) {
@@ -280,7 +366,7 @@ impl<'d> Worker<'d> {
         });
     }
 
-    fn write_what_is_full(&mut self) -> Result<()> {
+    pub fn write_what_is_full(&mut self) -> Result<()> {
         let full: Vec<i32> = self
             .days
             .iter()
@@ -322,18 +408,25 @@ impl<'d> Worker<'d> {
             self.write_everything()?;
             self.symbols.clear();
             self.parameters.clear();
+            self.words.clear();
+            self.cells.clear();
         }
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", name = "write", skip_all)]
     fn write_day(&mut self, day: i32) -> Result<()> {
-        let Some(rows) = self.days.remove(&day) else {
+        let Some(rows) = self.days.remove(&day).filter(|rows| !rows.is_empty()) else {
             return Ok(());
         };
+        if rows.len() >= ROW_GROUP_ROWS {
+            // There is more to come, as much as there was.
+            self.days.insert(day, RawRows::with_capacity(rows.len()));
+        }
         self.held_rows -= rows.len();
         self.tally.days.insert(day);
-        let frame = rows.into_frame(self.writers.intake(), &self.symbols)?;
-        self.writers.write(SegmentKind::Usage, day, &frame)
+        let columns = rows.into_columns(self.writers.intake(), &self.symbols);
+        self.writers.write(SegmentKind::Usage, day, columns)
     }
 
     fn write_log_day(&mut self, day: i32) -> Result<()> {
@@ -341,12 +434,14 @@ impl<'d> Worker<'d> {
             return Ok(());
         };
         self.held_rows -= rows.len();
-        let frame = log_frame(self.writers.intake(), &rows)?;
-        self.writers.write(SegmentKind::Log, day, &frame)
+        let columns = log_columns(self.writers.intake(), &rows);
+        self.writers.write(SegmentKind::Log, day, columns)
     }
 
     fn write_everything(&mut self) -> Result<()> {
-        while let Some(&day) = self.days.keys().next() {
+        let mut days: Vec<i32> = self.days.keys().copied().collect();
+        days.sort_unstable();
+        for day in days {
             self.write_day(day)?;
         }
         while let Some(&day) = self.logs.keys().next() {
@@ -361,3 +456,6 @@ impl<'d> Worker<'d> {
         Ok(self.tally)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::NaiveDate;
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
+use crate::columns::{FileColumn, RowGroup, schema_of};
 use crate::error::Result;
 use crate::files::DataDir;
 use crate::raw::segment::{NewSegment, SegmentKind, SegmentWriter};
@@ -34,8 +34,10 @@ impl Writers {
         self.intake
     }
 
-    /// Writes a row group of one day. Threads wait for each other only on the same day.
-    pub fn write(&self, kind: SegmentKind, day: i32, frame: &DataFrame) -> Result<()> {
+    /// Writes a row group of one day. Threads wait for each other only to write, and only on the same day.
+    pub fn write(&self, kind: SegmentKind, day: i32, columns: Vec<FileColumn>) -> Result<()> {
+        let schema = schema_of(&columns);
+        let group = RowGroup::of(columns)?;
         let writer = {
             let mut by_day = self.by_day.lock().unwrap_or_else(PoisonError::into_inner);
             let writer = by_day.entry((kind.text(), day)).or_insert_with(|| {
@@ -44,7 +46,8 @@ impl Writers {
             });
             Arc::clone(writer)
         };
-        writer.lock().unwrap_or_else(PoisonError::into_inner).write(frame)
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write(&group, || schema)
     }
 
     /// Ends all files and names them, by kind and day.

@@ -232,3 +232,17 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn printable_is_what_each_byte_says(bytes in proptest::collection::vec(prop_oneof![20 => 0x20_u8..0x7F, 1 => any::<u8>()], 0..40)) {
+        let each = bytes.iter().all(|&byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
+        prop_assert_eq!(is_printable(&bytes), each);
+    }
+
+    #[test]
+    fn the_first_of_a_byte_is_found_from_any_start(bytes in proptest::collection::vec(0x20_u8..0x24, 0..40), start in 0_usize..45) {
+        let found = bytes.iter().skip(start).position(|&byte| byte == b'"').map(|at| start + at);
+        prop_assert_eq!(first_of(b'"', &bytes, start), found);
+    }
+}

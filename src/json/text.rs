@@ -96,6 +96,51 @@ pub(super) fn plain_run_end(bytes: &[u8], start: usize) -> usize {
         .unwrap_or(tail.len())
 }
 
+/// Where the first `byte` from `start` on is. As in [`plain_run_end`], the lowest hit is true.
+#[inline]
+pub fn first_of(byte: u8, bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    while let Some(eight) = bytes.get(at..)?.first_chunk() {
+        let differing = u64::from_le_bytes(*eight) ^ (ONES * u64::from(byte));
+        let hits = differing.wrapping_sub(ONES) & !differing & HIGHS;
+        if hits != 0 {
+            return Some(at + (hits.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    let tail = &bytes[at..];
+    tail.iter().position(|&other| other == byte).map(|offset| at + offset)
+}
+
+/// Whether `bytes` are printable ASCII that stands for itself in a string: no quote, no backslash.
+#[inline]
+pub fn is_printable(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let odd = words.iter().fold(0, |odd, word| odd | not_printable(*word));
+    let rest_is_printable = match bytes.last_chunk() {
+        Some(last) => not_printable(*last) == 0,
+        None => rest
+            .iter()
+            .all(|&byte| (0x20..0x7F).contains(&byte) && byte != b'"' && byte != b'\\'),
+    };
+    odd == 0 && rest_is_printable
+}
+
+/// Zero if [`is_printable`]. As in [`plain_run_end`], the lowest hit is true: where there is any, one is.
+#[inline]
+fn not_printable(bytes: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(bytes);
+    let quote = word ^ (ONES * u64::from(b'"'));
+    let slash = word ^ (ONES * u64::from(b'\\'));
+    // A byte from 0x7F up is high, or becomes so by one more.
+    let hits = quote.wrapping_sub(ONES)
+        | slash.wrapping_sub(ONES)
+        | word.wrapping_sub(ONES * 0x20)
+        | word.wrapping_add(ONES)
+        | word;
+    hits & HIGHS
+}
+
 /// The character that the escape at the start of `bytes` means, and the escape's length in bytes.
 pub(super) fn escape(bytes: &[u8]) -> Result<(char, usize), Fault> {
     let character = match bytes.get(1) {

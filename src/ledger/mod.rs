@@ -115,7 +115,9 @@ impl Ledger {
     /// Commits a transaction. Whether it happened is not known for sure when the ledger does not answer: the steps look
     /// first at what is there, so the same command again does only what is missing.
     pub async fn commit(&self, tx: Tx, step: &str) -> Result<()> {
-        commit_with_points(tx, step).await.map_err(|source| Error::Uncertain {
+        let answer = commit_with_points(tx, step).await;
+        self.pool.tidy();
+        answer.map_err(|source| Error::Uncertain {
             step: step.to_owned(),
             source,
         })
@@ -123,7 +125,9 @@ impl Ledger {
 
     /// Commits the transaction of an intake. When the ledger does not answer, the intake's own row says what happened.
     pub async fn commit_of(&self, tx: Tx, step: &str, intake: i64) -> Result<()> {
-        match commit_with_points(tx, step).await {
+        let answer = commit_with_points(tx, step).await;
+        self.pool.tidy();
+        match answer {
             Ok(()) => Ok(()),
             Err(error) => {
                 tracing::warn!(step, %error, "the ledger did not answer the commit; asking whether it happened");

@@ -9,6 +9,7 @@ use crate::clock::instant_ns_text;
 use crate::error::{Doing as _, Result};
 use crate::files::DataDir;
 use crate::parallel;
+use crate::raw::id::Ids;
 use crate::raw::segment::read_columns;
 use crate::raw::store::Segment;
 
@@ -85,11 +86,12 @@ impl Content {
 }
 
 /// Columns of a segment that make a record.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "intake",
     "line",
     "source",
     "id",
+    "id_128",
     "voids",
     "uin",
     "appid",
@@ -164,7 +166,7 @@ fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Optio
     let index = IdxCa::from_slice("at".into(), places);
     let frame = frame.take(&index).doing("picking rows")?;
     let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading rows");
-    let (source, id, voids) = (text("source")?, text("id")?, text("voids")?);
+    let (source, ids, voids) = (text("source")?, Ids::of(&frame)?, text("voids")?);
     let (task_type, parameters, status) = (text("task_type")?, text("parameters")?, text("status")?);
     let number = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading rows");
     let (uin, appid) = (number("uin")?, number("appid")?);
@@ -184,7 +186,7 @@ fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Optio
             batch: intake.get(at).and_then(&batch_of).unwrap_or(0),
             line: line.get(at).unwrap_or(0),
             source: owned(&source, at),
-            id: owned(&id, at),
+            id: ids.get(at).into_owned(),
             content: match voids.get(at) {
                 Some(target) => Content::Void {
                     target: target.to_owned(),

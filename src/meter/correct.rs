@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use super::content::{Content, RealRecord};
 use super::dedupe::Decided;
 use super::measure::{RowFields, UnmeteredRecord, share_of_fields, share_of_record, unmetered_of};
-use super::outcome::{Outcome, RECEIVED, add_sum};
+use super::outcome::{Outcome, RECEIVED};
 use super::place::{NO_PLACE_COUNT, NO_PLACE_MS, Placer, UnitKind};
 use super::plan::Plan;
-use super::sums::{Amounts, Share, Status, Sum, pack_slot};
+use super::sums::{Share, Status};
 use crate::error::Result;
 use crate::ingest::instant::utc_day;
 
@@ -21,8 +21,8 @@ impl Outcome {
         decided: &Decided,
         placer: &Placer,
         new_unmetered: Vec<UnmeteredRecord>,
-    ) -> Result<Amounts> {
-        let mut corrections = Amounts::default();
+    ) -> Result<Vec<Share>> {
+        let mut corrections = Vec::new();
         let mut taken_back = HashSet::new();
         let mut stands = Vec::new();
         for (stood, now) in &decided.replaced {
@@ -64,7 +64,7 @@ impl Outcome {
         record: &RealRecord,
         status: Status,
         placer: &Placer,
-        corrections: &mut Amounts,
+        corrections: &mut Vec<Share>,
         taken_back: &mut HashSet<(i64, u32)>,
     ) -> Result<()> {
         let Some(share) = share_of_record(record, &plan.map, placer)? else {
@@ -87,7 +87,8 @@ impl Outcome {
         if waits {
             taken_back.insert(place);
         }
-        self.move_share(record.batch, counted, not_counting(share, status), corrections)
+        self.move_share(record.batch, counted, not_counting(share, status), corrections);
+        Ok(())
     }
 
     /// A conflicting record counts from now on, as a person said. Returns it when no meter takes it.
@@ -96,13 +97,13 @@ impl Outcome {
         plan: &Plan,
         record: &RealRecord,
         placer: &Placer,
-        corrections: &mut Amounts,
+        corrections: &mut Vec<Share>,
     ) -> Result<Option<UnmeteredRecord>> {
         let Some(share) = share_of_record(record, &plan.map, placer)? else {
             return Ok(None);
         };
         let conflicting = not_counting(share_then(plan, record, share)?, Status::Conflict);
-        self.move_share(record.batch, conflicting, share, corrections)?;
+        self.move_share(record.batch, conflicting, share, corrections);
         if share.status == Status::Unmetered {
             return unmetered_of(record, &plan.map, placer);
         }
@@ -115,7 +116,7 @@ impl Outcome {
         plan: &Plan,
         record: &UnmeteredRecord,
         placer: &Placer,
-        corrections: &mut Amounts,
+        corrections: &mut Vec<Share>,
     ) -> Result<bool> {
         let row = RowFields {
             uin: record.uin,
@@ -132,13 +133,13 @@ impl Outcome {
             raw: record.duration_ms,
             ..as_unmetered(share)
         };
-        self.move_share(record.batch, before, share, corrections)?;
+        self.move_share(record.batch, before, share, corrections);
         self.placed_again += 1;
         Ok(true)
     }
 
     /// Moves one record of an earlier batch from one status to another.
-    fn move_share(&mut self, batch: i64, from: Share, to: Share, corrections: &mut Amounts) -> Result<()> {
+    fn move_share(&mut self, batch: i64, from: Share, to: Share, corrections: &mut Vec<Share>) {
         let back = Share {
             records: -from.records,
             raw: -from.raw,
@@ -148,12 +149,7 @@ impl Outcome {
         let totals = self.totals.entry(batch).or_default();
         for share in [back, to] {
             corrections.push(share);
-            let slot = pack_slot(share.code, share.unit, share.status);
-            let sum: Sum = (
-                (share.uin, share.appid, slot, share.day),
-                [share.records, share.raw, share.billable],
-            );
-            add_sum(totals, sum, share.unit)?;
+            totals.entry(share.status.text()).or_default().add_share(&share);
         }
         // A record measured in another unit than before moves the received side with it, in that unit.
         if back.unit != to.unit {
@@ -165,7 +161,6 @@ impl Outcome {
                 }
             }
         }
-        Ok(())
     }
 }
 

@@ -1,13 +1,12 @@
 //! What a metering adds for people and dashboards: accounts that appeared, usage by day, usage that came late.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use chrono::{Datelike as _, NaiveDate};
-use rayon::prelude::*;
 
+use super::days::{DaySums, DaysText};
 use super::outcome::Outcome;
-use super::place::{PlaceCode, Places};
+use super::place::{Place, PlaceCode, Places};
 use super::plan::Plan;
 use super::store::{AccountDays, DayTotal};
 use super::sums::Status;
@@ -17,15 +16,20 @@ use crate::error::Result;
 use crate::ledger::Tx;
 use crate::span::{day_of_number, month_text};
 
+/// The first day with records of each account.
+pub fn first_days(rows: &[UsageRow]) -> Vec<(u64, NaiveDate)> {
+    let accounts = rows.chunk_by(|a, b| a.uin == b.uin);
+    let first_day = |account: &[UsageRow]| {
+        let days = account.iter().filter(|row| row.records > 0).map(|row| row.day);
+        Some((account[0].uin, day_of_number(days.min()?)))
+    };
+    accounts.filter_map(first_day).collect()
+}
+
 /// Adds the accounts that appeared, and moves back where earlier usage begins. Returns how many are new.
-pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow], now: &str) -> Result<usize> {
+pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, first_days: &[(u64, NaiveDate)], now: &str) -> Result<usize> {
     let mut new = Vec::new();
-    for account in rows.chunk_by(|a, b| a.uin == b.uin) {
-        let uin = account[0].uin;
-        let Some(day) = account.iter().filter(|row| row.records > 0).map(|row| row.day).min() else {
-            continue;
-        };
-        let day = day_of_number(day);
+    for &(uin, day) in first_days {
         match plan.accounts.get(uin) {
             None => new.push((uin, plan.default_terms.clone(), Some(day))),
             Some(account) if account.first_day.is_none_or(|first| day < first) && account.closed_to.is_none() => {
@@ -38,51 +42,70 @@ pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, rows: &[UsageRow], now: &
     Ok(new.len())
 }
 
-/// Metered usage per account and month, its days and lines as JSON.
-#[tracing::instrument(skip_all)]
+/// Metered usage per account and month, as text; see `days.rs`. Rows stand in the order of a usage file.
 pub fn usage_daily(rows: &[UsageRow], places: &Places) -> Vec<AccountDays> {
-    let by_account: Vec<&[UsageRow]> = rows.chunk_by(|a, b| a.uin == b.uin).collect();
-    by_account
-        .par_iter()
-        .flat_map_iter(|account| account_days(account, places))
-        .collect()
+    let accounts = rows.chunk_by(|a, b| a.uin == b.uin);
+    accounts.flat_map(|account| account_days(account, places)).collect()
 }
 
-/// Records and lines of an account's day, JSON without brackets.
-type DayLines = (i64, String);
+/// About how many bytes of text a row comes to.
+const BYTES_OF_ROW: usize = 20;
+
+/// A month of an account in the making.
+struct Month<'p> {
+    /// The number of its first day.
+    first: i32,
+    /// ... and of the first day after it.
+    end: i32,
+    records: i64,
+    days: DaysText<'p>,
+}
 
 fn account_days(account: &[UsageRow], places: &Places) -> Vec<AccountDays> {
-    let mut by_day: BTreeMap<i32, DayLines> = BTreeMap::new();
+    let mut months: Vec<Month> = Vec::new();
     for row in account.iter().filter(|row| row.status == Status::Metered) {
-        let (records, lines) = by_day.entry(row.day).or_default();
-        *records += row.records;
-        if !lines.is_empty() {
-            lines.push(',');
+        let at = months
+            .iter()
+            .position(|month| month.first <= row.day && row.day < month.end);
+        let at = at.unwrap_or_else(|| {
+            months.push(Month::of(row.day, account.len()));
+            months.len() - 1
+        });
+        months[at].add(row, places.get(row.code));
+    }
+    months.sort_unstable_by_key(|month| month.first);
+    let done = |month: Month| AccountDays {
+        month: month_text(day_of_number(month.first)),
+        uin: account[0].uin,
+        records: month.records,
+        days: month.days.finish(),
+    };
+    months.into_iter().map(done).collect()
+}
+
+impl<'p> Month<'p> {
+    /// The month of a day, of an account with so many rows.
+    fn of(day: i32, rows: usize) -> Self {
+        let date = day_of_number(day);
+        let first = day - date.day0().cast_signed();
+        Self {
+            first,
+            end: first + i32::from(date.num_days_in_month()),
+            records: 0,
+            days: DaysText::with_capacity(rows * BYTES_OF_ROW),
         }
-        push_line(lines, row, places);
     }
-    let mut months: Vec<AccountDays> = Vec::new();
-    let mut last_month = None;
-    for (day, (records, lines)) in by_day {
-        let day = day_of_number(day);
-        let month = (day.year(), day.month());
-        if last_month.replace(month) != Some(month) {
-            months.push(AccountDays {
-                month: month_text(day),
-                uin: account[0].uin,
-                records: 0,
-                days: String::new(),
-            });
-        }
-        let last = months.last_mut().expect("one was pushed if there was none");
-        last.records += records;
-        let before = if last.days.is_empty() { '[' } else { ',' };
-        let _infallible = write!(last.days, "{before}[\"{day}\",[{lines}]]");
+
+    fn add(&mut self, row: &UsageRow, place: &'p Place) {
+        self.records += row.records;
+        let sums = DaySums {
+            day: (row.day - self.first).unsigned_abs() + 1,
+            records: row.records,
+            raw: row.raw,
+            billable: row.billable,
+        };
+        self.days.push((row.appid, &place.region, &place.sku), sums);
     }
-    for month in &mut months {
-        month.days.push(']');
-    }
-    months
 }
 
 /// Metered usage of all accounts together, with the task type.
@@ -95,16 +118,6 @@ pub fn usage_totals(outcome: &Outcome) -> Vec<DayTotal> {
     };
     let is_some = |total: &DayTotal| total.sums != [0; 3];
     outcome.day_totals().iter().map(of_place).filter(is_some).collect()
-}
-
-/// `["appid","region","sku",records,raw,billable]`; appid is text because JSON readers round large numbers.
-fn push_line(lines: &mut String, row: &UsageRow, places: &Places) {
-    let place = places.get(row.code);
-    let _infallible = write!(lines, "[\"{}\",", row.appid);
-    crate::parameters::push_string(lines, &place.region);
-    lines.push(',');
-    crate::parameters::push_string(lines, &place.sku);
-    let _infallible = write!(lines, ",{},{},{}]", row.records, row.raw, row.billable);
 }
 
 /// Metered usage on days whose period is closed: account, day, records, billable.

@@ -5,11 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::candidates::Candidates;
 use super::content::{Content, RealRecord};
 use super::identities::{Identities, Row};
-use super::key_run::{Key, KeyRun, Verdict};
+use super::key_run::{Key, Verdict};
 use super::resolution::{Dated, Place, Resolutions};
-use super::sorted::Sorted;
 use crate::ingest::fingerprint::identity_hash;
 
 /// What a new row is.
@@ -62,14 +62,6 @@ pub struct Conflict {
     pub first_day: i32,
 }
 
-/// Rows and keys to be read for real before anything is decided.
-#[derive(Debug, Default)]
-pub struct Suspects {
-    /// Sorted.
-    pub rows: Vec<Row>,
-    pub keys: Vec<Key>,
-}
-
 /// What was read for real.
 #[derive(Debug, Default)]
 pub struct Real {
@@ -105,99 +97,42 @@ impl Decided {
     }
 }
 
-/// New rows that share a hash with another row or with a key, and all voids.
-pub fn suspects(identities: &Identities, sorted: &Sorted, runs: &[KeyRun], expired: &HashSet<i32>) -> Suspects {
-    let mut found = Suspects::default();
-    found.rows.extend(identities.voids.iter().map(|void| void.row));
-    for partition in sorted.partitions() {
-        let mut cursors = vec![0; runs.len()];
-        if let Some(first) = partition.first() {
-            for (cursor, run) in cursors.iter_mut().zip(runs) {
-                *cursor = run.seek(first.0, *cursor);
-            }
-        }
-        for group in partition.chunk_by(|a, b| a.0 == b.0) {
-            let hash = group[0].0;
-            let before = found.keys.len();
-            for (cursor, run) in cursors.iter_mut().zip(runs) {
-                *cursor = run.seek(hash, *cursor);
-                found.keys.extend(run.of_hash(hash, *cursor));
-            }
-            forget_expired(&mut found.keys, before, expired);
-            if group.len() > 1 || found.keys.len() > before {
-                found.rows.extend(group.iter().map(|entry| entry.1));
-            }
+/// Hashes whose rows and keys must be looked at: those of the new voids, which were read, and of all that voids name.
+pub fn wanted_by_voids(new_voids: &HashMap<Row, RealRecord>, waiting: &[Void]) -> HashSet<u64> {
+    let mut wanted = HashSet::new();
+    for record in new_voids.values() {
+        wanted.insert(identity_hash(&record.source, &record.id));
+        if let Content::Void { target } = &record.content {
+            wanted.insert(identity_hash(&record.source, target));
         }
     }
-    found.rows.sort_unstable();
-    found.rows.dedup();
-    found
+    wanted.extend(waiting.iter().map(|void| identity_hash(&void.source, &void.target)));
+    wanted
 }
 
-/// Keys of a hash live until the last of their days has expired; from then on the id is free. Where it was accepted again
-/// since, the expired keys before that are those of its earlier life.
-fn forget_expired(keys: &mut Vec<Key>, from: usize, expired: &HashSet<i32>) {
-    if keys[from..].iter().all(|key| expired.contains(&key.day)) {
-        keys.truncate(from);
-        return;
-    }
-    if keys[from..].iter().all(|key| !expired.contains(&key.day)) {
-        return;
-    }
-    let mut own = keys.split_off(from);
-    let order = |key: &Key| (key.batch, key.line);
-    let accepted = own.iter().filter(|key| key.verdict == Verdict::Accepted);
-    let last_accepted = accepted.map(order).max();
-    own.retain(|key| !expired.contains(&key.day) || last_accepted <= Some(order(key)));
-    keys.append(&mut own);
+/// The new rows of a metering, as far as it takes their content to tell them apart.
+#[derive(Clone, Copy)]
+pub struct NewRows<'a> {
+    pub identities: &'a Identities,
+    pub candidates: &'a Candidates,
 }
 
-/// Rows and keys that a void may take back: new voids' targets, and rows for which a void waits.
-pub fn void_suspects(
-    real: &Real,
-    identities: &Identities,
-    sorted: &Sorted,
-    runs: &[KeyRun],
-    waiting: &[Void],
-    expired: &HashSet<i32>,
-) -> Suspects {
-    let mut found = Suspects::default();
-    let new_targets = identities.voids.iter().filter_map(|void| {
-        let record = real.rows.get(&void.row)?;
-        Some(identity_hash(&record.source, &void.target))
-    });
-    for hash in new_targets {
-        found.rows.extend(sorted.of_hash(hash));
-        let before = found.keys.len();
-        found.keys.extend(runs.iter().flat_map(|run| run.of_hash(hash, 0)));
-        forget_expired(&mut found.keys, before, expired);
+impl NewRows<'_> {
+    /// Batch and line: what "first" means.
+    fn order(&self, row: Row) -> (u32, u32) {
+        (self.identities.batch(row), self.candidates.row(row).line)
     }
-    for void in waiting {
-        found
-            .rows
-            .extend(sorted.of_hash(identity_hash(&void.source, &void.target)));
+
+    fn content(&self, row: Row) -> u64 {
+        self.candidates.row(row).content
     }
-    found.rows.retain(|row| !real.rows.contains_key(row));
-    found.rows.sort_unstable();
-    found.rows.dedup();
-    found
-        .keys
-        .retain(|key| !real.keys.contains_key(&(i64::from(key.batch), key.line)));
-    found
 }
 
 /// Decides every new row. `known_voids` are the ledger's.
 #[tracing::instrument(skip_all)]
-pub fn decide(
-    identities: &Identities,
-    sorted: &Sorted,
-    suspects: &Suspects,
-    real: &Real,
-    known_voids: &[Void],
-    resolutions: &Resolutions,
-) -> Decided {
+pub fn decide(new: NewRows, keys: &[Key], real: &Real, known_voids: &[Void], resolutions: &Resolutions) -> Decided {
     let mut decided = Decided {
-        verdicts: vec![RowVerdict::Accepted; identities.len()],
+        verdicts: vec![RowVerdict::Accepted; new.identities.len()],
         conflicts: Vec::new(),
         new_voids: Vec::new(),
         ended_waits: Vec::new(),
@@ -206,22 +141,19 @@ pub fn decide(
         void_days: HashMap::new(),
     };
     let mut keys_by_hash: HashMap<u64, Vec<Key>> = HashMap::new();
-    for key in &suspects.keys {
+    for key in keys {
         keys_by_hash.entry(key.hash).or_default().push(*key);
     }
-    let mut hashes: Vec<u64> = suspects.rows.iter().map(|&row| identities.key[row as usize]).collect();
-    hashes.sort_unstable();
-    hashes.dedup();
-    for hash in hashes {
-        let rows: Vec<Row> = sorted.of_hash(hash).collect();
+    for hash in new.candidates.hashes() {
+        let rows: Vec<Row> = new.candidates.of_hash(hash).collect();
         let keys = keys_by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
-        decide_group(identities, &rows, keys, real, resolutions, &mut decided);
+        decide_group(new, &rows, keys, real, resolutions, &mut decided);
     }
     let old = OldKeys {
         by_hash: keys_by_hash,
         resolutions,
     };
-    apply_voids(identities, sorted, &old, real, known_voids, &mut decided);
+    apply_voids(new, &old, real, known_voids, &mut decided);
     decided
 }
 
@@ -242,7 +174,7 @@ enum Standing {
 }
 
 fn decide_group(
-    identities: &Identities,
+    new: NewRows,
     rows: &[Row],
     keys: &[Key],
     real: &Real,
@@ -276,22 +208,22 @@ fn decide_group(
             .or_else(|| standing.iter().find(|(known, _)| known.is_none()));
         match found {
             None => standing.push((Some(name), Standing::New(row))),
-            Some(&(_, first)) if is_same(identities, row, record, first, real) => {
+            Some(&(_, first)) if is_same(new, row, record, first, real) => {
                 decided.verdicts[row as usize] = RowVerdict::Duplicate;
             }
-            Some(_) if resolved.iter().any(|key| is_repeat(identities, row, record, key, real)) => {
+            Some(_) if resolved.iter().any(|key| is_repeat(new, row, record, key, real)) => {
                 decided.verdicts[row as usize] = RowVerdict::Duplicate;
             }
             Some(&(_, first)) => {
                 decided.verdicts[row as usize] = RowVerdict::Conflict;
                 let (first, first_day) = match first {
                     Standing::New(first) => {
-                        let (batch, line) = identities.order(first);
-                        ((i64::from(batch), line), identities.day(first))
+                        let (batch, line) = new.order(first);
+                        ((i64::from(batch), line), new.identities.day(first))
                     }
                     Standing::Old(key) => ((i64::from(key.batch), key.line), key.day),
                 };
-                let segment = identities.segment_of(row);
+                let segment = new.identities.segment_of(row);
                 decided.conflicts.push(Conflict {
                     row,
                     segment,
@@ -305,14 +237,14 @@ fn decide_group(
 }
 
 /// Whether a row repeats a conflict that was resolved.
-fn is_repeat(identities: &Identities, row: Row, record: &RealRecord, key: &Key, real: &Real) -> bool {
+fn is_repeat(new: NewRows, row: Row, record: &RealRecord, key: &Key, real: &Real) -> bool {
     match real.keys.get(&(i64::from(key.batch), key.line)) {
         Some(known) => (&known.source, &known.id, &known.content) == (&record.source, &record.id, &record.content),
-        None => key.content == identities.content[row as usize],
+        None => key.content == new.content(row),
     }
 }
 
-fn is_same(identities: &Identities, row: Row, record: &RealRecord, first: Standing, real: &Real) -> bool {
+fn is_same(new: NewRows, row: Row, record: &RealRecord, first: Standing, real: &Real) -> bool {
     match first {
         Standing::New(first) => real
             .rows
@@ -320,7 +252,7 @@ fn is_same(identities: &Identities, row: Row, record: &RealRecord, first: Standi
             .is_some_and(|first| first.content == record.content),
         Standing::Old(key) => match real.keys.get(&(i64::from(key.batch), key.line)) {
             Some(first) => first.content == record.content,
-            None => key.content == identities.content[row as usize],
+            None => key.content == new.content(row),
         },
     }
 }
@@ -363,14 +295,7 @@ impl<'a> OldKeys<'a> {
     }
 }
 
-fn apply_voids(
-    identities: &Identities,
-    sorted: &Sorted,
-    old: &OldKeys,
-    real: &Real,
-    known_voids: &[Void],
-    decided: &mut Decided,
-) {
+fn apply_voids(new: NewRows, old: &OldKeys, real: &Real, known_voids: &[Void], decided: &mut Decided) {
     // What a void took back is forgotten with the keys of its identity; the id is free again then.
     let is_known = |void: &&Void| void.state == VoidState::Waiting || old.knows(void);
     let mut known: HashSet<(&str, &str)> = known_voids
@@ -379,26 +304,29 @@ fn apply_voids(
         .map(|void| (void.source.as_str(), void.target.as_str()))
         .collect();
     for void in known_voids.iter().filter(|void| void.state == VoidState::Waiting) {
-        let outcome = take_back(identities, sorted, &OldKeys::none(old.resolutions), real, void, decided);
+        let outcome = take_back(new, &OldKeys::none(old.resolutions), real, void, decided);
         if outcome.state != VoidState::Waiting {
             decided.ended_waits.push(outcome);
         }
     }
-    let mut voids: Vec<(Row, &str)> = identities.voids.iter().map(|v| (v.row, v.target.as_str())).collect();
-    voids.sort_unstable_by_key(|&(row, _)| identities.order(row));
-    for (row, target) in voids {
+    let mut voids = new.identities.voids.clone();
+    voids.sort_unstable_by_key(|&row| new.order(row));
+    for row in voids {
         let Some(record) = real.rows.get(&row) else { continue };
+        let Content::Void { target } = &record.content else {
+            continue;
+        };
         if decided.verdicts[row as usize] != RowVerdict::Accepted {
             continue;
         }
-        if !known.insert((&record.source, target)) {
+        if !known.insert((&record.source, target.as_str())) {
             decided.verdicts[row as usize] = RowVerdict::SecondVoid;
             continue;
         }
-        let (batch, line) = identities.order(row);
+        let (batch, line) = new.order(row);
         let void = Void {
             source: record.source.clone(),
-            target: target.to_owned(),
+            target: target.clone(),
             id: record.id.clone(),
             batch: i64::from(batch),
             line,
@@ -416,7 +344,7 @@ fn apply_voids(
                 ..void
             }
         } else {
-            take_back(identities, sorted, old, real, &void, decided)
+            take_back(new, old, real, &void, decided)
         };
         if let Some(day) = outcome.day {
             decided.void_days.insert(row, day);
@@ -426,24 +354,17 @@ fn apply_voids(
 }
 
 /// Takes back the accepted record that a void names, if it is there.
-fn take_back(
-    identities: &Identities,
-    sorted: &Sorted,
-    old: &OldKeys,
-    real: &Real,
-    void: &Void,
-    decided: &mut Decided,
-) -> Void {
+fn take_back(new: NewRows, old: &OldKeys, real: &Real, void: &Void, decided: &mut Decided) -> Void {
     let is_target = |record: &RealRecord| record.source == void.source && record.id == void.target;
     let hash = identity_hash(&void.source, &void.target);
-    for row in sorted.of_hash(hash) {
+    for row in new.candidates.of_hash(hash) {
         let Some(record) = real.rows.get(&row).filter(|r| is_target(r)) else {
             continue;
         };
         if decided.verdicts[row as usize] != RowVerdict::Accepted {
             continue;
         }
-        let day = identities.day(row);
+        let day = new.identities.day(row);
         if matches!(record.content, Content::Void { .. }) {
             return Void {
                 state: VoidState::Refused,

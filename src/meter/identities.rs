@@ -1,40 +1,36 @@
-//! The identities of a metering's new rows: hashes first, real strings only for suspects.
+//! The new rows of a metering, numbered over all segments, and what is known of them without their content.
 
 use polars::prelude::*;
 
 use crate::error::{Doing as _, Error, Result};
 use crate::files::DataDir;
 use crate::parallel;
-use crate::raw::segment::read_columns;
+use crate::raw::segment::for_each_group;
 use crate::raw::store::Segment;
 
 /// A new row: its segment and place in it, as one number over all new rows.
 pub type Row = u32;
 
-/// A void among the new rows.
-#[derive(Clone, Debug)]
-pub struct VoidRow {
-    pub row: Row,
-    pub target: String,
-}
+/// Rows per entry of the table that leads to a row's segment.
+const ROWS_PER_HINT: usize = 1 << 12;
 
-/// Hashes of all new rows, in columns, segment after segment.
+/// New rows, segment after segment.
 pub struct Identities {
-    pub key: Vec<u64>,
-    pub content: Vec<u64>,
-    pub line: Vec<u32>,
     /// The first row of each segment, and the number of rows at the end.
     pub starts: Vec<Row>,
     /// The batch of each segment.
     pub batches: Vec<u32>,
     /// The UTC day of each segment, days since 1970.
     pub days: Vec<i32>,
-    /// Voids, in row order.
-    pub voids: Vec<VoidRow>,
+    /// Rows that are voids, ascending.
+    pub voids: Vec<Row>,
+    /// The segment of every so many rows.
+    hints: Vec<u32>,
 }
 
 impl Identities {
-    /// Reads the hashes of unmetered segments, each of which holds one batch.
+    /// Numbers the rows of unmetered segments, each of which holds one batch.
+    #[tracing::instrument(skip_all)]
     pub fn read(data: &DataDir, segments: &[Segment]) -> Result<Self> {
         let total: i64 = segments.iter().map(|s| s.rows).sum();
         if Row::try_from(total).is_err() {
@@ -42,48 +38,48 @@ impl Identities {
                 "{total} new records are too many for one metering (limit 2^32)"
             )));
         }
-        let parts: Vec<Part> = parallel::map(segments.len(), |at| read_part(data, &segments[at]))?;
         let mut all = Self {
-            key: Vec::with_capacity(usize::try_from(total).unwrap_or(0)),
-            content: Vec::with_capacity(usize::try_from(total).unwrap_or(0)),
-            line: Vec::with_capacity(usize::try_from(total).unwrap_or(0)),
             starts: vec![0],
             batches: Vec::new(),
             days: Vec::new(),
             voids: Vec::new(),
+            hints: Vec::new(),
         };
-        for (segment, part) in segments.iter().zip(parts) {
+        let voids: Vec<Vec<Row>> = parallel::map(segments.len(), |at| voids_of(data, &segments[at]))?;
+        for (at, (segment, voids)) in (0..).zip(segments.iter().zip(voids)) {
             let start = all.starts[all.starts.len() - 1];
-            all.voids.extend(part.voids.into_iter().map(|(at, target)| VoidRow {
-                row: start + at,
-                target,
-            }));
-            all.key.extend(part.key);
-            all.content.extend(part.content);
-            all.line.extend(part.line);
-            all.starts.push(Row::try_from(all.key.len()).expect("counted above"));
+            let end = start + Row::try_from(segment.rows).expect("counted above");
+            all.voids.extend(voids.into_iter().map(|row| start + row));
+            all.starts.push(end);
             all.batches.push(batch_number(segment.batch_lo)?);
             all.days.push(crate::span::number_of_day(segment.day));
+            while all.hints.len() * ROWS_PER_HINT < end as usize {
+                all.hints.push(at);
+            }
         }
         Ok(all)
     }
 
     pub fn len(&self) -> usize {
-        self.key.len()
+        self.starts.last().map_or(0, |&end| end as usize)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.key.is_empty()
+        self.len() == 0
     }
 
     /// The segment of a row.
     pub fn segment_of(&self, row: Row) -> usize {
-        self.starts.partition_point(|&start| start <= row) - 1
+        let mut segment = self.hints[row as usize / ROWS_PER_HINT] as usize;
+        while self.starts[segment + 1] <= row {
+            segment += 1;
+        }
+        segment
     }
 
-    /// Batch and line: what "first" means.
-    pub fn order(&self, row: Row) -> (u32, u32) {
-        (self.batches[self.segment_of(row)], self.line[row as usize])
+    /// The batch of a row.
+    pub fn batch(&self, row: Row) -> u32 {
+        self.batches[self.segment_of(row)]
     }
 
     /// The UTC day, days since 1970.
@@ -98,40 +94,25 @@ pub fn batch_number(batch: i64) -> Result<u32> {
         .map_err(|_| Error::Usage(format!("batch {batch} is beyond 2^32, the most a ledger can number")))
 }
 
-struct Part {
-    key: Vec<u64>,
-    content: Vec<u64>,
-    line: Vec<u32>,
-    voids: Vec<(Row, String)>,
-}
-
-fn read_part(data: &DataDir, segment: &Segment) -> Result<Part> {
+/// The rows of a segment that are voids.
+fn voids_of(data: &DataDir, segment: &Segment) -> Result<Vec<Row>> {
     let place = data.join(&segment.path);
-    let frame = read_columns(&place, &["line", "voids", "key", "content"])?;
-    if i64::try_from(frame.height()).ok() != Some(segment.rows) {
+    let mut rows: Row = 0;
+    let mut voids = Vec::new();
+    for_each_group(&place, &["voids"], |frame| {
+        let targets = frame.column("voids").and_then(Column::str).doing("reading voids")?;
+        if targets.null_count() < targets.len() {
+            let own = (rows..).zip(targets.iter()).filter(|(_, target)| target.is_some());
+            voids.extend(own.map(|(row, _)| row));
+        }
+        rows += Row::try_from(frame.height()).expect("a segment's rows fit");
+        Ok(())
+    })?;
+    if i64::from(rows) != segment.rows {
         return Err(Error::damaged(
             &place,
-            format!("has {} rows where the ledger says {}", frame.height(), segment.rows),
+            format!("has {rows} rows where the ledger says {}", segment.rows),
         ));
     }
-    let numbers = |name: &str| -> Result<Vec<u64>> {
-        let column = frame.column(name).and_then(Column::u64).doing("reading keys")?;
-        Ok(column.into_no_null_iter().collect())
-    };
-    let line = frame.column("line").and_then(Column::u32).doing("reading lines")?;
-    let voids = frame.column("voids").and_then(Column::str).doing("reading voids")?;
-    let mut targets = Vec::new();
-    if voids.null_count() < voids.len() {
-        for (at, target) in voids.iter().enumerate() {
-            if let Some(target) = target {
-                targets.push((Row::try_from(at).expect("a segment's rows fit"), target.to_owned()));
-            }
-        }
-    }
-    Ok(Part {
-        key: numbers("key")?,
-        content: numbers("content")?,
-        line: line.into_no_null_iter().collect(),
-        voids: targets,
-    })
+    Ok(voids)
 }

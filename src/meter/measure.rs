@@ -1,14 +1,16 @@
-//! Measuring: the new rows of a segment become sums per (account, app, place, day, status), added up by polars.
+//! Measuring: the new rows of a segment become sums per (account, app, place, day, status).
 
+use hashbrown::HashMap;
 use polars::prelude::*;
+use polars_arrow::array::{Array as _, PrimitiveArray, Utf8ViewArray};
 
 use super::content::{Content, RealRecord};
 use super::dedupe::RowVerdict;
-use super::place::{LocalDay, Map, NO_PLACE_COUNT, NO_PLACE_MS, Placed, Placer, UnitKind};
-use super::sums::{Amounts, Share, Status, add_up};
+use super::place::{LocalDay, Map, NO_PLACE_COUNT, NO_PLACE_MS, Placed, Placer, Reason, UnitKind};
+use super::sums::{Share, Shares, Status, Sums};
 use crate::card::meter::billable;
 use crate::error::{Doing as _, Error, Result};
-use crate::raw::segment::read_columns;
+use crate::raw::segment::for_each_group;
 
 /// A record that no meter took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct UnmeteredRecord {
     pub sentence: String,
 }
 
-/// What came of some rows, for the control totals; counted row by row, apart from what polars adds up.
+/// What came of some rows, for the control totals; counted row by row, apart from what is sorted and added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     pub records: i64,
@@ -35,14 +37,15 @@ pub struct Received {
 
 /// What a segment's new rows came to.
 pub struct Measured {
-    pub sums: DataFrame,
+    pub sums: Sums,
     pub received: Received,
     pub unmetered: Vec<UnmeteredRecord>,
     /// Voids, conflicts of voids and repeats of voids: they have no account.
     pub without_account: [i64; Status::ALL.len()],
 }
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
+    "line",
     "uin",
     "appid",
     "task_type",
@@ -56,60 +59,84 @@ const COLUMNS: [&str; 7] = [
 pub fn measure_segment(
     place: &std::path::PathBuf,
     batch: i64,
-    lines: &[u32],
     verdicts: &[RowVerdict],
     map: &Map,
     days: &[Vec<LocalDay>],
     placer: &Placer,
 ) -> Result<Measured> {
-    let frame = read_columns(place, &COLUMNS)?;
-    if frame.height() != verdicts.len() {
-        return Err(Error::damaged(place, "changed its number of rows while it was metered"));
-    }
-    let rows = SegmentRows::of(&frame)?;
-    let texts = text_ids(&rows, placer);
-    let mut amounts = Amounts::with_capacity(frame.height());
+    let mut shares = Shares::with_capacity(verdicts.len());
     let mut known = Known::default();
     let mut measured = Measured {
-        sums: DataFrame::empty(),
+        sums: Sums::default(),
         received: Received::default(),
         unmetered: Vec::new(),
         without_account: [0; Status::ALL.len()],
     };
-    for (at, &verdict) in verdicts.iter().enumerate() {
-        measured.received.records += 1;
-        let Some(row) = rows.get(at) else {
-            measured.without_account[status_without_account(verdict) as usize] += 1;
-            continue;
+    let mut start = 0;
+    for_each_group(place, &COLUMNS, |frame| {
+        let end = start + frame.height();
+        let Some(verdicts) = verdicts.get(start..end) else {
+            return Err(changed(place));
         };
-        let day = local_day_at(&days[map.class(row.uin)], row.finished_at_ns);
-        let placed = known.place(placer, texts[at], day.version);
-        let (raw, unit) = placed.raw(row.duration_ms);
-        match unit {
-            UnitKind::Ms => measured.received.raw_ms += i128::from(raw),
-            UnitKind::Count => measured.received.raw_count += i128::from(raw),
+        let rows = GroupRows::of(&frame)?;
+        let texts = text_ids(&rows, placer);
+        for (at, &verdict) in verdicts.iter().enumerate() {
+            measured.received.records += 1;
+            let Some(row) = rows.get(at) else {
+                measured.without_account[status_without_account(verdict) as usize] += 1;
+                continue;
+            };
+            let day = local_day_at(&days[map.class(row.uin)], row.finished_at_ns);
+            let placed = known.place(placer, texts[at], day.version);
+            let (raw, unit) = placed.raw(row.duration_ms);
+            match unit {
+                UnitKind::Ms => measured.received.raw_ms += i128::from(raw),
+                UnitKind::Count => measured.received.raw_count += i128::from(raw),
+            }
+            let share = share_of(&row, verdict, placed, day.day)?;
+            if let (Status::Unmetered, Placed::Nowhere(reason)) = (share.status, placed) {
+                let record = unmetered(
+                    &row,
+                    (batch, rows.line[at]),
+                    placer.name(texts[at]),
+                    placer.reason(reason),
+                );
+                measured.unmetered.push(record);
+            }
+            shares.push(&share)?;
         }
-        let share = share_of(&row, verdict, placed, day.day)?;
-        if let (Status::Unmetered, Placed::Nowhere(reason)) = (share.status, placed) {
-            let (task_type, parameters) = placer.name(texts[at]);
-            let reason = placer.reason(reason);
-            measured.unmetered.push(UnmeteredRecord {
-                batch,
-                line: lines[at],
-                uin: row.uin,
-                appid: row.appid,
-                task_type,
-                parameters,
-                duration_ms: row.duration_ms,
-                finished_at_ns: row.finished_at_ns,
-                code: reason.code.to_owned(),
-                sentence: reason.sentence,
-            });
-        }
-        amounts.push(share);
+        start = end;
+        Ok(())
+    })?;
+    if start != verdicts.len() {
+        return Err(changed(place));
     }
-    measured.sums = add_up(amounts.into_frame()?)?;
+    measured.sums = shares.add_up()?;
     Ok(measured)
+}
+
+fn changed(place: &std::path::Path) -> Error {
+    Error::damaged(place, "changed its number of rows while it was metered")
+}
+
+fn unmetered(
+    row: &RowFields,
+    (batch, line): (i64, u32),
+    (task_type, parameters): (String, String),
+    reason: Reason,
+) -> UnmeteredRecord {
+    UnmeteredRecord {
+        batch,
+        line,
+        uin: row.uin,
+        appid: row.appid,
+        task_type,
+        parameters,
+        duration_ms: row.duration_ms,
+        finished_at_ns: row.finished_at_ns,
+        code: reason.code.to_owned(),
+        sentence: reason.sentence,
+    }
 }
 
 /// What the placer said, by card version and text, so that rows do not queue for it.
@@ -281,85 +308,67 @@ pub struct RowFields {
     pub failed: bool,
 }
 
-/// Columns of a segment, by row.
-struct SegmentRows {
-    uin: UInt64Chunked,
-    appid: Vec<u64>,
-    task_type: StringChunked,
-    parameters: StringChunked,
-    uins: Vec<u64>,
-    duration_ms: Vec<i64>,
-    finished_at_ns: Vec<i64>,
-    failed: Vec<bool>,
+/// Columns of a row group, by row.
+struct GroupRows<'a> {
+    line: &'a [u32],
+    uin: &'a PrimitiveArray<u64>,
+    appid: &'a [u64],
+    task_type: &'a Utf8ViewArray,
+    parameters: &'a Utf8ViewArray,
+    duration_ms: &'a [i64],
+    finished_at_ns: &'a [i64],
+    status: &'a Utf8ViewArray,
 }
 
-impl SegmentRows {
-    fn of(frame: &DataFrame) -> Result<Self> {
-        let unsigned = |name: &str| frame.column(name).and_then(Column::u64).doing("reading raw");
-        let filled = |column: &Int64Chunked| column.iter().map(|v| v.unwrap_or(0)).collect();
-        let uin = unsigned("uin")?.clone();
-        let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading raw");
-        let finished_at = frame
-            .column("finished_at")
-            .and_then(Column::datetime)
-            .doing("reading raw")?;
-        let status = text("status")?;
+impl<'a> GroupRows<'a> {
+    fn of(frame: &'a DataFrame) -> Result<Self> {
+        let column = |name: &str| frame.column(name).doing("reading raw");
+        let unsigned = |name: &str| Ok::<_, Error>(column(name)?.u64().doing("reading raw")?.downcast_as_array());
+        let text = |name: &str| Ok::<_, Error>(column(name)?.str().doing("reading raw")?.downcast_as_array());
+        let duration_ms = column("duration_ms")?.i64().doing("reading raw")?;
+        let finished_at = column("finished_at")?.datetime().doing("reading raw")?;
         Ok(Self {
-            uins: uin.iter().map(|v| v.unwrap_or(0)).collect(),
-            uin,
-            appid: unsigned("appid")?.iter().map(|v| v.unwrap_or(0)).collect(),
+            line: column("line")?.u32().doing("reading raw")?.downcast_as_array().values(),
+            uin: unsigned("uin")?,
+            appid: unsigned("appid")?.values(),
             task_type: text("task_type")?,
             parameters: text("parameters")?,
-            duration_ms: filled(frame.column("duration_ms").and_then(Column::i64).doing("reading raw")?),
-            finished_at_ns: filled(&finished_at.phys),
-            failed: status.iter().map(|s| s == Some("FAIL")).collect(),
+            duration_ms: duration_ms.downcast_as_array().values(),
+            finished_at_ns: finished_at.phys.downcast_as_array().values(),
+            status: text("status")?,
         })
     }
 
     /// A usage row; none for a void.
     fn get(&self, at: usize) -> Option<RowFields> {
-        if self.uin.null_count() > 0 && self.uin.get(at).is_none() {
+        if self.uin.is_null(at) {
             return None;
         }
         Some(RowFields {
-            uin: self.uins[at],
+            uin: self.uin.value(at),
             appid: self.appid[at],
             duration_ms: self.duration_ms[at],
             finished_at_ns: self.finished_at_ns[at],
-            failed: self.failed[at],
+            failed: self.status.value(at) == "FAIL",
         })
     }
 }
 
-/// The number of each row's (task type, parameters). Texts repeat, so a row only looks up where its parameters lie:
-/// parameters of the same bytes in memory are the same text, and equal text elsewhere gets the same number from the placer.
-fn text_ids(rows: &SegmentRows, placer: &Placer) -> Vec<u32> {
-    let mut known: hashbrown::HashMap<(usize, usize, u64), (&str, u32)> = hashbrown::HashMap::new();
-    let mut ids = Vec::with_capacity(rows.uins.len());
-    for (task_type, parameters) in rows.task_type.iter().zip(rows.parameters.iter()) {
-        let (task_type, parameters) = (task_type.unwrap_or(""), parameters.unwrap_or(""));
-        let name = (parameters.as_ptr() as usize, parameters.len(), tail_word(task_type));
-        let has_own_place = parameters.len() > INLINE_TEXT_BYTES;
-        let id = match known.get(&name) {
-            Some(&(known_type, id)) if has_own_place && known_type == task_type => id,
-            _ => {
-                let id = placer.text(task_type, parameters);
-                known.insert(name, (task_type, id));
-                id
-            }
-        };
-        ids.push(id);
-    }
-    ids
+/// The number of each row's (task type, parameters). Texts repeat, and within a row group equal views are equal texts: each
+/// pair of views is looked up once.
+fn text_ids(rows: &GroupRows, placer: &Placer) -> Vec<u32> {
+    let mut known: HashMap<(u128, u128), usize> = HashMap::new();
+    let mut distinct = Vec::new();
+    let views = |texts: &Utf8ViewArray, at: usize| texts.views()[at].as_u128();
+    let places: Vec<usize> = (0..rows.uin.len())
+        .map(|at| {
+            let name = (views(rows.task_type, at), views(rows.parameters, at));
+            *known.entry(name).or_insert_with(|| {
+                distinct.push((rows.task_type.value(at), rows.parameters.value(at)));
+                distinct.len() - 1
+            })
+        })
+        .collect();
+    let numbers = placer.texts(&distinct);
+    places.into_iter().map(|place| numbers[place]).collect()
 }
-
-/// The last bytes of a text as one word: enough to tell task types apart in most cases; what it confuses is compared.
-fn tail_word(text: &str) -> u64 {
-    text.bytes()
-        .rev()
-        .take(8)
-        .fold(0, |word, byte| word << 8 | u64::from(byte))
-}
-
-/// Texts up to this lie in the row's own view in memory, and share no place with their like.
-const INLINE_TEXT_BYTES: usize = 12;

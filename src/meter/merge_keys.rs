@@ -31,13 +31,13 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
         .collect();
     let intake = books.register_intake("merge keys").await?;
     let path = format!("keys/i{intake:08}.keys");
-    let (keys, written) = tokio::task::block_in_place(|| {
+    let written = tokio::task::block_in_place(|| {
         let keys = living_keys(books, &merged, &kept, &expired)?;
         let place = books.data.join(&path);
         create_dir_durably(&books.data.join("keys"))?;
         let written = key_run::write(&place, &keys)?;
         sync_all(&[place])?;
-        Ok::<_, crate::error::Error>((keys.len(), written))
+        Ok::<_, crate::error::Error>(written)
     })?;
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
@@ -45,9 +45,9 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
     drop_key_runs(&mut tx, &merged).await?;
     let new = NewKeyRun {
         path,
-        keys,
-        bytes: written.0,
-        digest: written.1,
+        keys: written.keys,
+        bytes: written.bytes,
+        digest: written.digest,
     };
     add_key_run(&mut tx, metering, &new).await?;
     books.ledger.commit_of(tx, "merge_keys", intake).await?;

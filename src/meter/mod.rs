@@ -2,48 +2,58 @@
 //!
 //! ```text
 //! plan        batches that no metering has seen, their segments, cards, accounts, key runs, voids
-//! verify      hashes name suspects; real strings and values decide (dedupe, conflicts, voids)
-//! measure     SKU and per-record policy on distinct texts, sums by polars, segment by segment
-//! balance     the control totals of every batch, or nothing is written
-//! write       usage file, key run, unmetered records: on disk for good
-//! commit      one transaction names them and lists everything for people and dashboards
+//! search      rows sorted by identity hash become the key run; those that share a hash are candidates
+//! decide      real strings and values of the candidates (dedupe, conflicts, voids)
+//! measure     SKU and per-record policy on distinct texts, sums segment by segment
+//! balance     the control totals of every batch, or nothing is named
+//! sync        key run and unmetered records: on disk for good
+//! book        usage account range by account range: its file, and the rows for dashboards, which go into the transaction as they come
+//! commit      that one transaction names the files and lists everything for people and dashboards
 //! ```
 
+mod booking;
+mod candidates;
 pub mod content;
 mod correct;
 mod daily;
+pub mod days;
 pub mod dedupe;
 pub mod identities;
 pub mod key_run;
 pub mod measure;
 pub mod merge_keys;
 mod outcome;
+mod pieces;
 pub mod place;
 pub mod plan;
 pub mod rebuild;
 pub mod resolution;
-pub mod sorted;
 pub mod store;
 pub mod sums;
 mod then;
 pub mod unmetered;
 pub mod usage;
+mod usage_group;
+pub mod usage_table;
+mod write;
 
-use rayon::prelude::*;
+use std::collections::HashMap;
 
-use dedupe::{Decided, Real, RowVerdict, Suspects, decide, suspects, void_suspects};
+use booking::book;
+use candidates::{Candidates, Search};
+use dedupe::{Decided, NewRows, Real, RowVerdict, Void, decide, wanted_by_voids};
 use identities::Identities;
-use key_run::{Key, KeyRun, Verdict};
+use key_run::{Exception, Key, KeyWriter, Verdict, WrittenRun};
 use outcome::Outcome;
 use plan::Plan;
-use sorted::Sorted;
 use then::Then;
-use usage::UsageRow;
+use write::{Basis, Writing};
 
 use crate::books::Books;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::{create_dir_durably, sync_all};
-use crate::ledger::{Lease, commit_intake, next_number};
+use crate::ledger::Lease;
+use crate::pipeline::{Taker, write_while_making};
 
 /// What a metering did.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -67,6 +77,9 @@ pub struct Metered {
     pub late_records: i64,
 }
 
+/// Account ranges whose usage waits to be written: enough that neither side waits for long.
+const PIECES_AHEAD: usize = 8;
+
 /// Meters every batch that is committed now. The caller holds the lease.
 #[tracing::instrument(skip_all)]
 pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
@@ -79,112 +92,123 @@ pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
         });
     }
     let runs = plan.open_key_runs(books)?;
-    let (identities, sorted, mut found) = tokio::task::block_in_place(|| find_suspects(books, &plan, &runs))?;
-    let real = read_suspects(books, &plan, &identities, &sorted, &runs, &mut found).await?;
+    let identities = tokio::task::block_in_place(|| Identities::read(&books.data, &plan.segments))?;
     let intake = books.register_intake("meter").await?;
-    let decided = decide(&identities, &sorted, &found, &real, &plan.voids, &plan.resolutions);
+    let mut real = read_voids(books, &plan, &identities)?;
+    let waiting: Vec<Void> = plan.waiting_voids().cloned().collect();
+    let search = Search {
+        data: &books.data,
+        segments: &plan.segments,
+        identities: &identities,
+        runs: &runs,
+        wanted: &wanted_by_voids(&real.rows, &waiting),
+        expired: &plan.expired,
+    };
+    let (candidates, new_keys) = tokio::task::block_in_place(|| search_rows(books, &search, intake))?;
+    let earlier_keys = [&candidates.keys[..], &search.earlier_keys(&candidates)].concat();
+    read_candidates(books, &plan, &identities, &candidates, &earlier_keys, &mut real).await?;
+    let new = NewRows {
+        identities: &identities,
+        candidates: &candidates,
+    };
+    let decided = decide(new, &earlier_keys, &real, &plan.voids, &plan.resolutions);
+    drop(real);
     plan.then = Then::read(books, &plan, &decided.moved()).await?;
-    let outcome = tokio::task::block_in_place(|| Outcome::measure(books, &plan, &identities, &decided))?;
-    let rows = outcome.usage_rows()?;
-    outcome.check_balance(&plan, &rows)?;
-    let files = tokio::task::block_in_place(|| {
-        let keys = || keys_of(&identities, &sorted, &decided);
-        write_files(books, &plan, &outcome, &rows, keys, intake)
+    let (outcome, files) = tokio::task::block_in_place(|| {
+        let new_keys = new_keys
+            .map(|keys| keys.finish(&exceptions(new, &decided)))
+            .transpose()?;
+        let outcome = Outcome::measure(books, &plan, &identities, &decided)?;
+        outcome.check_balance(&plan)?;
+        let files = write_files(books, &outcome, new_keys, intake)?;
+        Ok::<_, Error>((outcome, files))
     })?;
-    commit(books, lease, &plan, &decided, &outcome, &rows, &files, intake).await
+    let basis = Basis {
+        plan: &plan,
+        decided: &decided,
+        outcome: &outcome,
+        files: &files,
+    };
+    let mut writing = Writing::begin(books, lease, &basis, intake).await?;
+    let book = |to: &Taker<_>| book(books, &plan, &outcome, intake, to);
+    let booked = write_while_making(PIECES_AHEAD, book, async |piece| writing.add(piece).await).await?;
+    outcome.check_usage(booked.metered)?;
+    writing.commit(booked.file).await
+}
+
+/// New voids for real: whose record one takes back is known by its source and what it names.
+fn read_voids(books: &Books, plan: &Plan, identities: &Identities) -> Result<Real> {
+    let read = || content::of_new_rows(&books.data, &plan.segments, identities, &identities.voids);
+    Ok(Real {
+        rows: tokio::task::block_in_place(read)?,
+        keys: HashMap::new(),
+    })
+}
+
+/// Nothing is written for no rows.
+fn search_rows(books: &Books, search: &Search, intake: i64) -> Result<(Candidates, Option<KeyWriter>)> {
+    if search.identities.is_empty() {
+        return Ok((Candidates::default(), None));
+    }
+    create_dir_durably(&books.data.join("keys"))?;
+    let (candidates, keys) = search.run(&books.data.join(&key_path(intake)))?;
+    Ok((candidates, Some(keys)))
+}
+
+fn key_path(intake: i64) -> String {
+    format!("keys/i{intake:08}.keys")
 }
 
 #[tracing::instrument(skip_all)]
-fn find_suspects(books: &Books, plan: &Plan, runs: &[KeyRun]) -> Result<(Identities, Sorted, Suspects)> {
-    let identities = Identities::read(&books.data, &plan.segments)?;
-    let sorted = Sorted::of(&identities);
-    let found = suspects(&identities, &sorted, runs, &plan.expired);
-    Ok((identities, sorted, found))
-}
-
-#[tracing::instrument(skip_all)]
-async fn read_suspects(
+async fn read_candidates(
     books: &Books,
     plan: &Plan,
     identities: &Identities,
-    sorted: &Sorted,
-    runs: &[KeyRun],
-    found: &mut Suspects,
-) -> Result<Real> {
-    let mut real = Real {
-        rows: tokio::task::block_in_place(|| {
-            content::of_new_rows(&books.data, &plan.segments, identities, &found.rows)
-        })?,
-        keys: plan.read_keys(books, &found.keys).await?,
-    };
-    // Whose record a void takes back is known only once the void itself was read.
-    let waiting: Vec<_> = plan.waiting_voids().cloned().collect();
-    let more = void_suspects(&real, identities, sorted, runs, &waiting, &plan.expired);
-    real.rows.extend(tokio::task::block_in_place(|| {
-        content::of_new_rows(&books.data, &plan.segments, identities, &more.rows)
-    })?);
-    real.keys.extend(plan.read_keys(books, &more.keys).await?);
-    // Last: what is read here is no suspect by itself, and a void may name it.
+    candidates: &Candidates,
+    earlier_keys: &[Key],
+    real: &mut Real,
+) -> Result<()> {
+    let mut rows = candidates.rows();
+    rows.retain(|row| !real.rows.contains_key(row));
+    let read = || content::of_new_rows(&books.data, &plan.segments, identities, &rows);
+    real.rows.extend(tokio::task::block_in_place(read)?);
+    real.keys = plan.read_keys(books, earlier_keys).await?;
+    // What is read here is no candidate by itself, and a void may name it.
     real.keys.extend(plan.read_replaced(books).await?);
-    found.keys.extend(more.keys);
-    found.keys.sort_unstable_by_key(|k| (k.hash, k.batch, k.line));
-    found.keys.dedup();
-    Ok(real)
+    Ok(())
 }
 
-/// The keys that stay of the new rows, sorted.
-#[tracing::instrument(skip_all)]
-fn keys_of(identities: &Identities, sorted: &Sorted, decided: &Decided) -> Vec<Key> {
-    let key = |&(hash, row): &(u64, identities::Row)| {
+/// What holds for new keys instead of "accepted, on the day of its row".
+fn exceptions(new: NewRows, decided: &Decided) -> Vec<Exception> {
+    let exception = |(row, place): (identities::Row, u64)| {
         let verdict = match decided.verdicts[row as usize] {
-            RowVerdict::Duplicate => return None,
+            RowVerdict::Duplicate => Verdict::Duplicate,
             RowVerdict::Conflict => Verdict::Conflict,
             RowVerdict::Accepted | RowVerdict::Voided | RowVerdict::SecondVoid => Verdict::Accepted,
         };
-        let (batch, line) = identities.order(row);
-        let day = decided
-            .void_days
-            .get(&row)
-            .copied()
-            .unwrap_or_else(|| identities.day(row));
-        Some(Key {
-            hash,
-            content: identities.content[row as usize],
-            batch,
-            line,
-            day,
-            verdict,
-        })
+        let own_day = new.identities.day(row);
+        let day = decided.void_days.get(&row).copied().unwrap_or(own_day);
+        let is_one = verdict != Verdict::Accepted || day != own_day;
+        is_one.then_some(Exception { place, day, verdict })
     };
-    sorted
-        .partitions()
-        .par_iter()
-        .flat_map_iter(|entries| entries.iter().filter_map(key))
-        .collect()
+    new.candidates.places().into_iter().filter_map(exception).collect()
 }
 
-/// Files that the commit will name.
+/// Files that the commit will name, beside the usage.
 struct Files {
-    usage: Option<store::NewUsageFile>,
     keys: Option<store::NewKeyRun>,
     /// Path and digest.
     unmetered: Option<(String, String)>,
 }
 
 #[tracing::instrument(skip_all)]
-fn write_files(
-    books: &Books,
-    plan: &Plan,
-    outcome: &Outcome,
-    rows: &[UsageRow],
-    keys: impl FnOnce() -> Vec<Key> + Send,
-    intake: i64,
-) -> Result<Files> {
-    let (usage, keys) = rayon::join(
-        || write_usage(books, plan, outcome, rows, intake),
-        || write_keys(books, &keys(), intake),
-    );
-    let (usage, keys) = (usage?, keys?);
+fn write_files(books: &Books, outcome: &Outcome, new_keys: Option<WrittenRun>, intake: i64) -> Result<Files> {
+    let keys = new_keys.map(|run| store::NewKeyRun {
+        path: key_path(intake),
+        keys: run.keys,
+        bytes: run.bytes,
+        digest: run.digest,
+    });
     let unmetered = match &outcome.unmetered_file {
         Some(records) if !records.is_empty() => {
             let path = format!("unmetered/i{intake:08}.parquet");
@@ -193,126 +217,10 @@ fn write_files(
         }
         _ => None,
     };
-    let paths = usage
+    let paths = keys
         .iter()
-        .map(|u| &u.path)
-        .chain(keys.iter().map(|k| &k.path))
-        .chain(unmetered.iter().map(|u| &u.0));
+        .map(|run| &run.path)
+        .chain(unmetered.iter().map(|file| &file.0));
     sync_all(&paths.map(|path| books.data.join(path)).collect::<Vec<_>>())?;
-    Ok(Files { usage, keys, unmetered })
-}
-
-fn write_usage(
-    books: &Books,
-    plan: &Plan,
-    outcome: &Outcome,
-    rows: &[UsageRow],
-    intake: i64,
-) -> Result<Option<store::NewUsageFile>> {
-    let (Some(day_min), Some(day_max)) = (rows.iter().map(|r| r.day).min(), rows.iter().map(|r| r.day).max()) else {
-        return Ok(None);
-    };
-    let path = format!("usage/i{intake:08}.parquet");
-    let (bytes, digest) = usage::write(&books.data.join(&path), rows, &outcome.places, &plan.map)?;
-    Ok(Some(store::NewUsageFile {
-        path,
-        day_min: crate::span::day_of_number(day_min),
-        day_max: crate::span::day_of_number(day_max),
-        rows: rows.len(),
-        bytes,
-        digest,
-    }))
-}
-
-fn write_keys(books: &Books, keys: &[Key], intake: i64) -> Result<Option<store::NewKeyRun>> {
-    if keys.is_empty() {
-        return Ok(None);
-    }
-    let path = format!("keys/i{intake:08}.keys");
-    create_dir_durably(&books.data.join("keys"))?;
-    let (bytes, digest) = key_run::write(&books.data.join(&path), keys)?;
-    Ok(Some(store::NewKeyRun {
-        path,
-        keys: keys.len(),
-        bytes,
-        digest,
-    }))
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a commit names everything that the steps before it made"
-)]
-#[tracing::instrument(skip_all)]
-async fn commit(
-    books: &Books,
-    lease: &Lease,
-    plan: &Plan,
-    decided: &Decided,
-    outcome: &Outcome,
-    rows: &[UsageRow],
-    files: &Files,
-    intake: i64,
-) -> Result<Metered> {
-    let now = books.clock.text();
-    // Before the transaction: every other writer waits for its end.
-    let days = daily::usage_daily(rows, &outcome.places);
-    let totals = daily::usage_totals(outcome);
-    let mut tx = books.ledger.begin().await?;
-    lease.check(&mut tx).await?;
-    commit_intake(&mut tx, intake).await?;
-    store::check_progress(&mut tx, &plan.progress).await?;
-    crate::raw::store::refuse_expired(
-        &mut tx,
-        plan.segments
-            .iter()
-            .map(|s| s.day)
-            .collect::<std::collections::BTreeSet<_>>(),
-    )
-    .await?;
-    let metering = next_number(&mut tx, "metering").await?;
-    let new = store::NewMetering {
-        metering,
-        batch_lo: plan.progress.batch_hi + 1,
-        batch_hi: plan.up_to,
-        metered_at: &now,
-        card_hi: plan.card_hi,
-    };
-    store::add_metering(&mut tx, &new).await?;
-    if let Some(file) = &files.usage {
-        store::add_usage_file(&mut tx, metering, file).await?;
-    }
-    if let Some(run) = &files.keys {
-        store::add_key_run(&mut tx, metering, run).await?;
-    }
-    if outcome.unmetered_file.is_some() {
-        store::drop_unmetered(&mut tx, &plan.unmetered_paths).await?;
-        if let (Some((path, digest)), Some(records)) = (&files.unmetered, &outcome.unmetered_file) {
-            store::add_unmetered(&mut tx, metering, (path, digest), records).await?;
-        }
-    }
-    let conflicts: Vec<_> = decided.conflicts.iter().map(|c| (c, outcome.conflict_day(c))).collect();
-    store::add_conflicts(&mut tx, &conflicts).await?;
-    store::book_replacements(&mut tx, metering).await?;
-    store::add_voids(&mut tx, metering, &decided.new_voids, &now).await?;
-    store::end_waits(&mut tx, metering, &decided.ended_waits).await?;
-    store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
-    let new_accounts = daily::add_accounts_of(&mut tx, plan, rows, &now).await?;
-    store::add_usage_daily(&mut tx, metering, days).await?;
-    store::add_usage_totals(&mut tx, metering, totals).await?;
-    let late = daily::late_usage(plan, rows);
-    store::add_late_usage(&mut tx, metering, &late).await?;
-    books.ledger.commit_of(tx, "meter", intake).await?;
-    Ok(Metered {
-        batches: plan.up_to - plan.progress.batch_hi,
-        batch_hi: plan.up_to,
-        rows: plan.segments.iter().map(|s| s.rows).sum(),
-        usage_rows: files.usage.as_ref().map_or(0, |u| u.rows),
-        conflicts: decided.conflicts.len(),
-        voids: decided.new_voids.len(),
-        unmetered: outcome.unmetered_file.as_ref().map_or(plan.unmetered.len(), Vec::len),
-        new_accounts,
-        placed_again: outcome.placed_again,
-        late_records: late.iter().map(|l| l.2).sum(),
-    })
+    Ok(Files { keys, unmetered })
 }

@@ -3,26 +3,28 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use polars::prelude::*;
+use hashbrown::HashMap;
 
 use super::dedupe::{Conflict, Decided};
 use super::identities::Identities;
 use super::measure::{Measured, Received, UnmeteredRecord, measure_segment};
+use super::pieces::Pieces;
 use super::place::{PlaceCode, Placer, Places, UnitKind};
 use super::plan::Plan;
 use super::store::Total;
-use super::sums::{Status, Sum, add_up, shares, unit_of_slot, unpack_slot};
-use super::usage::{self, UsageRow};
+use super::sums::{Share, Status, Sums};
 use crate::books::Books;
-use crate::error::{Doing as _, Error, Result};
+use crate::error::{Error, Result};
 use crate::parallel;
 
 /// What metering came to.
 pub struct Outcome {
     /// By segment; the same key may stand in several.
-    sums: Vec<DataFrame>,
+    sums: Vec<Sums>,
+    /// What records metered before count otherwise from now on.
+    corrections: Vec<Share>,
     pub places: Places,
-    /// By batch: what was received (counted row by row) and what it became (added up by polars).
+    /// By batch: what was received (counted row by row) and what it became (sorted and added up).
     pub(super) totals: BTreeMap<i64, BTreeMap<&'static str, Wide>>,
     /// All records without a meter, when their file is to be written anew.
     pub unmetered_file: Option<Vec<UnmeteredRecord>>,
@@ -47,20 +49,21 @@ pub(super) const RECEIVED: &str = "received";
 const QUARANTINED: &str = "quarantined";
 
 impl Outcome {
-    #[tracing::instrument(skip_all)]
     /// Measures all new rows, and what voids and changed cards do to rows metered before.
+    #[tracing::instrument(skip_all)]
     pub fn measure(books: &Books, plan: &Plan, identities: &Identities, decided: &Decided) -> Result<Self> {
         let placer = Placer::new(&plan.map);
         let progress = books.progress.records("metering", identities.len() as u64);
         let done = std::sync::atomic::AtomicU64::new(0);
-        let parts: Vec<Measured> = parallel::map(plan.segments.len(), |at| {
-            let part = measure_one(books, plan, identities, decided, &placer, at)?;
-            let rows = part.received.records.unsigned_abs();
+        let parts: Vec<Part> = parallel::map(plan.segments.len(), |at| {
+            let part = Part::of(measure_one(books, plan, identities, decided, &placer, at)?);
+            let rows = part.measured.received.records.unsigned_abs();
             progress.at(done.fetch_add(rows, std::sync::atomic::Ordering::Relaxed) + rows);
             Ok(part)
         })?;
         let mut outcome = Self {
-            sums: Vec::new(),
+            sums: Vec::with_capacity(parts.len()),
+            corrections: Vec::new(),
             places: Places::default(),
             totals: BTreeMap::new(),
             unmetered_file: None,
@@ -68,46 +71,45 @@ impl Outcome {
             conflict_days: identities.days.clone(),
             day_totals: DayTotals::new(),
         };
-        let mut frames = Vec::with_capacity(parts.len() + 1);
         let mut unmetered = Vec::new();
         for (segment, part) in plan.segments.iter().zip(parts) {
-            outcome.count(segment.batch_lo, &part)?;
-            frames.push(part.sums);
-            unmetered.extend(part.unmetered);
+            outcome.count(segment.batch_lo, &part);
+            outcome.sums.push(part.measured.sums);
+            unmetered.extend(part.measured.unmetered);
         }
         let corrections = outcome.correct(plan, decided, &placer, unmetered)?;
-        let corrections = add_up(corrections.into_frame()?)?;
-        for sum in shares(&corrections)? {
-            add_day_total(&mut outcome.day_totals, sum)?;
+        for share in &corrections {
+            add_day_total(&mut outcome.day_totals, share);
         }
-        frames.push(corrections);
-        outcome.sums = frames;
+        outcome.corrections = corrections;
         outcome.places = placer.into_places();
         outcome.count_stored(plan);
         Ok(outcome)
     }
 
     /// Adds a segment's totals to its batch's.
-    fn count(&mut self, batch: i64, part: &Measured) -> Result<()> {
+    fn count(&mut self, batch: i64, part: &Part) {
         let totals = self.totals.entry(batch).or_default();
         let Received {
             records,
             raw_ms,
             raw_count,
-        } = part.received;
+        } = part.measured.received;
         let received = totals.entry(RECEIVED).or_default();
         received.records += records;
         received.raw_ms += raw_ms;
         received.raw_count += raw_count;
         for status in Status::ALL {
-            totals.entry(status.text()).or_default().records += part.without_account[status as usize];
+            let total = totals.entry(status.text()).or_default();
+            total.records += part.measured.without_account[status as usize];
+            total.add(&part.totals[status as usize]);
         }
-        let kinds = unit_kinds(&part.sums)?;
-        for (sum, unit) in shares(&part.sums)?.into_iter().zip(kinds) {
-            add_sum(totals, sum, unit)?;
-            add_day_total(&mut self.day_totals, sum)?;
+        for (&place, sums) in &part.day_totals {
+            let total = self.day_totals.entry(place).or_default();
+            for (total, sum) in total.iter_mut().zip(sums) {
+                *total += sum;
+            }
         }
-        Ok(())
     }
 
     /// Adds what only the ledger knows: lines that never became rows.
@@ -119,9 +121,8 @@ impl Outcome {
         }
     }
 
-    /// Every batch: rows are what ingest stored, and received = the sum of the statuses, in records and raw units. And the
-    /// sums of all usage rows are the sums of all batches.
-    pub fn check_balance(&self, plan: &Plan, rows: &[UsageRow]) -> Result<()> {
+    /// Every batch: rows are what ingest stored, and received = the sum of the statuses, in records and raw units.
+    pub fn check_balance(&self, plan: &Plan) -> Result<()> {
         for &[batch, received, stored, quarantined] in &plan.batch_counts {
             let total = self
                 .totals
@@ -155,10 +156,11 @@ impl Outcome {
                 )));
             }
         }
-        self.check_usage(rows)
+        Ok(())
     }
 
-    fn check_usage(&self, rows: &[UsageRow]) -> Result<()> {
+    /// The sums of all usage rows are those of all batches; `usage` is the rows' records and raw base units.
+    pub fn check_usage(&self, usage: (i64, i128)) -> Result<()> {
         let metered = Status::Metered.text();
         let by_batch: (i64, i128) = self
             .totals
@@ -167,16 +169,12 @@ impl Outcome {
             .fold((0, 0), |sum, total| {
                 (sum.0 + total.records, sum.1 + total.raw_ms + total.raw_count)
             });
-        let by_usage = rows
-            .iter()
-            .filter(|r| r.status == Status::Metered)
-            .fold((0, 0), |sum, row| (sum.0 + row.records, sum.1 + i128::from(row.raw)));
-        if by_batch == by_usage {
+        if by_batch == usage {
             return Ok(());
         }
         Err(Error::Unbalanced(format!(
             "metered by batch: {} records, {} base units; by usage: {} records, {} base units",
-            by_batch.0, by_batch.1, by_usage.0, by_usage.1
+            by_batch.0, by_batch.1, usage.0, usage.1
         )))
     }
 
@@ -204,10 +202,9 @@ impl Outcome {
         all
     }
 
-    /// The usage, sorted as its file is.
-    #[tracing::instrument(skip_all)]
-    pub fn usage_rows(&self) -> Result<Vec<UsageRow>> {
-        usage::rows(&self.sums, &self.places)
+    /// The usage, piece by piece.
+    pub fn pieces(&self) -> Pieces<'_> {
+        Pieces::of(&self.sums, &self.corrections, &self.places)
     }
 
     /// Metered usage of all accounts together.
@@ -242,7 +239,6 @@ fn measure_one(
     measure_segment(
         &books.data.join(&segment.path),
         segment.batch_lo,
-        &identities.line[rows.clone()],
         &decided.verdicts[rows],
         &plan.map,
         &days,
@@ -250,34 +246,59 @@ fn measure_one(
     )
 }
 
-fn unit_kinds(sums: &DataFrame) -> Result<Vec<UnitKind>> {
-    let slots = sums.column("slot").and_then(Column::u64).doing("reading sums")?;
-    Ok(slots.into_no_null_iter().map(unit_of_slot).collect())
+/// A measured segment with its totals.
+struct Part {
+    measured: Measured,
+    totals: [Wide; Status::ALL.len()],
+    day_totals: HashMap<(PlaceCode, i32), [i128; 3]>,
 }
 
-fn add_day_total(totals: &mut DayTotals, sum: Sum) -> Result<()> {
-    let ((_, _, slot, day), values) = sum;
-    let (code, status) = unpack_slot(slot)?;
-    if status == Status::Metered {
-        let total = totals.entry((code, day)).or_default();
-        for (total, value) in total.iter_mut().zip(values) {
-            *total += i128::from(value);
+impl Part {
+    fn of(measured: Measured) -> Self {
+        let mut totals = [Wide::default(); Status::ALL.len()];
+        let mut day_totals = HashMap::new();
+        for share in measured.sums.iter() {
+            totals[share.status as usize].add_share(&share);
+            if share.status == Status::Metered {
+                add(day_totals.entry((share.code, share.day)).or_default(), &share);
+            }
+        }
+        Self {
+            measured,
+            totals,
+            day_totals,
         }
     }
-    Ok(())
 }
 
-pub(super) fn add_sum(totals: &mut BTreeMap<&'static str, Wide>, sum: Sum, unit: UnitKind) -> Result<()> {
-    let ((_, _, slot, _), [records, raw, billable]) = sum;
-    let (_, status) = unpack_slot(slot)?;
-    let total = totals.entry(status.text()).or_default();
-    total.records += records;
-    match unit {
-        UnitKind::Ms => total.raw_ms += i128::from(raw),
-        UnitKind::Count => total.raw_count += i128::from(raw),
+fn add(total: &mut [i128; 3], share: &Share) {
+    for (total, value) in total.iter_mut().zip([share.records, share.raw, share.billable]) {
+        *total += i128::from(value);
     }
-    if status == Status::Metered {
-        total.uplift += i128::from(billable) - i128::from(raw);
+}
+
+fn add_day_total(totals: &mut DayTotals, share: &Share) {
+    if share.status == Status::Metered {
+        add(totals.entry((share.code, share.day)).or_default(), share);
     }
-    Ok(())
+}
+
+impl Wide {
+    fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.raw_ms += other.raw_ms;
+        self.raw_count += other.raw_count;
+        self.uplift += other.uplift;
+    }
+
+    pub(super) fn add_share(&mut self, share: &Share) {
+        self.records += share.records;
+        match share.unit {
+            UnitKind::Ms => self.raw_ms += i128::from(share.raw),
+            UnitKind::Count => self.raw_count += i128::from(share.raw),
+        }
+        if share.status == Status::Metered {
+            self.uplift += i128::from(share.billable) - i128::from(share.raw);
+        }
+    }
 }

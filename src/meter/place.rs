@@ -3,7 +3,7 @@
 //! Rows only look up small integers: their text (task type and parameters) by the place of its bytes, their account's
 //! class by the account, their day among the few local days that a UTC day touches.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -24,6 +24,8 @@ pub enum UnitKind {
 }
 
 impl UnitKind {
+    pub const ALL: [Self; 2] = [Self::Ms, Self::Count];
+
     pub fn text(self) -> &'static str {
         match self {
             Self::Ms => "ms",
@@ -254,18 +256,24 @@ impl hashbrown::Equivalent<(String, String)> for NameRef<'_> {
     }
 }
 
-/// Places distinct texts, remembering each; shared by the threads, which ask once per text and segment.
+/// Places distinct texts, remembering each; shared by the threads, which ask for the texts of a row group at a time.
 pub struct Placer<'m> {
     map: &'m Map,
+    texts: RwLock<Texts>,
     state: Mutex<State>,
+}
+
+/// Task types and parameters, numbered by first sight.
+#[derive(Default)]
+struct Texts {
+    numbers: HashMap<(String, String), u32>,
+    names: Vec<(String, String)>,
 }
 
 #[derive(Default)]
 struct State {
     places: Places,
     reasons: Vec<Reason>,
-    texts: HashMap<(String, String), u32>,
-    names: Vec<(String, String)>,
     /// By text and card version.
     placed: HashMap<(u32, Option<usize>), Placed>,
 }
@@ -274,21 +282,30 @@ impl<'m> Placer<'m> {
     pub fn new(map: &'m Map) -> Self {
         Self {
             map,
+            texts: RwLock::default(),
             state: Mutex::default(),
         }
     }
 
-    /// The number of a distinct task type and canonical parameters.
+    /// The number of a task type with canonical parameters.
     pub fn text(&self, task_type: &str, parameters: &str) -> u32 {
-        let mut state = self.lock();
-        if let Some(&id) = state.texts.get(&NameRef(task_type, parameters)) {
-            return id;
+        self.texts(&[(task_type, parameters)])[0]
+    }
+
+    /// The numbers of task types with canonical parameters.
+    pub fn texts(&self, names: &[(&str, &str)]) -> Vec<u32> {
+        let known: Vec<Option<u32>> = {
+            let texts = self.texts.read().unwrap_or_else(PoisonError::into_inner);
+            names.iter().map(|name| texts.number(name)).collect()
+        };
+        if let Some(all) = known.iter().copied().collect() {
+            return all;
         }
-        let name = (task_type.to_owned(), parameters.to_owned());
-        let id = u32::try_from(state.names.len()).expect("fewer distinct texts than rows");
-        state.names.push(name.clone());
-        state.texts.insert(name, id);
-        id
+        let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
+        let numbers = known.into_iter().zip(names);
+        numbers
+            .map(|(known, name)| known.unwrap_or_else(|| texts.number_or_new(name)))
+            .collect()
     }
 
     /// How a text is measured under a card version.
@@ -297,8 +314,8 @@ impl<'m> Placer<'m> {
         if let Some(&known) = state.placed.get(&(text, version)) {
             return known;
         }
-        let (task_type, parameters) = &state.names[text as usize];
-        let placed = match assign(self.map, version, task_type, parameters) {
+        let (task_type, parameters) = self.name(text);
+        let placed = match assign(self.map, version, &task_type, &parameters) {
             Ok((place, raw, minimum, round_up_to)) => Placed::At {
                 code: state.places.code(place),
                 raw,
@@ -325,7 +342,8 @@ impl<'m> Placer<'m> {
 
     /// Task type and parameters of a text.
     pub fn name(&self, text: u32) -> (String, String) {
-        self.lock().names[text as usize].clone()
+        let texts = self.texts.read().unwrap_or_else(PoisonError::into_inner);
+        texts.names[text as usize].clone()
     }
 
     /// All places there came to be.
@@ -335,6 +353,23 @@ impl<'m> Placer<'m> {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Texts {
+    fn number(&self, name: &(&str, &str)) -> Option<u32> {
+        self.numbers.get(&NameRef(name.0, name.1)).copied()
+    }
+
+    fn number_or_new(&mut self, name: &(&str, &str)) -> u32 {
+        if let Some(number) = self.number(name) {
+            return number;
+        }
+        let number = u32::try_from(self.names.len()).expect("fewer distinct texts than rows");
+        let name = (name.0.to_owned(), name.1.to_owned());
+        self.names.push(name.clone());
+        self.numbers.insert(name, number);
+        number
     }
 }
 

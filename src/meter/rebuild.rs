@@ -12,7 +12,7 @@ use super::place::{Map, Placer};
 use super::plan::Plan;
 use super::resolution::Place;
 use super::store::{cards_are_the_same, progress, usage_paths};
-use super::sums::{Status, Sum, shares, unpack_slot};
+use super::sums::{Share, Status};
 use crate::books::Books;
 use crate::card::store::cards_up_to;
 use crate::error::{Doing as _, Error, Result};
@@ -129,32 +129,31 @@ fn measured_again(
 ) -> Result<BTreeMap<Key, Sums>> {
     let placer = Placer::new(map);
     let stands = plan.resolutions.booked(plan.progress.metering);
-    let parts: Vec<Vec<Sum>> = parallel::map(segments.len(), |at| {
+    let parts: Vec<Vec<Share>> = parallel::map(segments.len(), |at| {
         let segment = &segments[at];
         let place = books.data.join(&segment.path);
-        let (lines, verdicts) = stored_verdicts(&place, batches, runs, voided, &stands)?;
+        let verdicts = stored_verdicts(&place, batches, runs, voided, &stands)?;
         let from = segment
             .day
             .and_hms_opt(0, 0, 0)
             .map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
         let days = map.local_days(from, from + TimeDelta::days(1));
-        let measured = measure_segment(&place, segment.batch_lo, &lines, &verdicts, map, &days, &placer)?;
-        shares(&measured.sums)
+        let measured = measure_segment(&place, segment.batch_lo, &verdicts, map, &days, &placer)?;
+        Ok(measured.sums.iter().collect())
     })?;
     let places = placer.into_places();
     let mut counted: BTreeMap<Key, Sums> = BTreeMap::new();
-    for ((uin, appid, slot, day), sums) in parts.into_iter().flatten() {
-        let (code, status) = unpack_slot(slot)?;
-        let place = places.get(code);
+    for share in parts.into_iter().flatten() {
+        let place = places.get(share.code);
         let key = (
-            uin,
-            appid,
+            share.uin,
+            share.appid,
             place.region.to_string(),
             place.sku.to_string(),
-            day_of_number(day),
-            status.text().to_owned(),
+            day_of_number(share.day),
+            share.status.text().to_owned(),
         );
-        add(&mut counted, key, sums);
+        add(&mut counted, key, [share.records, share.raw, share.billable]);
     }
     Ok(counted)
 }
@@ -165,12 +164,11 @@ fn stored_verdicts(
     runs: &[KeyRun],
     voided: &HashSet<Place>,
     stands: &HashMap<Place, bool>,
-) -> Result<(Vec<u32>, Vec<RowVerdict>)> {
+) -> Result<Vec<RowVerdict>> {
     let frame = read_columns(place, &["intake", "line", "key"])?;
     let intake = frame.column("intake").and_then(Column::i64).doing("reading intakes")?;
     let line = frame.column("line").and_then(Column::u32).doing("reading lines")?;
     let key = frame.column("key").and_then(Column::u64).doing("reading keys")?;
-    let mut lines = Vec::with_capacity(frame.height());
     let mut verdicts = Vec::with_capacity(frame.height());
     for ((intake, line), hash) in intake
         .into_no_null_iter()
@@ -190,7 +188,6 @@ fn stored_verdicts(
             .iter()
             .flat_map(|run| run.of_hash(hash, 0))
             .find(|k| (k.batch, k.line) == (batch, line));
-        lines.push(line);
         let at = (i64::from(batch), line);
         let stands = |verdict| stands.get(&at).copied().unwrap_or(verdict == Verdict::Accepted);
         verdicts.push(match own.map(|key| key.verdict) {
@@ -200,13 +197,13 @@ fn stored_verdicts(
             Some(_) => RowVerdict::Accepted,
         });
     }
-    Ok((lines, verdicts))
+    Ok(verdicts)
 }
 
 fn stored_usage(books: &Books, paths: &[(String, i64)]) -> Result<BTreeMap<Key, Sums>> {
     let mut stored: BTreeMap<Key, Sums> = BTreeMap::new();
     for (path, _) in paths {
-        super::usage::for_each_row(&books.data.join(path), |row| {
+        super::usage_table::for_each_row(&books.data.join(path), |row| {
             let key = (
                 row.uin,
                 row.appid,

@@ -3,29 +3,36 @@
 use std::path::Path;
 
 use polars::prelude::*;
+use polars_arrow::array::Utf8ViewArray;
 
 use super::measure::UnmeteredRecord;
+use crate::columns::{self, FileColumn, Packing};
 use crate::error::{Doing as _, Result};
-use crate::files::{DataDir, DigestedFile, create_dir_durably};
-use crate::raw::segment::{parquet_writer, read_columns};
+use crate::files::{DataDir, create_dir_durably};
+use crate::raw::segment::read_columns;
 
 /// Writes the records; not synced. Returns the file's digest.
 pub fn write(place: &Path, records: &[UnmeteredRecord]) -> Result<String> {
     if let Some(parent) = place.parent() {
         create_dir_durably(parent)?;
     }
-    let text = |name: &str, pick: fn(&UnmeteredRecord) -> &str| {
-        StringChunked::from_iter_values(name.into(), records.iter().map(pick)).into_column()
+    let text = |name: &'static str, pick: fn(&UnmeteredRecord) -> &str| {
+        let texts: Vec<&str> = records.iter().map(pick).collect();
+        FileColumn::new(
+            name,
+            Box::new(Utf8ViewArray::from_slice_values(texts)),
+            Packing::Distinct,
+        )
     };
-    let signed = |name: &str, pick: fn(&UnmeteredRecord) -> i64| {
-        Int64Chunked::from_iter_values(name.into(), records.iter().map(pick)).into_column()
+    let signed = |name: &'static str, pick: fn(&UnmeteredRecord) -> i64| {
+        FileColumn::numbers(name, records.iter().map(pick).collect(), Packing::Deltas)
     };
-    let unsigned = |name: &str, pick: fn(&UnmeteredRecord) -> u64| {
-        UInt64Chunked::from_iter_values(name.into(), records.iter().map(pick)).into_column()
+    let unsigned = |name: &'static str, pick: fn(&UnmeteredRecord) -> u64| {
+        FileColumn::numbers(name, records.iter().map(pick).collect(), Packing::Deltas)
     };
     let columns = vec![
         signed("batch", |r| r.batch),
-        UInt32Chunked::from_iter_values("line".into(), records.iter().map(|r| r.line)).into_column(),
+        FileColumn::numbers("line", records.iter().map(|r| r.line).collect(), Packing::Deltas),
         unsigned("uin", |r| r.uin),
         unsigned("appid", |r| r.appid),
         text("task_type", |r| &r.task_type),
@@ -35,12 +42,8 @@ pub fn write(place: &Path, records: &[UnmeteredRecord]) -> Result<String> {
         text("code", |r| &r.code),
         text("sentence", |r| &r.sentence),
     ];
-    let mut frame = DataFrame::new(records.len(), columns).doing("building unmetered records")?;
-    let (file, digest) = DigestedFile::create_new(place)?;
-    parquet_writer(file)
-        .finish(&mut frame)
-        .doing(format!("writing {}", place.display()))?;
-    Ok(digest.hex())
+    let (_, digest) = columns::write(place, columns)?;
+    Ok(digest)
 }
 
 /// Reads all files of unmetered records, by batch and line.

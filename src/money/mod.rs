@@ -146,8 +146,11 @@ fn kept_scale(discount: Decimal) -> u32 {
 /// The rounded product in units of 10^-10, when all of it fits an `i128`: nearly always.
 fn amount_narrow(factors: [i128; 3], scale: u32) -> Option<i128> {
     let product = factors[0].checked_mul(factors[1])?.checked_mul(factors[2])?;
-    let Some(down) = scale.checked_sub(AMOUNT_DECIMALS) else {
-        return product.checked_mul(10_i128.pow(AMOUNT_DECIMALS - scale));
+    let down = match scale.checked_sub(AMOUNT_DECIMALS) {
+        None => return product.checked_mul(10_i128.pow(AMOUNT_DECIMALS - scale)),
+        // A quantity without a discount at a price of 4 decimals: nearly every line, and wide divisions are slow.
+        Some(0) => return Some(product),
+        Some(down) => down,
     };
     if POWER_MAX < down {
         return None;

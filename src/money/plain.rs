@@ -4,65 +4,52 @@ use rust_decimal::Decimal;
 
 use super::MoneyError;
 
-/// Room for 28 digits, a point, a leading zero and a sign.
-const TEXT_MAX: usize = 40;
-
 /// The plain text of `value` with at least `decimals` decimals; more only where digits need them.
+#[expect(clippy::missing_panics_doc, reason = "digits, a point and a sign are UTF-8")]
 pub fn plain(value: Decimal, decimals: u32) -> String {
-    let mut text = String::with_capacity(24);
+    let mut text = Vec::with_capacity(24);
     write_plain(&mut text, value, decimals);
-    text
+    String::from_utf8(text).expect("ASCII digits, a point and a sign")
 }
 
 /// Appends the text of [`plain`]; there is no minus zero.
-#[expect(clippy::missing_panics_doc, reason = "the buffer holds ASCII only")]
-pub fn write_plain(out: &mut String, value: Decimal, decimals: u32) {
-    let mantissa = value.mantissa();
-    let negative = mantissa < 0;
-    let mut buffer = [b'0'; TEXT_MAX];
-    let (start, scale) = match u64::try_from(mantissa.unsigned_abs()) {
-        Ok(small) => digits_u64(&mut buffer, small, value.scale(), decimals),
-        Err(_) => digits_u128(&mut buffer, mantissa.unsigned_abs(), value.scale(), decimals),
+pub fn write_plain(out: &mut Vec<u8>, value: Decimal, decimals: u32) {
+    let (least, mantissa) = (decimals as usize, value.mantissa());
+    let mut buffer = itoa::Buffer::new();
+    let digits = match u64::try_from(mantissa.unsigned_abs()) {
+        Ok(0) => "",
+        Ok(small) => buffer.format(small),
+        Err(_) => buffer.format(mantissa.unsigned_abs()),
     };
-    if negative {
-        out.push('-');
+    let (digits, scale) = without_spare_zeros(digits.as_bytes(), value.scale() as usize, least);
+    if mantissa < 0 {
+        out.push(b'-');
     }
-    out.push_str(std::str::from_utf8(&buffer[start..]).expect("ASCII digits and a point"));
-    if scale == 0 && 0 < decimals {
-        out.push('.');
+    let (whole, fraction) = digits.split_at(digits.len().saturating_sub(scale));
+    out.extend_from_slice(if whole.is_empty() { b"0" } else { whole });
+    if scale.max(least) == 0 {
+        return;
     }
-    for _ in scale..decimals {
-        out.push('0');
-    }
+    out.push(b'.');
+    out.resize(out.len() + scale - fraction.len(), b'0');
+    out.extend_from_slice(fraction);
+    out.resize(out.len() + least.saturating_sub(scale), b'0');
 }
 
-/// Generates the digit writers: the same text, in the narrow integer where it is enough.
-macro_rules! digits {
-    ($name:ident, $integer:ty) => {
-        /// Writes right-aligned digits; returns where they start and how many are decimals.
-        fn $name(buffer: &mut [u8; TEXT_MAX], mut rest: $integer, mut scale: u32, decimals: u32) -> (usize, u32) {
-            while decimals < scale && rest % 10 == 0 {
-                rest /= 10;
-                scale -= 1;
-            }
-            let mut at = TEXT_MAX;
-            let mut written = 0;
-            while rest != 0 || written <= scale {
-                if written == scale && scale != 0 {
-                    at -= 1;
-                    buffer[at] = b'.';
-                }
-                at -= 1;
-                buffer[at] = b'0' + u8::try_from(rest % 10).expect("one digit");
-                rest /= 10;
-                written += 1;
-            }
-            (at, scale)
-        }
-    };
+/// The digits without zeros at the end that are decimals beyond the least number of them, and how many of the digits are decimals.
+fn without_spare_zeros(digits: &[u8], scale: usize, least: usize) -> (&[u8], usize) {
+    let spare = scale.saturating_sub(least);
+    if digits.is_empty() {
+        return (digits, scale - spare);
+    }
+    let zeros = digits
+        .iter()
+        .rev()
+        .take(spare)
+        .take_while(|digit| **digit == b'0')
+        .count();
+    (&digits[..digits.len() - zeros], scale - zeros)
 }
-digits!(digits_u64, u64);
-digits!(digits_u128, u128);
 
 /// Reads a plain decimal: `-?digits(.digits)?`, no sign `+`, no exponent, no separators, exactly.
 ///
@@ -131,7 +118,33 @@ mod tests {
         }
     }
 
+    /// The text as a decimal writes itself, cut and filled up with zeros.
+    fn model(value: Decimal, decimals: u32) -> String {
+        let text = value.abs().to_string();
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let mut fraction = fraction.to_owned();
+        while (decimals as usize) < fraction.len() && fraction.ends_with('0') {
+            fraction.pop();
+        }
+        while fraction.len() < decimals as usize {
+            fraction.push('0');
+        }
+        let sign = if value < Decimal::ZERO { "-" } else { "" };
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{sign}{whole}{point}{fraction}")
+    }
+
     proptest! {
+        #[test]
+        fn text_is_what_a_decimal_says_of_itself(
+            mantissa in prop_oneof![-(1_i128 << 95)..(1_i128 << 95), -1_000_i128..1_000], zeros in 0_u32..4,
+            scale in 0_u32..=28, decimals in 0_u32..=12,
+        ) {
+            let value = Decimal::try_from_i128_with_scale(mantissa * 10_i128.pow(zeros), scale);
+            let value = value.unwrap_or(Decimal::from_i128_with_scale(mantissa, scale));
+            prop_assert_eq!(plain(value, decimals), model(value, decimals));
+        }
+
         #[test]
         fn text_reads_back_as_the_same_value(mantissa in -(1_i128 << 95)..(1_i128 << 95), scale in 0_u32..=28, decimals in 0_u32..=10) {
             let value = Decimal::from_i128_with_scale(mantissa, scale);

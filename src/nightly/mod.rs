@@ -6,7 +6,7 @@
 //! meter       what is new
 //! close       what is due
 //! draft       what stays open, for dashboards
-//! export      what is closed
+//! export      what is closed, at the same time
 //! expire      what is past its time
 //! keep        merge small files, sweep orphans
 //! report      for the morning, and for `status`
@@ -29,6 +29,7 @@ use crate::ingest::drop_folder::{Dropped, take_dropped};
 use crate::ledger::Lease;
 use crate::meter::store::Total;
 use crate::meter::{Metered, meter, store as meter_store};
+use crate::pipeline::both;
 use crate::raw::strays::refuse_older_ledger;
 use keep::Kept;
 
@@ -123,8 +124,8 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         0 => Vec::new(),
         _ => conflict::list(books, false, Some(CONFLICTS_TOLD)).await?,
     };
-    let accounts = load_accounts(&books.ledger).await?;
-    let closed = close(books, lease, &accounts).await?;
+    let mut accounts = load_accounts(&books.ledger).await?;
+    let closed = close(books, lease, &mut accounts).await?;
     needs_person.extend(closed.blocked.iter().map(|b| {
         let unpriced = if b.unpriced.is_empty() {
             String::new()
@@ -136,8 +137,10 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             b.uin, b.period_start, b.period_end, b.why
         )
     }));
-    let drafts = draft_open_periods(books, lease, &closed.blocked).await?;
-    let exported = export_new(books, lease).await?;
+    // Neither reads what the other writes.
+    let draft = async || draft_open_periods(books, lease, &accounts, &closed.blocked).await;
+    let (drafts, exported) = both(draft, export_new(books, lease)).await;
+    let (drafts, exported) = (drafts?, exported?);
     let expired = expire(books, lease).await?;
     needs_person.extend(
         expired

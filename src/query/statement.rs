@@ -1,17 +1,20 @@
 //! An account's statements: closed ones from the ledger, drafts of open periods rated now.
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 
-use crate::account::store::load_accounts;
+use super::store::{MeteredMonth, metered_months};
+use crate::account::store::load_account;
 use crate::books::Books;
 use crate::card::store::load_cards;
 use crate::close::account::AccountUsage;
 use crate::close::statement::{Closing, Statement};
-use crate::close::store::{closed_periods_of, heads, statements_of, waiting};
+use crate::close::store::{closed_periods_of, statements_of, waiting_of};
 use crate::error::{Error, Result};
+use crate::expire::ledger::{USAGE, expired_months};
+use crate::meter::days;
 use crate::meter::store::{progress, usage_paths};
-use crate::meter::usage::UsageTable;
-use crate::span::Period;
+use crate::meter::usage_table::{Run, UsageDay, UsageTable, Wanted};
+use crate::span::{Period, month_text};
 
 /// A statement, or what it would be.
 #[derive(Clone, Debug)]
@@ -25,8 +28,9 @@ pub struct Shown {
 /// Closed statements and drafts whose period touches `[from, to)`.
 pub async fn statements(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<Shown>> {
     let touches = |period: &Period| period.start < to && from < period.end;
-    let mut shown: Vec<Shown> = statements_of(&books.ledger, uin)
-        .await?
+    let closed = statements_of(&books.ledger, uin).await?;
+    let drafts = drafts(books, uin, (from, to), &closed).await?;
+    let mut shown: Vec<Shown> = closed
         .into_iter()
         .filter(|statement| touches(&statement.period))
         .map(|statement| Shown {
@@ -35,13 +39,18 @@ pub async fn statements(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate)
             unpriced: Vec::new(),
         })
         .collect();
-    shown.extend(drafts(books, uin, from, to).await?);
+    shown.extend(drafts);
     Ok(shown)
 }
 
-async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<Shown>> {
-    let accounts = load_accounts(&books.ledger).await?;
-    let Some(account) = accounts.get(uin) else {
+/// Drafts of the open periods; `before` are the account's closed statements.
+async fn drafts(
+    books: &Books,
+    uin: u64,
+    (from, to): (NaiveDate, NaiveDate),
+    before: &[Statement],
+) -> Result<Vec<Shown>> {
+    let Some(account) = &load_account(&books.ledger, uin).await? else {
         return Err(Error::Usage(format!(
             "there is no account {uin}; `tallybook account list` shows those there are"
         )));
@@ -51,10 +60,9 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
     };
     let cards = load_cards(&books.ledger).await?;
     let metered = progress(&books.ledger).await?;
-    let mut previous = heads(&books.ledger).await?.remove(&uin);
-    let touched = waiting(&books.ledger).await?.remove(&uin);
+    let mut previous = before.last().map(|statement| statement.digest.clone());
+    let touched = waiting_of(&books.ledger, uin).await?;
     let closed = closed_periods_of(&books.ledger, uin).await?;
-    let before = statements_of(&books.ledger, uin).await?;
     let again_from = touched
         .as_ref()
         .and_then(|touched| AccountUsage::needed_from(account, &closed, touched));
@@ -62,23 +70,15 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
     let usage_from = again_from.unwrap_or(period.start).min(period.start).min(counters_from);
     // A draft of the last period shows all of it, also past `to`.
     let usage_to = account.period_of(to).end;
-    let paths = usage_paths(&books.ledger, usage_from, usage_to, metered.metering).await?;
-    let mut table = UsageTable::default();
-    for (path, metering) in paths {
-        table.read((&books.data.join(&path), metering), usage_from, usage_to, &|row, _| {
-            row == uin
-        })?;
-    }
-    table.rows.sort_unstable_by_key(|row| row.day);
+    let table = usage_table(books, uin, (usage_from, usage_to), metered.metering).await?;
     let usage = AccountUsage {
         uin,
         account,
         cards: &cards,
-        table: &table,
-        rows: &table.rows,
+        rows: table.of_account(uin),
         metering: metered.metering,
     };
-    let mut again = touched.as_ref().map(|touched| (touched, &closed[..], &before[..]));
+    let mut again = touched.as_ref().map(|touched| (touched, &closed[..], before));
     let mut shown = Vec::new();
     while period.start < to && period.start <= books.clock.today().succ_opt().unwrap_or(NaiveDate::MAX) {
         let draft = usage.with_charges(period, again.take(), |charges| {
@@ -117,4 +117,47 @@ async fn drafts(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate) -> Resu
         period = account.period_from(period.end);
     }
     Ok(shown)
+}
+
+/// The usage of an account's days. The ledger has it in one row for each month and metering, found by the account; days of a month whose
+/// retention is over are read from the usage files.
+async fn usage_table(books: &Books, uin: u64, days: (NaiveDate, NaiveDate), metering: i64) -> Result<UsageTable> {
+    let expired = expired_months(&books.ledger, USAGE).await?;
+    if expired
+        .iter()
+        .any(|month| month_text(days.0) <= *month && *month <= month_text(days.1))
+    {
+        let files = usage_paths(&books.ledger, days.0, days.1, metering).await?;
+        let wanted = Wanted::new([(uin, days)]);
+        return tokio::task::block_in_place(|| UsageTable::read(&books.data, &files, &wanted));
+    }
+    let months = metered_months(&books.ledger, uin, days, metering).await?;
+    let runs: Result<Vec<Run>> = months.iter().map(|month| run_of(uin, month)).collect();
+    Ok(UsageTable::new(runs?))
+}
+
+fn run_of(uin: u64, month: &MeteredMonth) -> Result<Run> {
+    let mut rows = Vec::new();
+    let mut places: Vec<(String, String)> = Vec::new();
+    days::for_each(&month.days, |(appid, region, sku), sums| {
+        if places.last().is_none_or(|last| (&*last.0, &*last.1) != (region, sku)) {
+            places.push((region.to_owned(), sku.to_owned()));
+        }
+        rows.push(UsageDay {
+            uin,
+            appid,
+            records: sums.records,
+            raw: sums.raw,
+            billable: sums.billable,
+            place: u32::try_from(places.len() - 1).expect("an account has fewer places"),
+            day: month.first.with_day(sums.day).ok_or_else(|| {
+                Error::Unbalanced(format!(
+                    "usage_daily of account {uin} has a day outside of {}",
+                    month.first
+                ))
+            })?,
+        });
+        Ok(())
+    })?;
+    Ok(Run::new(month.metering, rows, places))
 }

@@ -1,12 +1,15 @@
 //! What is where: rows, files, days held, periods open and due, the last runs.
 
+use chrono::{DateTime, Utc};
+
 use super::store;
-use crate::account::store::load_accounts;
+use crate::account::store::kinds_of_accounts;
+use crate::account::{Account, AccountBook};
 use crate::books::Books;
+use crate::card::book::CardBook;
 use crate::card::store::load_cards;
 use crate::close::due::due;
 use crate::error::Result;
-use crate::export::store::exports;
 use crate::meter::store::{last_batch, progress};
 use crate::nightly::store::{Run, last_runs};
 
@@ -99,11 +102,10 @@ pub struct Unmetered {
 
 /// Reads the state.
 pub async fn status(books: &Books) -> Result<Status> {
-    let accounts = load_accounts(&books.ledger).await?;
+    let kinds = kinds_of_accounts(&books.ledger).await?;
     let cards = load_cards(&books.ledger).await?;
-    let due = due(&accounts, &cards, books.clock.now());
+    let periods_due = periods_due(&kinds, &cards, books.clock.now());
     let counts = store::counts(&books.ledger).await?;
-    let exports = exports(&books.ledger).await?;
     Ok(Status {
         as_of: books.clock.text(),
         batches: last_batch(&books.ledger).await?,
@@ -112,11 +114,11 @@ pub async fn status(books: &Books) -> Result<Status> {
         usage_files: counts.usage_files,
         key_runs: counts.key_runs,
         keys: counts.keys,
-        accounts: accounts.len(),
+        accounts: kinds.iter().map(|(_, count)| count).sum(),
         periods_closed: counts.periods_closed,
         statements: counts.statements,
         statements_not_exported: counts.statements_not_exported,
-        periods_due: due.iter().map(|d| d.periods.len()).sum(),
+        periods_due,
         quarantined: crate::ingest::store::quarantine_counts(&books.ledger, None).await?,
         conflicts_open: counts.conflicts_open,
         conflicts: store::conflicts(&books.ledger).await?,
@@ -127,12 +129,15 @@ pub async fn status(books: &Books) -> Result<Status> {
         late_usage: store::late_usage(&books.ledger).await?,
         days_expired: counts.days_expired,
         days_held: store::held(&books.ledger).await?,
-        exports: exports
-            .iter()
-            .rev()
-            .take(usize::from(LAST))
-            .map(|e| e.folder.clone())
-            .collect(),
+        exports: store::last_exports(&books.ledger, LAST).await?,
         runs: last_runs(&books.ledger, i64::from(LAST)).await?,
     })
+}
+
+/// Due periods of all accounts, by one account of each kind and the number of them.
+fn periods_due(kinds: &[(Account, usize)], cards: &CardBook, now: DateTime<Utc>) -> usize {
+    let one_of_each = (0_u64..).zip(kinds.iter().map(|(account, _)| account.clone()));
+    let due = due(&AccountBook::new(one_of_each.collect()), cards, now);
+    let count = |kind: u64| usize::try_from(kind).map_or(0, |kind| kinds[kind].1);
+    due.iter().map(|due| due.periods.len() * count(due.uin)).sum()
 }

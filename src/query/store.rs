@@ -5,26 +5,45 @@ use chrono::NaiveDate;
 use super::status::{Conflict, LateUsage, SegmentCount, Unmetered, WaitingVoid};
 use crate::error::Result;
 use crate::ledger::{Ledger, query};
+use crate::raw::store::parse_day;
 use crate::span::month_text;
 
-/// `[appid, region, sku, records, raw, billable]` of a day.
-pub type Line = (String, String, String, i64, i64, i64);
+/// What a metering added to an account's days of a month.
+#[derive(Debug)]
+pub struct MeteredMonth {
+    pub metering: i64,
+    /// The month's first day.
+    pub first: NaiveDate,
+    /// See `meter/days.rs`.
+    pub days: String,
+}
 
-/// An account's days with `from <= day && day < to`; a day may stand in several meterings.
-pub async fn usage_days(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<(String, Vec<Line>)>> {
-    let rows = query("SELECT days FROM usage_daily WHERE uin = ? AND month >= ? AND month <= ? ORDER BY metering")
-        .bind(uin.to_string())
-        .bind(month_text(from))
-        .bind(month_text(to))
-        .fetch_all(ledger)
-        .await?;
-    let (from, to) = (from.to_string(), to.to_string());
-    let mut days = Vec::new();
-    for row in rows {
-        let all: Vec<(String, Vec<Line>)> = serde_json::from_str(&row.try_get::<String>(0)?)?;
-        days.extend(all.into_iter().filter(|(day, _)| from <= *day && *day < to));
-    }
-    Ok(days)
+/// The months of an account that `[from, to)` touches, as far as `metering` had come.
+pub async fn metered_months(
+    ledger: &Ledger,
+    uin: u64,
+    (from, to): (NaiveDate, NaiveDate),
+    metering: i64,
+) -> Result<Vec<MeteredMonth>> {
+    let rows = query(
+        "SELECT metering, month, days FROM usage_daily WHERE uin = ? AND month >= ? AND month <= ? AND metering <= ? \
+         ORDER BY metering, month",
+    )
+    .bind(uin.to_string())
+    .bind(month_text(from))
+    .bind(month_text(to))
+    .bind(metering)
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(MeteredMonth {
+                metering: row.try_get(0)?,
+                first: parse_day(&format!("{}-01", row.try_get::<String>(1)?))?,
+                days: row.try_get(2)?,
+            })
+        })
+        .collect()
 }
 
 /// How many there are of everything.
@@ -62,6 +81,15 @@ pub async fn counts(ledger: &Ledger) -> Result<Counts> {
         late_records: count("SELECT COALESCE(SUM(records), 0) FROM late_usage WHERE closing IS NULL").await?,
         days_expired: count("SELECT COUNT(*) FROM expired_day WHERE kind = 'usage'").await?,
     })
+}
+
+/// The folders of the last exports, the last one first.
+pub async fn last_exports(ledger: &Ledger, count: u8) -> Result<Vec<String>> {
+    let rows = query("SELECT folder FROM export ORDER BY export DESC LIMIT ?")
+        .bind(i64::from(count))
+        .fetch_all(ledger)
+        .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Segments by kind.

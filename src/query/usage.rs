@@ -1,11 +1,15 @@
 //! An account's usage by day, from the ledger.
 
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
 use super::store;
 use crate::error::{Error, Result};
 use crate::expire::ledger::{USAGE, expired_months};
 use crate::ledger::Ledger;
+use crate::meter::days;
 use crate::span::month_text;
-use chrono::NaiveDate;
 
 /// Usage of one day, app, region and SKU.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -33,17 +37,20 @@ pub async fn usage(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) ->
             "usage of {month} is past its retention (`keep_usage_months`); ask with --from for a later day"
         )));
     }
-    let days = store::usage_days(ledger, uin, from, to).await?;
-    let mut sums: std::collections::BTreeMap<(String, u64, String, String), [i64; 3]> =
-        std::collections::BTreeMap::new();
-    for (day, lines) in days {
-        for (appid, region, sku, records, raw, billable) in lines {
-            let appid = crate::account::store::parse_uin(&appid)?;
-            let sum = sums.entry((day.clone(), appid, region, sku)).or_default();
-            for (sum, more) in sum.iter_mut().zip([records, raw, billable]) {
-                *sum = sum.saturating_add(more);
+    let (first, end) = (from.to_string(), to.to_string());
+    let mut sums: BTreeMap<(String, u64, String, String), [i64; 3]> = BTreeMap::new();
+    for month in store::metered_months(ledger, uin, (from, to), i64::MAX).await? {
+        let name = month_text(month.first);
+        days::for_each(&month.days, |(appid, region, sku), of| {
+            let day = format!("{name}-{:02}", of.day);
+            if first <= day && day < end {
+                let sum = sums.entry((day, appid, region.to_owned(), sku.to_owned())).or_default();
+                for (sum, more) in sum.iter_mut().zip([of.records, of.raw, of.billable]) {
+                    *sum = sum.saturating_add(more);
+                }
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(sums
         .into_iter()

@@ -27,6 +27,7 @@ pub(super) struct Counters<'a> {
 }
 
 impl<'a> Counters<'a> {
+    /// Counters under these versions: no others need to be given than those that price something.
     pub fn new(cards: &'a [Arc<RateCard>]) -> Self {
         Self {
             cards,
@@ -42,10 +43,19 @@ impl<'a> Counters<'a> {
         self.taken[version].get(&scope).copied().unwrap_or_default()
     }
 
-    /// Moves the counters by a line that card version `version` prices; none on overflow.
-    pub fn advance(&mut self, version: usize, sku: &str, region: &str, quantity: Quantity) -> Option<()> {
-        for (card, taken) in self.cards.iter().zip(&mut self.taken).skip(version) {
-            if let Some(scope) = card.price(sku, region).and_then(scope) {
+    /// Moves the counters by a line that `price`, of card version `version`, prices; none on overflow.
+    pub fn advance(
+        &mut self,
+        version: usize,
+        price: &'a Price,
+        (sku, region): (&str, &str),
+        quantity: Quantity,
+    ) -> Option<()> {
+        let later = &self.cards[version + 1..];
+        let later = later.iter().map(|card| card.price(sku, region));
+        let prices = std::iter::once(Some(price)).chain(later);
+        for (price, taken) in prices.zip(&mut self.taken[version..]) {
+            if let Some(scope) = price.and_then(scope) {
                 let counter = taken.entry(scope).or_default();
                 *counter = counter.checked_add(quantity)?;
             }

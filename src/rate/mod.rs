@@ -153,7 +153,8 @@ fn walk<'a>(
 ) -> Result<(), RateError> {
     check_cards(input)?;
     check_days(input)?;
-    let mut counters = Counters::new(input.cards);
+    let versions: &'a [Arc<RateCard>] = input.cards;
+    let mut counters = Counters::new(&versions[..versions.partition_point(|card| card.from < input.period.end)]);
     count_earlier(input, &mut counters)?;
     let lines = sum_lines(input.uin, input.usage, |day| span_in_period(input, day))?;
     for line in &lines {
@@ -224,7 +225,7 @@ fn count_earlier<'a>(input: &PeriodUsage<'a>, counters: &mut Counters<'a>) -> Re
         if let Some((version, price)) = price_in_force(input, &line) {
             let quantity = line_quantity(&line, price)?;
             counters
-                .advance(version, line.sku, line.region, quantity)
+                .advance(version, price, (line.sku, line.region), quantity)
                 .ok_or_else(|| counter_overflow(&line))?;
         }
     }
@@ -275,7 +276,7 @@ fn step<'a>(
         source,
     })?;
     counters
-        .advance(version, line.sku, line.region, quantity)
+        .advance(version, price, (line.sku, line.region), quantity)
         .ok_or_else(|| counter_overflow(line))?;
     Ok(Step {
         span_start: line.span.start,

@@ -18,6 +18,9 @@ impl Quantity {
     /// `billable` base units (ms or counts) in units of `base_units` each, rounded once, half-up away from
     /// zero, to 6 decimals. None when a unit has no base units.
     pub fn from_base_units(billable: i64, base_units: u64) -> Option<Self> {
+        if let Some(magnitude) = narrow(billable.unsigned_abs(), base_units) {
+            return Some(Self(i128::from(magnitude) * i128::from(billable.signum())));
+        }
         let divisor = i128::from(base_units);
         let scaled = i128::from(billable) * SCALE;
         let magnitude = (scaled.abs() * 2 + divisor).checked_div(divisor * 2)?;
@@ -26,7 +29,11 @@ impl Quantity {
 
     /// A decimal of at most 6 decimals, exactly; none when it is finer or too large.
     pub fn from_decimal(value: Decimal) -> Option<Self> {
-        let value = value.normalize();
+        let value = if value.scale() <= QUANTITY_DECIMALS {
+            value
+        } else {
+            value.normalize()
+        };
         let up = QUANTITY_DECIMALS.checked_sub(value.scale())?;
         value.mantissa().checked_mul(10_i128.pow(up)).map(Self)
     }
@@ -47,10 +54,18 @@ impl Quantity {
     }
 }
 
+/// The rounded millionths, when all of it fits 64 bits: nearly always, and wide divisions are slow.
+fn narrow(billable: u64, base_units: u64) -> Option<u64> {
+    const TWICE_SCALE: u64 = 2 * 10_u64.pow(QUANTITY_DECIMALS);
+    let twice = billable.checked_mul(TWICE_SCALE)?.checked_add(base_units)?;
+    twice.checked_div(base_units.checked_mul(2)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::money::{parse_plain, plain};
+    use proptest::prelude::*;
 
     fn minutes(billable_ms: i64) -> String {
         plain(
@@ -98,5 +113,15 @@ mod tests {
             Some(Quantity(100_500_000))
         );
         assert_eq!(Quantity::from_decimal(parse_plain("0.0000001").unwrap()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn narrow_and_wide_divisions_agree(billable in any::<i64>(), shift in 0_u32..60, base_units in 1_u64..10_000_000_000) {
+            let billable = billable >> shift;
+            let twice = i128::from(billable).abs() * SCALE * 2 + i128::from(base_units);
+            let rounded = twice / (i128::from(base_units) * 2) * i128::from(billable.signum());
+            prop_assert_eq!(Quantity::from_base_units(billable, base_units), Some(Quantity(rounded)));
+        }
     }
 }

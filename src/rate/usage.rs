@@ -50,67 +50,118 @@ pub(super) fn sum_lines<'a>(
     rows: &[DayUsage<'a>],
     span_of: impl Fn(NaiveDate) -> Span,
 ) -> Result<Vec<LineUsage<'a>>, RateError> {
-    let mut placed: Vec<(Span, &DayUsage<'a>)> = rows.iter().map(|row| (span_of(row.day), row)).collect();
-    placed.sort_unstable_by(|(span, row), (other_span, other)| {
-        let key = (span, row.appid, row.region, row.sku);
-        key.cmp(&(other_span, other.appid, other.region, other.sku))
-    });
-    let same_line = |(span, row): &(Span, &DayUsage), (other_span, other): &(Span, &DayUsage)| {
-        span == other_span && row.appid == other.appid && row.sku == other.sku && row.region == other.region
-    };
-    let mut lines = Vec::new();
-    for line in placed.chunk_by(same_line) {
-        lines.extend(sum_line(uin, line)?);
+    let mut sums: Vec<LineSum<'a>> = Vec::new();
+    for row in rows {
+        let sum = LineSum::of(span_of(row.day), row);
+        match sums.last_mut() {
+            // Usage files are sorted by line, then by day.
+            Some(last) if last.is_same_line(&sum) => last.add(&sum),
+            _ => sums.push(sum),
+        }
     }
-    Ok(lines)
+    if !sums.is_sorted_by(|one, next| one.key() < next.key()) {
+        sums.sort_unstable_by(|one, other| one.key().cmp(&other.key()));
+        sums.dedup_by(|sum, kept| {
+            let is_same = kept.is_same_line(sum);
+            if is_same {
+                kept.add(sum);
+            }
+            is_same
+        });
+    }
+    sums.iter().filter_map(|sum| sum.line(uin).transpose()).collect()
 }
 
-/// The sum of the rows of one line; none when nothing is left of it.
-fn sum_line<'a>(uin: u64, rows: &[(Span, &DayUsage<'a>)]) -> Result<Option<LineUsage<'a>>, RateError> {
-    let (span, first) = rows[0];
-    let (mut first_day, mut last_day) = (first.day, first.day);
-    // Summed wider than the columns, so that the order of the rows cannot decide about an overflow.
-    let (mut records, mut billable) = (0_i128, 0_i128);
-    for (_, row) in rows {
-        first_day = first_day.min(row.day);
-        last_day = last_day.max(row.day);
-        records += i128::from(row.records);
-        billable += i128::from(row.billable);
+/// What some rows of a line come to.
+struct LineSum<'a> {
+    span: Span,
+    appid: u64,
+    region: &'a str,
+    sku: &'a str,
+    first_day: NaiveDate,
+    last_day: NaiveDate,
+    // Wider than the columns, so that the order of the rows cannot decide about an overflow.
+    records: i128,
+    billable: i128,
+}
+
+impl<'a> LineSum<'a> {
+    fn of(span: Span, row: &DayUsage<'a>) -> Self {
+        Self {
+            span,
+            appid: row.appid,
+            region: row.region,
+            sku: row.sku,
+            first_day: row.day,
+            last_day: row.day,
+            records: row.records.into(),
+            billable: row.billable.into(),
+        }
     }
-    let key = || {
-        format!(
-            "account {uin}, app {}, region `{}`, SKU `{}`",
-            first.appid, first.region, first.sku
-        )
-    };
-    let (Ok(records), Ok(billable)) = (i64::try_from(records), i64::try_from(billable)) else {
-        return Err(RateError::Overflow {
-            what: format!("the usage of {} from {first_day} to {last_day}", key()),
-        });
-    };
-    if records == 0 && billable == 0 {
-        return Ok(None);
+
+    fn key(&self) -> (Span, u64, &'a str, &'a str) {
+        (self.span, self.appid, self.region, self.sku)
     }
-    if records <= 0 || billable < 0 {
-        return Err(RateError::NegativeUsage {
-            key: key(),
+
+    fn is_same_line(&self, other: &Self) -> bool {
+        self.span == other.span
+            && self.appid == other.appid
+            && is_same_text(self.sku, other.sku)
+            && is_same_text(self.region, other.region)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.first_day = self.first_day.min(other.first_day);
+        self.last_day = self.last_day.max(other.last_day);
+        self.records += other.records;
+        self.billable += other.billable;
+    }
+
+    /// The usage of the line; none when nothing is left of it.
+    fn line(&self, uin: u64) -> Result<Option<LineUsage<'a>>, RateError> {
+        let Self {
+            span,
+            appid,
+            region,
+            sku,
+            first_day,
+            last_day,
+            ..
+        } = *self;
+        let key = || format!("account {uin}, app {appid}, region `{region}`, SKU `{sku}`");
+        let (Ok(records), Ok(billable)) = (i64::try_from(self.records), i64::try_from(self.billable)) else {
+            return Err(RateError::Overflow {
+                what: format!("the usage of {} from {first_day} to {last_day}", key()),
+            });
+        };
+        if records == 0 && billable == 0 {
+            return Ok(None);
+        }
+        if records <= 0 || billable < 0 {
+            return Err(RateError::NegativeUsage {
+                key: key(),
+                first_day,
+                last_day,
+                records,
+                billable,
+            });
+        }
+        Ok(Some(LineUsage {
+            span,
+            appid,
+            region,
+            sku,
             first_day,
             last_day,
             records,
             billable,
-        });
+        }))
     }
-    let DayUsage { appid, region, sku, .. } = *first;
-    Ok(Some(LineUsage {
-        span,
-        appid,
-        region,
-        sku,
-        first_day,
-        last_day,
-        records,
-        billable,
-    }))
+}
+
+/// Texts of one file are held once, so most that are the same lie at the same place.
+fn is_same_text(one: &str, other: &str) -> bool {
+    std::ptr::eq(one, other) || one == other
 }
 
 #[cfg(test)]

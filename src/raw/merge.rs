@@ -2,9 +2,11 @@
 
 use polars::prelude::*;
 
+use super::rows::columns_of;
 use super::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, read_columns};
 use super::store::{Segment, add_segments, drop_segments, segments_between};
 use crate::books::Books;
+use crate::columns::{RowGroup, schema_of};
 use crate::error::{Doing as _, Result};
 use crate::files::sync_all;
 use crate::ledger::{Lease, commit_intake};
@@ -43,7 +45,9 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
         let mut rest = frame;
         while rest.height() > 0 {
             let (group, after) = rest.split_at(i64::try_from(ROW_GROUP_ROWS.min(rest.height())).unwrap_or(i64::MAX));
-            writer.write(&group)?;
+            let columns = columns_of(kind, &group)?;
+            let schema = schema_of(&columns);
+            writer.write(&RowGroup::of(columns)?, || schema)?;
             rest = after;
         }
         let merged = writer.finish()?;

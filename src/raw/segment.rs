@@ -4,17 +4,18 @@
 //! Columns of `raw`: `intake` (the writer's number, which the ledger maps to a batch) and `line` name a row for life;
 //! `source`, `id`, `kind`, `voids`, `uin`, `appid`, `task_type`, `parameters` (canonical JSON), `duration_ms`,
 //! `finished_at` (UTC, nanoseconds), `status` are the record; `key` and `content` are hashes of identity and content.
-//! A void has only source, id, kind and voids.
+//! An id of 32 lower-case hex digits stands in `id_128` as its 16 bytes instead of in `id`. A void has only source, id, kind and voids.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
-use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::*;
+use polars_io::prelude::*;
 
+use crate::columns::{ColumnFile, RowGroup, Schema};
 use crate::error::{AtPath as _, Doing as _, Result};
-use crate::files::{DataDir, DigestedFile, WrittenDigest, create_dir_durably};
+use crate::files::{DataDir, create_dir_durably};
 
 /// Rows of a row group at most. Measured at 2 and 20 million records: smaller groups repeat their dictionaries,
 /// larger ones cost memory and gain nothing.
@@ -70,8 +71,7 @@ pub struct SegmentWriter {
 
 struct Open {
     path: String,
-    writer: BatchedWriter<DigestedFile>,
-    digest: WrittenDigest,
+    file: ColumnFile,
     rows: usize,
 }
 
@@ -87,21 +87,24 @@ impl SegmentWriter {
         }
     }
 
-    /// Appends one row group.
-    pub fn write(&mut self, frame: &DataFrame) -> Result<()> {
+    /// Appends one row group, whose columns are `schema`.
+    pub fn write(&mut self, group: &RowGroup, schema: impl FnOnce() -> Schema) -> Result<()> {
         let open = match &mut self.open {
             Some(open) => open,
-            none => none.insert(open_segment(
-                &self.data,
-                self.kind,
-                self.day,
-                self.intake,
-                self.finished.len(),
-                frame.schema(),
-            )?),
+            none => {
+                let part = self.finished.len();
+                none.insert(open_segment(
+                    &self.data,
+                    self.kind,
+                    self.day,
+                    self.intake,
+                    part,
+                    schema(),
+                )?)
+            }
         };
-        open.writer.write_batch(frame).doing(format!("writing {}", open.path))?;
-        open.rows += frame.height();
+        open.file.write(group)?;
+        open.rows += group.rows();
         if open.rows >= SEGMENT_ROWS_MAX {
             self.roll()?;
         }
@@ -116,14 +119,14 @@ impl SegmentWriter {
 
     fn roll(&mut self) -> Result<()> {
         if let Some(open) = self.open.take() {
-            let bytes = open.writer.finish().doing(format!("writing {}", open.path))?;
+            let (bytes, digest) = open.file.finish()?;
             self.finished.push(NewSegment {
                 path: open.path,
                 kind: self.kind,
                 day: self.day,
                 rows: open.rows,
                 bytes,
-                digest: open.digest.hex(),
+                digest,
             });
         }
         Ok(())
@@ -136,31 +139,13 @@ fn open_segment(
     day: NaiveDate,
     intake: i64,
     part: usize,
-    schema: &Schema,
+    schema: Schema,
 ) -> Result<Open> {
     let path = format!("{}/day={day}/i{intake:08}-{part:03}.parquet", kind.folder());
     let place = data.join(&path);
     create_dir_durably(place.parent().unwrap_or(Path::new(".")))?;
-    let (file, digest) = DigestedFile::create_new(&place)?;
-    let writer = parquet_writer(file).batched(schema).doing(format!("writing {path}"))?;
-    Ok(Open {
-        path,
-        writer,
-        digest,
-        rows: 0,
-    })
-}
-
-/// How every Parquet file of ours is written: zstd at its fastest level, no statistics (no reader of ours prunes by
-/// them, and days are folders), one thread (days are written side by side).
-pub fn parquet_writer(file: DigestedFile) -> ParquetWriter<DigestedFile> {
-    ParquetWriter::new(file)
-        .with_compression(ParquetCompression::Zstd(
-            polars_utils::compression::ZstdLevel::try_new(1).ok(),
-        ))
-        .with_statistics(StatisticsOptions::empty())
-        .with_row_group_size(Some(ROW_GROUP_ROWS))
-        .set_parallel(false)
+    let file = ColumnFile::create(&place, schema)?;
+    Ok(Open { path, file, rows: 0 })
 }
 
 /// Reads some columns of a Parquet file, or all for an empty list.
@@ -171,4 +156,24 @@ pub fn read_columns(place: &PathBuf, columns: &[&str]) -> Result<DataFrame> {
         .read_parallel(ParallelStrategy::None)
         .finish()
         .doing(format!("reading {}", place.display()))
+}
+
+/// Reads some columns of a Parquet file, row group by row group, in order.
+pub fn for_each_group(place: &PathBuf, columns: &[&str], mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
+    let doing = || format!("reading {}", place.display());
+    let file = File::open(place).at(place)?;
+    let handle = || file.try_clone().map(ParquetReader::new).at(place);
+    let metadata = handle()?.get_metadata().doing(doing())?.clone();
+    let mut start = 0;
+    for group in &metadata.row_groups {
+        let mut reader = handle()?
+            .with_columns(Some(columns.iter().map(|&c| c.to_owned()).collect()))
+            .with_slice(Some((start, group.num_rows())))
+            .read_parallel(ParallelStrategy::None)
+            .set_rechunk(true);
+        reader.set_metadata(metadata.clone());
+        take(reader.finish().doing(doing())?)?;
+        start += group.num_rows();
+    }
+    Ok(())
 }

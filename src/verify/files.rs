@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{Verified, store};
 use crate::books::Books;
-use crate::digest::sha256_hex_of_file;
+use crate::digest::{input_digest_of_file, sha256_hex_of_file};
 use crate::error::{AtPath as _, Result};
 use crate::ingest::drop_folder::{digest_in_name, moved_folders};
 use crate::raw::strays::refuse_older_ledger;
@@ -72,10 +72,10 @@ fn verify_originals(books: &Books, verified: &mut Verified) -> Result<()> {
                 continue;
             };
             verified.files += 1;
-            let digest = sha256_hex_of_file(&place)?;
+            let digest = input_digest_of_file(&place)?;
             if !digest.starts_with(recorded) {
                 verified.differs(format!(
-                    "{} is not the file that was received: its SHA-256 is {digest}",
+                    "{} is not the file that was received: its BLAKE3 is {digest}",
                     place.display()
                 ));
             }

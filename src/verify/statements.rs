@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 
 use super::Verified;
 use super::files::DamagedFiles;
-use crate::account::Account;
 use crate::account::store::load_accounts;
+use crate::account::{Account, AccountBook};
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::cards_up_to;
@@ -24,7 +24,7 @@ use crate::close::{ClosingOf, state};
 use crate::error::{Error, Result};
 use crate::expire::ledger::{LINES, expired_months};
 use crate::meter::store::{progress, usage_paths};
-use crate::meter::usage::{UsageDay, UsageTable};
+use crate::meter::usage_table::{UsageTable, Wanted};
 use crate::span::{all_days, month_text};
 
 pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
@@ -38,14 +38,14 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
         verified.differs(sentence);
     }
     let expired = expired_months(&books.ledger, LINES).await?;
-    let usage = read_usage(books, damaged).await?;
+    let accounts = load_accounts(&books.ledger).await?;
+    let usage = read_usage(books, &accounts, damaged).await?;
     if usage.is_none() {
         verified
             .not_proved
             .push("statements were not rated again: a usage file is damaged".to_owned());
     }
     let mut closed = ClosedBooks::read(books).await?;
-    let accounts = load_accounts(&books.ledger).await?;
     for (uin, account) in accounts.iter() {
         let statements = match statements_of(&books.ledger, uin).await {
             Ok(statements) => statements,
@@ -81,19 +81,16 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
     Ok(())
 }
 
-/// All usage, sorted by account and day; none when a file of it is damaged.
-async fn read_usage(books: &Books, damaged: &DamagedFiles) -> Result<Option<UsageTable>> {
+/// All usage; none when a file of it is damaged.
+async fn read_usage(books: &Books, accounts: &AccountBook, damaged: &DamagedFiles) -> Result<Option<UsageTable>> {
     let (from, to) = all_days();
     let metering = progress(&books.ledger).await?.metering;
-    let mut table = UsageTable::default();
-    for (path, metering) in usage_paths(&books.ledger, from, to, metering).await? {
-        if damaged.contains(&path) {
-            return Ok(None);
-        }
-        table.read((&books.data.join(&path), metering), from, to, &|_, _| true)?;
+    let files = usage_paths(&books.ledger, from, to, metering).await?;
+    if files.iter().any(|(path, _)| damaged.contains(path)) {
+        return Ok(None);
     }
-    table.rows.sort_unstable_by_key(|row| (row.uin, row.day));
-    Ok(Some(table))
+    let wanted = Wanted::new(accounts.iter().map(|(uin, _)| (uin, (from, to))));
+    tokio::task::block_in_place(|| UsageTable::read(&books.data, &files, &wanted)).map(Some)
 }
 
 /// What closings rested on, and the cards as they were then.
@@ -136,7 +133,6 @@ impl ClosedBooks {
                 uin,
                 account,
                 cards: &self.cards[&closed_as.card_hi],
-                table,
                 rows: table.of_account(uin),
                 metering: closed_as.metering,
             };
@@ -179,8 +175,9 @@ impl ClosedBooks {
         metering: i64,
         verified: &mut Verified,
     ) -> Result<()> {
-        let known = |row: &&UsageDay| row.day < closed_to && i64::from(row.metering) <= metering;
-        let metered: i64 = table.of_account(uin).iter().filter(known).map(|row| row.records).sum();
+        let rows = table.of_account(uin);
+        let known = rows.between(all_days().0, closed_to, metering);
+        let metered: i64 = known.map(|(row, ..)| row.records).sum();
         let billed = billed_records(&books.ledger, uin).await?;
         if metered != billed {
             verified.differs(format!(

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::NaiveDate;
+
 use super::ExpiredDay;
 use super::files::Named;
 use crate::account::store::parse_uin;
 use crate::digest::{Hasher, sha256_hex};
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, is_sealed, query};
-use crate::query::store::Line;
 
 /// Tables whose rows have seals.
 pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
@@ -118,31 +119,40 @@ pub async fn unbalanced_batches(ledger: &Ledger, metered_to: i64) -> Result<Vec<
     Ok(differences)
 }
 
-/// An account, its records, and its days, of all months together.
-type AccountDaily = BTreeMap<u64, (i64, Vec<(String, Vec<Line>)>)>;
+/// What a metering added to the dashboards for an account's month.
+#[derive(Debug)]
+pub struct AccountMonth {
+    pub uin: u64,
+    /// The month's first day.
+    pub first: NaiveDate,
+    pub records: i64,
+    /// See `meter/days.rs`.
+    pub days: String,
+}
 
-/// What a metering added to the dashboards.
-pub async fn usage_daily(ledger: &Ledger, metering: i64) -> Result<AccountDaily> {
-    let rows = query("SELECT uin, records, days, month FROM usage_daily WHERE metering = ? ORDER BY uin, month")
+/// Hands on what a metering added to the dashboards.
+pub async fn usage_daily(
+    ledger: &Ledger,
+    metering: i64,
+    mut take: impl FnMut(AccountMonth) -> Result<()> + Send,
+) -> Result<()> {
+    query("SELECT uin, month, records, days FROM usage_daily WHERE metering = ? ORDER BY uin, month")
         .bind(metering)
-        .fetch_all(ledger)
-        .await?;
-    let mut accounts = AccountDaily::new();
-    for row in rows {
-        let uin = parse_uin(&row.try_get::<String>(0)?)?;
-        let days: Vec<(String, Vec<Line>)> = serde_json::from_str(&row.try_get::<String>(2)?)
-            .map_err(|e| Error::Unbalanced(format!("usage_daily of account {uin}, metering {metering}: {e}")))?;
-        let month: String = row.try_get(3)?;
-        if days.iter().any(|(day, _)| !day.starts_with(&month)) {
-            return Err(Error::Unbalanced(format!(
-                "usage_daily of account {uin}, metering {metering}, has a day outside of {month}"
-            )));
-        }
-        let account = accounts.entry(uin).or_default();
-        account.0 += row.try_get::<i64>(1)?;
-        account.1.extend(days);
-    }
-    Ok(accounts)
+        .for_each(ledger, |row| {
+            let (uin, month): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let first = format!("{month}-01").parse().map_err(|_| {
+                Error::Unbalanced(format!(
+                    "usage_daily of account {uin}, metering {metering}: {month} is no month"
+                ))
+            })?;
+            take(AccountMonth {
+                uin: parse_uin(&uin)?,
+                first,
+                records: row.try_get(2)?,
+                days: row.try_get(3)?,
+            })
+        })
+        .await
 }
 
 /// What a metering added to the totals of all accounts: by day, region and SKU.

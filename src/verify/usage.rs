@@ -1,16 +1,20 @@
 //! Raw against usage, usage against the dashboards' rows, and the control totals.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use chrono::{Datelike as _, NaiveDate};
 
 use super::files::DamagedFiles;
 use super::{Verified, store};
 use crate::books::Books;
 use crate::error::{Error, Result};
 use crate::expire::ledger::{USAGE, expired_months};
+use crate::meter::days;
 use crate::meter::rebuild::recount;
 use crate::meter::store::{progress, usage_paths};
 use crate::meter::sums::Status;
-use crate::meter::usage::for_each_row;
+use crate::meter::usage_table::for_each_row;
 use crate::nightly::control;
 use crate::span::{all_days, day_of_number, month_text};
 
@@ -44,32 +48,32 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
     Ok(())
 }
 
-/// Day, app, region and SKU.
-type Key = (String, String, String, String);
+/// The number of a region's or SKU's name in [`Names`].
+type Name = usize;
 
-/// The totals of all accounts are their sums.
-async fn verify_totals(
-    books: &Books,
-    path: &str,
-    metering: i64,
-    accounts: &BTreeMap<u64, BTreeMap<Key, [i64; 3]>>,
-    verified: &mut Verified,
-) -> Result<()> {
-    let mut sums: BTreeMap<[String; 3], [i64; 3]> = BTreeMap::new();
-    for ((day, _, region, sku), values) in accounts.values().flatten() {
-        let sum = sums.entry([day.clone(), region.clone(), sku.clone()]).or_default();
-        for (sum, value) in sum.iter_mut().zip(values) {
-            *sum = sum.saturating_add(*value);
-        }
-    }
-    let mut shown = store::usage_totals(&books.ledger, metering).await?;
-    shown.retain(|_, sums| *sums != [0; 3]);
-    sums.retain(|_, sums| *sums != [0; 3]);
-    if shown != sums {
-        verified.differs(format!("usage_total of metering {metering} is not what {path} holds"));
-    }
-    Ok(())
+/// Names held once.
+#[derive(Default)]
+struct Names {
+    texts: Vec<String>,
+    by_text: HashMap<String, Name>,
 }
+
+impl Names {
+    fn number(&mut self, text: &str) -> Name {
+        if let Some(&known) = self.by_text.get(text) {
+            return known;
+        }
+        self.texts.push(text.to_owned());
+        self.by_text.insert(text.to_owned(), self.texts.len() - 1);
+        self.texts.len() - 1
+    }
+}
+
+/// Day, app, region and SKU, with records, raw and billable.
+type Line = ((NaiveDate, u64, Name, Name), [i64; 3]);
+
+/// An account and the first day of a month.
+type AccountMonth = (u64, NaiveDate);
 
 /// What a metering added to the dashboards is what its usage file says.
 async fn verify_daily(
@@ -79,38 +83,109 @@ async fn verify_daily(
     expired: &BTreeSet<String>,
     verified: &mut Verified,
 ) -> Result<()> {
-    let mut accounts: BTreeMap<u64, BTreeMap<Key, [i64; 3]>> = BTreeMap::new();
-    tokio::task::block_in_place(|| {
-        for_each_row(&books.data.join(path), |row| {
-            let month = month_text(day_of_number(row.day));
-            if row.status == Status::Metered.text() && !expired.contains(&month) {
-                let (day, appid) = (day_of_number(row.day).to_string(), row.appid.to_string());
-                let key = (day, appid, row.region.to_owned(), row.sku.to_owned());
-                let sums = [row.records, row.raw, row.billable];
-                accounts.entry(row.uin).or_default().insert(key, sums);
-            }
-        })
-    })?;
-    verify_totals(books, path, metering, &accounts, verified).await?;
-    for (uin, (records, days)) in store::usage_daily(&books.ledger, metering).await? {
-        let mut shown: BTreeMap<Key, [i64; 3]> = BTreeMap::new();
-        for (day, lines) in days {
-            for (appid, region, sku, records, raw, billable) in lines {
-                shown.insert((day.clone(), appid, region, sku), [records, raw, billable]);
-            }
-        }
-        let stored = accounts.remove(&uin).unwrap_or_default();
-        let counted: i64 = stored.values().map(|sums| sums[0]).sum();
-        if shown != stored || records != counted {
+    let mut names = Names::default();
+    let mut months = tokio::task::block_in_place(|| read_months(&books.data.join(path), expired, &mut names))?;
+    verify_totals(books, path, metering, (&months, &names), verified).await?;
+    store::usage_daily(&books.ledger, metering, |shown| {
+        let stored = months.remove(&(shown.uin, shown.first)).unwrap_or_default();
+        let counted: i64 = stored.iter().map(|(_, sums)| sums[0]).sum();
+        if shown.records != counted || summed(lines_of(&shown, metering, &mut names)?) != summed(stored) {
             verified.differs(format!(
-                "usage_daily of account {uin}, metering {metering}, is not what {path} holds"
+                "usage_daily of account {}, metering {metering}, is not what {path} holds",
+                shown.uin
             ));
         }
-    }
-    for uin in accounts.keys() {
+        Ok(())
+    })
+    .await?;
+    for (uin, _) in months.keys() {
         verified.differs(format!(
             "usage_daily of account {uin}, metering {metering}, is missing; {path} has it"
         ));
+    }
+    Ok(())
+}
+
+/// The metered rows of a usage file whose month has not expired.
+fn read_months(
+    place: &Path,
+    expired: &BTreeSet<String>,
+    names: &mut Names,
+) -> Result<BTreeMap<AccountMonth, Vec<Line>>> {
+    let mut months: BTreeMap<AccountMonth, Vec<Line>> = BTreeMap::new();
+    for_each_row(place, |row| {
+        let day = day_of_number(row.day);
+        if row.status == Status::Metered.text() && !expired.contains(&month_text(day)) {
+            let key = (day, row.appid, names.number(row.region), names.number(row.sku));
+            let month = months.entry((row.uin, month_start(day))).or_default();
+            month.push((key, [row.records, row.raw, row.billable]));
+        }
+    })?;
+    Ok(months)
+}
+
+fn month_start(day: NaiveDate) -> NaiveDate {
+    day.with_day(1).expect("every month has a first day")
+}
+
+/// The lines of a row of `usage_daily`.
+fn lines_of(shown: &store::AccountMonth, metering: i64, names: &mut Names) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    let told = |what: &str| {
+        Error::Unbalanced(format!(
+            "usage_daily of account {}, metering {metering}: {what}",
+            shown.uin
+        ))
+    };
+    days::for_each(&shown.days, |(appid, region, sku), sums| {
+        let day = shown.first.with_day(sums.day);
+        let day = day.ok_or_else(|| told("it has a day outside of its month"))?;
+        let key = (day, appid, names.number(region), names.number(sku));
+        lines.push((key, [sums.records, sums.raw, sums.billable]));
+        Ok(())
+    })
+    .map_err(|error| match error {
+        Error::Unbalanced(_) => error,
+        other => told(&other.to_string()),
+    })?;
+    Ok(lines)
+}
+
+fn summed<K: Ord>(lines: Vec<(K, [i64; 3])>) -> BTreeMap<K, [i64; 3]> {
+    let mut all: BTreeMap<K, [i64; 3]> = BTreeMap::new();
+    for (key, values) in lines {
+        for (sum, value) in all.entry(key).or_default().iter_mut().zip(values) {
+            *sum = sum.saturating_add(value);
+        }
+    }
+    all
+}
+
+/// The totals of all accounts are their sums.
+async fn verify_totals(
+    books: &Books,
+    path: &str,
+    metering: i64,
+    (months, names): (&BTreeMap<AccountMonth, Vec<Line>>, &Names),
+    verified: &mut Verified,
+) -> Result<()> {
+    let mut sums: BTreeMap<(NaiveDate, Name, Name), [i64; 3]> = BTreeMap::new();
+    for ((day, _, region, sku), values) in months.values().flatten() {
+        let sum = sums.entry((*day, *region, *sku)).or_default();
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum = sum.saturating_add(*value);
+        }
+    }
+    let text = |name: Name| names.texts[name].clone();
+    let mut sums: BTreeMap<[String; 3], [i64; 3]> = sums
+        .into_iter()
+        .map(|((day, region, sku), sums)| ([day.to_string(), text(region), text(sku)], sums))
+        .collect();
+    let mut shown = store::usage_totals(&books.ledger, metering).await?;
+    shown.retain(|_, sums| *sums != [0; 3]);
+    sums.retain(|_, sums| *sums != [0; 3]);
+    if shown != sums {
+        verified.differs(format!("usage_total of metering {metering} is not what {path} holds"));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use tallybook::ledger::Engine;
 use tallybook::query::statement::statements;
 use tallybook::query::usage::usage;
 
+use crate::exactly_once::shop::{Shop, usage as used};
 use crate::ledgers;
 use crate::world::{Place, at, run};
 use answers::ask;
@@ -262,6 +263,34 @@ fn the_views_say_what_the_program_itself_answers() {
         }
         books.ledger.close().await;
     });
+}
+
+#[test]
+fn a_region_of_the_signs_that_json_is_made_of_is_told_as_it_came() {
+    const ODD: &str = r#"{"odd":\}, [[é],1"#;
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }");
+    let quoted = serde_json::Value::from(ODD).to_string();
+    let odd = |id: &str, ms: u64| {
+        used(id, 7, "A", "2024-11-05T10:00:00+08:00", ms)
+            .replace("\"type\":", &format!("\"region\":{quoted},\"type\":"))
+    };
+    shop.drop(&[
+        used("a", 7, "A", "2024-11-04T10:00:00+08:00", 60_000),
+        odd("b", 60_000),
+        odd("c", 90_001),
+    ]);
+    shop.place.night("2024-11-06T00:00:00Z");
+    let sql =
+        "SELECT region, day, records, raw_units, billable_units FROM dash_usage WHERE uin = '7' AND month = '2024-11'";
+    let told = sorted(rows(&Reader::of(&shop.place), sql));
+    assert_eq!(
+        told,
+        [
+            ["r", "2024-11-04", "1", "60000", "60000"],
+            [ODD, "2024-11-05", "2", "150001", "150001"]
+        ]
+    );
+    assert_eq!(usage_of(&Reader::of(&shop.place), 7, "2024-11").len(), 2);
 }
 
 /// Usage of an account's month as its view has it, without what voids made nothing of.

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use polars::prelude::*;
+use polars_io::prelude::*;
 use tallybook::error::Error;
 use tallybook::ingest::Ingested;
 

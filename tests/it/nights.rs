@@ -1,5 +1,8 @@
 //! Nights in a row: repeats, late usage, blocked periods, expiry, proofs.
 
+use tallybook::account::store::load_accounts;
+use tallybook::card::store::load_cards;
+use tallybook::close::due::due;
 use tallybook::error::Error;
 use tallybook::ledger::{Lease, query};
 use tallybook::nightly::{Night, nightly};
@@ -488,6 +491,35 @@ fn a_void_of_a_void_is_refused_whenever_it_comes() {
         status
     });
     assert_eq!((status.voids_waiting, status.voids.len()), (0, 0));
+}
+
+#[test]
+fn status_counts_the_accounts_and_their_due_periods_whatever_their_terms() {
+    let place = Place::new();
+    let now = "2024-11-20T00:00:00Z";
+    let monthly = |anchor_day| Cycle::Monthly { anchor_day };
+    for uin in [1, 2, 3] {
+        place.add_account(now, uin, "mps-cn", monthly(1), "2024-09-01");
+    }
+    place.add_account(now, 4, "mps-cn", Cycle::Daily, "2024-11-01");
+    // First one cycle, then another.
+    place.add_account(now, 5, "mps-cn", monthly(1), "2024-09-01");
+    place.add_account(now, 5, "mps-cn", Cycle::Daily, "2024-10-01");
+    let (status, accounts, cards) = run(async {
+        let books = place.books(at(now)).await;
+        let status = tallybook::query::status::status(&books).await.unwrap();
+        let accounts = load_accounts(&books.ledger).await.unwrap();
+        let cards = load_cards(&books.ledger).await.unwrap();
+        books.ledger.close().await;
+        (status, accounts, cards)
+    });
+    let due = due(&accounts, &cards, at(now));
+    let periods: Vec<usize> = due.iter().map(|due| due.periods.len()).collect();
+    assert_eq!(periods[..3], [2, 2, 2]);
+    assert_eq!(
+        (status.accounts, status.periods_due),
+        (accounts.len(), periods.iter().sum())
+    );
 }
 
 #[test]

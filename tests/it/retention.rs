@@ -3,6 +3,7 @@
 use tallybook::error::Error;
 use tallybook::ledger::query;
 use tallybook::nightly::Night;
+use tallybook::query::statement::{Shown, statements};
 use tallybook::query::usage::usage as usage_of;
 use tallybook::verify::{Verified, verify};
 
@@ -85,6 +86,34 @@ fn usage_for_dashboards_goes_by_months_and_the_rest_still_verifies() {
         [] as [String; 0],
         "a second night drops nothing"
     );
+}
+
+#[test]
+fn a_draft_of_a_period_whose_usage_for_dashboards_is_gone_says_the_same() {
+    let mut shop = Shop::new("CNY", PRICE);
+    shop.place.settings().keep_usage_months = Some(7);
+    shop.write_card_not_sold(PRICE, "B");
+    shop.drop(&[
+        usage("a", 7, "A", "2024-01-15T10:00:00+08:00", 60_000),
+        usage("b", 7, "B", "2024-01-15T10:00:00+08:00", 60_000),
+        usage("c", 7, "A", "2024-02-15T10:00:00+08:00", 60_000),
+    ]);
+    // What has no price keeps January open.
+    shop.place.night("2024-03-01T00:00:00Z");
+    let drafts = || {
+        run(async {
+            let books = shop.place.books(at("2024-09-20T00:00:00Z")).await;
+            let (from, to) = ("2024-01-01".parse().unwrap(), "2024-04-01".parse().unwrap());
+            let shown = statements(&books, 7, from, to).await.unwrap();
+            books.ledger.close().await;
+            let told = |shown: &Shown| (shown.statement.digest.clone(), shown.unpriced.clone(), shown.draft);
+            shown.iter().map(told).collect::<Vec<_>>()
+        })
+    };
+    let before = drafts();
+    assert_eq!(before.len(), 2);
+    assert_eq!(gone(&shop.place.night("2024-09-20T00:00:00Z")).0, ["2024-01"]);
+    assert_eq!(drafts(), before);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::crashes::books::with_books;
 use crate::crashes::process::{program, run, stop_at};
 use crate::faults::small::{NIGHT, ends, lay, night, place, same_books, says};
 use crate::ledgers::{URL_FILE, engine};
-use private::{Server, free_port};
+use private::Server;
 use tallybook::ledger::Engine;
 
 /// A small world with its ledger in the server.
@@ -86,7 +86,8 @@ fn tells_no_secret(place: &Path, args: &[&str], environment: &[(&str, &str)]) ->
         .env_clear()
         .env("RUST_LOG", "trace")
         .args(args);
-    command.env("TALLYBOOK_LEDGER_WAIT_S", "3");
+    // Long enough to reach a server while other suites run beside.
+    command.env("TALLYBOOK_LEDGER_WAIT_S", "60");
     command.envs(environment.iter().copied());
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = said(&output);
@@ -220,13 +221,15 @@ impl Clerk {
         let clerk = format!("clerk:{ENCODED}");
         let unknown = self.server.url_at("127.0.0.1", &clerk, "nonesuch");
         self.opens(&unknown, &[], 1, &["nonesuch", self.words.no_database]);
+        let in_vain = [("TALLYBOOK_LEDGER_WAIT_S", "1")];
         let nowhere = self.server.url_at("host.invalid", &clerk, "books");
-        self.opens(&nowhere, &[], 1, &["ledger: "]);
+        self.opens(&nowhere, &in_vain, 1, &["ledger: "]);
         let full = self.full_url();
         let (before, _) = full.rsplit_once(':').unwrap();
-        let closed = format!("{before}:{}/books", free_port());
+        // A port that no server of another test takes meanwhile.
+        let closed = format!("{before}:1/books");
         let cure = ["Connection refused", "no database server answers there"];
-        self.opens(&closed, &[], 1, &cure);
+        self.opens(&closed, &in_vain, 1, &cure);
     }
 
     fn what_was_typed_wrong_is_told_with_the_cure(&self) {

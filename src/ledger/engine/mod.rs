@@ -218,6 +218,17 @@ impl Pool {
         on!(Pool, self, |pool, engine| engine::execute(pool, sql, values).await)
     }
 
+    /// Work that a commit leaves behind and nobody waits for.
+    pub fn tidy(&self) {
+        let Self::Sqlite(pool) = self else { return };
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            if let Err(error) = sqlite::fold(&pool).await {
+                tracing::debug!(%error, "the write-ahead log stays as it is for now");
+            }
+        });
+    }
+
     pub async fn close(&self) {
         on!(Pool, self, |pool| pool.close().await);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction, ValueRef as _};
+use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction, ValueRef as _};
 
 use super::{CONNECTIONS_MAX, Engine, driver, url};
 use crate::error::Result;
@@ -14,35 +14,62 @@ use crate::ledger::value::{Value, amount_text};
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// Parameters of one statement at most (SQLite's own limit is 32,766).
-const PARAMETERS_MAX: usize = 32_000;
+/// So that an error of SQLite's is told, and not that the pool waited in vain.
+const POOL_WAITS_LONGER: Duration = Duration::from_secs(30);
+
+/// Rows of one INSERT: each statement goes to the driver's thread and back, and its values are in memory three times.
+const ROWS_MAX: usize = 128;
+
+/// Rows that the driver's thread reads ahead of who takes them: with fewer, the two wake each other up for every few rows.
+const ROWS_AHEAD: usize = 512;
+
+/// Memory for pages of each connection, in KiB. What is written or read in bulk is touched once, and goes through a small memory faster
+/// than through a large one; the pages that come again and again (indexes, small tables) are fewer.
+const CACHE_KIB: u32 = 32 * 1024;
+
+/// Pages in the write-ahead log from which on it is folded into the file (16 MiB).
+const LOG_PAGES: i64 = 1000;
 
 driver!(Sqlite, Engine::Sqlite, amount_text, value);
 
 pub async fn open(url: &str, wait_s: u32) -> Result<SqlitePool> {
+    let wait = Duration::from_secs(u64::from(wait_s));
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|error| url::unreadable(url, &error))?
         .disable_statement_logging()
-        .busy_timeout(Duration::from_secs(u64::from(wait_s)))
+        .busy_timeout(wait)
         // Before the first table: statements are documents of some KiB, and small pages would chain them.
         .page_size(16384)
         .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
         .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
         .foreign_keys(true)
-        .pragma("cache_size", "-262144");
-    // A pool tries for half a minute to set a connection up; what is wrong with the ledger is told at once.
-    let first = SqliteConnection::connect_with(&options).await?;
-    let pool = SqlitePoolOptions::new()
+        .pragma("cache_size", format!("-{CACHE_KIB}"))
+        .row_buffer_size(ROWS_AHEAD)
+        // See `fold`.
+        .pragma("wal_autocheckpoint", "0");
+    // What is wrong with the file is told at once; the pool only has to wait longer than SQLite itself does.
+    SqlitePoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(wait + POOL_WAITS_LONGER)
         .connect_with(options)
-        .await?;
-    first.close().await?;
-    Ok(pool)
+        .await
+        .map_err(Into::into)
 }
 
 /// Takes the write lock at once instead of at the first write, so a transaction never fails halfway for having read.
 pub async fn begin(pool: &SqlitePool) -> sqlx::Result<Transaction<'static, Sqlite>> {
     pool.begin_with("BEGIN IMMEDIATE").await
+}
+
+/// Folds the write-ahead log into the file once it is large. SQLite itself would do it within the commit that makes it large, and whoever
+/// commits would wait. Nothing depends on it: pages are found in the log as well, and the last connection that closes folds it.
+pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
+    let sizes = sqlx::query("PRAGMA wal_checkpoint(NOOP)").fetch_one(pool).await?;
+    let (in_log, folded): (i64, i64) = (sizes.try_get(1)?, sizes.try_get(2)?);
+    if in_log - folded >= LOG_PAGES {
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(pool).await?;
+    }
+    Ok(())
 }
 
 /// The value as it lies in the row, whatever its column should hold.
@@ -64,15 +91,14 @@ pub async fn load(
     target: &Target<'_>,
     rows: &mut (dyn Iterator<Item = Vec<Value>> + Send),
 ) -> sqlx::Result<()> {
-    let rows_max = PARAMETERS_MAX / target.columns.len();
-    let full = insert_statement(target, rows_max);
+    let full = insert_statement(target, ROWS_MAX);
     loop {
-        let some: Vec<Vec<Value>> = rows.take(rows_max).collect();
+        let some: Vec<Vec<Value>> = rows.take(ROWS_MAX).collect();
         if some.is_empty() {
             return Ok(());
         }
         let sql = match some.len() {
-            count if count == rows_max => full.clone(),
+            ROWS_MAX => full.clone(),
             count => insert_statement(target, count),
         };
         let mut query = sqlx::query(AssertSqlSafe(sql));

@@ -229,7 +229,7 @@ fn done(command: &mut Command) {
 }
 
 /// A port on which nobody listens.
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -1,0 +1,234 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Clock;
+use crate::files::DataDir;
+use crate::ingest::outcome::outcome;
+use crate::ingest::worker::Door;
+use crate::ingest::writers::Writers;
+
+fn by_columns(frame: &DataFrame) -> String {
+    outcome(|worker| columns::check(worker, frame, 1, |what| unusable("x", what)))
+}
+
+fn by_lines(frame: &DataFrame) -> String {
+    outcome(|worker| {
+        (0..frame.height()).try_for_each(|row| {
+            let bytes = line::of_row(frame, row).unwrap();
+            worker.take_line(row as u64 + 1, &bytes).map(|_| ())
+        })
+    })
+}
+
+/// A column of one of the types that senders use, for texts that are numbers where they can be.
+fn column(name: &str, kind: u8, texts: &[Option<String>]) -> Column {
+    let name = PlSmallStr::from_str(name);
+    let number = |text: &Option<String>| text.as_ref()?.parse::<f64>().ok();
+    match kind {
+        0 => Series::new(name, texts),
+        1 => Series::new(name, texts.iter().map(number).collect::<Vec<_>>()),
+        2 => {
+            let whole = texts.iter().map(|text| text.as_ref()?.parse::<i64>().ok());
+            Series::new(name, whole.collect::<Vec<_>>())
+        }
+        3 => {
+            let whole = texts.iter().map(|text| text.as_ref()?.parse::<u64>().ok());
+            Series::new(name, whole.collect::<Vec<_>>())
+        }
+        4 => {
+            let whole = texts.iter().map(|text| text.as_ref()?.parse::<i16>().ok());
+            Series::new(name, whole.collect::<Vec<_>>())
+        }
+        5 => {
+            #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+            let short = texts.iter().map(|text| number(text).map(|number| number as f32));
+            Series::new(name, short.collect::<Vec<_>>())
+        }
+        6 => Series::new(
+            name,
+            texts
+                .iter()
+                .map(|text| text.as_ref().map(String::is_empty))
+                .collect::<Vec<_>>(),
+        ),
+        _ => {
+            let instants = (0_i64..)
+                .zip(texts)
+                .map(|(at, text)| text.as_ref().map(|_| 1_790_000_000_000 + 977 * at));
+            let unit = [TimeUnit::Milliseconds, TimeUnit::Microseconds, TimeUnit::Nanoseconds][usize::from(kind % 3)];
+            Int64Chunked::from_iter_options(name, instants)
+                .into_datetime(unit, Some(TimeZone::UTC))
+                .into_series()
+        }
+    }
+    .into()
+}
+
+/// A text that suits a field, most times.
+fn text(field: Field) -> BoxedStrategy<Option<String>> {
+    let usual = match field {
+        Field::Kind => prop_oneof![Just("usage"), Just("void"), Just("x")]
+            .prop_map(ToOwned::to_owned)
+            .boxed(),
+        Field::Status => prop_oneof![Just("SUCCESS"), Just("FAIL"), Just("x")]
+            .prop_map(ToOwned::to_owned)
+            .boxed(),
+        Field::Uin | Field::Appid | Field::DurationMs => "[0-9]{1,17}|-[0-9]|[0-9]{1,3}\\.[05]|0[0-9]|x".boxed(),
+        Field::FinishedAt | Field::CreatedAt | Field::StartedAt => {
+            "2026-10-2[12]T01:20:13(\\.[0-9]{3})?Z|0000-00-00T00:00:00Z|x".boxed()
+        }
+        Field::Parameters => prop_oneof![
+            8 => Just(r#"{"codec":"H264"}"#),
+            8 => Just(r#"{ "codec" : "H264" }"#),
+            1 => Just("{}"),
+            1 => Just("[1]"),
+            1 => Just("x"),
+            1 => Just(r#"{"images":-1}"#),
+        ]
+        .prop_map(ToOwned::to_owned)
+        .boxed(),
+        _ => prop_oneof![20 => "[a-c]{1,2}", 1 => "\\PC{0,3}", 1 => "[\\\\\"\n]", 1 => "[a-z]{127,130}"].boxed(),
+    };
+    proptest::option::weighted(0.97, usual).boxed()
+}
+
+/// The types in which a field comes; the first is the usual one.
+fn kinds(field: Field) -> BoxedStrategy<u8> {
+    match field {
+        Field::Uin | Field::Appid => {
+            prop_oneof![4 => Just(3_u8), 2 => Just(2_u8), 2 => Just(0_u8), 1 => 0_u8..8].boxed()
+        }
+        Field::DurationMs => prop_oneof![4 => Just(2_u8), 2 => Just(3_u8), 2 => Just(1_u8), 1 => 0_u8..8].boxed(),
+        Field::FinishedAt | Field::CreatedAt | Field::StartedAt => {
+            prop_oneof![4 => Just(0_u8), 4 => 7_u8..10, 1 => 0_u8..8].boxed()
+        }
+        _ => prop_oneof![12 => Just(0_u8), 1 => 0_u8..8].boxed(),
+    }
+}
+
+fn field_column(field: Field, rows: usize) -> impl Strategy<Value = Column> {
+    (kinds(field), proptest::collection::vec(text(field), rows))
+        .prop_map(move |(kind, texts)| column(field.name(), kind, &texts))
+}
+
+/// Parameters in columns of their own, or as a struct of them.
+fn parameter_columns(rows: usize) -> impl Strategy<Value = Vec<Column>> {
+    let names = proptest::sample::subsequence(vec!["codec", "images", "width", "fps", "hdr"], 0..=5);
+    let values = "[0-9]{1,2}|-1|[0-9]\\.5||H264|\\PC";
+    let column_of = move |name: &'static str| {
+        let texts = proptest::collection::vec(proptest::option::weighted(0.8, values), rows);
+        (prop_oneof![6 => Just(2_u8), 4 => Just(0_u8), 2 => 0_u8..8], texts)
+            .prop_map(move |(kind, texts)| column(name, kind, &texts))
+    };
+    names
+        .prop_flat_map(move |names| names.into_iter().map(column_of).collect::<Vec<_>>())
+        .prop_flat_map(move |columns| {
+            (
+                Just(columns),
+                any::<bool>(),
+                proptest::collection::vec(any::<bool>(), rows),
+            )
+        })
+        .prop_map(move |(columns, as_struct, there)| {
+            if !as_struct || columns.is_empty() {
+                let named = columns.into_iter().map(|column| {
+                    let name = format!("{PARAMETER_PREFIX}{}", column.name());
+                    column.with_name(name.into())
+                });
+                return named.collect();
+            }
+            let name = PlSmallStr::from_static("parameters");
+            let frame = DataFrame::new(rows, columns).unwrap();
+            let whole = frame.into_struct(name.clone()).into_series();
+            let there = BooleanChunked::from_slice(name.clone(), &there);
+            let nulls = Series::full_null(name, rows, whole.dtype());
+            vec![whole.zip_with(&there, &nulls).unwrap().into()]
+        })
+}
+
+fn frames() -> impl Strategy<Value = DataFrame> {
+    let needed = [
+        Field::Id,
+        Field::Uin,
+        Field::Appid,
+        Field::TaskType,
+        Field::DurationMs,
+        Field::FinishedAt,
+    ];
+    let optional: Vec<Field> = Field::ALL.into_iter().filter(|field| !needed.contains(field)).collect();
+    (1_usize..40, proptest::sample::subsequence(optional, 0..=4)).prop_flat_map(move |(rows, optional)| {
+        let has_parameters = optional.contains(&Field::Parameters);
+        let fields: Vec<_> = needed
+            .into_iter()
+            .chain(optional)
+            .map(|field| field_column(field, rows))
+            .collect();
+        (fields, parameter_columns(rows)).prop_map(move |(mut columns, parameters)| {
+            if !has_parameters {
+                columns.extend(parameters);
+            }
+            DataFrame::new(rows, columns).unwrap()
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn rows_read_by_columns_are_those_read_as_lines(frame in frames()) {
+        prop_assert_eq!(by_columns(&frame), by_lines(&frame), "{:?}", frame);
+    }
+}
+
+fn usual(rows: u32) -> DataFrame {
+    let names = |prefix: &str| (0..rows).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
+    df!(
+        "source" => vec!["mps"; rows as usize],
+        "id" => names("id"),
+        "uin" => (0..rows).map(u64::from).collect::<Vec<_>>(),
+        "appid" => (0..rows).map(i64::from).collect::<Vec<_>>(),
+        "task_type" => vec!["Snapshot"; rows as usize],
+        "parameters.images" => (0..rows).map(|n| (n % 3 > 0).then_some(n % 3)).collect::<Vec<_>>(),
+        "parameters.codec" => vec![Option::<&str>::None; rows as usize],
+        "duration_ms" => (0..rows).map(f64::from).collect::<Vec<_>>(),
+        "finished_at" => vec!["2026-10-17T01:20:13.983Z"; rows as usize],
+    )
+    .unwrap()
+}
+
+#[test]
+fn rows_as_services_write_them_are_read_by_columns_once_their_parameters_are_known() {
+    let frame = usual(1_200);
+    assert_eq!(by_columns(&frame), by_lines(&frame));
+    outcome(|worker| {
+        columns::check(worker, &frame, 1, |what| unusable("x", what))?;
+        for words in [[0, 0, 0], [1, 1, 0], [1, 2, 0]] {
+            assert!(worker.known_words(&words).is_some(), "{words:?}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_type_that_no_field_has_is_an_error_of_the_file() {
+    let mut frame = usual(2);
+    let days = Series::new("created_at".into(), [1, 2]).cast(&DataType::Date).unwrap();
+    frame.with_column(days.into()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let writers = Writers::new(&DataDir::open(folder.path()).unwrap(), 1);
+    let door = Door::new(Clock::at(chrono::DateTime::UNIX_EPOCH), "default", HashSet::new(), None);
+    let error = columns::check(&mut Worker::new(&door, &writers), &frame, 1, |what| unusable("x", what)).unwrap_err();
+    assert!(error.to_string().contains("has the type date"), "{error}");
+}
+
+#[test]
+fn slices_cover_all_rows_and_lie_in_one_row_group_each() {
+    let found: Vec<(usize, usize)> = slices(vec![0, SLICE_ROWS, 1, 2 * SLICE_ROWS + 3])
+        .map(|slice| (slice.first, slice.count))
+        .collect();
+    let (a, b) = (SLICE_ROWS, SLICE_ROWS + 1);
+    assert_eq!(found, [(0, a), (a, 1), (b, a), (b + a, a), (b + 2 * a, 3)]);
+}

@@ -1,0 +1,174 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::ingest::outcome::outcome;
+use crate::ingest::retry::first_row;
+
+fn header(names: &str) -> CsvHeader {
+    CsvHeader::parse(&first_row(names.as_bytes()).unwrap().0).unwrap()
+}
+
+fn chunk(rows: &[u8]) -> Chunk {
+    Chunk::of(2, rows.to_vec())
+}
+
+/// As rows are read by default, twice, so that the second time all parameters were seen before.
+fn by_cells(names: &str, rows: &[u8]) -> String {
+    outcome(|worker| {
+        check(worker, &header(names), &chunk(rows))?;
+        check(worker, &header(names), &chunk(rows))
+    })
+}
+
+fn by_reader(names: &str, rows: &[u8]) -> String {
+    outcome(|worker| {
+        check_by_reader(worker, &header(names), 2, rows)?;
+        check_by_reader(worker, &header(names), 2, rows)
+    })
+}
+
+const NAMES: &str = "id,uin,appid,task_type,parameters.codec,parameters.width,duration_ms,status,finished_at";
+const ROW: &str = "a-1,100,125,Transcode,H264,1920,32000,SUCCESS,2026-10-22T07:54:27Z";
+
+#[test]
+fn rows_are_read_where_they_stand_as_the_reader_reads_them() {
+    let apart = NAMES.replace("id,uin", "id,parameters.fps,uin");
+    let without = NAMES.replace("parameters.codec,parameters.width,", "");
+    let one = NAMES.replace("parameters.codec,parameters.width", "parameters,kind");
+    for (names, rows) in [
+        (
+            NAMES,
+            format!("{ROW}\n{ROW}\r\n\n\r\n{}\n{ROW}", ROW.replace("H264", "")),
+        ),
+        (NAMES, format!("\"{}\"\n{ROW}\n", ROW.replace(',', "\",\""))),
+        (NAMES, format!("{}\n{ROW}\n", ROW.replace("H264", "\"H,\"\"264\"\"\""))),
+        (NAMES, format!("{}\n{ROW}\n", ROW.replace("a-1", "\"a\nb\""))),
+        (NAMES, format!("{}\n{ROW}\n", ROW.replace("a-1", "a\"b"))),
+        (
+            NAMES,
+            format!("{ROW},more\n{ROW}\n1,2\n{}\n", ROW.replace("SUCCESS", "FAIL")),
+        ),
+        (NAMES, format!("{}\n{ROW}\n", ROW.replace("2026-10", "2026-12"))),
+        (
+            NAMES,
+            format!("{}\n{ROW}\r{ROW}\n{ROW}", ROW.replace("a-1", "\u{feff}é")),
+        ),
+        (&apart, format!("{}\n", ROW.replace("a-1", "a-1,25"))),
+        (&without, format!("{}\n", ROW.replace("H264,1920,", ""))),
+        (
+            &one,
+            format!("{}\n{0}\n", ROW.replace("H264,1920", r#""{""codec"":""H264""}",usage"#)),
+        ),
+        (
+            &one,
+            format!("{}\n{0}\n", ROW.replace("H264,1920", r#""{""codec"":""H264""}",void"#)),
+        ),
+        (
+            &one,
+            format!(
+                "{}\n{}\n",
+                ROW.replace("H264,1920", "{},"),
+                ROW.replace("H264,1920", "x,")
+            ),
+        ),
+    ] {
+        assert_eq!(
+            by_cells(names, rows.as_bytes()),
+            by_reader(names, rows.as_bytes()),
+            "{names}\n{rows}"
+        );
+    }
+    let broken = [ROW.as_bytes(), b"\n\xFF\n"].concat();
+    assert_eq!(by_cells(NAMES, &broken), by_reader(NAMES, &broken));
+}
+
+#[test]
+fn once_their_parameters_are_known_rows_need_no_full_reading() {
+    let one = NAMES.replace("parameters.codec,parameters.width", "parameters");
+    let quoted = ROW.replace("H264,1920", r#""{""codec"":""H264""}""#);
+    let without = NAMES.replace("parameters.codec,parameters.width,", "");
+    for (names, row) in [
+        (NAMES, ROW),
+        (&one, &quoted),
+        (&without, &ROW.replace("H264,1920,", "")),
+    ] {
+        outcome(|worker| {
+            let header = header(names);
+            let mut cells = Vec::new();
+            split(row, &mut cells).unwrap();
+            assert!(known_record(worker, &header, row, &cells).is_none());
+            check(worker, &header, &chunk(row.as_bytes()))?;
+            assert!(known_record(worker, &header, row, &cells).is_some());
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn each_row_has_the_number_and_the_bytes_of_its_own_line() {
+    let found = by_reader(NAMES, b"x\r\n\r\ny\"\r\n\"a\nb\"\nz\r\n");
+    for (line, payload) in [(2, "x"), (4, "y\""), (5, "\"a\nb\""), (7, "z")] {
+        let refused = format!("\n{line} the row has 1 cells; the header has 9 (wrong_cell_count) {payload:?}\n");
+        assert_eq!(found.matches(&refused).count(), 2, "{refused}{found}");
+    }
+}
+
+/// A cell that is right, most times, and how it stands in the row.
+fn cell(name: &'static str) -> BoxedStrategy<String> {
+    let usual: BoxedStrategy<String> = match name {
+        "uin" | "appid" | "duration_ms" => "[0-9]{1,17}".boxed(),
+        "kind" => "(usage|void)?".boxed(),
+        "voids" => "[ab]?".boxed(),
+        "status" => "(SUCCESS|FAIL)?".boxed(),
+        "finished_at" | "created_at" => "2026-(10-2[12]|12-01)T01:20:13(\\.[0-9]{3})?Z".boxed(),
+        "parameters" => prop_oneof![
+            4 => Just(r#"{"codec":"H264"}"#.to_owned()),
+            1 => Just("{}".to_owned()),
+            1 => Just(String::new()),
+            1 => "[{}\"a:1]{0,6}"
+        ]
+        .boxed(),
+        "parameters.width" => "(1920|480|-1)?".boxed(),
+        "parameters.codec" => "(H264|H265|a,b|\"|true|1.50)?".boxed(),
+        _ => "[a-c]{1,3}".boxed(),
+    };
+    let text = prop_oneof![40 => usual, 1 => "[ -~\r\n]{0,3}", 1 => "\\PC{0,2}"];
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    (text, 0..8_u8)
+        .prop_map(move |(text, how)| match how {
+            0 => quoted(&text),
+            1 => text,
+            _ if text.contains([',', '"', '\r', '\n']) => quoted(&text),
+            _ => text,
+        })
+        .boxed()
+}
+
+fn files() -> impl Strategy<Value = (String, String)> {
+    let needed = ["id", "uin", "appid", "task_type", "duration_ms", "finished_at"];
+    let optional = vec!["source", "kind", "voids", "status", "created_at", "task_id"];
+    let parameters = prop_oneof![
+        Just(vec![]),
+        Just(vec!["parameters"]),
+        Just(vec!["parameters.codec", "parameters.width"]),
+    ];
+    (proptest::sample::subsequence(optional, 0..=6), parameters)
+        .prop_map(move |(optional, parameters)| [&needed[..], &optional, &parameters].concat())
+        .prop_flat_map(|names| prop_oneof![3 => Just(names.clone()), 1 => Just(names).prop_shuffle()])
+        .prop_flat_map(|names| {
+            let cells: Vec<_> = names.iter().map(|name| cell(name)).collect();
+            let end = prop_oneof![8 => Just("\n"), 2 => Just("\r\n"), 1 => Just("\n\n"), 1 => Just(",\n")];
+            let row = (cells, end).prop_map(|(cells, end)| cells.join(",") + end);
+            (Just(names.join(",")), proptest::collection::vec(row, 0..12))
+        })
+        .prop_map(|(names, rows)| (names, rows.concat()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn any_file_is_read_by_cells_as_by_the_reader((names, rows) in files()) {
+        prop_assert_eq!(by_cells(&names, rows.as_bytes()), by_reader(&names, rows.as_bytes()));
+    }
+}

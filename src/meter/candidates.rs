@@ -1,0 +1,303 @@
+//! Candidates: all new rows sorted by identity hash and written as keys, and among them those that share a hash with another
+//! row or with an earlier key, which nothing but their content can tell apart.
+//!
+//! Rows are taken by ranges of their hash, a few million at a time, so that memory does not grow with them.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use super::identities::{Identities, Row};
+use super::key_run::{Key, KeyRun, KeyWriter, Verdict};
+use crate::error::{Doing as _, Error, Result};
+use crate::files::DataDir;
+use crate::parallel;
+use crate::radix::{bits, sort_by_key};
+use crate::raw::segment::for_each_group;
+use crate::raw::store::Segment;
+
+/// Rows of a bucket, which is sorted by one thread, about.
+const BUCKET_ROWS: usize = 1 << 16;
+
+/// Rows in memory at a time, about: 200 MB.
+const PASS_ROWS: usize = 1 << 23;
+
+/// Leading bits of a hash, after its bucket's, by which rows are sorted; the rest decides within the few that are equal so far.
+const SORTED_BITS: u32 = 22;
+
+/// A new row and its hashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// Of its source and id.
+    pub hash: u64,
+    /// Fingerprint of its content.
+    pub content: u64,
+    pub row: Row,
+    pub line: u32,
+}
+
+/// What the search found.
+#[derive(Default)]
+pub struct Candidates {
+    /// New rows by hash, in the order of batch and line, each with its place in the new key run.
+    by_hash: HashMap<u64, Vec<(Candidate, u64)>>,
+    by_row: HashMap<Row, Candidate>,
+    /// Earlier keys of the same hashes.
+    pub keys: Vec<Key>,
+}
+
+impl Candidates {
+    fn add(&mut self, row: Candidate, place: u64) {
+        self.by_hash.entry(row.hash).or_default().push((row, place));
+        self.by_row.insert(row.row, row);
+    }
+
+    /// The rows of a hash, first one first.
+    pub fn of_hash(&self, hash: u64) -> impl Iterator<Item = Row> + '_ {
+        self.by_hash.get(&hash).into_iter().flatten().map(|(row, _)| row.row)
+    }
+
+    /// All hashes, ascending.
+    pub fn hashes(&self) -> Vec<u64> {
+        let mut hashes: Vec<u64> = self.by_hash.keys().copied().collect();
+        hashes.sort_unstable();
+        hashes
+    }
+
+    /// All rows, ascending.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.by_row.keys().copied().collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Each row with its place in the new key run, by place.
+    pub fn places(&self) -> Vec<(Row, u64)> {
+        let all = self.by_hash.values().flatten();
+        let mut places: Vec<(Row, u64)> = all.map(|(row, place)| (row.row, *place)).collect();
+        places.sort_unstable_by_key(|(_, place)| *place);
+        places
+    }
+
+    /// The line and content hash of a candidate.
+    pub fn row(&self, row: Row) -> &Candidate {
+        &self.by_row[&row]
+    }
+}
+
+/// What the search goes through.
+pub struct Search<'a> {
+    pub data: &'a DataDir,
+    pub segments: &'a [Segment],
+    pub identities: &'a Identities,
+    /// Keys of earlier meterings.
+    pub runs: &'a [KeyRun],
+    /// Hashes whose rows and keys are wanted in any case.
+    pub wanted: &'a HashSet<u64>,
+    /// UTC days marked expired, in days since 1970.
+    pub expired: &'a HashSet<i32>,
+}
+
+impl Search<'_> {
+    /// Finds the candidates, and writes all rows as keys to a file at `place`.
+    #[tracing::instrument(skip_all)]
+    pub fn run(&self, place: &Path) -> Result<(Candidates, KeyWriter)> {
+        let buckets = Buckets::of(self.identities.len());
+        let keys = KeyWriter::create(place)?;
+        std::thread::scope(|scope| {
+            // Writing and digesting a pass goes on while the next one is read and sorted.
+            let (sender, receiver) = sync_channel(1);
+            let writer = scope.spawn(move || self.write_keys(keys, &receiver));
+            let found = self.passes(&buckets, |sorted| {
+                // The writer has ended early only with an error of its own.
+                sender.send(sorted).is_ok()
+            });
+            drop(sender);
+            let keys = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok((found?, keys))
+        })
+    }
+
+    fn passes(&self, buckets: &Buckets, mut hand_over: impl FnMut(Vec<Candidate>) -> bool) -> Result<Candidates> {
+        let mut found = Candidates::default();
+        let mut place = 0;
+        for pass in buckets.passes() {
+            let parts = parallel::map(self.segments.len(), |at| self.read(at, buckets, &pass))?;
+            let count = pass.len();
+            let sorted = parallel::map(count, |at| {
+                let rows = parts.iter().flat_map(|part: &Vec<Vec<Candidate>>| &part[at]).copied();
+                Ok(self.look_through(self.sorted(rows.collect(), buckets)))
+            })?;
+            drop(parts);
+            for bucket in sorted {
+                for (at, row) in bucket.candidates {
+                    found.add(row, place + at);
+                }
+                found.keys.extend(bucket.keys);
+                place += bucket.rows.len() as u64;
+                if !hand_over(bucket.rows) {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The rows of a segment in the buckets of a pass.
+    fn read(&self, at: usize, buckets: &Buckets, pass: &std::ops::Range<usize>) -> Result<Vec<Vec<Candidate>>> {
+        let mut row = self.identities.starts[at];
+        let expected = (self.identities.starts[at + 1] - row) as usize / buckets.count;
+        let mut parts: Vec<Vec<Candidate>> = pass.clone().map(|_| Vec::with_capacity(expected * 9 / 8)).collect();
+        let place = self.data.join(&self.segments[at].path);
+        for_each_group(&place, &["line", "key", "content"], |frame| {
+            let column = |name: &str| frame.column(name).doing("reading keys");
+            let line = column("line")?
+                .u32()
+                .doing("reading lines")?
+                .downcast_as_array()
+                .values();
+            let key = column("key")?.u64().doing("reading keys")?.downcast_as_array().values();
+            let content = column("content")?
+                .u64()
+                .doing("reading keys")?
+                .downcast_as_array()
+                .values();
+            for ((&line, &hash), &content) in line.iter().zip(key.iter()).zip(content.iter()) {
+                // A bucket before the pass wraps to one far after it.
+                if let Some(part) = parts.get_mut(buckets.of_hash(hash).wrapping_sub(pass.start)) {
+                    part.push(Candidate {
+                        hash,
+                        content,
+                        row,
+                        line,
+                    });
+                }
+                row += 1;
+            }
+            Ok(())
+        })?;
+        if row != self.identities.starts[at + 1] {
+            return Err(Error::damaged(
+                &place,
+                "changed its number of rows while it was metered",
+            ));
+        }
+        Ok(parts)
+    }
+
+    /// By hash, then batch and line.
+    fn sorted(&self, mut rows: Vec<Candidate>, buckets: &Buckets) -> Vec<Candidate> {
+        let leading = |row: &Candidate| row.hash << buckets.bits >> (u64::BITS - SORTED_BITS);
+        sort_by_key(&mut rows, SORTED_BITS, leading);
+        for alike in rows.chunk_by_mut(|a, b| leading(a) == leading(b)) {
+            if alike.len() > 1 {
+                alike.sort_unstable_by_key(|row| (row.hash, self.identities.batch(row.row), row.line));
+            }
+        }
+        rows
+    }
+
+    /// Picks the rows of a bucket that share a hash, and the earlier keys of their hashes.
+    fn look_through(&self, rows: Vec<Candidate>) -> Bucket {
+        let mut bucket = Bucket {
+            rows,
+            candidates: Vec::new(),
+            keys: Vec::new(),
+        };
+        let mut cursors = vec![0; self.runs.len()];
+        let mut place = 0;
+        for group in bucket.rows.chunk_by(|a, b| a.hash == b.hash) {
+            let hash = group[0].hash;
+            let before = bucket.keys.len();
+            for (cursor, run) in cursors.iter_mut().zip(self.runs) {
+                *cursor = run.seek(hash, *cursor);
+                bucket.keys.extend(run.of_hash(hash, *cursor));
+            }
+            forget_expired(&mut bucket.keys, before, self.expired);
+            if group.len() > 1 || bucket.keys.len() > before || self.wanted.contains(&hash) {
+                bucket.candidates.extend((place..).zip(group.iter().copied()));
+            }
+            place += group.len() as u64;
+        }
+        bucket
+    }
+
+    fn write_keys(&self, mut keys: KeyWriter, sorted: &Receiver<Vec<Candidate>>) -> Result<KeyWriter> {
+        for rows in sorted {
+            for row in rows {
+                let segment = self.identities.segment_of(row.row);
+                keys.push(Key {
+                    hash: row.hash,
+                    content: row.content,
+                    batch: self.identities.batches[segment],
+                    line: row.line,
+                    day: self.identities.days[segment],
+                    verdict: Verdict::Accepted,
+                })?;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Earlier keys of wanted hashes that no new row has.
+    pub fn earlier_keys(&self, found: &Candidates) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for &hash in self.wanted.iter().filter(|hash| !found.by_hash.contains_key(*hash)) {
+            let before = keys.len();
+            keys.extend(self.runs.iter().flat_map(|run| run.of_hash(hash, 0)));
+            forget_expired(&mut keys, before, self.expired);
+        }
+        keys
+    }
+}
+
+/// A sorted bucket.
+struct Bucket {
+    rows: Vec<Candidate>,
+    /// With their places in the bucket.
+    candidates: Vec<(u64, Candidate)>,
+    keys: Vec<Key>,
+}
+
+/// Ranges of the hash, by its leading bits.
+struct Buckets {
+    count: usize,
+    bits: u32,
+}
+
+impl Buckets {
+    fn of(rows: usize) -> Self {
+        let bits = bits((rows / BUCKET_ROWS) as u64);
+        Self { count: 1 << bits, bits }
+    }
+
+    fn of_hash(&self, hash: u64) -> usize {
+        // A shift by all 64 bits would be none at all.
+        usize::try_from(hash.checked_shr(u64::BITS - self.bits).unwrap_or(0)).expect("a few leading bits")
+    }
+
+    fn passes(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let (count, buckets) = (self.count, PASS_ROWS / BUCKET_ROWS);
+        (0..count)
+            .step_by(buckets)
+            .map(move |start| start..count.min(start + buckets))
+    }
+}
+
+/// Keys of a hash live until the last of their days has expired; from then on the id is free. Where it was accepted again
+/// since, the expired keys before that are those of its earlier life.
+fn forget_expired(keys: &mut Vec<Key>, from: usize, expired: &HashSet<i32>) {
+    if keys[from..].iter().all(|key| expired.contains(&key.day)) {
+        keys.truncate(from);
+        return;
+    }
+    if keys[from..].iter().all(|key| !expired.contains(&key.day)) {
+        return;
+    }
+    let mut own = keys.split_off(from);
+    let order = |key: &Key| (key.batch, key.line);
+    let accepted = own.iter().filter(|key| key.verdict == Verdict::Accepted);
+    let last_accepted = accepted.map(order).max();
+    own.retain(|key| !expired.contains(&key.day) || last_accepted <= Some(order(key)));
+    keys.append(&mut own);
+}

@@ -1,0 +1,340 @@
+//! Usage files as rating and checks read them: the rows of some accounts, with their texts held once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::NaiveDate;
+use polars::prelude::*;
+
+use super::usage_group::{Group, groups_of};
+use crate::error::{Doing as _, Result};
+use crate::files::DataDir;
+use crate::parallel;
+use crate::raw::segment::read_columns;
+use crate::span::number_of_day;
+
+/// A row as it stands in a file.
+#[derive(Clone, Copy, Debug)]
+pub struct FileRow<'a> {
+    pub uin: u64,
+    pub appid: u64,
+    pub region: &'a str,
+    pub sku: &'a str,
+    /// Days since 1970.
+    pub day: i32,
+    pub status: &'a str,
+    pub records: i64,
+    pub raw: i64,
+    pub billable: i64,
+}
+
+/// Reads a usage file row by row.
+pub fn for_each_row(place: &Path, mut take: impl FnMut(FileRow)) -> Result<()> {
+    let columns = [
+        "uin", "appid", "region", "sku", "day", "status", "records", "raw", "billable",
+    ];
+    let frame = read_columns(&place.to_owned(), &columns)?;
+    let unsigned = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading usage");
+    let signed = |name: &str| frame.column(name).and_then(Column::i64).cloned().doing("reading usage");
+    let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading usage");
+    let (uin, appid, region, sku) = (unsigned("uin")?, unsigned("appid")?, text("region")?, text("sku")?);
+    let day = frame
+        .column("day")
+        .and_then(Column::date)
+        .doing("reading usage")?
+        .phys
+        .clone();
+    let (status, records, raw, billable) = (text("status")?, signed("records")?, signed("raw")?, signed("billable")?);
+    let rows = uin
+        .into_no_null_iter()
+        .zip(appid.into_no_null_iter())
+        .zip(region.iter().zip(sku.iter()))
+        .zip(day.into_no_null_iter().zip(status.iter()))
+        .zip(
+            records
+                .into_no_null_iter()
+                .zip(raw.into_no_null_iter())
+                .zip(billable.into_no_null_iter()),
+        );
+    for ((((uin, appid), (region, sku)), (day, status)), ((records, raw), billable)) in rows {
+        let (region, sku, status) = (region.unwrap_or(""), sku.unwrap_or(""), status.unwrap_or(""));
+        take(FileRow {
+            uin,
+            appid,
+            region,
+            sku,
+            day,
+            status,
+            records,
+            raw,
+            billable,
+        });
+    }
+    Ok(())
+}
+
+/// The accounts whose usage is wanted, and the days of each.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Days since 1970, the last one excluded.
+    accounts: BTreeMap<u64, (i32, i32)>,
+}
+
+impl Wanted {
+    /// These accounts, each with its days `[from, to)`.
+    pub fn new(accounts: impl IntoIterator<Item = (u64, (NaiveDate, NaiveDate))>) -> Self {
+        let numbers = |(uin, (from, to))| (uin, (number_of_day(from), number_of_day(to)));
+        Self {
+            accounts: accounts.into_iter().map(numbers).collect(),
+        }
+    }
+
+    /// The days of an account that are wanted; none when none is.
+    pub fn days(&self, uin: u64) -> Option<(i32, i32)> {
+        self.accounts.get(&uin).copied()
+    }
+
+    /// Whether an account from the first to the last of these is wanted.
+    pub fn has_any(&self, (first, last): (u64, u64)) -> bool {
+        self.accounts.range(first..=last).next().is_some()
+    }
+}
+
+/// What closing, drafts and checks read of a row; its region and SKU are those of its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageDay {
+    pub uin: u64,
+    pub appid: u64,
+    pub records: i64,
+    pub raw: i64,
+    pub billable: i64,
+    /// The number of its region and SKU in its run.
+    pub place: u32,
+    pub day: NaiveDate,
+}
+
+/// Rows of one file, or of one metering, by account, with their texts held once. Of an account they stand in the file's order.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// The metering that wrote them.
+    metering: i64,
+    /// From the first day with rows to the last.
+    days: Option<(NaiveDate, NaiveDate)>,
+    pub rows: Vec<UsageDay>,
+    /// Region and SKU by number.
+    places: Vec<(String, String)>,
+}
+
+impl Run {
+    /// Rows in any order; those of a file are in order already.
+    pub fn new(metering: i64, mut rows: Vec<UsageDay>, places: Vec<(String, String)>) -> Self {
+        if !rows.is_sorted_by_key(|row| row.uin) {
+            rows.sort_by_key(|row| row.uin);
+        }
+        let days = rows.iter().map(|row| row.day);
+        Self {
+            metering,
+            days: days.clone().min().zip(days.max()),
+            rows,
+            places,
+        }
+    }
+
+    fn of_account(&self, uin: u64) -> Option<AccountRun<'_>> {
+        let start = self.rows.partition_point(|row| row.uin < uin);
+        let of_account = &self.rows[start..];
+        let rows = &of_account[..of_account.partition_point(|row| row.uin == uin)];
+        (!rows.is_empty()).then_some(AccountRun { run: self, rows })
+    }
+
+    fn has_rows_from(&self, uin: u64) -> bool {
+        self.rows.last().is_some_and(|last| uin <= last.uin)
+    }
+}
+
+/// Usage of some accounts.
+#[derive(Clone, Debug, Default)]
+pub struct UsageTable {
+    runs: Vec<Run>,
+}
+
+/// Row groups that are read side by side. More would only take memory: each has up to 6 MB of rows.
+const GROUPS_AT_A_TIME: usize = 4;
+
+impl UsageTable {
+    pub fn new(runs: Vec<Run>) -> Self {
+        Self { runs }
+    }
+
+    /// Reads all that is wanted of usage files, each with the number of its metering.
+    pub fn read(data: &DataDir, files: &[(String, i64)], wanted: &Wanted) -> Result<Self> {
+        let groups = groups_of_files(data, files, wanted)?;
+        let runs = parallel::map(groups.len(), |at| groups[at].read(wanted))?;
+        Ok(Self { runs })
+    }
+
+    /// Reads what is wanted piece by piece, in the order of accounts, and hands each piece to `take` with the first account that
+    /// later pieces may have rows of (none with the last piece): accounts before it are whole. So there is never much more in memory
+    /// than one row group of each file.
+    pub fn read_by_account(
+        data: &DataDir,
+        files: &[(String, i64)],
+        wanted: &Wanted,
+        take: impl FnMut(&Self, Option<u64>) -> Result<()>,
+    ) -> Result<()> {
+        let mut groups = groups_of_files(data, files, wanted)?;
+        groups.sort_by_key(|group| group.uins.0);
+        let first_uins: Vec<u64> = groups.iter().map(|group| group.uins.0).collect();
+        by_account(&first_uins, |at| groups[at].read(wanted), take)
+    }
+
+    /// The rows of an account.
+    pub fn of_account(&self, uin: u64) -> AccountRows<'_> {
+        AccountRows {
+            runs: self.runs.iter().filter_map(|run| run.of_account(uin)).collect(),
+        }
+    }
+}
+
+/// Reads row groups in the order of the first account that each may have, and hands them on as [`UsageTable::read_by_account`] says.
+fn by_account(
+    first_uins: &[u64],
+    read: impl Fn(usize) -> Result<Run> + Sync,
+    mut take: impl FnMut(&UsageTable, Option<u64>) -> Result<()>,
+) -> Result<()> {
+    let mut table = UsageTable::default();
+    let mut done = 0;
+    loop {
+        let now = GROUPS_AT_A_TIME.min(first_uins.len() - done);
+        table.runs.extend(parallel::map(now, |at| read(done + at))?);
+        done += now;
+        let whole_to = first_uins.get(done).copied();
+        take(&table, whole_to)?;
+        let Some(whole_to) = whole_to else {
+            return Ok(());
+        };
+        table.runs.retain(|run| run.has_rows_from(whole_to));
+    }
+}
+
+fn groups_of_files(data: &DataDir, files: &[(String, i64)], wanted: &Wanted) -> Result<Vec<Group>> {
+    let mut groups = Vec::new();
+    for (path, metering) in files {
+        groups.extend(groups_of(&data.join(path), *metering, wanted)?);
+    }
+    Ok(groups)
+}
+
+/// An account's rows in a run.
+#[derive(Clone, Copy, Debug)]
+struct AccountRun<'a> {
+    run: &'a Run,
+    rows: &'a [UsageDay],
+}
+
+/// The rows of an account, file by file.
+#[derive(Clone, Debug, Default)]
+pub struct AccountRows<'a> {
+    runs: Vec<AccountRun<'a>>,
+}
+
+impl<'a> AccountRows<'a> {
+    /// The rows of days `[from, to)` as far as `metering` had come, each with its region and SKU.
+    pub fn between(
+        &self,
+        from: NaiveDate,
+        to: NaiveDate,
+        metering: i64,
+    ) -> impl Iterator<Item = (&'a UsageDay, &'a str, &'a str)> {
+        let may_have = move |run: &&AccountRun| {
+            run.run.metering <= metering && run.run.days.is_some_and(|(first, last)| from <= last && first < to)
+        };
+        self.runs.iter().filter(may_have).flat_map(move |run| {
+            let run = *run;
+            run.rows
+                .iter()
+                .filter(move |row| from <= row.day && row.day < to)
+                .map(move |row| {
+                    let (region, sku) = &run.run.places[row.place as usize];
+                    (row, &**region, &**sku)
+                })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span::{all_days, day_of_number};
+    use proptest::prelude::*;
+
+    fn row(uin: u64, appid: u64) -> UsageDay {
+        UsageDay {
+            uin,
+            appid,
+            records: 1,
+            raw: 1,
+            billable: 1,
+            place: 0,
+            day: day_of_number(20_000),
+        }
+    }
+
+    /// Apps of an account, in a table.
+    fn apps(table: &UsageTable, uin: u64) -> Vec<u64> {
+        let (from, to) = all_days();
+        let rows = table.of_account(uin);
+        let mut apps: Vec<u64> = rows.between(from, to, i64::MAX).map(|(row, ..)| row.appid).collect();
+        apps.sort_unstable();
+        apps
+    }
+
+    proptest! {
+        /// Files have accounts 0 to 20 in row groups of a few rows; some say nothing about their accounts.
+        #[test]
+        fn an_account_is_handed_on_once_and_whole_however_its_rows_lie_in_files(
+            files in prop::collection::vec((prop::collection::vec(0_u64..20, 1..40), 1_usize..6, any::<bool>()), 0..6),
+        ) {
+            let mut groups: Vec<(u64, Run)> = Vec::new();
+            for (metering, (mut uins, group_rows, tells)) in (1..).zip(files) {
+                uins.sort_unstable();
+                for uins in uins.chunks(group_rows) {
+                    let rows = (0..).zip(uins).map(|(at, uin)| row(*uin, 1000 * groups.len() as u64 + at)).collect();
+                    let run = Run::new(metering, rows, vec![("r".to_owned(), "s".to_owned())]);
+                    groups.push((if tells { uins[0] } else { 0 }, run));
+                }
+            }
+            groups.sort_by_key(|(first, _)| *first);
+            let all = UsageTable { runs: groups.iter().map(|(_, run)| run.clone()).collect() };
+            let first_uins: Vec<u64> = groups.iter().map(|(first, _)| *first).collect();
+            let mut next = 0;
+            by_account(&first_uins, |at| Ok(groups[at].1.clone()), |table, whole_to| {
+                for uin in next..whole_to.unwrap_or(20) {
+                    assert_eq!(apps(table, uin), apps(&all, uin), "account {uin}");
+                }
+                next = next.max(whole_to.unwrap_or(20));
+                Ok(())
+            }).unwrap();
+            prop_assert_eq!(next, 20);
+        }
+    }
+
+    #[test]
+    fn of_one_file_no_more_row_groups_are_held_than_are_read_at_a_time_and_the_one_before() {
+        let first_uins: Vec<u64> = (0..100).collect();
+        let read = |at: usize| {
+            Ok(Run::new(
+                1,
+                vec![row(first_uins[at], 1), row(first_uins[at] + 1, 2)],
+                vec![<_>::default()],
+            ))
+        };
+        let mut most = 0;
+        by_account(&first_uins, read, |table, _| {
+            most = most.max(table.runs.len());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(most, GROUPS_AT_A_TIME + 1);
+    }
+}

@@ -1,0 +1,123 @@
+//! Writing a metering: one transaction, open while the usage is put together, so that its rows need not be in memory together.
+
+use std::collections::BTreeSet;
+
+use super::booking::Piece;
+use super::daily;
+use super::dedupe::Decided;
+use super::outcome::Outcome;
+use super::plan::Plan;
+use super::store::{self, NewMetering, NewUsageFile};
+use super::{Files, Metered};
+use crate::books::Books;
+use crate::error::Result;
+use crate::files::sync_all;
+use crate::ledger::{Lease, Tx, commit_intake, next_number};
+use crate::raw::store::refuse_expired;
+
+/// What is known before the usage is put together.
+pub struct Basis<'a> {
+    pub plan: &'a Plan,
+    pub decided: &'a Decided,
+    pub outcome: &'a Outcome,
+    pub files: &'a Files,
+}
+
+/// A metering that is being written.
+pub struct Writing<'a> {
+    books: &'a Books,
+    plan: &'a Plan,
+    intake: i64,
+    now: String,
+    tx: Tx,
+    metering: i64,
+    metered: Metered,
+}
+
+impl<'a> Writing<'a> {
+    /// Begins the transaction, with all that is known already.
+    pub async fn begin(books: &'a Books, lease: &Lease, basis: &Basis<'a>, intake: i64) -> Result<Self> {
+        let Basis {
+            plan,
+            decided,
+            outcome,
+            files,
+        } = *basis;
+        let now = books.clock.text();
+        // Before the transaction: every other writer waits for its end.
+        let totals = daily::usage_totals(outcome);
+        let conflicts: Vec<_> = decided.conflicts.iter().map(|c| (c, outcome.conflict_day(c))).collect();
+        let days: BTreeSet<_> = plan.segments.iter().map(|segment| segment.day).collect();
+        let mut tx = books.ledger.begin().await?;
+        lease.check(&mut tx).await?;
+        commit_intake(&mut tx, intake).await?;
+        store::check_progress(&mut tx, &plan.progress).await?;
+        refuse_expired(&mut tx, days).await?;
+        let metering = next_number(&mut tx, "metering").await?;
+        let new = NewMetering {
+            metering,
+            batch_lo: plan.progress.batch_hi + 1,
+            batch_hi: plan.up_to,
+            metered_at: &now,
+            card_hi: plan.card_hi,
+        };
+        store::add_metering(&mut tx, &new).await?;
+        if let Some(run) = &files.keys {
+            store::add_key_run(&mut tx, metering, run).await?;
+        }
+        if outcome.unmetered_file.is_some() {
+            store::drop_unmetered(&mut tx, &plan.unmetered_paths).await?;
+            if let (Some((path, digest)), Some(records)) = (&files.unmetered, &outcome.unmetered_file) {
+                store::add_unmetered(&mut tx, metering, (path, digest), records).await?;
+            }
+        }
+        store::add_conflicts(&mut tx, &conflicts).await?;
+        store::book_replacements(&mut tx, metering).await?;
+        store::add_voids(&mut tx, metering, &decided.new_voids, &now).await?;
+        store::end_waits(&mut tx, metering, &decided.ended_waits).await?;
+        store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
+        store::add_usage_totals(&mut tx, metering, totals).await?;
+        let metered = Metered {
+            batches: plan.up_to - plan.progress.batch_hi,
+            batch_hi: plan.up_to,
+            rows: plan.segments.iter().map(|segment| segment.rows).sum(),
+            conflicts: decided.conflicts.len(),
+            voids: decided.new_voids.len(),
+            unmetered: outcome.unmetered_file.as_ref().map_or(plan.unmetered.len(), Vec::len),
+            placed_again: outcome.placed_again,
+            ..Metered::default()
+        };
+        Ok(Self {
+            books,
+            plan,
+            intake,
+            now,
+            tx,
+            metering,
+            metered,
+        })
+    }
+
+    /// Adds what some accounts used, and those that appeared.
+    pub async fn add(&mut self, piece: Piece) -> Result<()> {
+        let Self { tx, metering, .. } = self;
+        self.metered.new_accounts += daily::add_accounts_of(tx, self.plan, &piece.first_days, &self.now).await?;
+        self.metered.late_records += piece.late.iter().map(|late| late.2).sum::<i64>();
+        store::add_usage_daily(tx, *metering, piece.days).await?;
+        store::add_late_usage(tx, *metering, &piece.late).await
+    }
+
+    /// Syncs the usage file, names it, and commits.
+    #[tracing::instrument(skip_all)]
+    pub async fn commit(mut self, usage: Option<NewUsageFile>) -> Result<Metered> {
+        if let Some(file) = &usage {
+            tokio::task::block_in_place(|| sync_all(&[self.books.data.join(&file.path)]))?;
+            store::add_usage_file(&mut self.tx, self.metering, file).await?;
+        }
+        self.books.ledger.commit_of(self.tx, "meter", self.intake).await?;
+        Ok(Metered {
+            usage_rows: usage.map_or(0, |file| file.rows),
+            ..self.metered
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Ids in raw: those of 32 lower-case hex digits, as most senders make them, lie there as 16 bytes, which is half.
+
+use std::borrow::Cow;
+
+use polars::prelude::*;
+use polars_arrow::array::MutableFixedSizeBinaryArray;
+
+use crate::columns::{FileColumn, Packing};
+use crate::digest::hex;
+use crate::error::{Doing as _, Result};
+
+/// Columns of a segment that hold ids.
+pub const ID_COLUMNS: [&str; 2] = ["id", "id_128"];
+
+/// The bytes that `id` spells, if it is 32 lower-case hex digits.
+pub fn packed(id: &str) -> Option<[u8; 16]> {
+    let digits: &[u8; 32] = id.as_bytes().try_into().ok()?;
+    let mut bytes = [0; 16];
+    let mut wrong = 0;
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
+        wrong |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (wrong < 16).then_some(bytes)
+}
+
+const NO_DIGIT: u8 = 0xFF;
+
+/// The value of each byte as a lower-case hex digit.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
+
+/// The ids of a segment's rows.
+pub struct Ids {
+    text: StringChunked,
+    packed: BinaryChunked,
+}
+
+impl Ids {
+    /// Of a frame with [`ID_COLUMNS`].
+    pub fn of(frame: &DataFrame) -> Result<Self> {
+        let [text, packed] = ID_COLUMNS.map(|name| frame.column(name).cloned().doing("reading ids"));
+        Ok(Self {
+            text: text?.str().cloned().doing("reading ids")?,
+            packed: packed?.binary().cloned().doing("reading ids")?,
+        })
+    }
+
+    /// The id of a row.
+    pub fn get(&self, at: usize) -> Cow<'_, str> {
+        match self.packed.get(at) {
+            Some(bytes) => Cow::Owned(hex(bytes)),
+            None => Cow::Borrowed(self.text.get(at).unwrap_or_default()),
+        }
+    }
+}
+
+/// The column of packed ids, read from a segment, to be written again.
+pub fn column(packed: &Column) -> Result<FileColumn> {
+    let read = packed.binary().doing("reading ids")?;
+    let mut ids = MutableFixedSizeBinaryArray::with_capacity(16, read.len());
+    for id in read.iter() {
+        ids.try_push(id).doing("reading ids")?;
+    }
+    Ok(FileColumn::new(
+        packed.name().clone(),
+        Box::new(ids.freeze()),
+        Packing::Plain,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_32_lower_case_hex_digits_are_packed() {
+        for id in [
+            "",
+            "0123456789abcdef",
+            "0123456789ABCDEF0123456789abcdef",
+            "0123456789abcdefg123456789abcdef",
+            "0123456789abcdef0123456789abcdef0",
+            "0123456789abcde\u{e9}0123456789abcde",
+            "01234567-89ab-cdef-0123-456789abcdef",
+        ] {
+            assert_eq!(packed(id), None, "{id}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_spelled_the_same_again(bytes: [u8; 16]) {
+            prop_assert_eq!(packed(&hex(&bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn any_other_text_is_left_as_it_is(id in "[0-9a-fA-F:g]{32}") {
+            let is_hex = id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            prop_assert_eq!(packed(&id).map(|bytes| hex(&bytes)), is_hex.then_some(id));
+        }
+    }
+}
