@@ -31,7 +31,7 @@ TABLES = {
 }
 LINES = {
     "usage_daily": {
-        "postgres": "SELECT SUM(jsonb_array_length(d -> 1)) FROM usage_daily, jsonb_array_elements(CAST(days AS JSONB)) AS d",
+        "postgres": "SELECT COUNT(*) FROM dash_usage",
         "mysql": "SELECT COUNT(*) FROM dash_usage",
     },
     "statement": {

@@ -6,7 +6,7 @@
     dashboards.py --ledger mysql://root@127.0.0.1/mysql
 
 Makes a ledger with `tallybook status`, fills the tables behind the views by the engine's bulk loader (20,000 accounts, 25 months, 20
-meterings a month, each row a day with two lines; a period of charges per account and month; their sums; totals of each day), and asks every query
+meterings a month, each row a day of two apps; a period of charges per account and month; their sums; totals of each day), and asks every query
 for many accounts and months in one session. Prints the median and the slowest of a hundred, and the plans.
 
 Needs the clients psql or mariadb. Makes the database `tallybook_dashboards`, and drops it unless told --keep.
@@ -53,10 +53,11 @@ def usage_rows(options):
     for at, month in enumerate(months(options.months)):
         for account in range(options.accounts):
             for night in range(METERINGS):
-                day = f"{month}-{night + 1:02}"
+                day = night + 1
                 records = chance.randrange(1, 50)
-                lines = f'["1","ap-guangzhou","Standard.H264.HD",{records},{records * 61000},{records * 120000}],["2","ap-guangzhou","Snapshot",1,1,1]'
-                yield (month, uin(account), at * METERINGS + night + 1, records + 1, f'[["{day}",[{lines}]]]', chance.getrandbits(62))
+                minutes = f'{{"ap-guangzhou":{{"Standard.H264.HD":[[{day},{records * 120000},{records},{records * 61000}]]}}}}'
+                count = f'{{"ap-guangzhou":{{"Snapshot":[[{day},1]]}}}}'
+                yield (month, uin(account), at * METERINGS + day, records + 1, f'{{"1":{minutes},"2":{count}}}', chance.getrandbits(62))
 
 
 def charge_rows(options):

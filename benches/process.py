@@ -42,11 +42,16 @@ def run(command, log):
 
 
 def generated(path, *options):
-    """The usage file of that name, made when it is not there. It is read once, so that every run finds it cached."""
+    """The usage file of that name, made when it is not there."""
     if not path.exists():
         part = path.with_suffix(".part")
         subprocess.run([sys.executable, BENCHES / "gen_usage.py", "--out", part, *map(str, options)], check=True)
         part.rename(path)
+    return cached(path)
+
+
+def cached(path):
+    """The file, read once: every run finds it in memory."""
     with open(path, "rb") as file:
         while file.read(2**24):
             pass

@@ -48,11 +48,14 @@ def arguments():
 
 def one_round(options, usage, number):
     data = process.fresh(options.work / "data")
-    ours = lambda: [
-        process.tallybook(options, data, AS_OF, "ingest", usage),
-        process.tallybook(options, data, AS_OF, "nightly"),
-    ]
-    theirs = lambda: process.peer(options, usage)
+
+    def ours():
+        cached = process.cached(usage)
+        return [process.tallybook(options, data, AS_OF, "ingest", cached), process.tallybook(options, data, AS_OF, "nightly")]
+
+    def theirs():
+        return process.peer(options, process.cached(usage))
+
     if number % 2 == 1:
         return ours(), theirs()
     there = theirs()

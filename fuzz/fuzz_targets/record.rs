@@ -1,6 +1,7 @@
 //! The door of usage records: each line of the input as NDJSON, and the whole input as a CSV file.
 //!
-//! What is held, beyond that nothing panics: the same bytes have the same outcome, whatever was read before; a refusal
+//! What is held, beyond that nothing panics: the same bytes have the same outcome, whatever was read before; a line that is read by
+//! the layout of an earlier one is the record that a full reading finds; a refusal
 //! has a code of the list and one short printable sentence; an accepted record has what its kind needs, and is the same
 //! record again when it is written as JSON, as an event and as CSV; and a second JSON reader sees the same in the line.
 
@@ -17,6 +18,7 @@ use tallybook::ingest::csv::{CsvHeader, record_from_row};
 use tallybook::ingest::field::Field;
 use tallybook::ingest::fingerprint::{content_fingerprint, identity_hash};
 use tallybook::ingest::instant::check_time;
+use tallybook::ingest::layout::Layouts;
 use tallybook::ingest::reading::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES};
 use tallybook::ingest::record::{Kind, Record, Scratch, canonical_parameters, parse_line};
 use tallybook::ingest::refusal::{CODES, Refusal};
@@ -82,6 +84,7 @@ impl<'a> Accepted<'a> {
 
 fuzz_target!(|data: &[u8]| {
     let mut used = Scratch::default();
+    hold_layouts(data);
     for line in data.split(|&byte| byte == b'\n') {
         hold_line(line, &mut used);
     }
@@ -90,6 +93,33 @@ fuzz_target!(|data: &[u8]| {
         hold_file(data, &mut used);
     }
 });
+
+/// Lines by the layouts of those before them.
+fn hold_layouts(data: &[u8]) {
+    let (mut layouts, mut scratch) = (Layouts::default(), Scratch::default());
+    layouts.begin_chunk();
+    let text = str::from_utf8(data).unwrap_or_default();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let line = rest.split('\n').next().unwrap_or_default();
+        let full = parse_line(line.as_bytes(), &mut scratch);
+        let mut record = Record::default();
+        if let Some(length) = layouts.read(rest, &mut record)
+            && is_object_on_one_line(record.parameters.unwrap_or("{}"))
+        {
+            assert_eq!(line.len(), length);
+            assert_eq!(full, Ok(record));
+        } else if full.is_ok() {
+            layouts.learn(line.as_bytes());
+        }
+        rest = rest.get(line.len() + 1..).unwrap_or_default();
+    }
+}
+
+/// What a caller of layouts must know of the parameters.
+fn is_object_on_one_line(parameters: &str) -> bool {
+    check(parameters).is_ok() && !parameters.contains('\n')
+}
 
 fn read_line<'a>(line: &'a [u8], scratch: &'a mut Scratch) -> Result<Accepted<'a>, Refusal> {
     parse_line(line, scratch).and_then(Accepted::of)

@@ -1,0 +1,195 @@
+//! What each step of a record's way costs, as records per second on one core: `cargo bench --bench steps`, or with a part of a
+//! step's name after it.
+
+mod made;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use tallybook::card::{Model, RateCard, Tier};
+use tallybook::clock::Clock;
+use tallybook::digest::InputHasher;
+use tallybook::files::DataDir;
+use tallybook::ingest::chunk::Chunk;
+use tallybook::ingest::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with, text_hash};
+use tallybook::ingest::layout::Layouts;
+use tallybook::ingest::record::{Record, Scratch, canonical_parameters, parse_line};
+use tallybook::ingest::worker::{Door, Worker};
+use tallybook::ingest::writers::Writers;
+use tallybook::meter::sums::Shares;
+use tallybook::money::parse_plain;
+use tallybook::parameters::Parameters;
+use tallybook::rate::{Quantity, slice};
+
+const SEED: u64 = 1;
+
+/// More than a processor can learn by heart, so that its guesses are as good as with real usage.
+const LINES: usize = 20_000;
+
+fn main() {
+    divan::main();
+}
+
+/// Gives `look` each of the made records.
+fn each_record(text: &str, mut look: impl FnMut(&Record)) {
+    let mut scratch = Scratch::default();
+    for line in text.lines() {
+        look(&parse_line(line.as_bytes(), &mut scratch).expect("a made line is a record"));
+    }
+}
+
+#[divan::bench]
+fn input_digest(bencher: Bencher) {
+    let text = made::lines(LINES, SEED);
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .counter(ItemsCount::new(LINES))
+        .bench(|| {
+            let mut hasher = InputHasher::default();
+            hasher.update(text.as_bytes());
+            hasher.hex()
+        });
+}
+
+#[divan::bench]
+fn parse_in_full(bencher: Bencher) {
+    let text = made::lines(LINES, SEED);
+    bencher.counter(ItemsCount::new(LINES)).bench(|| {
+        each_record(&text, |record| {
+            black_box(record);
+        });
+    });
+}
+
+#[divan::bench]
+fn parse_by_layout(bencher: Bencher) {
+    let text = made::lines(LINES, SEED);
+    let mut layouts = Layouts::default();
+    layouts.begin_chunk();
+    layouts.learn(text.lines().next().unwrap_or_default().as_bytes());
+    bencher.counter(ItemsCount::new(LINES)).bench_local(|| {
+        let mut at = 0;
+        while at < text.len() {
+            let mut record = Record::default();
+            let length = layouts.read(&text[at..], &mut record);
+            black_box(&record);
+            at += length.expect("made lines have one layout") + 1;
+        }
+    });
+}
+
+/// From bytes to raw rows in memory: parsing, all checks, hashes, and the columns. The parameters were seen before, as almost all
+/// of a large input's are.
+#[divan::bench]
+fn check_and_push(bencher: Bencher) {
+    let clock = Clock::at(chrono::DateTime::from_timestamp(1_793_836_800, 0).expect("5 November 2026"));
+    let door = Door::new(clock, "mps", HashSet::new(), None);
+    let data = DataDir::open(Path::new(env!("CARGO_TARGET_TMPDIR"))).expect("cargo makes the folder");
+    let writers = Writers::new(&data, 1);
+    let chunk = Chunk::of(1, made::lines(LINES, SEED).into_bytes());
+    bencher
+        .counter(ItemsCount::new(LINES))
+        .with_inputs(|| {
+            let mut worker = Worker::new(&door, &writers);
+            worker.take_lines(&chunk).expect("nothing is written so early");
+            worker
+        })
+        .bench_local_refs(|worker| worker.take_lines(&chunk).expect("nothing is written so early"));
+}
+
+#[divan::bench]
+fn identity_key(bencher: Bencher) {
+    let text = made::lines(LINES, SEED);
+    let mut ids = Vec::new();
+    each_record(&text, |record| ids.push(record.id.to_owned()));
+    let source = text_hash("mps");
+    bencher
+        .counter(ItemsCount::new(LINES))
+        .bench(|| ids.iter().fold(0, |sum, id| sum ^ identity_hash_with(source, id)));
+}
+
+/// Dedupe: a bucket of identity hashes, sorted.
+#[divan::bench]
+fn dedupe_sort(bencher: Bencher) {
+    const ROWS: u32 = 1 << 16;
+    let hashes: Vec<(u64, u32)> = (0..ROWS).map(|row| (text_hash(&row.to_string()), row)).collect();
+    let bits = 22;
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .with_inputs(|| hashes.clone())
+        .bench_local_refs(|rows| tallybook::radix::sort_by_key(rows, bits, |row| row.0 >> (u64::BITS - bits)));
+}
+
+/// Shares of 200,000 records of a day, added up to about 80,000 sums.
+#[divan::bench]
+fn add_up(bencher: Bencher) {
+    const RECORDS: u64 = 200_000;
+    let shares = made::shares(RECORDS);
+    bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
+        let mut all = Shares::with_capacity(shares.len());
+        for share in &shares {
+            all.push(share).expect("places are few");
+        }
+        all.add_up().expect("sums are small").len()
+    });
+}
+
+#[divan::bench]
+fn content_fingerprint(bencher: Bencher) {
+    let line = made::lines(1, SEED);
+    let mut scratch = Scratch::default();
+    let record = parse_line(line.trim_end().as_bytes(), &mut scratch).expect("a made line is a record");
+    let hashes = TextHashes {
+        task_type: 1,
+        parameters: 2,
+    };
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench(|| content_fingerprint_with(black_box(&record), black_box(hashes)));
+}
+
+/// On a distinct pair of task type and parameters, not on each record.
+#[divan::bench]
+fn sku_assignment(bencher: Bencher) {
+    let card = include_str!("../rate-cards/mps-cn/2024-01-01.toml");
+    let card = RateCard::parse(card, "2024-01-01.toml").expect("the card is checked by the tests");
+    let text = made::lines(LINES, SEED);
+    let mut pairs = Vec::new();
+    each_record(&text, |record| {
+        let canonical = canonical_parameters(record).expect("made parameters are right");
+        let parameters = Parameters::from_canonical(&canonical).expect("what is canonical can be read");
+        pairs.push((record.task_type.unwrap_or_default().to_owned(), parameters));
+    });
+    bencher.counter(ItemsCount::new(LINES)).bench(|| {
+        for (task_type, parameters) in &pairs {
+            black_box(card.assign(task_type, parameters).is_ok());
+        }
+    });
+}
+
+/// A quantity that reaches over three tiers.
+#[divan::bench]
+fn tier_slicing(bencher: Bencher) {
+    let tier = |from: &str, price: &str| Tier {
+        from: parse_plain(from).expect("a decimal"),
+        unit_price: parse_plain(price).expect("a decimal"),
+    };
+    let model = Model::Graduated {
+        tiers: vec![
+            tier("0", "0.04"),
+            tier("1000", "0.03"),
+            tier("5000", "0.02"),
+            tier("50000", "0.01"),
+        ],
+    };
+    let quantity = |minutes: i64| Quantity::from_base_units(minutes * 60_000, 60_000).expect("a minute has base units");
+    let (position, length) = (quantity(900), quantity(20_000));
+    let mut slices = Vec::new();
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+        slices.clear();
+        slice(black_box(&model), position, length, &mut slices).expect("the tiers ascend from 0");
+        slices.len()
+    });
+}
