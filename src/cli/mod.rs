@@ -62,9 +62,13 @@ fn failed(args: &Args, what: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// What is logged when `RUST_LOG` does not say it. A server that is slow to connect is nothing to tell a person who asks for a
+/// statement; one that does not answer is an error.
+const LOGGED: &str = "warn,sqlx=error";
+
 /// Logs go to standard error; `RUST_LOG` says how much.
 fn start_log(args: &Args) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
