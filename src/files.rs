@@ -184,9 +184,12 @@ impl WrittenDigest {
     }
 }
 
+/// In place of a number of bytes: as many as there are.
+pub const TO_THE_END: u64 = 0;
+
 /// Asks the system to begin writing a part of a file to disk. It is only sooner than without: what counts is the sync, which
 /// also tells what went wrong.
-fn begin_writeback(file: &File, from: u64, bytes: u64) {
+pub fn begin_writeback(file: &File, from: u64, bytes: u64) {
     #[cfg(target_os = "linux")]
     if let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) {
         use std::os::fd::AsRawFd as _;

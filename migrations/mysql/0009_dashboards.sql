@@ -40,32 +40,38 @@ FROM period_charge;
 CREATE VIEW dash_top_accounts AS
 SELECT month, currency, uin, total, total AS total_for_charts, records, drafts FROM account_month;
 
--- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`.
+-- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`. What lines that stand one after
+-- another have in common stands before them; see close/document.rs.
 CREATE VIEW dash_lines AS
 SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST(s.period_end AS DATE) AS period_end, s.currency,
-       l.line_no, NULLIF(l.appid, '') AS appid, l.kind, NULLIF(l.card, '') AS card, CAST(NULLIF(l.card_version, '') AS DATE) AS card_version,
-       NULLIF(l.region, '') AS region, NULLIF(l.sku, '') AS sku, NULLIF(l.meter, '') AS meter, NULLIF(l.unit, '') AS unit,
+       l.first_line + l.place - 1 AS line_no, NULLIF(l.appid, '') AS appid, l.kind, NULLIF(l.card, '') AS card,
+       CAST(NULLIF(l.card_version, '') AS DATE) AS card_version, NULLIF(l.region, '') AS region, NULLIF(l.sku, '') AS sku,
+       NULLIF(l.meter, '') AS meter, NULLIF(l.unit, '') AS unit,
        CAST(NULLIF(l.records, '') AS SIGNED) AS records, CAST(NULLIF(l.quantity, '') AS DECIMAL(38, 10)) AS quantity,
        CAST(NULLIF(l.unit_price, '') AS DECIMAL(38, 10)) AS unit_price,
-       CAST(NULLIF(l.discount_percent, '') AS DECIMAL(38, 10)) AS discount_percent, CAST(l.amount AS DECIMAL(38, 10)) AS amount,
+       CAST(CASE WHEN l.quantity <> '' THEN COALESCE(NULLIF(l.discount_percent, ''), '0') END AS DECIMAL(38, 10)) AS discount_percent,
+       CAST(l.amount AS DECIMAL(38, 10)) AS amount,
        NULLIF(l.corrects_statement, '') AS corrects_statement, CAST(NULLIF(l.corrects_line, '') AS SIGNED) AS corrects_line
 FROM statement s, JSON_TABLE(s.document, '$[*]' COLUMNS (
-    line_no BIGINT PATH '$[0]',
+    first_line BIGINT PATH '$[0]',
     appid VARCHAR(20) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[1]',
     kind VARCHAR(32) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[2]',
     card VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[3]',
     card_version VARCHAR(10) PATH '$[4]',
     region VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[5]',
-    sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[6]',
-    meter VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[7]',
-    unit VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[8]',
-    records VARCHAR(20) PATH '$[9]',
-    quantity VARCHAR(64) PATH '$[10]',
-    unit_price VARCHAR(64) PATH '$[11]',
-    discount_percent VARCHAR(64) PATH '$[12]',
-    amount VARCHAR(64) PATH '$[13]',
-    corrects_statement VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[14]',
-    corrects_line VARCHAR(20) PATH '$[15]'
+    meter VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[6]',
+    unit VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[7]',
+    NESTED PATH '$[8][*]' COLUMNS (
+        place FOR ORDINALITY,
+        sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
+        records VARCHAR(20) PATH '$[1]',
+        quantity VARCHAR(64) PATH '$[2]',
+        unit_price VARCHAR(64) PATH '$[3]',
+        amount VARCHAR(64) PATH '$[4]',
+        discount_percent VARCHAR(64) PATH '$[6]',
+        corrects_statement VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[7]',
+        corrects_line VARCHAR(20) PATH '$[8]'
+    )
 )) AS l;
 
 -- Pipeline health.

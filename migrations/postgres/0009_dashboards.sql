@@ -27,18 +27,22 @@ FROM period_charge;
 CREATE VIEW dash_top_accounts AS
 SELECT month, currency, uin, total, total AS total_for_charts, records, drafts FROM account_month;
 
--- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`.
+-- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`. `g` is what lines that stand one
+-- after another have in common, `l` a line; see close/document.rs. The conditions always hold, as above.
 CREATE VIEW dash_lines AS
 SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST(s.period_end AS DATE) AS period_end, s.currency,
-       CAST(j.value ->> 0 AS BIGINT) AS line_no, NULLIF(j.value ->> 1, '') COLLATE "C" AS appid, (j.value ->> 2) COLLATE "C" AS kind,
-       NULLIF(j.value ->> 3, '') COLLATE "C" AS card, CAST(NULLIF(j.value ->> 4, '') AS DATE) AS card_version,
-       NULLIF(j.value ->> 5, '') COLLATE "C" AS region, NULLIF(j.value ->> 6, '') COLLATE "C" AS sku,
-       NULLIF(j.value ->> 7, '') COLLATE "C" AS meter, NULLIF(j.value ->> 8, '') COLLATE "C" AS unit,
-       CAST(NULLIF(j.value ->> 9, '') AS BIGINT) AS records, CAST(NULLIF(j.value ->> 10, '') AS NUMERIC) AS quantity,
-       CAST(NULLIF(j.value ->> 11, '') AS NUMERIC) AS unit_price, CAST(NULLIF(j.value ->> 12, '') AS NUMERIC) AS discount_percent,
-       CAST(j.value ->> 13 AS NUMERIC) AS amount, NULLIF(j.value ->> 14, '') COLLATE "C" AS corrects_statement,
-       CAST(NULLIF(j.value ->> 15, '') AS BIGINT) AS corrects_line
-FROM statement s, jsonb_array_elements(CAST(s.document AS JSONB)) AS j (value);
+       CAST(g.value ->> 0 AS BIGINT) + l.place - 1 AS line_no, NULLIF(g.value ->> 1, '') COLLATE "C" AS appid,
+       (g.value ->> 2) COLLATE "C" AS kind, NULLIF(g.value ->> 3, '') COLLATE "C" AS card,
+       CAST(NULLIF(g.value ->> 4, '') AS DATE) AS card_version, NULLIF(g.value ->> 5, '') COLLATE "C" AS region,
+       NULLIF(l.value ->> 0, '') COLLATE "C" AS sku, NULLIF(g.value ->> 6, '') COLLATE "C" AS meter,
+       NULLIF(g.value ->> 7, '') COLLATE "C" AS unit, CAST(NULLIF(l.value ->> 1, '') AS BIGINT) AS records,
+       CAST(NULLIF(l.value ->> 2, '') AS NUMERIC) AS quantity, CAST(NULLIF(l.value ->> 3, '') AS NUMERIC) AS unit_price,
+       CASE WHEN l.value ->> 2 <> '' THEN COALESCE(CAST(NULLIF(l.value ->> 6, '') AS NUMERIC), 0) END AS discount_percent,
+       CAST(l.value ->> 4 AS NUMERIC) AS amount, NULLIF(l.value ->> 7, '') COLLATE "C" AS corrects_statement,
+       CAST(NULLIF(l.value ->> 8, '') AS BIGINT) AS corrects_line
+FROM statement s, jsonb_array_elements(CAST(s.document AS JSONB)) AS g (value),
+     jsonb_array_elements(g.value -> 8) WITH ORDINALITY AS l (value, place)
+WHERE jsonb_typeof(g.value) = 'array' AND jsonb_typeof(l.value) = 'array';
 
 -- Pipeline health.
 CREATE VIEW dash_runs AS SELECT run, command, CAST(as_of AS TIMESTAMPTZ) AS as_of, exit_code FROM run;

@@ -23,17 +23,19 @@ FROM period_charge;
 CREATE VIEW dash_top_accounts AS
 SELECT month, currency, uin, total, CAST(total AS REAL) AS total_for_charts, records, drafts FROM account_month;
 
--- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`.
+-- Lines of closed statements; what a line does not have is NULL. Filter by `uin` or `statement_id`. `g` is what lines that stand one
+-- after another have in common, `l` a line; see close/document.rs.
 CREATE VIEW dash_lines AS
-SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency, CAST(j.value ->> 0 AS INTEGER) AS line_no,
-       NULLIF(j.value ->> 1, '') AS appid, j.value ->> 2 AS kind, NULLIF(j.value ->> 3, '') AS card,
-       NULLIF(j.value ->> 4, '') AS card_version, NULLIF(j.value ->> 5, '') AS region, NULLIF(j.value ->> 6, '') AS sku,
-       NULLIF(j.value ->> 7, '') AS meter, NULLIF(j.value ->> 8, '') AS unit,
-       CAST(NULLIF(j.value ->> 9, '') AS INTEGER) AS records, NULLIF(j.value ->> 10, '') AS quantity,
-       NULLIF(j.value ->> 11, '') AS unit_price, NULLIF(j.value ->> 12, '') AS discount_percent, j.value ->> 13 AS amount,
-       CAST(j.value ->> 13 AS REAL) AS amount_for_charts, NULLIF(j.value ->> 14, '') AS corrects_statement,
-       CAST(NULLIF(j.value ->> 15, '') AS INTEGER) AS corrects_line
-FROM statement s, json_each(s.document) j;
+SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency, CAST(g.value ->> 0 AS INTEGER) + l.key AS line_no,
+       NULLIF(g.value ->> 1, '') AS appid, g.value ->> 2 AS kind, NULLIF(g.value ->> 3, '') AS card,
+       NULLIF(g.value ->> 4, '') AS card_version, NULLIF(g.value ->> 5, '') AS region, NULLIF(l.value ->> 0, '') AS sku,
+       NULLIF(g.value ->> 6, '') AS meter, NULLIF(g.value ->> 7, '') AS unit,
+       CAST(NULLIF(l.value ->> 1, '') AS INTEGER) AS records, NULLIF(l.value ->> 2, '') AS quantity,
+       NULLIF(l.value ->> 3, '') AS unit_price,
+       CASE WHEN l.value ->> 2 <> '' THEN COALESCE(NULLIF(l.value ->> 6, ''), '0') END AS discount_percent, l.value ->> 4 AS amount,
+       CAST(l.value ->> 4 AS REAL) AS amount_for_charts, NULLIF(l.value ->> 7, '') AS corrects_statement,
+       CAST(NULLIF(l.value ->> 8, '') AS INTEGER) AS corrects_line
+FROM statement s, json_each(s.document) g, json_each(g.value, '$[8]') l;
 
 -- Pipeline health.
 CREATE VIEW dash_runs AS SELECT run, command, as_of, exit_code FROM run;

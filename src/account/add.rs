@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
+use super::Account;
 use super::store::{add_accounts, add_terms, load_accounts, usage_files_from};
 use super::terms::{PriceOverride, Terms};
 use super::usage::last_day;
@@ -78,13 +79,12 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     }
     match known {
         None => {
-            add_accounts(
-                &mut tx,
-                &[(wanted.uin, new.clone(), Some(from))],
-                "person",
-                &books.clock.text(),
-            )
-            .await?;
+            let account = Account {
+                terms: vec![new.clone()],
+                first_day: Some(from),
+                closed_to: None,
+            };
+            add_accounts(&mut tx, &[(wanted.uin, account)], "person", &books.clock.text()).await?;
         }
         Some(account) => {
             if zone != account.terms[0].zone {

@@ -81,6 +81,11 @@ impl AccountBook {
         self.accounts.get(&uin)
     }
 
+    /// Adds accounts, or puts them in the place of what they were.
+    pub fn extend(&mut self, accounts: Vec<(u64, Account)>) {
+        self.accounts.extend(accounts);
+    }
+
     /// Notes that an account's periods are closed up to a day.
     pub fn close_to(&mut self, uin: u64, day: NaiveDate) {
         if let Some(account) = self.accounts.get_mut(&uin) {

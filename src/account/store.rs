@@ -50,7 +50,7 @@ pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>>
     Ok(kinds)
 }
 
-const ACCOUNTS: &str = "SELECT a.uin, a.first_day, (SELECT MAX(c.period_end) FROM closed_period c WHERE c.uin = a.uin) AS closed_to \
+const ACCOUNTS: &str = "SELECT a.uin, a.first_day, (SELECT c.period_end FROM closed_period c WHERE c.uin = a.uin ORDER BY c.period_start DESC LIMIT 1) AS closed_to \
      FROM account a";
 
 /// Accounts that fulfil a condition on `uin`.
@@ -97,30 +97,30 @@ fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
     })
 }
 
-/// Adds accounts with their first terms.
+/// Adds accounts with their terms.
 #[tracing::instrument(skip_all)]
-pub async fn add_accounts(
-    tx: &mut Tx,
-    accounts: &[(u64, Terms, Option<NaiveDate>)],
-    added_by: &str,
-    added_at: &str,
-) -> Result<()> {
-    let rows = accounts.iter().map(|(uin, _, first_day)| -> [Value; 4] {
+pub async fn add_accounts(tx: &mut Tx, accounts: &[(u64, Account)], added_by: &str, added_at: &str) -> Result<()> {
+    let rows = accounts.iter().map(|(uin, account)| -> [Value; 4] {
         [
             uin.to_string().into(),
             added_by.into(),
             added_at.into(),
-            first_day.map(|d| d.to_string()).into(),
+            account.first_day.map(|d| d.to_string()).into(),
         ]
     });
     insert_rows(tx, "account (uin, added_by, added_at, first_day)", rows).await?;
     let mut rows = Vec::with_capacity(accounts.len());
-    for (uin, terms, _) in accounts {
-        rows.push([
-            Value::from(uin.to_string()),
-            terms.from.to_string().into(),
-            serde_json::to_string(terms)?.into(),
-        ]);
+    // Those that appear by themselves have the same terms.
+    let mut last: Option<(&Terms, String)> = None;
+    for (uin, terms) in accounts
+        .iter()
+        .flat_map(|(uin, a)| a.terms.iter().map(move |t| (uin, t)))
+    {
+        let body = match &last {
+            Some((same, body)) if *same == terms => body.clone(),
+            _ => last.insert((terms, serde_json::to_string(terms)?)).1.clone(),
+        };
+        rows.push([Value::from(uin.to_string()), terms.from.to_string().into(), body.into()]);
     }
     insert_rows(tx, "terms (uin, from_day, body)", rows).await?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::close::document::{COLUMNS, DocumentError, EXPORTED_COLUMNS};
+use crate::close::document::{COLUMNS, DocumentError, EXPORTED_COLUMNS, rows};
 use crate::ledger::Entry;
 use crate::nightly::report::grouped_size;
 use crate::query::statement::Shown;
@@ -53,13 +53,9 @@ pub fn statements_csv(shown: &[Shown]) -> Result<String, DocumentError> {
             s.period_end_text(),
             s.currency.to_string(),
         ];
-        for row in crate::close::document::cells(s.text()?)? {
-            table.row(
-                first
-                    .iter()
-                    .cloned()
-                    .chain(row[..EXPORTED_COLUMNS].iter().map(|cell| String::from(&**cell))),
-            );
+        for row in rows(s.text()?)? {
+            let cells = row.into_iter().take(EXPORTED_COLUMNS).map(String::from);
+            table.row(first.iter().cloned().chain(cells));
         }
     }
     Ok(table.csv())
@@ -82,8 +78,7 @@ pub fn lines_table(shown: &Shown) -> Result<Table, DocumentError> {
         "amount",
         "note",
     ]);
-    let cells = crate::close::document::cells(shown.statement.text()?)?;
-    for row in cells {
+    for row in rows(shown.statement.text()?)? {
         let cell = |at: usize| String::from(&*row[at]);
         table.row([
             cell(0),

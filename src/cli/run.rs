@@ -65,7 +65,7 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             let lease = Lease::take(&books.ledger, "meter").await?;
             let metered = meter(books, &lease).await;
             lease.release().await?;
-            let metered = metered?;
+            let (metered, _) = metered?;
             report(args, &metered, || night_report::metered(&metered));
         }
         Command::Close => {
@@ -284,12 +284,12 @@ async fn show_statements(args: &Args, books: &Books, uin: u64, span: Span) -> Re
 
 fn statement_json(shown: &query::statement::Shown) -> Result<serde_json::Value> {
     let s = &shown.statement;
-    let lines: Vec<serde_json::Value> = crate::close::document::cells(s.text()?)?
-        .iter()
+    let lines: Vec<serde_json::Value> = crate::close::document::rows(s.text()?)?
+        .into_iter()
         .map(|row| {
-            let named = crate::close::document::COLUMNS.iter().zip(row.iter());
+            let named = crate::close::document::COLUMNS.iter().zip(row);
             named
-                .map(|(name, cell)| ((*name).to_owned(), serde_json::Value::from(&**cell)))
+                .map(|(name, cell)| ((*name).to_owned(), serde_json::Value::from(cell)))
                 .collect::<serde_json::Map<_, _>>()
                 .into()
         })

@@ -33,6 +33,11 @@ impl Touched {
             self.days.push(day);
         }
     }
+
+    /// The first of all these days.
+    pub fn first_day(&self) -> Option<NaiveDate> {
+        self.days.iter().chain(&self.corrected).min().copied()
+    }
 }
 
 /// A period that is closed, and how.

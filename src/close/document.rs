@@ -1,12 +1,16 @@
 //! The document of a statement: its lines, as they are stored and digested.
 //!
-//! A compact JSON array (no white space) of arrays of strings, one per line, in the order of [`COLUMNS`].
-//! What does not vary by line stands in the statement's header. The last two columns are for adjustments to come: `slice` is
-//! empty for the first, and `span_start` where it is the later of the period's first day and the card version, as it is for
-//! every line of the period's own usage. Absent values are empty strings; decimals
-//! are plain: `quantity` has 6 decimals, `amount` 10, `unit_price` and `discount_percent` as many as they
-//! need; `card_version` is `YYYY-MM-DD`. Strings are escaped as Python's
-//! `json.dumps(rows, separators=(",", ":"), ensure_ascii=False)` does it, so that the text is canonical.
+//! A compact JSON array (no white space) of groups. Lines that stand one after another and have the same values of [`SHARED`] are one
+//! group: an array of these values, and as its last element the array of its lines. A line is the array of its own values, in the order
+//! of [`OWN`], without the empty ones at its end. So what an account's lines have in common does not stand in each of them: documents are
+//! most of what a close writes.
+//!
+//! Every value is a string, and an absent one is empty. The number of a line is that of its group's first line and its place in the
+//! group. Decimals are plain: `quantity` has 6 decimals, `amount` 10, `unit_price` and `discount_percent` as many as they need; a line
+//! with a price and an empty `discount_percent` has no discount. `card_version` is `YYYY-MM-DD`. `slice` and `span_start` are for
+//! adjustments to come: `slice` is empty for the first, and `span_start` where it is the later of the period's first day and the card
+//! version, as it is for every line of the period's own usage. What does not vary by line stands in the statement's header. Strings are
+//! escaped as Python's `json.dumps(groups, separators=(",", ":"), ensure_ascii=False)` does it, so that the text is canonical.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,13 +19,40 @@ use std::str::FromStr;
 
 use chrono::{Datelike as _, NaiveDate};
 use rust_decimal::Decimal;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use crate::money::{AMOUNT_DECIMALS, QUANTITY_DECIMALS, parse_plain, write_plain};
 use crate::rate::{Charge, Kind};
 use crate::span::Period;
 
-/// The columns of a line, in order.
+/// What the lines of a group have in common, in order; the first is the number of its first line.
+pub const SHARED: [&str; 8] = [
+    "first_line",
+    "appid",
+    "kind",
+    "card",
+    "card_version",
+    "region",
+    "meter",
+    "unit",
+];
+
+/// What each line has of its own, in order.
+pub const OWN: [&str; 11] = [
+    "sku",
+    "records",
+    "quantity",
+    "unit_price",
+    "amount",
+    "slice",
+    "discount_percent",
+    "corrects_statement",
+    "corrects_line",
+    "note",
+    "span_start",
+];
+
+/// All values of a line, as people are shown them.
 pub const COLUMNS: [&str; 19] = [
     "line_no",
     "appid",
@@ -48,7 +79,7 @@ pub const COLUMNS: [&str; 19] = [
 pub const EXPORTED_COLUMNS: usize = 17;
 
 /// Bytes of a usual line, to reserve by.
-const LINE_BYTES: usize = 192;
+const LINE_BYTES: usize = 80;
 
 /// A line of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +132,8 @@ pub struct Priced {
 /// A document that does not read as one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// It is not an array of arrays of as many strings as there are columns.
-    #[error("the stored lines are not a JSON array of arrays of {} strings: {what}; restore the ledger from a backup", COLUMNS.len())]
+    /// It is not an array of groups.
+    #[error("the stored lines are not a JSON array of groups of lines: {what}; restore the ledger from a backup")]
     Shape {
         /// What the parser found, and where.
         what: String,
@@ -131,35 +162,102 @@ pub enum DocumentError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell<'a>(Cow<'a, str>);
 
-/// The strings of a line, in the order of [`COLUMNS`].
-pub type Cells<'a> = [Cell<'a>; COLUMNS.len()];
+/// The strings of a line, in the order of [`OWN`].
+pub type OwnCells<'a> = [Cell<'a>; OWN.len()];
+
+/// The strings of a group, in the order of [`SHARED`].
+type SharedCells<'a> = [Cell<'a>; SHARED.len()];
+
+/// A group as it stands in a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct GroupCells<'a> {
+    shared: SharedCells<'a>,
+    lines: Vec<OwnCells<'a>>,
+}
+
+/// Lines that stand one after another and have this in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// The number of its first line.
+    pub first_line: u32,
+    pub appid: Cell<'a>,
+    pub kind: Cell<'a>,
+    pub card: Cell<'a>,
+    pub card_version: Cell<'a>,
+    pub region: Cell<'a>,
+    pub meter: Cell<'a>,
+    pub unit: Cell<'a>,
+    pub lines: Vec<OwnCells<'a>>,
+}
+
+/// The groups of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Groups<'a> {
+    pub groups: Vec<Group<'a>>,
+    /// No string in it has an escape or a comma.
+    pub is_simple: bool,
+}
 
 /// The document of these lines.
 #[expect(clippy::missing_panics_doc, reason = "whole strings and ASCII make UTF-8")]
 pub fn write<'a>(lines: impl Iterator<Item = Line<'a>>) -> String {
     let mut document = Vec::with_capacity(2 + lines.size_hint().0 * LINE_BYTES);
     document.push(b'[');
+    let mut before: Option<Line> = None;
     for line in lines {
-        if document.len() != 1 {
-            document.push(b',');
+        match &before {
+            None => write_shared(&mut document, &line),
+            Some(before) if line.is_of_group(before) => document.push(b','),
+            Some(_) => {
+                document.extend_from_slice(b"]],");
+                write_shared(&mut document, &line);
+            }
         }
-        write_line(&mut document, &line);
+        write_own(&mut document, &line);
+        before = Some(line);
+    }
+    if before.is_some() {
+        document.extend_from_slice(b"]]");
     }
     document.push(b']');
     String::from_utf8(document).expect("whole strings and ASCII")
 }
 
-/// The strings of each line.
+/// The groups of a document.
 ///
 /// # Errors
-/// [`DocumentError::Shape`].
-pub fn cells(document: &str) -> Result<Vec<Cells<'_>>, DocumentError> {
-    if let Some(rows) = plain_cells(document) {
-        return Ok(rows);
+/// [`DocumentError::Shape`], and a group whose first line has no number.
+pub fn groups(document: &str) -> Result<Groups<'_>, DocumentError> {
+    let (cells, is_simple) = match plain_groups(document) {
+        Some((groups, commas)) => {
+            let all = document.bytes().fold(0, |sum, byte| sum + usize::from(byte == b','));
+            (groups, all == commas)
+        }
+        None => (parsed_groups(document)?, false),
+    };
+    let mut row = 1;
+    let mut groups = Vec::with_capacity(cells.len());
+    for GroupCells { shared, lines } in cells {
+        let [first_line, appid, kind, card, card_version, region, meter, unit] = shared;
+        let first_line = first_line.parse().map_err(|_| DocumentError::Cell {
+            row,
+            column: SHARED[0],
+            text: first_line.to_string(),
+        })?;
+        row += lines.len();
+        groups.push(Group {
+            first_line,
+            appid,
+            kind,
+            card,
+            card_version,
+            region,
+            meter,
+            unit,
+            lines,
+        });
     }
-    serde_json::from_str(document).map_err(|error| DocumentError::Shape {
-        what: error.to_string(),
-    })
+    Ok(Groups { groups, is_simple })
 }
 
 /// The lines, as they were written.
@@ -167,11 +265,78 @@ pub fn cells(document: &str) -> Result<Vec<Cells<'_>>, DocumentError> {
 /// # Errors
 /// The first thing that does not read as what it should be.
 pub fn lines(document: &str) -> Result<Vec<Line<'_>>, DocumentError> {
-    let rows = cells(document)?;
-    rows.into_iter()
-        .zip(1..)
-        .map(|(cells, row)| read_line(cells, row))
-        .collect()
+    let groups = groups(document)?.groups;
+    let mut lines = Vec::with_capacity(groups.iter().map(|group| group.lines.len()).sum());
+    for mut group in groups {
+        for (number, own) in (u64::from(group.first_line)..).zip(std::mem::take(&mut group.lines)) {
+            let row = lines.len() + 1;
+            let line_no = u32::try_from(number).map_err(|_| DocumentError::Cell {
+                row,
+                column: SHARED[0],
+                text: group.first_line.to_string(),
+            })?;
+            lines.push(read_line(&group, line_no, own, row)?);
+        }
+    }
+    Ok(lines)
+}
+
+/// The strings of each line, in the order of [`COLUMNS`].
+///
+/// # Errors
+/// As [`groups`].
+pub fn rows(document: &str) -> Result<Vec<[Cow<'_, str>; COLUMNS.len()]>, DocumentError> {
+    let mut rows = Vec::new();
+    for group in groups(document)?.groups {
+        for (number, own) in (u64::from(group.first_line)..).zip(group.lines) {
+            let discount_percent = discount_of(&own).to_owned();
+            let [
+                sku,
+                records,
+                quantity,
+                unit_price,
+                amount,
+                slice,
+                _,
+                statement,
+                line,
+                note,
+                span_start,
+            ] = own.map(|cell| cell.0);
+            rows.push([
+                number.to_string().into(),
+                group.appid.0.clone(),
+                group.kind.0.clone(),
+                group.card.0.clone(),
+                group.card_version.0.clone(),
+                group.region.0.clone(),
+                sku,
+                group.meter.0.clone(),
+                group.unit.0.clone(),
+                records,
+                quantity,
+                unit_price,
+                discount_percent.into(),
+                amount,
+                statement,
+                line,
+                note,
+                slice,
+                span_start,
+            ]);
+        }
+    }
+    Ok(rows)
+}
+
+/// The discount of a line: what has a quantity and a price has one, if only of nothing.
+pub fn discount_of<'c>(own: &'c OwnCells<'_>) -> &'c str {
+    let [_, _, quantity, _, _, _, discount_percent, ..] = own;
+    if discount_percent.is_empty() && !quantity.is_empty() {
+        "0"
+    } else {
+        discount_percent
+    }
 }
 
 impl<'a> Line<'a> {
@@ -207,6 +372,17 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Whether it is the next line of the group of the line before.
+    fn is_of_group(&self, before: &Self) -> bool {
+        let shared = |line: &Self| (line.appid, line.kind, line.card_version);
+        before.line_no.checked_add(1) == Some(self.line_no)
+            && shared(self) == shared(before)
+            && self.region == before.region
+            && self.meter == before.meter
+            && self.unit == before.unit
+            && self.card == before.card
+    }
+
     /// The first day of the span of usage that the line bills, in a statement of that period.
     pub fn span_start_in(&self, period: &Period) -> NaiveDate {
         let usual = self
@@ -238,7 +414,8 @@ impl<'a> Line<'a> {
     }
 }
 
-fn write_line(out: &mut Vec<u8>, line: &Line) {
+/// What a group begins with, up to its first line.
+fn write_shared(out: &mut Vec<u8>, line: &Line) {
     out.extend_from_slice(b"[\"");
     write_whole(out, Some(line.line_no));
     out.extend_from_slice(b"\",\"");
@@ -250,11 +427,17 @@ fn write_line(out: &mut Vec<u8>, line: &Line) {
     out.extend_from_slice(b",\"");
     write_day(out, line.card_version);
     out.extend_from_slice(b"\",");
-    for text in [&line.region, &line.sku, &line.meter, &line.unit] {
+    for text in [&line.region, &line.meter, &line.unit] {
         write_string(out, text);
         out.push(b',');
     }
-    out.push(b'"');
+    out.push(b'[');
+}
+
+fn write_own(out: &mut Vec<u8>, line: &Line) {
+    out.push(b'[');
+    write_string(out, &line.sku);
+    out.extend_from_slice(b",\"");
     write_whole(out, line.records);
     out.extend_from_slice(b"\",\"");
     let priced = line.priced.as_ref();
@@ -262,9 +445,12 @@ fn write_line(out: &mut Vec<u8>, line: &Line) {
     out.extend_from_slice(b"\",\"");
     write_decimal(out, priced.map(|priced| priced.unit_price), 0);
     out.extend_from_slice(b"\",\"");
-    write_decimal(out, priced.map(|priced| priced.discount_percent), 0);
-    out.extend_from_slice(b"\",\"");
     write_plain(out, line.amount, AMOUNT_DECIMALS);
+    out.extend_from_slice(b"\",\"");
+    write_whole(out, Some(line.slice).filter(|slice| *slice != 0));
+    out.extend_from_slice(b"\",\"");
+    let discount = priced.map(|priced| priced.discount_percent);
+    write_decimal(out, discount.filter(|discount| !discount.is_zero()), 0);
     out.extend_from_slice(b"\",");
     let corrects = line.corrects.as_ref();
     write_string(out, corrects.map_or("", |(statement_id, _)| statement_id));
@@ -273,10 +459,13 @@ fn write_line(out: &mut Vec<u8>, line: &Line) {
     out.extend_from_slice(b"\",");
     write_string(out, &line.note);
     out.extend_from_slice(b",\"");
-    write_whole(out, Some(line.slice).filter(|slice| *slice != 0));
-    out.extend_from_slice(b"\",\"");
     write_day(out, line.span_start);
-    out.extend_from_slice(b"\"]");
+    out.push(b'"');
+    // A quote within a string is escaped, so this is an empty one; `amount` never is.
+    while out.ends_with(b",\"\"") {
+        out.truncate(out.len() - 3);
+    }
+    out.push(b']');
 }
 
 fn write_whole(out: &mut Vec<u8>, value: Option<impl itoa::Integer>) {
@@ -328,29 +517,65 @@ fn has_byte(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(0, |found, byte| found | u8::from(is_such(byte))) != 0
 }
 
-/// The strings of each line of a document exactly as [`write`] makes it, with nothing escaped in it; none for any other text.
-fn plain_cells(document: &str) -> Option<Vec<Cells<'_>>> {
+/// The groups of a document exactly as [`write`] makes it, with nothing escaped in it, and how many commas stand between them and
+/// between their parts; none for any other text.
+fn plain_groups(document: &str) -> Option<(Vec<GroupCells<'_>>, usize)> {
     if !has_no_escape(document) {
         return None;
     }
     let mut rest = document.strip_prefix('[')?;
-    let mut rows = Vec::with_capacity(document.len() / LINE_BYTES);
+    let mut groups = Vec::new();
+    let mut commas = 0;
     loop {
         rest = rest.strip_prefix("[\"")?;
-        let mut row: Cells = std::array::from_fn(|_| Cell(Cow::Borrowed("")));
-        let (last, others) = row.split_last_mut()?;
+        let mut shared: SharedCells = no_cells();
+        let (last, others) = shared.split_last_mut()?;
         for cell in others {
             *cell = take_cell(&mut rest)?;
             rest = rest.strip_prefix("\",\"")?;
         }
         *last = take_cell(&mut rest)?;
-        rest = rest.strip_prefix("\"]")?;
-        rows.push(row);
-        match rest {
-            "]" => return Some(rows),
-            _ => rest = rest.strip_prefix(',')?,
+        rest = rest.strip_prefix("\",[[\"")?;
+        commas += SHARED.len();
+        let mut lines = Vec::new();
+        loop {
+            let mut line: OwnCells = no_cells();
+            let mut found = 0;
+            loop {
+                *line.get_mut(found)? = take_cell(&mut rest)?;
+                found += 1;
+                match rest.strip_prefix("\",\"") {
+                    Some(after) => rest = after,
+                    None => break,
+                }
+            }
+            commas += found - 1;
+            lines.push(line);
+            rest = rest.strip_prefix("\"]")?;
+            match rest.strip_prefix(",[\"") {
+                Some(after) => rest = after,
+                None => break,
+            }
+            commas += 1;
         }
+        groups.push(GroupCells { shared, lines });
+        match rest.strip_prefix("]]")? {
+            "]" => return Some((groups, commas)),
+            after => rest = after.strip_prefix(',')?,
+        }
+        commas += 1;
     }
+}
+
+/// The groups of any document.
+fn parsed_groups(document: &str) -> Result<Vec<GroupCells<'_>>, DocumentError> {
+    serde_json::from_str(document).map_err(|error| DocumentError::Shape {
+        what: error.to_string(),
+    })
+}
+
+fn no_cells<'a, const N: usize>() -> [Cell<'a>; N] {
+    std::array::from_fn(|_| Cell(Cow::Borrowed("")))
 }
 
 /// Whether no byte of a document is part of an escape, or would have to be.
@@ -365,74 +590,67 @@ fn take_cell<'a>(rest: &mut &'a str) -> Option<Cell<'a>> {
     Some(Cell(Cow::Borrowed(cell)))
 }
 
-/// Whether no string of a document with so many lines has an escape or a comma in it.
-pub fn is_simple(document: &str, lines: usize) -> bool {
-    let commas = document
-        .bytes()
-        .fold(0, |count, byte| count + usize::from(byte == b','));
-    commas + 1 == lines * COLUMNS.len() && has_no_escape(document)
-}
-
-fn read_line(cells: Cells<'_>, row: usize) -> Result<Line<'_>, DocumentError> {
+fn read_line<'a>(group: &Group<'a>, line_no: u32, own: OwnCells<'a>, row: usize) -> Result<Line<'a>, DocumentError> {
     let [
-        line_no,
-        appid,
-        kind,
-        card,
-        card_version,
-        region,
         sku,
-        meter,
-        unit,
         records,
         quantity,
         unit_price,
-        discount_percent,
         amount,
+        slice,
+        discount_percent,
         corrects_statement,
         corrects_line,
         note,
-        slice,
         span_start,
-    ] = cells;
-    let bad = |at: usize, text: &Cell| DocumentError::Cell {
+    ] = own;
+    let bad = |column, text: &Cell| DocumentError::Cell {
         row,
-        column: COLUMNS[at],
+        column,
         text: text.to_string(),
     };
-    let integer = |at, text: &Cell| text.parse::<u32>().map_err(|_| bad(at, text));
-    let decimal = |at, text: &Cell| parse_plain(text).map_err(|_| bad(at, text));
+    let integer = |column, text: &Cell| text.parse::<u32>().map_err(|_| bad(column, text));
+    let decimal = |column, text: &Cell| parse_plain(text).map_err(|_| bad(column, text));
     let priced = if quantity.is_empty() && unit_price.is_empty() && discount_percent.is_empty() {
         None
     } else {
         Some(Priced {
-            quantity: decimal(10, &quantity)?,
-            unit_price: decimal(11, &unit_price)?,
-            discount_percent: decimal(12, &discount_percent)?,
+            quantity: decimal("quantity", &quantity)?,
+            unit_price: decimal("unit_price", &unit_price)?,
+            discount_percent: match &*discount_percent {
+                "" => Decimal::ZERO,
+                _ => decimal("discount_percent", &discount_percent)?,
+            },
         })
     };
     let corrects = if corrects_statement.is_empty() && corrects_line.is_empty() {
         None
     } else {
-        Some(integer(15, &corrects_line)?)
+        Some(integer("corrects_line", &corrects_line)?)
     };
+    let Group {
+        appid,
+        kind,
+        card_version,
+        ..
+    } = group;
     Ok(Line {
-        line_no: integer(0, &line_no)?,
-        appid: optional(&appid, || bad(1, &appid))?,
-        kind: Kind::from_word(&kind).ok_or_else(|| bad(2, &kind))?,
-        card: card.0,
-        card_version: optional(&card_version, || bad(4, &card_version))?,
-        region: region.0,
+        line_no,
+        appid: optional(appid, || bad("appid", appid))?,
+        kind: Kind::from_word(kind).ok_or_else(|| bad("kind", kind))?,
+        card: group.card.0.clone(),
+        card_version: optional(card_version, || bad("card_version", card_version))?,
+        region: group.region.0.clone(),
         sku: sku.0,
-        meter: meter.0,
-        unit: unit.0,
-        records: optional(&records, || bad(9, &records))?,
+        meter: group.meter.0.clone(),
+        unit: group.unit.0.clone(),
+        records: optional(&records, || bad("records", &records))?,
         priced,
-        amount: decimal(13, &amount)?,
+        amount: decimal("amount", &amount)?,
         corrects: corrects.map(|line_no| (corrects_statement.0, line_no)),
         note: note.0,
-        slice: if slice.is_empty() { 0 } else { integer(17, &slice)? },
-        span_start: optional(&span_start, || bad(18, &span_start))?,
+        slice: if slice.is_empty() { 0 } else { integer("slice", &slice)? },
+        span_start: optional(&span_start, || bad("span_start", &span_start))?,
     })
 }
 
@@ -474,6 +692,71 @@ impl<'de> Visitor<'de> for CellVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Cell<'de>, E> {
         Ok(Cell(Cow::Owned(text.to_owned())))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for GroupCells<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(GroupVisitor)
+    }
+}
+
+struct GroupVisitor;
+
+impl<'de> Visitor<'de> for GroupVisitor {
+    type Value = GroupCells<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "a group of {} strings and its lines", SHARED.len())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<GroupCells<'de>, A::Error> {
+        let mut shared: SharedCells = no_cells();
+        for (at, cell) in shared.iter_mut().enumerate() {
+            *cell = from
+                .next_element()?
+                .ok_or_else(|| A::Error::invalid_length(at, &self))?;
+        }
+        let lines: Vec<Own> = from
+            .next_element()?
+            .ok_or_else(|| A::Error::invalid_length(SHARED.len(), &self))?;
+        Ok(GroupCells {
+            shared,
+            lines: lines.into_iter().map(|own| own.0).collect(),
+        })
+    }
+}
+
+/// A line's own strings, of which those at the end may be left out.
+struct Own<'a>(OwnCells<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Own<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(OwnVisitor)
+    }
+}
+
+struct OwnVisitor;
+
+impl<'de> Visitor<'de> for OwnVisitor {
+    type Value = Own<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "a line of at most {} strings", OWN.len())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Own<'de>, A::Error> {
+        let mut own: OwnCells = no_cells();
+        let mut found = 0;
+        while let Some(cell) = from.next_element()? {
+            *own.get_mut(found)
+                .ok_or_else(|| A::Error::invalid_length(found + 1, &self))? = cell;
+            found += 1;
+        }
+        if found == 0 {
+            return Err(A::Error::invalid_length(0, &self));
+        }
+        Ok(Own(own))
     }
 }
 

@@ -9,9 +9,10 @@ use rayon::prelude::*;
 use super::account::AccountUsage;
 use super::due::{self, Due};
 use super::months;
+use super::past::{Past, read_past};
 use super::statement::Foot;
 use super::store::{self, PeriodCharge};
-use super::{Blocked, Past, reach_back, read_past};
+use super::{Blocked, reach_back};
 use crate::account::{Account, AccountBook};
 use crate::books::Books;
 use crate::card::book::CardBook;
@@ -34,7 +35,7 @@ pub async fn draft_open_periods(
 ) -> Result<usize> {
     let cards = load_cards(&books.ledger).await?;
     let mut open = open_periods(accounts, books.clock.today());
-    let past = read_past(books, &open).await?;
+    let past = read_past(&books.ledger, &open).await?;
     reach_back(&mut open, accounts, &past);
     let drafts = match due::days_needed(&open) {
         None => Vec::new(),

@@ -16,6 +16,7 @@ pub mod document;
 pub mod draft;
 pub mod due;
 pub mod months;
+mod past;
 pub mod proof;
 pub mod statement;
 pub mod store;
@@ -35,8 +36,9 @@ use crate::meter::store::{Progress, progress, usage_paths};
 use crate::meter::usage_table::UsageTable;
 use crate::pipeline::{Taker, write_while_making};
 use crate::span::Period;
-use account::{AccountUsage, ClosedPeriod, PeriodCharges, Touched};
+use account::{AccountUsage, PeriodCharges};
 use due::Due;
+use past::{Past, read_past};
 use statement::{Closing, Statement};
 use write::{RestsOn, Writing};
 
@@ -65,15 +67,6 @@ pub struct Blocked {
     pub unpriced: Vec<String>,
 }
 
-/// What is known of accounts whose closed periods changed.
-#[derive(Clone, Debug, Default)]
-struct Past {
-    touched: Touched,
-    closed: Vec<ClosedPeriod>,
-    /// In the order in which they were closed.
-    statements: Vec<Statement>,
-}
-
 /// Accounts that are rated at a time: few enough that writing begins soon and ends soon after the last is rated, enough to keep all
 /// cores at work.
 const ACCOUNTS_OF_A_PIECE: usize = 1024;
@@ -86,7 +79,7 @@ const PIECES_AHEAD: usize = 2;
 pub async fn close(books: &Books, lease: &Lease, accounts: &mut AccountBook) -> Result<Closed> {
     let (cards, card_hi) = load_cards_and_number(&books.ledger).await?;
     let mut due = due::due(accounts, &cards, books.clock.now());
-    let past = read_past(books, &due).await?;
+    let past = read_past(&books.ledger, &due).await?;
     reach_back(&mut due, accounts, &past);
     let Some((from, to)) = due::days_needed(&due) else {
         return Ok(Closed::default());
@@ -119,26 +112,6 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &mut AccountBook) -> 
         accounts.close_to(uin, period.end);
     }
     Ok(closed)
-}
-
-/// The past of due accounts whose closed periods wait for an adjustment.
-async fn read_past(books: &Books, due: &[Due]) -> Result<HashMap<u64, Past>> {
-    let mut waiting = store::waiting(&books.ledger).await?;
-    let mut past = HashMap::new();
-    if waiting.is_empty() {
-        return Ok(past);
-    }
-    for due in due {
-        if let Some(touched) = waiting.remove(&due.uin) {
-            let past_of = Past {
-                touched,
-                closed: store::closed_periods_of(&books.ledger, due.uin).await?,
-                statements: store::statements_of(&books.ledger, due.uin).await?,
-            };
-            past.insert(due.uin, past_of);
-        }
-    }
-    Ok(past)
 }
 
 /// Moves back the days whose usage is read, for accounts with something to adjust.

@@ -209,7 +209,7 @@ mod tests {
             ["amount of line 1", "digest"]
         );
         assert_eq!(
-            changed(|of| edit(of, |text| text.replace("[\"2\"", "[\"3\""))),
+            changed(|of| edit(of, |text| text.replace("[\"2\",\"\"", "[\"3\",\"\""))),
             ["number of line 2", "rounding line", "digest"]
         );
         assert_eq!(

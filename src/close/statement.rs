@@ -5,7 +5,7 @@
 //! one at the end:
 //!
 //! ```text
-//! tallybook statement 2
+//! tallybook statement 3
 //! statement_id
 //! uin
 //! period_start            RFC 3339 with the zone's offset, such as 2024-11-01T00:00:00+08:00
@@ -36,7 +36,7 @@ use crate::rate::{Charge, Kind};
 use crate::span::Period;
 
 /// The first line of what is digested; a change of the layout changes the number.
-const DIGEST_LAYOUT: &str = "tallybook statement 2";
+const DIGEST_LAYOUT: &str = "tallybook statement 3";
 
 /// What a statement is made of.
 #[derive(Debug, Clone, Copy)]
@@ -412,9 +412,10 @@ mod tests {
         assert_eq!(
             statement.text().unwrap(),
             concat!(
-                r#"[["1","1300000001","usage","mps-cn","2024-01-01","ap-guangzhou","Standard.H264.HD","transcode","minute","2","0.533333","0.0325","0","0.0173333225","","","","",""],"#,
-                r#"["2","1300000001","usage","mps-cn","2024-01-01","ap-guangzhou","Standard.H264.HD","transcode","minute","2","3.000000","0.065","0","0.1950000000","","","","",""],"#,
-                r#"["3","","rounding","","","","","","","","","","","-0.0023333225","","","total rounded to 0.01 CNY","",""]]"#
+                r#"[["1","1300000001","usage","mps-cn","2024-01-01","ap-guangzhou","transcode","minute",["#,
+                r#"["Standard.H264.HD","2","0.533333","0.0325","0.0173333225"],"#,
+                r#"["Standard.H264.HD","2","3.000000","0.065","0.1950000000"]]],"#,
+                r#"["3","","rounding","","","","","",[["","","","","-0.0023333225","","","","","total rounded to 0.01 CNY"]]]]"#
             )
         );
     }
@@ -462,7 +463,7 @@ mod tests {
     fn the_digest_is_over_the_documented_text() {
         let statement = close(7, "CNY", &[charge(Kind::Usage, "2", "0.015")], Some("beef")).unwrap();
         let text = format!(
-            "tallybook statement 2\n7-20241101-20241201\n7\n2024-11-01T00:00:00+08:00\n2024-12-01T00:00:00+08:00\n\
+            "tallybook statement 3\n7-20241101-20241201\n7\n2024-11-01T00:00:00+08:00\n2024-12-01T00:00:00+08:00\n\
              Asia/Shanghai\nCNY\n2024-12-20T01:02:03+00:00\n1\n0.0300000000\n0.0000000000\n0.0000000000\n0.03\nbeef\n{}",
             statement.text().unwrap()
         );

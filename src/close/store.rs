@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::account::{ClosedPeriod, Touched};
@@ -190,21 +191,45 @@ pub async fn settle(tx: &mut Tx, uin: u64, closing: i64) -> Result<()> {
 
 /// An account's closed periods, in order.
 pub async fn closed_periods_of(ledger: &Ledger, uin: u64) -> Result<Vec<ClosedPeriod>> {
-    let rows = query("SELECT period_start, period_end, closing FROM closed_period WHERE uin = ? ORDER BY period_start")
-        .bind(uin.to_string())
-        .fetch_all(ledger)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(ClosedPeriod {
-                period: Period {
-                    start: parse_day(&row.try_get::<String>(0)?)?,
-                    end: parse_day(&row.try_get::<String>(1)?)?,
-                },
-                closing: row.try_get(2)?,
-            })
-        })
-        .collect()
+    let sql = format!("SELECT {CLOSED_COLUMNS} FROM closed_period WHERE uin = ? ORDER BY period_start");
+    let rows = query(sql).bind(uin.to_string()).fetch_all(ledger).await?;
+    rows.iter().map(|row| Ok(closed_period_of(row)?.1)).collect()
+}
+
+/// Closed periods that end after a day, of each of these accounts, in order.
+pub async fn closed_periods_from(
+    ledger: &Ledger,
+    uins: &[u64],
+    from: NaiveDate,
+) -> Result<HashMap<u64, Vec<ClosedPeriod>>> {
+    let marks = marks(uins.len());
+    let rows = query(format!(
+        "SELECT {CLOSED_COLUMNS} FROM closed_period WHERE uin IN ({marks}) AND period_end > ? ORDER BY uin, period_start"
+    ))
+    .bind_all(uins.iter().map(|uin| uin.to_string().into()))
+    .bind(from.to_string())
+    .fetch_all(ledger)
+    .await?;
+    let mut by_account: HashMap<u64, Vec<ClosedPeriod>> = HashMap::new();
+    for row in rows {
+        let (uin, closed) = closed_period_of(&row)?;
+        by_account.entry(uin).or_default().push(closed);
+    }
+    Ok(by_account)
+}
+
+/// The columns that make a [`ClosedPeriod`] and its account.
+const CLOSED_COLUMNS: &str = "uin, period_start, period_end, closing";
+
+fn closed_period_of(row: &Row) -> Result<(u64, ClosedPeriod)> {
+    let closed = ClosedPeriod {
+        period: Period {
+            start: parse_day(&row.try_get::<String>(1)?)?,
+            end: parse_day(&row.try_get::<String>(2)?)?,
+        },
+        closing: row.try_get(3)?,
+    };
+    Ok((parse_uin(&row.try_get::<String>(0)?)?, closed))
 }
 
 #[tracing::instrument(skip_all)]
@@ -378,6 +403,15 @@ pub async fn replace_blocked(tx: &mut Tx, blocked: &[Blocked]) -> Result<()> {
 pub const STATEMENT_COLUMNS: &str = "s.statement_id, s.uin, s.period_start, s.period_end, s.zone, s.currency, s.line_count, \
      s.usage_amount, s.adjustment_amount, s.rounding, s.total, s.closed_at, s.batch_hi, s.previous_digest, s.digest, s.document";
 
+/// The same of a statement whose lines are not wanted.
+const HEAD_COLUMNS: &str = "s.statement_id, s.uin, s.period_start, s.period_end, s.zone, s.currency, s.line_count, \
+     s.usage_amount, s.adjustment_amount, s.rounding, s.total, s.closed_at, s.batch_hi, s.previous_digest, s.digest, NULLIF('', '')";
+
+/// Question marks for so many values.
+fn marks(values: usize) -> String {
+    vec!["?"; values].join(",")
+}
+
 /// A statement as the ledger has it.
 pub fn statement_of(row: &Row) -> Result<Statement> {
     let statement_id: String = row.try_get(0)?;
@@ -416,4 +450,30 @@ pub async fn statements_of(ledger: &Ledger, uin: u64) -> Result<Vec<Statement>> 
     let sql = format!("SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin = ? ORDER BY s.period_start");
     let rows = query(sql).bind(uin.to_string()).fetch_all(ledger).await?;
     rows.iter().map(statement_of).collect()
+}
+
+/// Statements of each of these accounts whose period ends after a day, and before them, without its lines, the last one that ends
+/// by then; in order.
+pub async fn statements_from(ledger: &Ledger, uins: &[u64], from: NaiveDate) -> Result<HashMap<u64, Vec<Statement>>> {
+    let marks = marks(uins.len());
+    let last_before = format!(
+        "SELECT {HEAD_COLUMNS} FROM (SELECT uin, MAX(period_start) AS period_start FROM statement WHERE uin IN ({marks}) \
+         AND period_end <= ? GROUP BY uin) l JOIN statement s ON s.uin = l.uin AND s.period_start = l.period_start"
+    );
+    let after = format!(
+        "SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin IN ({marks}) AND s.period_end > ? ORDER BY s.uin, s.period_start"
+    );
+    let mut by_account: HashMap<u64, Vec<Statement>> = HashMap::new();
+    for sql in [last_before, after] {
+        let rows = query(sql)
+            .bind_all(uins.iter().map(|uin| uin.to_string().into()))
+            .bind(from.to_string())
+            .fetch_all(ledger)
+            .await?;
+        for row in rows {
+            let statement = statement_of(&row)?;
+            by_account.entry(statement.uin).or_default().push(statement);
+        }
+    }
+    Ok(by_account)
 }

@@ -121,7 +121,7 @@ pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reas
     let audit_entry = add_audit(&mut tx, &decision).await?;
     books.ledger.commit(tx, "resolve").await?;
     let metered = match word {
-        Word::Replaced => Some(meter(books, lease).await?),
+        Word::Replaced => Some(meter(books, lease).await?.0),
         Word::Kept | Word::Repeated => None,
     };
     let row = store::conflict(&books.ledger, number).await?;
@@ -141,7 +141,7 @@ async fn finish(books: &Books, lease: &Lease, row: ConflictRow) -> Result<Resolv
     let entry = trail.iter().rfind(|entry| entry.subject == subject);
     let audit_entry = entry.map_or(0, |entry| entry.entry);
     let listed = one_with_sides(books, row).await?.listed;
-    let metered = Some(meter(books, lease).await?);
+    let metered = Some(meter(books, lease).await?.0);
     let row = store::conflict(&books.ledger, number).await?;
     Ok(ResolvedConflict {
         listed: Listed { row, ..listed },

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use thiserror::Error;
 
-use crate::close::document::{Cells, DocumentError, EXPORTED_COLUMNS, cells, is_simple};
+use crate::close::document::{DocumentError, Group, discount_of, groups};
 use crate::close::statement::Statement;
 use crate::digest::Hasher;
 use crate::money::{AMOUNT_DECIMALS, plain};
@@ -58,11 +58,8 @@ pub const STATEMENT_COLUMNS: [&str; 13] = [
     "previous_digest",
 ];
 
-/// Where `appid` stands in a line of a document.
-const APPID: usize = 1;
-
-/// Which columns of a document hold text from outside; the others hold numbers, dates and our own words.
-const IS_TEXT: [bool; EXPORTED_COLUMNS] = text_columns();
+/// Bytes of a usual row of `statement_lines.csv`, to reserve by.
+const LINE_BYTES: usize = 240;
 
 /// What stops an export.
 #[derive(Debug, Error)]
@@ -146,10 +143,9 @@ impl Rows {
     /// # Errors
     /// A statement out of order, or a damaged document.
     pub fn of(statements: &[Statement]) -> Result<Self, CsvError> {
-        let documents = statements.iter().filter_map(|statement| statement.document.as_ref());
+        let lines: usize = statements.iter().map(|statement| statement.lines as usize).sum();
         let mut rows = Self {
-            // Rows are longer than lines of a document, by about as much as quotes are gone and the period is there.
-            lines: Vec::with_capacity(documents.map(|document| document.len() * 5 / 4).sum()),
+            lines: Vec::with_capacity(lines * LINE_BYTES),
             ..Self::default()
         };
         for statement in statements {
@@ -169,18 +165,19 @@ impl Rows {
             statement_id: statement.statement_id.clone(),
             source,
         };
-        let document = statement.text().map_err(failed)?;
-        let lines = cells(document).map_err(failed)?;
+        let document = groups(statement.text().map_err(failed)?).map_err(failed)?;
         let before_appid = format!("{},{},", statement.statement_id, statement.uin);
         let after_appid = format!(",{start},{end},{},", statement.currency);
-        let around = [&*before_appid, &*after_appid];
-        // Nearly always, and then no field needs a look at its bytes.
-        if is_simple(document, lines.len()) {
-            write_rows(&mut self.lines, around, &lines, write_simple);
-        } else {
-            write_rows(&mut self.lines, around, &lines, write_field);
+        for group in &document.groups {
+            let around = [&*before_appid, &*after_appid];
+            // Nearly always, and then no field needs a look at its bytes.
+            if document.is_simple {
+                write_group(&mut self.lines, around, group, write_simple);
+            } else {
+                write_group(&mut self.lines, around, group, write_field);
+            }
+            self.line_count += group.lines.len() as u64;
         }
-        self.line_count += lines.len() as u64;
         Ok(())
     }
 
@@ -286,32 +283,72 @@ impl<W: Write> Sheet<W> {
     }
 }
 
-/// The lines of a statement; what is the same in all stands around `appid`.
-fn write_rows(out: &mut Vec<u8>, around: [&str; 2], lines: &[Cells], write_field: impl Fn(&mut Vec<u8>, &str)) {
-    for line in lines {
-        write_row(out, around, line, &write_field);
+/// The rows of a group's lines. What is the same in all of them is made once, and stands around the number of the line, between the
+/// SKU and the records, and nowhere else.
+fn write_group(
+    out: &mut Vec<u8>,
+    [before_appid, after_appid]: [&str; 2],
+    group: &Group,
+    write_field: impl Fn(&mut Vec<u8>, &str),
+) {
+    let mut before_number = before_appid.as_bytes().to_vec();
+    write_field(&mut before_number, &group.appid);
+    before_number.extend_from_slice(after_appid.as_bytes());
+    let mut after_number = Vec::new();
+    after_number.push(b',');
+    write_field(&mut after_number, &group.kind);
+    after_number.push(b',');
+    write_text(&mut after_number, &group.card, &write_field);
+    after_number.push(b',');
+    write_field(&mut after_number, &group.card_version);
+    after_number.push(b',');
+    write_text(&mut after_number, &group.region, &write_field);
+    after_number.push(b',');
+    let mut after_sku = Vec::new();
+    for text in [&group.meter, &group.unit] {
+        after_sku.push(b',');
+        write_text(&mut after_sku, text, &write_field);
+    }
+    let mut digits = itoa::Buffer::new();
+    for (number, line) in (u64::from(group.first_line)..).zip(&group.lines) {
+        let [
+            sku,
+            records,
+            quantity,
+            unit_price,
+            amount,
+            _slice,
+            _discount_percent,
+            corrects_statement,
+            corrects_line,
+            note,
+            _span_start,
+        ] = line;
+        out.extend_from_slice(&before_number);
+        out.extend_from_slice(digits.format(number).as_bytes());
+        out.extend_from_slice(&after_number);
+        write_text(out, sku, &write_field);
+        out.extend_from_slice(&after_sku);
+        for number in [&**records, quantity, unit_price, discount_of(line), amount] {
+            out.push(b',');
+            write_field(out, number);
+        }
+        out.push(b',');
+        write_text(out, corrects_statement, &write_field);
+        out.push(b',');
+        write_field(out, corrects_line);
+        out.push(b',');
+        write_text(out, note, &write_field);
         out.push(b'\n');
     }
 }
 
-/// One line of a statement; the file has `appid` further left than the document.
-fn write_row(
-    out: &mut Vec<u8>,
-    [before_appid, after_appid]: [&str; 2],
-    row: &Cells,
-    write_field: impl Fn(&mut Vec<u8>, &str),
-) {
-    out.extend_from_slice(before_appid.as_bytes());
-    write_field(out, &row[APPID]);
-    out.extend_from_slice(after_appid.as_bytes());
-    write_field(out, &row[0]);
-    for (cell, is_text) in row[..EXPORTED_COLUMNS].iter().zip(IS_TEXT).skip(APPID + 1) {
-        out.push(b',');
-        if is_text && runs_as_formula(cell) {
-            write_field(out, &format!("'{}", &**cell));
-        } else {
-            write_field(out, cell);
-        }
+/// A field with text from outside; the others hold numbers, dates and our own words.
+fn write_text(out: &mut Vec<u8>, text: &str, write_field: impl Fn(&mut Vec<u8>, &str)) {
+    if runs_as_formula(text) {
+        write_field(out, &format!("'{text}"));
+    } else {
+        write_field(out, text);
     }
 }
 
@@ -340,22 +377,10 @@ fn write_field(out: &mut Vec<u8>, field: &str) {
     out.push(b'"');
 }
 
-/// Card, region, SKU, meter, unit, corrected statement and note.
-const fn text_columns() -> [bool; EXPORTED_COLUMNS] {
-    let mut is_text = [false; EXPORTED_COLUMNS];
-    let text = [3, 5, 6, 7, 8, 14, 16];
-    let mut at = 0;
-    while at < text.len() {
-        is_text[text[at]] = true;
-        at += 1;
-    }
-    is_text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::close::document::COLUMNS;
+    use crate::close::document::{COLUMNS, EXPORTED_COLUMNS, rows};
     use crate::close::statement::samples::{charge, close};
     use crate::digest::sha256_hex;
     use crate::rate::Kind;
@@ -465,14 +490,15 @@ mod tests {
             let (text, _) = lines_csv(std::slice::from_ref(&statement)).unwrap();
             let mut reader = ::csv::Reader::from_reader(text.as_bytes());
             prop_assert_eq!(reader.headers().unwrap(), &LINE_COLUMNS[..]);
-            let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
-            let document = cells(statement.text().unwrap()).unwrap();
-            prop_assert_eq!(rows.len(), document.len());
-            for (row, line) in rows.iter().zip(&document) {
-                for (column, (cell, is_text)) in COLUMNS.iter().zip(line.iter().zip(IS_TEXT)) {
+            let read: Vec<_> = reader.records().map(Result::unwrap).collect();
+            let stated = rows(statement.text().unwrap()).unwrap();
+            prop_assert_eq!(read.len(), stated.len());
+            for (row, line) in read.iter().zip(&stated) {
+                for (column, cell) in COLUMNS[..EXPORTED_COLUMNS].iter().zip(line) {
                     let at = LINE_COLUMNS.iter().position(|name| name == column).unwrap();
+                    let is_text = ["region", "sku", "meter", "note"].contains(column);
                     let guard = if is_text && runs_as_formula(cell) { "'" } else { "" };
-                    prop_assert_eq!(&row[at], &format!("{guard}{}", &**cell));
+                    prop_assert_eq!(&row[at], &format!("{guard}{cell}"));
                 }
             }
         }

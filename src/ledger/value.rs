@@ -24,6 +24,15 @@ impl Value {
     pub fn is_null(&self) -> bool {
         matches!(self, Self::NullInteger | Self::NullText)
     }
+
+    /// About how many bytes it takes in the ledger.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            _ => 8,
+        }
+    }
 }
 
 /// The one text of an amount, without zeros that say nothing: the same for every engine.

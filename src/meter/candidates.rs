@@ -5,10 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use super::identities::{Identities, Row};
-use super::key_run::{Key, KeyRun, KeyWriter, Verdict};
+use super::key_run::{Exception, Key, KeyRun, KeyWriter, Verdict, WrittenRun};
 use crate::error::{Doing as _, Error, Result};
 use crate::files::DataDir;
 use crate::parallel;
@@ -89,7 +91,7 @@ impl Candidates {
 pub struct Search<'a> {
     pub data: &'a DataDir,
     pub segments: &'a [Segment],
-    pub identities: &'a Identities,
+    pub identities: &'a Arc<Identities>,
     /// Keys of earlier meterings.
     pub runs: &'a [KeyRun],
     /// Hashes whose rows and keys are wanted in any case.
@@ -99,26 +101,23 @@ pub struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Finds the candidates, and writes all rows as keys to a file at `place`.
+    /// Finds the candidates, and has all rows written as keys to a file at `place`.
     #[tracing::instrument(skip_all)]
-    pub fn run(&self, place: &Path) -> Result<(Candidates, KeyWriter)> {
+    pub fn run(&self, place: &Path) -> Result<(Candidates, WritingKeys)> {
         let buckets = Buckets::of(self.identities.len());
-        let keys = KeyWriter::create(place)?;
-        std::thread::scope(|scope| {
-            // Writing and digesting a pass goes on while the next one is read and sorted.
-            let (sender, receiver) = sync_channel(1);
-            let writer = scope.spawn(move || self.write_keys(keys, &receiver));
-            let found = self.passes(&buckets, |sorted| {
-                // The writer has ended early only with an error of its own.
-                sender.send(sorted).is_ok()
-            });
-            drop(sender);
-            let keys = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            Ok((found?, keys))
-        })
+        let (sorted, writing) = WritingKeys::begin(KeyWriter::create(place)?, Arc::clone(self.identities));
+        match self.passes(&buckets, |rows| sorted.send(rows).is_ok())? {
+            Some(found) => Ok((found, writing)),
+            None => Err(writing.why_it_ended()),
+        }
     }
 
-    fn passes(&self, buckets: &Buckets, mut hand_over: impl FnMut(Vec<Candidate>) -> bool) -> Result<Candidates> {
+    /// The candidates; none when nobody takes the sorted rows any more.
+    fn passes(
+        &self,
+        buckets: &Buckets,
+        mut hand_over: impl FnMut(Vec<Candidate>) -> bool,
+    ) -> Result<Option<Candidates>> {
         let mut found = Candidates::default();
         let mut place = 0;
         for pass in buckets.passes() {
@@ -136,11 +135,11 @@ impl Search<'_> {
                 found.keys.extend(bucket.keys);
                 place += bucket.rows.len() as u64;
                 if !hand_over(bucket.rows) {
-                    return Ok(found);
+                    return Ok(None);
                 }
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// The rows of a segment in the buckets of a pass.
@@ -222,23 +221,6 @@ impl Search<'_> {
         bucket
     }
 
-    fn write_keys(&self, mut keys: KeyWriter, sorted: &Receiver<Vec<Candidate>>) -> Result<KeyWriter> {
-        for rows in sorted {
-            for row in rows {
-                let segment = self.identities.segment_of(row.row);
-                keys.push(Key {
-                    hash: row.hash,
-                    content: row.content,
-                    batch: self.identities.batches[segment],
-                    line: row.line,
-                    day: self.identities.days[segment],
-                    verdict: Verdict::Accepted,
-                })?;
-            }
-        }
-        Ok(keys)
-    }
-
     /// Earlier keys of wanted hashes that no new row has.
     pub fn earlier_keys(&self, found: &Candidates) -> Vec<Key> {
         let mut keys = Vec::new();
@@ -249,6 +231,54 @@ impl Search<'_> {
         }
         keys
     }
+}
+
+/// A key run that is written and digested on a thread of its own: while the next rows are read and sorted, and after the last ones while
+/// it is decided which of them stand.
+pub struct WritingKeys {
+    thread: JoinHandle<Result<KeyWriter>>,
+}
+
+impl WritingKeys {
+    /// Begins. It takes sorted rows until the sender goes.
+    fn begin(keys: KeyWriter, identities: Arc<Identities>) -> (SyncSender<Vec<Candidate>>, Self) {
+        // As many as a pass sorts: nobody waits for the last ones to be written.
+        let (sender, sorted) = sync_channel(PASS_ROWS / BUCKET_ROWS);
+        let thread = std::thread::spawn(move || write_keys(keys, &identities, &sorted));
+        (sender, Self { thread })
+    }
+
+    /// Waits for the last key, and ends the run with its exceptions, by place.
+    pub fn finish(self, exceptions: &[Exception]) -> Result<WrittenRun> {
+        self.wait()?.finish(exceptions)
+    }
+
+    fn wait(self) -> Result<KeyWriter> {
+        self.thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Its error, when it takes no more rows.
+    fn why_it_ended(self) -> Error {
+        let ended = || Error::Unbalanced("a key run ended before its last key".to_owned());
+        self.wait().err().unwrap_or_else(ended)
+    }
+}
+
+fn write_keys(mut keys: KeyWriter, identities: &Identities, sorted: &Receiver<Vec<Candidate>>) -> Result<KeyWriter> {
+    for row in sorted.iter().flatten() {
+        let segment = identities.segment_of(row.row);
+        keys.push(Key {
+            hash: row.hash,
+            content: row.content,
+            batch: identities.batches[segment],
+            line: row.line,
+            day: identities.days[segment],
+            verdict: Verdict::Accepted,
+        })?;
+    }
+    Ok(keys)
 }
 
 /// A sorted bucket.

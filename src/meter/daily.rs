@@ -11,9 +11,7 @@ use super::plan::Plan;
 use super::store::{AccountDays, DayTotal};
 use super::sums::Status;
 use super::usage::UsageRow;
-use crate::account::store::{add_accounts, set_first_day};
-use crate::error::Result;
-use crate::ledger::Tx;
+use crate::account::Account;
 use crate::span::{day_of_number, month_text};
 
 /// The first day with records of each account.
@@ -26,20 +24,33 @@ pub fn first_days(rows: &[UsageRow]) -> Vec<(u64, NaiveDate)> {
     accounts.filter_map(first_day).collect()
 }
 
-/// Adds the accounts that appeared, and moves back where earlier usage begins. Returns how many are new.
-pub async fn add_accounts_of(tx: &mut Tx, plan: &Plan, first_days: &[(u64, NaiveDate)], now: &str) -> Result<usize> {
-    let mut new = Vec::new();
+/// By number.
+type Accounts = Vec<(u64, Account)>;
+
+/// The accounts that appeared, and those that were there and begin earlier now.
+pub fn changed_accounts(plan: &Plan, first_days: &[(u64, NaiveDate)]) -> (Accounts, Accounts) {
+    let (mut new, mut moved) = (Vec::new(), Vec::new());
     for &(uin, day) in first_days {
         match plan.accounts.get(uin) {
-            None => new.push((uin, plan.default_terms.clone(), Some(day))),
-            Some(account) if account.first_day.is_none_or(|first| day < first) && account.closed_to.is_none() => {
-                set_first_day(tx, uin, day).await?;
+            None => {
+                let account = Account {
+                    terms: vec![plan.default_terms.clone()],
+                    first_day: Some(day),
+                    closed_to: None,
+                };
+                new.push((uin, account));
+            }
+            Some(known) if known.first_day.is_none_or(|first| day < first) && known.closed_to.is_none() => {
+                let account = Account {
+                    first_day: Some(day),
+                    ..known.clone()
+                };
+                moved.push((uin, account));
             }
             Some(_) => {}
         }
     }
-    add_accounts(tx, &new, "usage", now).await?;
-    Ok(new.len())
+    (new, moved)
 }
 
 /// Metered usage per account and month, as text; see `days.rs`. Rows stand in the order of a usage file.

@@ -103,9 +103,15 @@ impl<'n> DaysText<'n> {
 
 fn push_name(text: &mut String, name: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let stands_for_itself = |sign: char| !sign.is_ascii() || sign.is_ascii_alphanumeric() || "-._/ ".contains(sign);
     text.push('"');
+    if name.chars().all(stands_for_itself) {
+        text.push_str(name);
+        text.push('"');
+        return;
+    }
     for sign in name.chars() {
-        if !sign.is_ascii() || sign.is_ascii_alphanumeric() || "-._/ ".contains(sign) {
+        if stands_for_itself(sign) {
             text.push(sign);
         } else {
             let code = sign as usize;

@@ -38,17 +38,19 @@ pub mod usage_table;
 mod write;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use booking::book;
-use candidates::{Candidates, Search};
+use candidates::{Candidates, Search, WritingKeys};
 use dedupe::{Decided, NewRows, Real, RowVerdict, Void, decide, wanted_by_voids};
 use identities::Identities;
-use key_run::{Exception, Key, KeyWriter, Verdict, WrittenRun};
+use key_run::{Exception, Key, Verdict, WrittenRun};
 use outcome::Outcome;
 use plan::Plan;
 use then::Then;
 use write::{Basis, Writing};
 
+use crate::account::AccountBook;
 use crate::books::Books;
 use crate::error::{Error, Result};
 use crate::files::{create_dir_durably, sync_all};
@@ -80,19 +82,20 @@ pub struct Metered {
 /// Account ranges whose usage waits to be written: enough that neither side waits for long.
 const PIECES_AHEAD: usize = 8;
 
-/// Meters every batch that is committed now. The caller holds the lease.
+/// Meters every batch that is committed now. Returns the accounts as they are then, too. The caller holds the lease.
 #[tracing::instrument(skip_all)]
-pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
+pub async fn meter(books: &Books, lease: &Lease) -> Result<(Metered, AccountBook)> {
     let mut plan = Plan::read(books).await?;
     if plan.is_done() {
-        return Ok(Metered {
+        let metered = Metered {
             batch_hi: plan.up_to,
             unmetered: plan.unmetered.len(),
             ..Metered::default()
-        });
+        };
+        return Ok((metered, plan.accounts));
     }
     let runs = plan.open_key_runs(books)?;
-    let identities = tokio::task::block_in_place(|| Identities::read(&books.data, &plan.segments))?;
+    let identities = tokio::task::block_in_place(|| Identities::read(&books.data, &plan.segments).map(Arc::new))?;
     let intake = books.register_intake("meter").await?;
     let mut real = read_voids(books, &plan, &identities)?;
     let waiting: Vec<Void> = plan.waiting_voids().cloned().collect();
@@ -133,7 +136,9 @@ pub async fn meter(books: &Books, lease: &Lease) -> Result<Metered> {
     let book = |to: &Taker<_>| book(books, &plan, &outcome, intake, to);
     let booked = write_while_making(PIECES_AHEAD, book, async |piece| writing.add(piece).await).await?;
     outcome.check_usage(booked.metered)?;
-    writing.commit(booked.file).await
+    let (metered, changed) = writing.commit(booked.file).await?;
+    plan.accounts.extend(changed);
+    Ok((metered, plan.accounts))
 }
 
 /// New voids for real: whose record one takes back is known by its source and what it names.
@@ -146,7 +151,7 @@ fn read_voids(books: &Books, plan: &Plan, identities: &Identities) -> Result<Rea
 }
 
 /// Nothing is written for no rows.
-fn search_rows(books: &Books, search: &Search, intake: i64) -> Result<(Candidates, Option<KeyWriter>)> {
+fn search_rows(books: &Books, search: &Search, intake: i64) -> Result<(Candidates, Option<WritingKeys>)> {
     if search.identities.is_empty() {
         return Ok((Candidates::default(), None));
     }

@@ -9,6 +9,8 @@ use super::outcome::Outcome;
 use super::plan::Plan;
 use super::store::{self, NewMetering, NewUsageFile};
 use super::{Files, Metered};
+use crate::account::Account;
+use crate::account::store::{add_accounts, set_first_day};
 use crate::books::Books;
 use crate::error::Result;
 use crate::files::sync_all;
@@ -32,6 +34,8 @@ pub struct Writing<'a> {
     tx: Tx,
     metering: i64,
     metered: Metered,
+    /// Accounts that appeared, or begin earlier.
+    accounts: Vec<(u64, Account)>,
 }
 
 impl<'a> Writing<'a> {
@@ -95,29 +99,45 @@ impl<'a> Writing<'a> {
             tx,
             metering,
             metered,
+            accounts: Vec::new(),
         })
     }
 
     /// Adds what some accounts used, and those that appeared.
     pub async fn add(&mut self, piece: Piece) -> Result<()> {
         let Self { tx, metering, .. } = self;
-        self.metered.new_accounts += daily::add_accounts_of(tx, self.plan, &piece.first_days, &self.now).await?;
+        let (new, moved) = daily::changed_accounts(self.plan, &piece.first_days);
+        store_accounts(tx, &new, &moved, &self.now).await?;
+        self.metered.new_accounts += new.len();
+        self.accounts.extend(new.into_iter().chain(moved));
         self.metered.late_records += piece.late.iter().map(|late| late.2).sum::<i64>();
         store::add_usage_daily(tx, *metering, piece.days).await?;
         store::add_late_usage(tx, *metering, &piece.late).await
     }
 
-    /// Syncs the usage file, names it, and commits.
+    /// Syncs the usage file, names it, and commits. Returns the accounts that appeared or changed, too.
     #[tracing::instrument(skip_all)]
-    pub async fn commit(mut self, usage: Option<NewUsageFile>) -> Result<Metered> {
+    pub async fn commit(mut self, usage: Option<NewUsageFile>) -> Result<(Metered, Vec<(u64, Account)>)> {
         if let Some(file) = &usage {
             tokio::task::block_in_place(|| sync_all(&[self.books.data.join(&file.path)]))?;
             store::add_usage_file(&mut self.tx, self.metering, file).await?;
         }
         self.books.ledger.commit_of(self.tx, "meter", self.intake).await?;
-        Ok(Metered {
+        let metered = Metered {
             usage_rows: usage.map_or(0, |file| file.rows),
             ..self.metered
-        })
+        };
+        Ok((metered, self.accounts))
     }
+}
+
+/// Adds the accounts that appeared, and moves back where those that were there begin.
+async fn store_accounts(tx: &mut Tx, new: &[(u64, Account)], moved: &[(u64, Account)], now: &str) -> Result<()> {
+    add_accounts(tx, new, "usage", now).await?;
+    for (uin, account) in moved {
+        if let Some(day) = account.first_day {
+            set_first_day(tx, *uin, day).await?;
+        }
+    }
+    Ok(())
 }

@@ -16,7 +16,6 @@ mod keep;
 pub mod report;
 pub mod store;
 
-use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::import::{Imported, import};
 use crate::close::draft::draft_open_periods;
@@ -118,13 +117,12 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             .map(|name| format!("{name} lies in the drop folder and is no plain file; put files there themselves")),
     );
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
-    let metered = meter(books, lease).await?;
+    let (metered, mut accounts) = meter(books, lease).await?;
     let control = control(books, before, metered.batch_hi).await?;
     let conflicts = match metered.conflicts {
         0 => Vec::new(),
         _ => conflict::list(books, false, Some(CONFLICTS_TOLD)).await?,
     };
-    let mut accounts = load_accounts(&books.ledger).await?;
     let closed = close(books, lease, &mut accounts).await?;
     needs_person.extend(closed.blocked.iter().map(|b| {
         let unpriced = if b.unpriced.is_empty() {

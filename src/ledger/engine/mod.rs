@@ -10,7 +10,7 @@ mod url;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::{MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{MySql, MySqlPool, PgPool, Postgres, SqlitePool, Transaction};
 
 use super::bulk::Target;
 use super::value::{Row, Value};
@@ -137,7 +137,7 @@ pub enum Pool {
 /// A transaction that may write. It has waited for every other one: only one writes at a time, and sees what all before it
 /// wrote.
 pub enum Writing {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(sqlite::Writing),
     Postgres(Transaction<'static, Postgres>),
     MySql(Transaction<'static, MySql>),
 }

@@ -86,7 +86,7 @@ pub async fn load(
     let mut pending: Vec<Value> = Vec::new();
     let mut bytes = 0;
     for row in rows {
-        bytes += row.iter().map(size).sum::<usize>();
+        bytes += row.iter().map(Value::bytes).sum::<usize>();
         pending.extend(row);
         if bytes >= STATEMENT_BYTES || pending.len() / target.columns.len() == rows_max {
             insert(on, target, std::mem::take(&mut pending)).await?;
@@ -107,12 +107,4 @@ async fn insert(on: &mut MySqlConnection, target: &Target<'_>, values: Vec<Value
     let query = values.iter().fold(query, bind);
     query.execute(on).await?;
     Ok(())
-}
-
-fn size(value: &Value) -> usize {
-    match value {
-        Value::Text(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-        _ => 8,
-    }
 }

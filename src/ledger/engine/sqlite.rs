@@ -1,5 +1,8 @@
 //! SQLite: the embedded ledger.
 
+use std::fs::File;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transactio
 
 use super::{CONNECTIONS_MAX, Engine, driver, url};
 use crate::error::Result;
+use crate::files::{TO_THE_END, begin_writeback};
 use crate::ledger::bulk::{Target, insert_statement};
 use crate::ledger::value::{Value, amount_text};
 
@@ -56,9 +60,58 @@ pub async fn open(url: &str, wait_s: u32) -> Result<SqlitePool> {
         .map_err(Into::into)
 }
 
+/// Bytes of values after which the disk is asked to begin with what lies in the write-ahead log: a commit waits until all of it is on
+/// disk, and a night's log is large.
+const AHEAD_BYTES: usize = 8 << 20;
+
+/// A transaction, and the write-ahead log that it fills.
+pub struct Writing {
+    tx: Transaction<'static, Sqlite>,
+    log: PathBuf,
+    /// Values since the disk was asked.
+    bytes: usize,
+}
+
+impl Writing {
+    pub async fn commit(self) -> sqlx::Result<()> {
+        self.tx.commit().await
+    }
+
+    /// Asks the disk to begin, when there is enough to do. SQLite keeps no lock on its log, so that closing it here frees none.
+    fn has_given(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes >= AHEAD_BYTES {
+            self.bytes = 0;
+            if let Ok(log) = File::open(&self.log) {
+                begin_writeback(&log, 0, TO_THE_END);
+            }
+        }
+    }
+}
+
+impl Deref for Writing {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.tx
+    }
+}
+
 /// Takes the write lock at once instead of at the first write, so a transaction never fails halfway for having read.
-pub async fn begin(pool: &SqlitePool) -> sqlx::Result<Transaction<'static, Sqlite>> {
-    pool.begin_with("BEGIN IMMEDIATE").await
+pub async fn begin(pool: &SqlitePool) -> sqlx::Result<Writing> {
+    let mut log = pool.connect_options().get_filename().as_os_str().to_owned();
+    log.push("-wal");
+    Ok(Writing {
+        tx: pool.begin_with("BEGIN IMMEDIATE").await?,
+        log: log.into(),
+        bytes: 0,
+    })
 }
 
 /// Folds the write-ahead log into the file once it is large. SQLite itself would do it within the commit that makes it large, and whoever
@@ -87,7 +140,7 @@ fn value(row: &SqliteRow, at: usize) -> sqlx::Result<Value> {
 }
 
 pub async fn load(
-    on: &mut SqliteConnection,
+    on: &mut Writing,
     target: &Target<'_>,
     rows: &mut (dyn Iterator<Item = Vec<Value>> + Send),
 ) -> sqlx::Result<()> {
@@ -101,6 +154,7 @@ pub async fn load(
             ROWS_MAX => full.clone(),
             count => insert_statement(target, count),
         };
+        let bytes = some.iter().flatten().map(Value::bytes).sum();
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for value in some.into_iter().flatten() {
             query = match value {
@@ -109,6 +163,7 @@ pub async fn load(
                 other => bind(query, &other),
             };
         }
-        query.execute(&mut *on).await?;
+        query.execute(&mut **on).await?;
+        on.has_given(bytes);
     }
 }

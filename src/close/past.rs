@@ -1,0 +1,58 @@
+//! The past of accounts whose closed periods wait for an adjustment: as much of it as what touched them can change, and no more,
+//! however long an account has been a customer.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+
+use super::account::{ClosedPeriod, Touched};
+use super::due::Due;
+use super::statement::Statement;
+use super::store;
+use crate::error::Result;
+use crate::ledger::Ledger;
+
+/// What is known of an account's closed periods from the first one that is touched on.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    pub touched: Touched,
+    /// In order, and without a gap.
+    pub closed: Vec<ClosedPeriod>,
+    /// In the order in which they were closed; the last one before the touched periods is among them, without its lines.
+    pub statements: Vec<Statement>,
+}
+
+/// Accounts that are asked for at a time.
+const ACCOUNTS_A_QUERY: usize = 256;
+
+/// The past of those accounts for which something waits.
+#[tracing::instrument(skip_all)]
+pub async fn read_past(ledger: &Ledger, due: &[Due]) -> Result<HashMap<u64, Past>> {
+    let mut past = HashMap::new();
+    let mut waiting = store::waiting(ledger).await?;
+    if waiting.is_empty() {
+        return Ok(past);
+    }
+    let mut touched: Vec<(NaiveDate, u64, Touched)> = due
+        .iter()
+        .filter_map(|due| waiting.remove_entry(&due.uin))
+        .filter_map(|(uin, touched)| Some((touched.first_day()?, uin, touched)))
+        .collect();
+    // Those that reach back about as far are asked for together.
+    touched.sort_by_key(|&(first_day, uin, _)| (first_day, uin));
+    for some in touched.chunks(ACCOUNTS_A_QUERY) {
+        let uins: Vec<u64> = some.iter().map(|(_, uin, _)| *uin).collect();
+        let from = some[0].0;
+        let mut closed = store::closed_periods_from(ledger, &uins, from).await?;
+        let mut statements = store::statements_from(ledger, &uins, from).await?;
+        for (_, uin, touched) in some {
+            let past_of = Past {
+                touched: touched.clone(),
+                closed: closed.remove(uin).unwrap_or_default(),
+                statements: statements.remove(uin).unwrap_or_default(),
+            };
+            past.insert(*uin, past_of);
+        }
+    }
+    Ok(past)
+}
