@@ -171,7 +171,13 @@ impl Parameters {
 /// Appends `text` as a JSON string with as few escapes as can be.
 pub fn push_string(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let is_escaped = |byte: u8| matches!(byte, ..b' ' | b'"' | b'\\');
     out.push('"');
+    if !text.bytes().any(is_escaped) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),

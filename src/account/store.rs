@@ -1,6 +1,7 @@
 //! The ledger of accounts and terms.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use chrono::NaiveDate;
 
@@ -55,31 +56,29 @@ const ACCOUNTS: &str = "SELECT a.uin, a.first_day, (SELECT c.period_end FROM clo
 
 /// Accounts that fulfil a condition on `uin`.
 async fn load(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<BTreeMap<u64, Account>> {
-    let bound = |sql: String| query(sql).bind_all(uin.map(|uin| uin.to_string().into()));
-    let rows = bound(format!(
-        "SELECT uin, body FROM terms {condition} ORDER BY uin, from_day"
+    let rows = query(format!(
+        "SELECT a.uin, a.first_day, a.closed_to, t.body FROM ({ACCOUNTS} {condition}) a LEFT JOIN terms t ON t.uin = a.uin \
+         ORDER BY a.uin, t.from_day"
     ))
+    .bind_all(uin.map(|uin| uin.to_string().into()))
     .fetch_all(ledger)
     .await?;
-    let mut all_terms: BTreeMap<u64, Vec<Terms>> = BTreeMap::new();
+    let mut accounts: BTreeMap<u64, Account> = BTreeMap::new();
     // Most accounts have the terms of the one before.
     let mut last: Option<(String, Terms)> = None;
     for row in rows {
-        let body: String = row.try_get(1)?;
+        let uin = parse_uin(&row.try_get::<String>(0)?)?;
+        let Some(body) = row.try_get::<Option<String>>(3)? else {
+            return Err(Error::Unbalanced(format!("account {uin} has no terms in the ledger")));
+        };
         let terms = match &last {
             Some((text, terms)) if *text == body => terms.clone(),
             _ => last.insert((body.clone(), serde_json::from_str(&body)?)).1.clone(),
         };
-        let uin = parse_uin(&row.try_get::<String>(0)?)?;
-        all_terms.entry(uin).or_default().push(terms);
-    }
-    let mut accounts = BTreeMap::new();
-    for row in bound(format!("{ACCOUNTS} {condition}")).fetch_all(ledger).await? {
-        let uin = parse_uin(&row.try_get::<String>(0)?)?;
-        let terms = all_terms
-            .remove(&uin)
-            .ok_or_else(|| Error::Unbalanced(format!("account {uin} has no terms in the ledger")))?;
-        accounts.insert(uin, account_of(terms, &row)?);
+        match accounts.entry(uin) {
+            Entry::Occupied(account) => account.into_mut().terms.push(terms),
+            Entry::Vacant(place) => drop(place.insert(account_of(vec![terms], &row)?)),
+        }
     }
     Ok(accounts)
 }

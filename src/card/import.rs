@@ -79,7 +79,10 @@ pub async fn import(books: &Books, paths: &[PathBuf], correction: Option<Correct
     if let Some(correction) = correction {
         check_correction(&folder.cards, correction)?;
     }
-    let accounts = load_accounts(&books.ledger).await?;
+    let accounts = match correction {
+        Some(_) => load_accounts(&books.ledger).await?,
+        None => AccountBook::default(),
+    };
     let mut outcomes = Vec::with_capacity(folder.cards.len());
     let mut tx = books.ledger.begin().await?;
     for card in &folder.cards {

@@ -224,7 +224,10 @@ async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason
         return Ok(0);
     }
     let lease = Lease::take(&books.ledger, "expire").await?;
-    let expired = expire(books, &lease).await;
+    let expired = match load_accounts(&books.ledger).await {
+        Ok(accounts) => expire(books, &lease, &accounts).await,
+        Err(error) => Err(error),
+    };
     let swept = crate::raw::sweep::sweep(books).await;
     lease.release().await?;
     let expired = expired?;

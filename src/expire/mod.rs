@@ -19,7 +19,6 @@ pub mod store;
 use chrono::{Months, NaiveDate};
 
 use crate::account::AccountBook;
-use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::error::Result;
 use crate::ledger::Lease;
@@ -54,9 +53,9 @@ impl Expired {
     }
 }
 
-/// Expires what is due. The caller holds the lease.
+/// Expires what is due. The caller holds the lease, and has the accounts as the last close left them.
 #[tracing::instrument(skip_all)]
-pub async fn expire(books: &Books, lease: &Lease) -> Result<Expired> {
+pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Expired> {
     let mut expired = Expired::default();
     let today = books.clock.today();
     for day in store::days_with_segments(&books.ledger, SegmentKind::Log).await? {
@@ -67,14 +66,9 @@ pub async fn expire(books: &Books, lease: &Lease) -> Result<Expired> {
     }
     let mut due = store::days_with_segments(&books.ledger, SegmentKind::Usage).await?;
     due.retain(|&day| is_past(day, RAW_MONTHS, today));
-    let accounts = if due.is_empty() {
-        AccountBook::default()
-    } else {
-        load_accounts(&books.ledger).await?
-    };
     for day in due {
         let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day).await?;
-        let held = hold::reasons(books, &accounts, day, &segments).await?;
+        let held = hold::reasons(books, accounts, day, &segments).await?;
         if held.is_empty() {
             expired
                 .days

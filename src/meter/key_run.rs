@@ -244,24 +244,60 @@ impl KeyRun {
         Some((i32::from_le_bytes([d0, d1, d2, d3]), verdict))
     }
 
-    /// The first place at or after `from` whose hash is not below `hash`. Steps double, so that a walk over sorted
-    /// hashes costs little where the run is dense and little where it is sparse.
+    /// The first place at or after `from` whose hash is not below `hash`. Hashes lie evenly, so that it is near the place that they
+    /// lead to expect; from there steps double until it is passed.
     pub fn seek(&self, hash: u64, from: usize) -> usize {
-        let (mut low, mut step) = (from, 1);
-        while low + step <= self.len && self.hash(low + step - 1) < hash {
-            low += step;
-            step *= 2;
+        if from >= self.len || self.hash(from) >= hash {
+            return from;
         }
-        let mut high = (low + step - 1).min(self.len);
-        while low < high {
+        // The hash at `low` is below, that at `high` is not.
+        let (mut low, mut high) = (from, self.len);
+        let expected = self.expected(hash, from);
+        let mut step = 1;
+        if self.hash(expected) < hash {
+            low = expected;
+            while step < high - low {
+                if self.hash(low + step) >= hash {
+                    high = low + step;
+                    break;
+                }
+                low += step;
+                step *= 2;
+            }
+        } else {
+            high = expected;
+            while step < high - low {
+                if self.hash(high - step) < hash {
+                    low = high - step;
+                    break;
+                }
+                high -= step;
+                step *= 2;
+            }
+        }
+        while high - low > 1 {
             let middle = low + (high - low) / 2;
             if self.hash(middle) < hash {
-                low = middle + 1;
+                low = middle;
             } else {
                 high = middle;
             }
         }
-        low
+        high
+    }
+
+    /// About where a hash above that at `from` stands, if those after it lie evenly.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is a guess between 0 and 1 of the rest"
+    )]
+    fn expected(&self, hash: u64, from: usize) -> usize {
+        let base = self.hash(from);
+        let share = (hash - base) as f64 / (u64::MAX - base) as f64;
+        let rest = self.len - from;
+        from + ((rest as f64 * share) as usize).min(rest - 1)
     }
 
     /// All keys of a hash, searching from `from`.

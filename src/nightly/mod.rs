@@ -139,7 +139,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let draft = async || draft_open_periods(books, lease, &accounts, &closed.blocked).await;
     let (drafts, exported) = both(draft, export_new(books, lease)).await;
     let (drafts, exported) = (drafts?, exported?);
-    let expired = expire(books, lease).await?;
+    let expired = expire(books, lease, &accounts).await?;
     needs_person.extend(
         expired
             .held
