@@ -44,7 +44,7 @@ SELECT month, currency, uin, total, total AS total_for_charts, records, drafts F
 -- another have in common stands before them; see close/document.rs.
 CREATE VIEW dash_lines AS
 SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST(s.period_end AS DATE) AS period_end, s.currency,
-       l.first_line + l.place - 1 AS line_no, NULLIF(l.appid, '') AS appid, l.kind, NULLIF(l.card, '') AS card,
+       l.first_line + CAST(l.place AS SIGNED) - 1 AS line_no, NULLIF(l.appid, '') AS appid, l.kind, NULLIF(l.card, '') AS card,
        CAST(NULLIF(l.card_version, '') AS DATE) AS card_version, NULLIF(l.region, '') AS region, NULLIF(l.sku, '') AS sku,
        NULLIF(l.meter, '') AS meter, NULLIF(l.unit, '') AS unit,
        CAST(NULLIF(l.records, '') AS SIGNED) AS records, CAST(NULLIF(l.quantity, '') AS DECIMAL(38, 10)) AS quantity,

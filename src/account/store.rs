@@ -51,8 +51,8 @@ pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>>
     Ok(kinds)
 }
 
-const ACCOUNTS: &str = "SELECT a.uin, a.first_day, (SELECT c.period_end FROM closed_period c WHERE c.uin = a.uin ORDER BY c.period_start DESC LIMIT 1) AS closed_to \
-     FROM account a";
+const ACCOUNTS: &str = "SELECT a.uin, a.first_day, \
+     (SELECT c.period_end FROM closed_period c WHERE c.uin = a.uin ORDER BY c.period_start DESC LIMIT 1) AS closed_to FROM account a";
 
 /// Accounts that fulfil a condition on `uin`.
 async fn load(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<BTreeMap<u64, Account>> {

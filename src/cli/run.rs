@@ -168,8 +168,7 @@ pub(super) fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl F
 
 /// What is committed when a close starts belongs into it.
 async fn meter_and_close(books: &Books, lease: &Lease) -> crate::error::Result<crate::close::Closed> {
-    meter(books, lease).await?;
-    let mut accounts = load_accounts(&books.ledger).await?;
+    let (_, mut accounts) = meter(books, lease).await?;
     let closed = close(books, lease, &mut accounts).await?;
     draft_open_periods(books, lease, &accounts, &closed.blocked).await?;
     Ok(closed)

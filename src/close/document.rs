@@ -1,7 +1,7 @@
 //! The document of a statement: its lines, as they are stored and digested.
 //!
-//! A compact JSON array (no white space) of groups. Lines that stand one after another and have the same values of [`SHARED`] are one
-//! group: an array of these values, and as its last element the array of its lines. A line is the array of its own values, in the order
+//! A compact JSON array (no white space) of groups. Lines that stand one after another, are numbered without a gap and have the same values
+//! of [`SHARED`] (but its first) are one group: an array of these values, and as its last element the array of its lines. A line is the array of its own values, in the order
 //! of [`OWN`], without the empty ones at its end. So what an account's lines have in common does not stand in each of them: documents are
 //! most of what a close writes.
 //!
@@ -25,7 +25,7 @@ use crate::money::{AMOUNT_DECIMALS, QUANTITY_DECIMALS, parse_plain, write_plain}
 use crate::rate::{Charge, Kind};
 use crate::span::Period;
 
-/// What the lines of a group have in common, in order; the first is the number of its first line.
+/// The number of a group's first line, and what all its lines have in common, in order.
 pub const SHARED: [&str; 8] = [
     "first_line",
     "appid",
@@ -79,7 +79,7 @@ pub const COLUMNS: [&str; 19] = [
 pub const EXPORTED_COLUMNS: usize = 17;
 
 /// Bytes of a usual line, to reserve by.
-const LINE_BYTES: usize = 80;
+const LINE_BYTES: usize = 112;
 
 /// A line of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,21 +178,30 @@ struct GroupCells<'a> {
 /// Lines that stand one after another and have this in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group<'a> {
-    /// The number of its first line.
+    /// The number of its first line; each later one has the next.
     pub first_line: u32,
+    /// As in [`SHARED`].
     pub appid: Cell<'a>,
+    /// As in [`SHARED`].
     pub kind: Cell<'a>,
+    /// As in [`SHARED`].
     pub card: Cell<'a>,
+    /// As in [`SHARED`].
     pub card_version: Cell<'a>,
+    /// As in [`SHARED`].
     pub region: Cell<'a>,
+    /// As in [`SHARED`].
     pub meter: Cell<'a>,
+    /// As in [`SHARED`].
     pub unit: Cell<'a>,
+    /// What each line has of its own.
     pub lines: Vec<OwnCells<'a>>,
 }
 
 /// The groups of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups<'a> {
+    /// In the order of the document.
     pub groups: Vec<Group<'a>>,
     /// No string in it has an escape or a comma.
     pub is_simple: bool,
@@ -329,7 +338,7 @@ pub fn rows(document: &str) -> Result<Vec<[Cow<'_, str>; COLUMNS.len()]>, Docume
     Ok(rows)
 }
 
-/// The discount of a line: what has a quantity and a price has one, if only of nothing.
+/// The discount of a line: what has a quantity has one, if only of nothing.
 pub fn discount_of<'c>(own: &'c OwnCells<'_>) -> &'c str {
     let [_, _, quantity, _, _, _, discount_percent, ..] = own;
     if discount_percent.is_empty() && !quantity.is_empty() {

@@ -12,17 +12,19 @@ use super::store;
 use crate::error::Result;
 use crate::ledger::Ledger;
 
-/// What is known of an account's closed periods from the first one that is touched on.
+/// What is known of an account's closed periods: all of it from the first one that is touched on, at least.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
     pub touched: Touched,
     /// In order, and without a gap.
     pub closed: Vec<ClosedPeriod>,
-    /// In the order in which they were closed; the last one before the touched periods is among them, without its lines.
+    /// In the order in which they were closed. The last one before the touched periods is among them, perhaps without its lines: it tells
+    /// the currency of a period that had none.
     pub statements: Vec<Statement>,
 }
 
-/// Accounts that are asked for at a time.
+/// Accounts that are asked for at a time: so many that a question costs little beside its answer, so few that those who reach back
+/// differently rarely share one.
 const ACCOUNTS_A_QUERY: usize = 256;
 
 /// The past of those accounts for which something waits.
@@ -40,14 +42,14 @@ pub async fn read_past(ledger: &Ledger, due: &[Due]) -> Result<HashMap<u64, Past
         .collect();
     // Those that reach back about as far are asked for together.
     touched.sort_by_key(|&(first_day, uin, _)| (first_day, uin));
-    for some in touched.chunks(ACCOUNTS_A_QUERY) {
+    for some in touched.chunks_mut(ACCOUNTS_A_QUERY) {
         let uins: Vec<u64> = some.iter().map(|(_, uin, _)| *uin).collect();
         let from = some[0].0;
         let mut closed = store::closed_periods_from(ledger, &uins, from).await?;
         let mut statements = store::statements_from(ledger, &uins, from).await?;
         for (_, uin, touched) in some {
             let past_of = Past {
-                touched: touched.clone(),
+                touched: std::mem::take(touched),
                 closed: closed.remove(uin).unwrap_or_default(),
                 statements: statements.remove(uin).unwrap_or_default(),
             };

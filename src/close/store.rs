@@ -399,13 +399,19 @@ pub async fn replace_blocked(tx: &mut Tx, blocked: &[Blocked]) -> Result<()> {
     Ok(())
 }
 
-/// The columns that make a [`Statement`], in the order of [`statement_of`].
-pub const STATEMENT_COLUMNS: &str = "s.statement_id, s.uin, s.period_start, s.period_end, s.zone, s.currency, s.line_count, \
-     s.usage_amount, s.adjustment_amount, s.rounding, s.total, s.closed_at, s.batch_hi, s.previous_digest, s.digest, s.document";
+/// What a [`Statement`] is made of, but its lines.
+macro_rules! head_columns {
+    () => {
+        "s.statement_id, s.uin, s.period_start, s.period_end, s.zone, s.currency, s.line_count, s.usage_amount, \
+         s.adjustment_amount, s.rounding, s.total, s.closed_at, s.batch_hi, s.previous_digest, s.digest"
+    };
+}
 
-/// The same of a statement whose lines are not wanted.
-const HEAD_COLUMNS: &str = "s.statement_id, s.uin, s.period_start, s.period_end, s.zone, s.currency, s.line_count, \
-     s.usage_amount, s.adjustment_amount, s.rounding, s.total, s.closed_at, s.batch_hi, s.previous_digest, s.digest, NULLIF('', '')";
+/// The columns that make a [`Statement`], in the order of [`statement_of`].
+pub const STATEMENT_COLUMNS: &str = concat!(head_columns!(), ", s.document");
+
+/// The same of a statement whose lines are not wanted; in their place stands what is NULL, and text, on every engine.
+const HEAD_COLUMNS: &str = concat!(head_columns!(), ", NULLIF('', '')");
 
 /// Question marks for so many values.
 fn marks(values: usize) -> String {
@@ -460,9 +466,7 @@ pub async fn statements_from(ledger: &Ledger, uins: &[u64], from: NaiveDate) -> 
         "SELECT {HEAD_COLUMNS} FROM (SELECT uin, MAX(period_start) AS period_start FROM statement WHERE uin IN ({marks}) \
          AND period_end <= ? GROUP BY uin) l JOIN statement s ON s.uin = l.uin AND s.period_start = l.period_start"
     );
-    let after = format!(
-        "SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin IN ({marks}) AND s.period_end > ? ORDER BY s.uin, s.period_start"
-    );
+    let after = format!("SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin IN ({marks}) AND s.period_end > ?");
     let mut by_account: HashMap<u64, Vec<Statement>> = HashMap::new();
     for sql in [last_before, after] {
         let rows = query(sql)
@@ -474,6 +478,10 @@ pub async fn statements_from(ledger: &Ledger, uins: &[u64], from: NaiveDate) -> 
             let statement = statement_of(&row)?;
             by_account.entry(statement.uin).or_default().push(statement);
         }
+    }
+    // Put in order here: a database would copy each document to sort it.
+    for statements in by_account.values_mut() {
+        statements.sort_unstable_by_key(|statement| statement.period.start);
     }
     Ok(by_account)
 }

@@ -58,8 +58,8 @@ pub const STATEMENT_COLUMNS: [&str; 13] = [
     "previous_digest",
 ];
 
-/// Bytes of a usual row of `statement_lines.csv`, to reserve by.
-const LINE_BYTES: usize = 240;
+/// How much longer rows are than the document of a usual statement, to reserve by.
+const ROWS_TO_DOCUMENT: usize = 3;
 
 /// What stops an export.
 #[derive(Debug, Error)]
@@ -143,9 +143,9 @@ impl Rows {
     /// # Errors
     /// A statement out of order, or a damaged document.
     pub fn of(statements: &[Statement]) -> Result<Self, CsvError> {
-        let lines: usize = statements.iter().map(|statement| statement.lines as usize).sum();
+        let documents = statements.iter().filter_map(|statement| statement.document.as_ref());
         let mut rows = Self {
-            lines: Vec::with_capacity(lines * LINE_BYTES),
+            lines: Vec::with_capacity(documents.map(String::len).sum::<usize>() * ROWS_TO_DOCUMENT),
             ..Self::default()
         };
         for statement in statements {
@@ -383,7 +383,7 @@ mod tests {
     use crate::close::document::{COLUMNS, EXPORTED_COLUMNS, rows};
     use crate::close::statement::samples::{charge, close};
     use crate::digest::sha256_hex;
-    use crate::rate::Kind;
+    use crate::rate::{Corrects, Kind};
     use proptest::prelude::*;
 
     /// Both files of statements whose rows are made in pieces of so many.
@@ -486,6 +486,8 @@ mod tests {
         ) {
             let mut line = charge(Kind::Usage, &plain(rust_decimal::Decimal::new(quantity, 6), 6), "0.5");
             (line.region, line.sku, line.meter, line.note) = (&texts[0], &texts[1], &texts[2], &texts[3]);
+            (line.card, line.unit) = (&texts[3], &texts[0]);
+            line.corrects = Some(Corrects { statement_id: &texts[1], line_no: 3 });
             let statement = close(7, "KRW", &[line], None).unwrap();
             let (text, _) = lines_csv(std::slice::from_ref(&statement)).unwrap();
             let mut reader = ::csv::Reader::from_reader(text.as_bytes());
@@ -496,7 +498,7 @@ mod tests {
             for (row, line) in read.iter().zip(&stated) {
                 for (column, cell) in COLUMNS[..EXPORTED_COLUMNS].iter().zip(line) {
                     let at = LINE_COLUMNS.iter().position(|name| name == column).unwrap();
-                    let is_text = ["region", "sku", "meter", "note"].contains(column);
+                    let is_text = ["card", "region", "sku", "meter", "unit", "corrects_statement", "note"].contains(column);
                     let guard = if is_text && runs_as_formula(cell) { "'" } else { "" };
                     prop_assert_eq!(&row[at], &format!("{guard}{cell}"));
                 }

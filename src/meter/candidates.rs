@@ -24,6 +24,9 @@ const BUCKET_ROWS: usize = 1 << 16;
 /// Rows in memory at a time, about: 200 MB.
 const PASS_ROWS: usize = 1 << 23;
 
+/// Sorted buckets that may wait to be written: 50 MB, all that a night of a million records has, so that nobody waits for the last ones.
+const BUCKETS_AHEAD: usize = 32;
+
 /// Leading bits of a hash, after its bucket's, by which rows are sorted; the rest decides within the few that are equal so far.
 const SORTED_BITS: u32 = 22;
 
@@ -242,8 +245,7 @@ pub struct WritingKeys {
 impl WritingKeys {
     /// Begins. It takes sorted rows until the sender goes.
     fn begin(keys: KeyWriter, identities: Arc<Identities>) -> (SyncSender<Vec<Candidate>>, Self) {
-        // As many as a pass sorts: nobody waits for the last ones to be written.
-        let (sender, sorted) = sync_channel(PASS_ROWS / BUCKET_ROWS);
+        let (sender, sorted) = sync_channel(BUCKETS_AHEAD);
         let thread = std::thread::spawn(move || write_keys(keys, &identities, &sorted));
         (sender, Self { thread })
     }

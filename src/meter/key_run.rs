@@ -314,6 +314,8 @@ impl KeyRun {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn key(hash: u64, line: u32) -> Key {
@@ -345,6 +347,30 @@ mod tests {
                     expected,
                     "hash {wanted} from {from}"
                 );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_hash_is_found_however_the_hashes_lie(
+            mut hashes in prop::collection::vec(
+                prop_oneof![any::<u64>(), 0..9_u64, u64::MAX - 9..=u64::MAX, 1_u64 << 40..(1 << 40) + 300], 0..300,
+            ),
+            wanted in prop::collection::vec(prop_oneof![any::<u64>(), 0..10_u64, u64::MAX - 10..=u64::MAX, 1_u64 << 40..(1 << 40) + 300], 20),
+            from in 0..=100_usize,
+        ) {
+            hashes.sort_unstable();
+            let dir = tempfile::tempdir().unwrap();
+            let place = dir.path().join("a.keys");
+            let keys: Vec<Key> = hashes.iter().zip(0..).map(|(hash, line)| key(*hash, line)).collect();
+            write(&place, &keys).unwrap();
+            let run = KeyRun::open(&place).unwrap();
+            for wanted in wanted.into_iter().chain(hashes.iter().copied()) {
+                let first = hashes.partition_point(|hash| *hash < wanted);
+                for from in [from.min(first), first] {
+                    prop_assert_eq!(run.seek(wanted, from), first);
+                }
             }
         }
     }

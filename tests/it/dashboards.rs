@@ -8,9 +8,11 @@ mod reader;
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+use tallybook::close::document;
 use tallybook::ledger::Engine;
 use tallybook::query::statement::statements;
 use tallybook::query::usage::usage;
+use tallybook::rate::Kind;
 
 use crate::exactly_once::shop::{Shop, usage as used};
 use crate::ledgers;
@@ -342,6 +344,66 @@ fn sums_by_day_account_and_statement_agree_and_the_control_totals_balance() {
         };
         assert!(!side(true).is_zero());
         assert_eq!(side(true), side(false), "{control:?}");
+    }
+}
+
+#[test]
+fn lines_are_unfolded_as_their_statement_has_them() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }");
+    shop.drop(&[used("a", 7, "A", "2024-11-04T10:00:00+08:00", 60_000)]);
+    shop.place.night("2024-12-10T00:00:00Z");
+    let document = document::write(lines_of_three_groups().into_iter());
+    let sql = format!(
+        "UPDATE statement SET document = {}",
+        ledgers::literal(&document.as_str().into())
+    );
+    ledgers::execute(shop.place.path(), &sql);
+    let columns = &document::COLUMNS[..16];
+    let sql = format!("SELECT {} FROM dash_lines ORDER BY line_no", columns.join(", "));
+    let stated = document::rows(&document).unwrap();
+    let stated: Vec<Vec<String>> = stated
+        .iter()
+        .map(|row| row[..16].iter().map(|cell| shown(cell)).collect())
+        .collect();
+    assert_eq!(rows(&Reader::of(&shop.place), &sql), stated);
+}
+
+/// Two groups of several lines, with discounts, tiers and what they correct, and the rounding line.
+fn lines_of_three_groups() -> Vec<document::Line<'static>> {
+    let line = |line_no: u32, region: &'static str| document::Line {
+        line_no,
+        appid: Some(1_300_000_001),
+        kind: Kind::Adjustment,
+        card: "mps-cn".into(),
+        card_version: "2024-01-01".parse().ok(),
+        region: region.into(),
+        sku: format!("SKU.{line_no}").into(),
+        meter: "transcode".into(),
+        unit: "minute".into(),
+        records: Some(i64::from(line_no) - 3),
+        priced: Some(document::Priced {
+            quantity: Decimal::new(1_500_000 + i64::from(line_no), 6),
+            unit_price: Decimal::new(325, 4),
+            discount_percent: Decimal::new(i64::from(line_no % 2) * 125, 1),
+        }),
+        amount: Decimal::new(-487_500, 7),
+        corrects: (line_no > 2).then(|| ("7-20241001-20241101".into(), 9 + line_no)),
+        note: "late".into(),
+        slice: line_no / 2,
+        span_start: None,
+    };
+    let first = (1..4).map(|line_no| line(line_no, "ap-guangzhou"));
+    let second = (4..6).map(|line_no| line(line_no, "eu-frankfurt"));
+    let rounding = document::Line::rounding(6, Decimal::new(25, 4), "to 0.01 CNY".to_owned());
+    first.chain(second).chain([rounding]).collect()
+}
+
+/// A cell of a document as the answers are shown.
+fn shown(cell: &str) -> String {
+    match Decimal::from_str_exact(cell) {
+        _ if cell.is_empty() => "-".to_owned(),
+        Ok(number) if cell.contains('.') => number.normalize().to_string(),
+        _ => cell.to_owned(),
     }
 }
 

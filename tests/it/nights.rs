@@ -95,6 +95,22 @@ fn a_straggler_gets_an_export_of_its_own_chained_to_the_one_before() {
 }
 
 #[test]
+fn late_usage_reads_the_statements_of_the_days_that_it_touches_and_of_no_earlier_ones() {
+    const DECEMBER: &str = "2024-12-15T10:00:00+08:00";
+    let place = Place::new();
+    let both = [line("a", 7, NOVEMBER, 60_000), line("b", 7, DECEMBER, 60_000)];
+    place.drop("a.ndjson", both.concat());
+    assert_eq!(place.night("2025-01-10T00:00:00Z").closed.statements, 2);
+    crate::ledgers::execute(
+        place.path(),
+        "UPDATE statement SET document = 'damaged' WHERE period_start = '2024-11-01'",
+    );
+    place.drop("late.ndjson", line("late", 7, DECEMBER, 60_000));
+    assert_eq!(place.night("2025-01-11T00:00:00Z").metered.late_records, 1);
+    assert_eq!(place.night("2025-02-10T00:00:00Z").closed.adjusted_accounts, 1);
+}
+
+#[test]
 fn a_sku_without_a_price_blocks_its_account_until_the_card_has_one() {
     let cards = tempfile::tempdir().unwrap();
     let folder = cards.path().join("c");

@@ -82,9 +82,12 @@ impl Writing {
         self.bytes += bytes;
         if self.bytes >= AHEAD_BYTES {
             self.bytes = 0;
-            if let Ok(log) = File::open(&self.log) {
-                begin_writeback(&log, 0, TO_THE_END);
-            }
+            // It may wait for a busy disk.
+            tokio::task::block_in_place(|| {
+                if let Ok(log) = File::open(&self.log) {
+                    begin_writeback(&log, 0, TO_THE_END);
+                }
+            });
         }
     }
 }
