@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::meter::usage_table::AccountRows;
 use crate::money::Currency;
 use crate::rate::{Charge, DayUsage, PeriodUsage, Rated, Step, rate, steps};
-use crate::span::{Cycle, Period};
+use crate::span::{Cycle, Period, all_days};
 
 /// Why closed periods are rated again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,7 +102,8 @@ impl<'a> AccountUsage<'a> {
     ) -> Result<T> {
         let (touched, closed, statements) = again.unwrap_or((&NOT_TOUCHED, &[], &[]));
         let own = self.rows_of(period);
-        let again: Vec<Again> = periods_again(self.account, closed, touched)
+        let earlier = self.days_before(closed, touched);
+        let again: Vec<Again> = periods_again(self.account, closed, touched, &earlier)
             .into_iter()
             .map(|period| Again {
                 period,
@@ -153,8 +154,21 @@ impl<'a> AccountUsage<'a> {
 
     /// The first day whose usage is needed to adjust closed periods.
     pub fn needed_from(account: &Account, closed: &[ClosedPeriod], touched: &Touched) -> Option<NaiveDate> {
-        let again = periods_again(account, closed, touched).into_iter();
+        // Days with usage before the first closed period come after the touched one that moves them, and need no more.
+        let again = periods_again(account, closed, touched, &[]).into_iter();
         again.map(|period| counters_from(account, period)).min()
+    }
+
+    /// Days with usage before the first closed period, when something is touched: an earlier close adjusted them.
+    fn days_before(&self, closed: &[ClosedPeriod], touched: &Touched) -> Vec<NaiveDate> {
+        let Some(first) = closed.first().filter(|_| touched.first_day().is_some()) else {
+            return Vec::new();
+        };
+        let rows = self.rows.between(all_days().0, first.period.start, self.metering);
+        let mut days: Vec<NaiveDate> = rows.map(|(row, ..)| row.day).collect();
+        days.sort_unstable();
+        days.dedup();
+        days
     }
 
     /// The usage of a period.
@@ -193,11 +207,12 @@ fn currency_billed(statements: &[Statement], period: Period) -> Option<Currency>
 }
 
 /// Closed periods to be rated again: those with a touched day among the days that move their counters, in order. A day before
-/// the first closed period lies in a period of its own that was closed without a statement.
-fn periods_again(account: &Account, closed: &[ClosedPeriod], touched: &Touched) -> Vec<Period> {
+/// the first closed period, touched or `earlier` adjusted, lies in a period of its own that was closed without a statement.
+fn periods_again(account: &Account, closed: &[ClosedPeriod], touched: &Touched, earlier: &[NaiveDate]) -> Vec<Period> {
     let days = || touched.days.iter().chain(&touched.corrected).copied();
     let first = closed.first().map(|closed| closed.period.start);
     let before = days()
+        .chain(earlier.iter().copied())
         .filter(|day| first.is_some_and(|first| *day < first))
         .map(|day| closed_period_of(account, closed, day));
     let mut all: Vec<Period> = before.chain(closed.iter().map(|closed| closed.period)).collect();

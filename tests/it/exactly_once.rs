@@ -434,6 +434,34 @@ fn usage_before_the_first_closed_period_is_adjusted_and_corrected_too() {
 }
 
 #[test]
+fn usage_before_the_first_closed_period_moves_the_tiers_of_what_was_adjusted_there_before() {
+    let tiers = "\"A\" = { origin = \"illustrative\", tiers = [{ from = 0, to = 3, unit_price = \"3\" }, { from = 3, unit_price = \"2\" }] }";
+    let shop = Shop::new("CNY", tiers);
+    shop.place
+        .add_account("2024-01-02T00:00:00Z", 7, "c", Cycle::Daily, "2024-11-05");
+    shop.drop(&[usage("d5", 7, "A", "2024-11-05T10:00:00+08:00", 60_000)]);
+    shop.place.night("2024-11-09T00:00:00Z");
+    shop.drop(&[usage("d3", 7, "A", "2024-11-03T10:00:00+08:00", 180_000)]);
+    shop.place.night("2024-11-10T00:00:00Z");
+    shop.drop(&[usage("d2", 7, "A", "2024-11-02T10:00:00+08:00", 180_000)]);
+    shop.place.night("2024-11-11T00:00:00Z");
+    assert_eq!(
+        lines(&shop.place),
+        [
+            "2024-11-05 usage A 1 1.000000 3 3.0000000000",
+            "2024-11-06 adjustment A 1 3.000000 3 9.0000000000",
+            "2024-11-06 adjustment A 0 -1.000000 3 -3.0000000000",
+            "2024-11-06 adjustment A 0 1.000000 2 2.0000000000",
+            "2024-11-07 adjustment A 1 3.000000 3 9.0000000000",
+            // Day 3 has no closed period of its own, and day 2 takes its place in the first tier all the same.
+            "2024-11-07 adjustment A 0 -3.000000 3 -9.0000000000",
+            "2024-11-07 adjustment A 0 3.000000 2 6.0000000000"
+        ]
+    );
+    assert_proved(&shop.place, "2024-11-11T00:00:00Z");
+}
+
+#[test]
 fn an_id_used_again_after_expiry_can_be_taken_back_again() {
     let shop = Shop::new("CNY", "\"A\" = { unit_price = \"1\", origin = \"illustrative\" }");
     shop.drop(&[
