@@ -21,6 +21,8 @@ const MARK: &[u8; 8] = b"TBKEYS02";
 /// Keys of a block: its columns are written at once.
 pub const BLOCK_KEYS: usize = 1 << 16;
 const KEY_BYTES: usize = 8 + 8 + 4 + 4 + 4;
+/// Hashes that come from disk with one that is looked at: systems read 64 KiB around a page.
+const HASHES_READ_AT_ONCE: usize = 1 << 13;
 const EXCEPTION_BYTES: usize = 8 + 4 + 1;
 const TAIL_BYTES: usize = 16;
 
@@ -193,6 +195,22 @@ impl KeyRun {
             return Err(Error::damaged(place, "is no key run, or is cut off"));
         };
         Ok(Self { map, len, exceptions })
+    }
+
+    /// Asks the system to read all hashes from disk, when so many searches will look at nearly all of them.
+    pub fn read_ahead(&self, searches: usize) {
+        if searches.saturating_mul(HASHES_READ_AT_ONCE) < self.len {
+            return;
+        }
+        #[cfg(unix)]
+        for block in (0..self.len).step_by(BLOCK_KEYS) {
+            let keys = BLOCK_KEYS.min(self.len - block);
+            let start = MARK.len() + block * KEY_BYTES;
+            // It is only sooner than without.
+            let _best_effort = self
+                .map
+                .advise_range(memmap2::Advice::WillNeed, start, keys * size_of::<u64>());
+        }
     }
 
     fn hash(&self, at: usize) -> u64 {

@@ -26,6 +26,7 @@ mod outcome;
 mod pieces;
 pub mod place;
 pub mod plan;
+mod read_ahead;
 pub mod rebuild;
 pub mod resolution;
 pub mod store;
@@ -47,6 +48,7 @@ use identities::Identities;
 use key_run::{Exception, Key, Verdict, WrittenRun};
 use outcome::Outcome;
 use plan::Plan;
+use read_ahead::read_key_runs_ahead;
 use then::Then;
 use write::{Basis, Writing};
 
@@ -85,6 +87,7 @@ const PIECES_AHEAD: usize = 8;
 /// Meters every batch that is committed now. Returns the accounts as they are then, too. The caller holds the lease.
 #[tracing::instrument(skip_all)]
 pub async fn meter(books: &Books, lease: &Lease) -> Result<(Metered, AccountBook)> {
+    read_key_runs_ahead(books).await?;
     let mut plan = Plan::read(books).await?;
     if plan.is_done() {
         let metered = Metered {

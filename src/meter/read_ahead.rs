@@ -1,0 +1,29 @@
+//! Reading ahead: key runs of months are seldom in memory when a night begins. What the search will look at comes from disk while the
+//! night reads its accounts and rows.
+
+use super::key_run::KeyRun;
+use super::store::{batch_counts, key_run_paths, progress};
+use crate::books::Books;
+use crate::error::Result;
+
+/// Has the key runs' hashes read from disk by another thread, as far as the new rows will need nearly all of them.
+pub async fn read_key_runs_ahead(books: &Books) -> Result<()> {
+    let metered = progress(&books.ledger).await?;
+    let batches = batch_counts(&books.ledger, metered.batch_hi, i64::MAX).await?;
+    let new_rows: i64 = batches.iter().map(|[_, _, stored, _]| stored).sum();
+    let new_rows = usize::try_from(new_rows).unwrap_or(0);
+    if new_rows == 0 {
+        return Ok(());
+    }
+    let runs = key_run_paths(&books.ledger).await?;
+    let places: Vec<_> = runs.iter().map(|(path, _)| books.data.join(path)).collect();
+    std::thread::spawn(move || {
+        for place in places {
+            // What is wrong with a run is for the search to tell.
+            if let Ok(run) = KeyRun::open(&place) {
+                run.read_ahead(new_rows);
+            }
+        }
+    });
+    Ok(())
+}
