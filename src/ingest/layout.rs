@@ -140,7 +140,9 @@ impl Layout {
             let start = at + place.between.bytes.len();
             let end = first_of(place.stop, bytes, start)? + usize::from(place.form == Form::Object);
             let leads_with_zero = place.form == Form::Number && bytes[start] == b'0' && end - start > 1;
-            if !place.between.is_at(bytes, at) || leads_with_zero {
+            // White space before an object is no part of it.
+            let begins_late = place.form == Form::Object && bytes[start] != b'{';
+            if !place.between.is_at(bytes, at) || leads_with_zero || begins_late {
                 return None;
             }
             values.put(place.field, text.get(start..end)?);

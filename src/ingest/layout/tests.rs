@@ -38,6 +38,15 @@ fn hold(layouts: &mut Layouts, text: &str) -> bool {
 }
 
 #[test]
+fn white_space_before_the_parameters_is_left_to_a_full_reading() {
+    let mut layouts = taught(&[USAGE]);
+    for space in [" ", "\t", "\r"] {
+        let line = USAGE.replace("\"parameters\":{", &format!("\"parameters\":{space}{{"));
+        assert!(!hold(&mut layouts, &line), "{space:?}");
+    }
+}
+
+#[test]
 fn the_next_line_of_a_sender_is_read_by_the_layout_of_the_last() {
     let mut layouts = taught(&[USAGE]);
     let next = USAGE
