@@ -83,6 +83,11 @@ pub enum Value<'a> {
     Array(&'a str),
 }
 
+/// Whether JSON writes a byte of a string as an escape.
+pub fn is_escaped(byte: u8) -> bool {
+    matches!(byte, ..b' ' | b'"' | b'\\')
+}
+
 /// Reads one text from left to right.
 #[derive(Debug)]
 pub struct Scanner<'a> {

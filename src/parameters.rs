@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::json::{Scanner, SyntaxError, Value, check};
+use crate::json::{Scanner, SyntaxError, Value, check, is_escaped};
 use crate::number::{self, NumberError};
 use crate::shown::{plain, quoted};
 
@@ -171,7 +171,6 @@ impl Parameters {
 /// Appends `text` as a JSON string with as few escapes as can be.
 pub fn push_string(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let is_escaped = |byte: u8| matches!(byte, ..b' ' | b'"' | b'\\');
     out.push('"');
     if !text.bytes().any(is_escaped) {
         out.push_str(text);

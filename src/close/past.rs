@@ -9,7 +9,7 @@ use super::account::{ClosedPeriod, Touched};
 use super::due::Due;
 use super::statement::Statement;
 use super::store;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 
 /// What is known of an account's closed periods: all of it from the first one that is touched on, at least.
@@ -48,9 +48,12 @@ pub async fn read_past(ledger: &Ledger, due: &[Due]) -> Result<HashMap<u64, Past
         let mut closed = store::closed_periods_from(ledger, &uins, from).await?;
         let mut statements = store::statements_from(ledger, &uins, from).await?;
         for (_, uin, touched) in some {
+            let none_closed =
+                || Error::Unbalanced(format!("account {uin} waits for an adjustment of no closed period"));
             let past_of = Past {
                 touched: std::mem::take(touched),
-                closed: closed.remove(uin).unwrap_or_default(),
+                closed: closed.remove(uin).ok_or_else(none_closed)?,
+                // Periods may have closed without a statement.
                 statements: statements.remove(uin).unwrap_or_default(),
             };
             past.insert(*uin, past_of);

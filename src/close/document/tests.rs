@@ -1,3 +1,5 @@
+use super::json::parsed_groups;
+use super::read::plain_groups;
 use super::*;
 use proptest::prelude::*;
 
