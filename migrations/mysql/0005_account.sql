@@ -24,12 +24,21 @@ CREATE TABLE account (
     -- How far it is closed, and its last statement, are in closed_period and statement.
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
 
+-- What accounts have agreed to, each text once: nearly all accounts have one of a few.
+CREATE TABLE agreement (
+    agreement BIGINT NOT NULL PRIMARY KEY,
+    digest    VARCHAR(64) NOT NULL UNIQUE, -- SHA-256 of the body
+    body      LONGTEXT NOT NULL, -- the terms, JSON
+    seal      BIGINT NOT NULL
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
 -- Dated and immutable: new terms are a new row.
 CREATE TABLE terms (
     uin       VARCHAR(20) NOT NULL,
     from_day  VARCHAR(10) NOT NULL,
-    body      LONGTEXT NOT NULL, -- JSON
+    agreement BIGINT NOT NULL,
     seal      BIGINT NOT NULL,
     PRIMARY KEY (uin, from_day),
-    FOREIGN KEY (uin) REFERENCES account (uin)
+    FOREIGN KEY (uin) REFERENCES account (uin),
+    FOREIGN KEY (agreement) REFERENCES agreement (agreement)
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;

@@ -24,11 +24,19 @@ CREATE TABLE account (
     -- How far it is closed, and its last statement, are in closed_period and statement.
 );
 
+-- What accounts have agreed to, each text once: nearly all accounts have one of a few.
+CREATE TABLE agreement (
+    agreement BIGINT NOT NULL PRIMARY KEY,
+    digest    TEXT COLLATE "C" NOT NULL UNIQUE, -- SHA-256 of the body
+    body      TEXT COLLATE "C" NOT NULL, -- the terms, JSON
+    seal      BIGINT NOT NULL
+);
+
 -- Dated and immutable: new terms are a new row.
 CREATE TABLE terms (
     uin       TEXT COLLATE "C" NOT NULL REFERENCES account (uin),
     from_day  TEXT COLLATE "C" NOT NULL,
-    body      TEXT COLLATE "C" NOT NULL, -- JSON
+    agreement BIGINT NOT NULL REFERENCES agreement (agreement),
     seal      BIGINT NOT NULL,
     PRIMARY KEY (uin, from_day)
 );

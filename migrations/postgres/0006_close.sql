@@ -82,7 +82,7 @@ CREATE TABLE period_charge (
     PRIMARY KEY (month, uin, period_start)
 );
 CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
-CREATE INDEX period_charge_state ON period_charge (state);
+CREATE INDEX period_charge_drafts ON period_charge (month) WHERE state = 'draft';
 
 -- What an account comes to in a month, over all its periods that begin in it: ready to be ordered, so that a month's largest accounts are
 -- found without adding up the others. Made from period_charge when drafts are made; the counter `summed` is the last closing in it.

@@ -22,13 +22,21 @@ CREATE TABLE account (
     first_day  TEXT,          -- of usage or terms, whichever is earlier; where the periods begin
     seal       INTEGER NOT NULL
     -- How far it is closed, and its last statement, are in closed_period and statement.
+) WITHOUT ROWID;
+
+-- What accounts have agreed to, each text once: nearly all accounts have one of a few.
+CREATE TABLE agreement (
+    agreement INTEGER NOT NULL PRIMARY KEY,
+    digest    TEXT NOT NULL UNIQUE, -- SHA-256 of the body
+    body      TEXT NOT NULL, -- the terms, JSON
+    seal      INTEGER NOT NULL
 );
 
 -- Dated and immutable: new terms are a new row.
 CREATE TABLE terms (
     uin       TEXT NOT NULL REFERENCES account (uin),
     from_day  TEXT NOT NULL,
-    body      TEXT NOT NULL, -- JSON
+    agreement INTEGER NOT NULL REFERENCES agreement (agreement),
     seal      INTEGER NOT NULL,
     PRIMARY KEY (uin, from_day)
-);
+) WITHOUT ROWID;

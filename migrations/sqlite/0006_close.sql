@@ -80,9 +80,9 @@ CREATE TABLE period_charge (
     as_of        TEXT NOT NULL,
     seal         INTEGER NOT NULL,
     PRIMARY KEY (month, uin, period_start)
-);
+) WITHOUT ROWID;
 CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
-CREATE INDEX period_charge_state ON period_charge (state);
+CREATE INDEX period_charge_drafts ON period_charge (month) WHERE state = 'draft';
 
 -- What an account comes to in a month, over all its periods that begin in it: ready to be ordered, so that a month's largest accounts are
 -- found without adding up the others. Made from period_charge when drafts are made; the counter `summed` is the last closing in it.
@@ -95,7 +95,7 @@ CREATE TABLE account_month (
     drafts   INTEGER NOT NULL, -- periods in it that are not closed
     seal     INTEGER NOT NULL,
     PRIMARY KEY (month, currency, uin)
-);
+) WITHOUT ROWID;
 CREATE INDEX account_month_total ON account_month (month, currency, CAST(total AS REAL), uin);
 CREATE INDEX account_month_drafts ON account_month (month) WHERE drafts > 0;
 

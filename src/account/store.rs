@@ -1,14 +1,15 @@
 //! The ledger of accounts and terms.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
 use super::terms::Terms;
 use super::{Account, AccountBook};
+use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, query, reseal};
+use crate::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, next_number, query, reseal};
 use crate::raw::store::parse_day;
 
 /// A UIN as the ledger holds it.
@@ -31,10 +32,12 @@ pub async fn load_account(ledger: &Ledger, uin: u64) -> Result<Option<Account>> 
 /// Accounts that are alike in all that their periods depend on, one of each kind with the number of them. Nearly all accounts are of a
 /// few kinds, and the ledger counts them faster than it hands them out.
 pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>> {
-    const HAS_SEVERAL: &str = "IN (SELECT uin FROM terms GROUP BY uin HAVING COUNT(*) > 1)";
     let rows = query(format!(
-        "SELECT t.body, a.first_day, a.closed_to, COUNT(*) FROM ({ACCOUNTS} WHERE uin NOT {HAS_SEVERAL}) a \
-         LEFT JOIN terms t ON t.uin = a.uin GROUP BY t.body, a.first_day, a.closed_to"
+        "SELECT g.body, k.first_day, k.closed_to, k.accounts FROM \
+         (SELECT o.agreement, o.first_day, o.closed_to, COUNT(*) AS accounts FROM \
+         (SELECT MAX(t.agreement) AS agreement, MAX(a.first_day) AS first_day, {CLOSED_TO} FROM account a \
+         LEFT JOIN terms t ON t.uin = a.uin GROUP BY a.uin HAVING COUNT(*) = 1) o \
+         GROUP BY o.agreement, o.first_day, o.closed_to) k LEFT JOIN agreement g ON g.agreement = k.agreement"
     ))
     .fetch_all(ledger)
     .await?;
@@ -46,41 +49,53 @@ pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>>
         let account = account_of(vec![serde_json::from_str(&terms)?], &row)?;
         kinds.push((account, usize::try_from(row.try_get::<i64>(3)?).unwrap_or(0)));
     }
-    let others = load(ledger, &format!("WHERE uin {HAS_SEVERAL}"), None).await?;
+    let have_several = "WHERE uin IN (SELECT uin FROM terms GROUP BY uin HAVING COUNT(*) > 1)";
+    let others = load(ledger, have_several, None).await?;
     kinds.extend(others.into_values().map(|account| (account, 1)));
     Ok(kinds)
 }
 
-const ACCOUNTS: &str = "SELECT a.uin, a.first_day, \
-     (SELECT c.period_end FROM closed_period c WHERE c.uin = a.uin ORDER BY c.period_start DESC LIMIT 1) AS closed_to FROM account a";
+/// How far an account `a` is closed.
+const CLOSED_TO: &str =
+    "(SELECT c.period_end FROM closed_period c WHERE c.uin = a.uin ORDER BY c.period_start DESC LIMIT 1) AS closed_to";
 
 /// Accounts that fulfil a condition on `uin`.
 async fn load(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<BTreeMap<u64, Account>> {
     let rows = query(format!(
-        "SELECT a.uin, a.first_day, a.closed_to, t.body FROM ({ACCOUNTS} {condition}) a LEFT JOIN terms t ON t.uin = a.uin \
-         ORDER BY a.uin, t.from_day"
+        "SELECT a.uin, a.first_day, {CLOSED_TO}, t.agreement FROM (SELECT uin, first_day FROM account {condition}) a \
+         LEFT JOIN terms t ON t.uin = a.uin ORDER BY a.uin, t.from_day"
     ))
     .bind_all(uin.map(|uin| uin.to_string().into()))
     .fetch_all(ledger)
     .await?;
+    // Agreements stay, so that those of the rows are among them.
+    let agreements = load_agreements(ledger, condition, uin).await?;
     let mut accounts: BTreeMap<u64, Account> = BTreeMap::new();
-    // Most accounts have the terms of the one before.
-    let mut last: Option<(String, Terms)> = None;
     for row in rows {
         let uin = parse_uin(&row.try_get::<String>(0)?)?;
-        let Some(body) = row.try_get::<Option<String>>(3)? else {
+        let agreement: Option<i64> = row.try_get(3)?;
+        let Some(terms) = agreement.and_then(|agreement| agreements.get(&agreement)) else {
             return Err(Error::Unbalanced(format!("account {uin} has no terms in the ledger")));
         };
-        let terms = match &last {
-            Some((text, terms)) if *text == body => terms.clone(),
-            _ => last.insert((body.clone(), serde_json::from_str(&body)?)).1.clone(),
-        };
         match accounts.entry(uin) {
-            Entry::Occupied(account) => account.into_mut().terms.push(terms),
-            Entry::Vacant(place) => drop(place.insert(account_of(vec![terms], &row)?)),
+            Entry::Occupied(account) => account.into_mut().terms.push(terms.clone()),
+            Entry::Vacant(place) => drop(place.insert(account_of(vec![terms.clone()], &row)?)),
         }
     }
     Ok(accounts)
+}
+
+/// What accounts that fulfil a condition on `uin` have agreed to, by number.
+async fn load_agreements(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<HashMap<i64, Terms>> {
+    let rows = query(format!(
+        "SELECT agreement, body FROM agreement WHERE agreement IN (SELECT agreement FROM terms {condition})"
+    ))
+    .bind_all(uin.map(|uin| uin.to_string().into()))
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, serde_json::from_str(&row.try_get::<String>(1)?)?)))
+        .collect()
 }
 
 /// An account by its terms and the columns `first_day` and `closed_to`.
@@ -110,18 +125,22 @@ pub async fn add_accounts(tx: &mut Tx, accounts: &[(u64, Account)], added_by: &s
     insert_rows(tx, "account (uin, added_by, added_at, first_day)", rows).await?;
     let mut rows = Vec::with_capacity(accounts.len());
     // Those that appear by themselves have the same terms.
-    let mut last: Option<(&Terms, String)> = None;
+    let mut last: Option<(&Terms, i64)> = None;
     for (uin, terms) in accounts
         .iter()
         .flat_map(|(uin, a)| a.terms.iter().map(move |t| (uin, t)))
     {
-        let body = match &last {
-            Some((same, body)) if *same == terms => body.clone(),
-            _ => last.insert((terms, serde_json::to_string(terms)?)).1.clone(),
+        let agreement = match last {
+            Some((same, agreement)) if same == terms => agreement,
+            _ => last.insert((terms, agreement_of(tx, terms).await?)).1,
         };
-        rows.push([Value::from(uin.to_string()), terms.from.to_string().into(), body.into()]);
+        rows.push([
+            Value::from(uin.to_string()),
+            terms.from.to_string().into(),
+            agreement.into(),
+        ]);
     }
-    insert_rows(tx, "terms (uin, from_day, body)", rows).await?;
+    insert_rows(tx, "terms (uin, from_day, agreement)", rows).await?;
     Ok(())
 }
 
@@ -130,9 +149,26 @@ pub async fn add_terms(tx: &mut Tx, uin: u64, terms: &Terms) -> Result<()> {
     let row: [Value; 3] = [
         uin.to_string().into(),
         terms.from.to_string().into(),
-        serde_json::to_string(terms)?.into(),
+        agreement_of(tx, terms).await?.into(),
     ];
-    insert_row(tx, "terms (uin, from_day, body)", row).await
+    insert_row(tx, "terms (uin, from_day, agreement)", row).await
+}
+
+/// The number of the text of some terms, which is added when no account has it yet.
+async fn agreement_of(tx: &mut Tx, terms: &Terms) -> Result<i64> {
+    let body = serde_json::to_string(terms)?;
+    let digest = sha256_hex(body.as_bytes());
+    let known = query("SELECT agreement FROM agreement WHERE digest = ?")
+        .bind(digest.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(row) = known {
+        return row.try_get(0);
+    }
+    let agreement = next_number(tx, "agreement").await?;
+    let row: [Value; 3] = [agreement.into(), digest.into(), body.into()];
+    insert_row(tx, "agreement (agreement, digest, body)", row).await?;
+    Ok(agreement)
 }
 
 /// Usage files with a day from `from` on.

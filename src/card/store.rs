@@ -141,7 +141,9 @@ pub async fn superseded(tx: &mut Tx, card: &RateCard) -> Result<Option<Supersede
 /// The end of the latest period closed under a card, so that no version appears in the past of a statement.
 pub async fn closed_to_under(tx: &mut Tx, name: &str) -> Result<Option<String>> {
     let rows = query(
-        "SELECT MAX(c.period_end), t.body FROM closed_period c JOIN terms t ON t.uin = c.uin GROUP BY t.uin, t.body",
+        "SELECT MAX(c.period_end), g.body FROM agreement g JOIN \
+         (SELECT t.agreement, c.period_end FROM closed_period c JOIN terms t ON t.uin = c.uin) c ON c.agreement = g.agreement \
+         GROUP BY g.agreement, g.body",
     )
     .fetch_all(&mut *tx)
     .await?;

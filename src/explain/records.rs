@@ -278,7 +278,7 @@ impl Placing<'_> {
 
 fn count(record: RealRecord, runs: &[KeyRun], now: &Placing, before: Option<&Placing>) -> Result<Option<Counted>> {
     let hash = identity_hash(&record.source, &record.id);
-    let own = runs.iter().flat_map(|run| run.of_hash(hash, 0));
+    let own = runs.iter().flat_map(|run| run.of_hash(hash));
     let mut own = own.filter(|key| (i64::from(key.batch), key.line) == (record.batch, record.line));
     let Some(key) = own.next() else { return Ok(None) };
     let counts_now = now.counts(&record, key.verdict)?;

@@ -20,8 +20,8 @@ use crate::pipeline::Taker;
 use crate::raw::segment::ROW_GROUP_ROWS;
 use crate::span::day_of_number;
 
-/// Pieces in work at a time for each core: enough that none waits long for another, few enough for memory.
-const PIECES_PER_CORE: usize = 4;
+/// Pieces that may be made before it is their turn: enough that no thread waits long for another, few enough for memory.
+const PIECES_AHEAD: usize = 2;
 
 /// The usage of a metering, but for what its pieces have for the ledger.
 pub struct Booked {
@@ -48,17 +48,12 @@ pub fn book(books: &Books, plan: &Plan, outcome: &Outcome, intake: i64, to: &Tak
     let path = format!("usage/i{intake:08}.parquet");
     let mut file = UsageFile::default();
     let mut metered = (0, 0);
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut done = 0;
-    while done < pieces.count() {
-        let some = (pieces.count() - done).min(threads * PIECES_PER_CORE);
-        for made in parallel::map(some, |at| Made::of(plan, outcome, &pieces, done + at))? {
-            file.add(&books.data.join(&path), &made)?;
-            metered = (metered.0 + made.metered.0, metered.1 + made.metered.1);
-            to.take(made.piece)?;
-        }
-        done += some;
-    }
+    let make = |at| Made::of(plan, outcome, &pieces, at);
+    parallel::in_order(pieces.count(), PIECES_AHEAD, make, |made| {
+        file.add(&books.data.join(&path), &made)?;
+        metered = (metered.0 + made.metered.0, metered.1 + made.metered.1);
+        to.take(made.piece)
+    })?;
     let file = file.finish(path)?;
     Ok(Booked { file, metered })
 }

@@ -127,8 +127,8 @@ impl Search<'_> {
             let parts = parallel::map(self.segments.len(), |at| self.read(at, buckets, &pass))?;
             let count = pass.len();
             let sorted = parallel::map(count, |at| {
-                let rows = parts.iter().flat_map(|part: &Vec<Vec<Candidate>>| &part[at]).copied();
-                Ok(self.look_through(self.sorted(rows.collect(), buckets)))
+                let rows: Vec<&[Candidate]> = parts.iter().map(|part: &Vec<Vec<Candidate>>| &part[at][..]).collect();
+                Ok(self.look_through(self.sorted(rows.concat(), buckets)))
             })?;
             drop(parts);
             for bucket in sorted {
@@ -206,15 +206,11 @@ impl Search<'_> {
             candidates: Vec::new(),
             keys: Vec::new(),
         };
-        let mut cursors = vec![0; self.runs.len()];
         let mut place = 0;
         for group in bucket.rows.chunk_by(|a, b| a.hash == b.hash) {
             let hash = group[0].hash;
             let before = bucket.keys.len();
-            for (cursor, run) in cursors.iter_mut().zip(self.runs) {
-                *cursor = run.seek(hash, *cursor);
-                bucket.keys.extend(run.of_hash(hash, *cursor));
-            }
+            bucket.keys.extend(self.runs.iter().flat_map(|run| run.of_hash(hash)));
             forget_expired(&mut bucket.keys, before, self.expired);
             if group.len() > 1 || bucket.keys.len() > before || self.wanted.contains(&hash) {
                 bucket.candidates.extend((place..).zip(group.iter().copied()));
@@ -229,7 +225,7 @@ impl Search<'_> {
         let mut keys = Vec::new();
         for &hash in self.wanted.iter().filter(|hash| !found.by_hash.contains_key(*hash)) {
             let before = keys.len();
-            keys.extend(self.runs.iter().flat_map(|run| run.of_hash(hash, 0)));
+            keys.extend(self.runs.iter().flat_map(|run| run.of_hash(hash)));
             forget_expired(&mut keys, before, self.expired);
         }
         keys

@@ -67,7 +67,7 @@ fn living_keys(books: &Books, paths: &[String], others: &[String], expired: &Has
         group.iter().any(lives)
             || others
                 .iter()
-                .any(|run| run.of_hash(group[0].hash, 0).any(|key| lives(&key)))
+                .any(|run| run.of_hash(group[0].hash).any(|key| lives(&key)))
     };
     Ok(keys
         .chunk_by(|a, b| a.hash == b.hash)

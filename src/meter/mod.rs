@@ -81,8 +81,9 @@ pub struct Metered {
     pub late_records: i64,
 }
 
-/// Account ranges whose usage waits to be written: enough that neither side waits for long.
-const PIECES_AHEAD: usize = 8;
+/// Account ranges whose usage waits to be written: enough that neither side waits for long, few enough that writing goes on at the pace
+/// of making, and ends soon after it.
+const PIECES_AHEAD: usize = 2;
 
 /// Meters every batch that is committed now. Returns the accounts as they are then, too. The caller holds the lease.
 #[tracing::instrument(skip_all)]

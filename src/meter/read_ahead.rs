@@ -6,7 +6,7 @@ use super::store::{batch_counts, key_run_paths, progress};
 use crate::books::Books;
 use crate::error::Result;
 
-/// Has the key runs' hashes read from disk by another thread, as far as the new rows will need nearly all of them.
+/// Has what the search looks at in the key runs read from disk by another thread, as far as the new rows will need nearly all of it.
 pub async fn read_key_runs_ahead(books: &Books) -> Result<()> {
     let metered = progress(&books.ledger).await?;
     let batches = batch_counts(&books.ledger, metered.batch_hi, i64::MAX).await?;

@@ -186,7 +186,7 @@ fn stored_verdicts(
             })?;
         let own = runs
             .iter()
-            .flat_map(|run| run.of_hash(hash, 0))
+            .flat_map(|run| run.of_hash(hash))
             .find(|k| (k.batch, k.line) == (batch, line));
         let at = (i64::from(batch), line);
         let stands = |verdict| stands.get(&at).copied().unwrap_or(verdict == Verdict::Accepted);

@@ -20,7 +20,7 @@ pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// Counters and the numbers they gave: each counter is the last number, and no number is missing.
 pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
-    const NUMBERED: [(&str, &str, &str); 11] = [
+    const NUMBERED: [(&str, &str, &str); 12] = [
         ("batch", "batch", "batch"),
         ("metering", "metering", "metering"),
         ("closing", "closing", "closing"),
@@ -31,6 +31,7 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
         ("conflict", "conflict", "conflict"),
         ("resolution", "conflict", "resolution"),
         ("audit", "audit", "entry"),
+        ("agreement", "agreement", "agreement"),
         ("intake", "intake", "intake"),
     ];
     let mut differences = Vec::new();

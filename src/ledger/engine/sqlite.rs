@@ -21,8 +21,8 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// So that an error of SQLite's is told, and not that the pool waited in vain.
 const POOL_WAITS_LONGER: Duration = Duration::from_secs(30);
 
-/// Rows of one INSERT: each statement goes to the driver's thread and back, and its values are in memory three times.
-const ROWS_MAX: usize = 128;
+/// Values of one INSERT: each statement goes to the driver's thread and back, and its values are in memory three times.
+const VALUES_MAX: usize = 2560;
 
 /// Rows that the driver's thread reads ahead of who takes them: with fewer, the two wake each other up for every few rows.
 const ROWS_AHEAD: usize = 512;
@@ -147,14 +147,15 @@ pub async fn load(
     target: &Target<'_>,
     rows: &mut (dyn Iterator<Item = Vec<Value>> + Send),
 ) -> sqlx::Result<()> {
-    let full = insert_statement(target, ROWS_MAX);
+    let rows_max = (VALUES_MAX / target.columns.len()).max(1);
+    let full = insert_statement(target, rows_max);
     loop {
-        let some: Vec<Vec<Value>> = rows.take(ROWS_MAX).collect();
+        let some: Vec<Vec<Value>> = rows.take(rows_max).collect();
         if some.is_empty() {
             return Ok(());
         }
         let sql = match some.len() {
-            ROWS_MAX => full.clone(),
+            count if count == rows_max => full.clone(),
             count => insert_statement(target, count),
         };
         let bytes = some.iter().flatten().map(Value::bytes).sum();

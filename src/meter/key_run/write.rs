@@ -1,0 +1,148 @@
+//! Writing a key run.
+
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::span::{SHELVES, Span};
+use super::{
+    BLOCK_KEYS, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, MARK, SPAN_BYTES, STARTS_BYTES, TAIL_BYTES, Verdict,
+};
+use crate::error::{AtPath as _, Result};
+use crate::files::{DigestedFile, WrittenDigest};
+
+/// A run that is being written.
+pub struct KeyWriter {
+    path: PathBuf,
+    out: BufWriter<DigestedFile>,
+    digest: WrittenDigest,
+    block: Vec<Key>,
+    /// Of the blocks that are written.
+    spans: Vec<Span>,
+    keys: usize,
+    bytes: usize,
+}
+
+/// A run that was written, not synced.
+pub struct WrittenRun {
+    /// Keys, without duplicates.
+    pub keys: usize,
+    pub bytes: u64,
+    pub digest: String,
+}
+
+impl KeyWriter {
+    /// Creates a file that must not be there yet.
+    pub fn create(place: &Path) -> Result<Self> {
+        let (file, digest) = DigestedFile::create_new(place)?;
+        let mut run = Self {
+            path: place.to_owned(),
+            out: BufWriter::with_capacity(1 << 20, file),
+            digest,
+            block: Vec::with_capacity(BLOCK_KEYS),
+            spans: Vec::new(),
+            keys: 0,
+            bytes: 0,
+        };
+        run.add(MARK)?;
+        Ok(run)
+    }
+
+    /// Appends a key; keys come by hash, then batch and line. Its verdict is told by [`Self::finish`].
+    pub fn push(&mut self, key: Key) -> Result<()> {
+        self.block.push(key);
+        if self.block.len() == BLOCK_KEYS {
+            self.write_block()?;
+        }
+        Ok(())
+    }
+
+    fn write_block(&mut self) -> Result<()> {
+        let (Some(first), Some(last)) = (self.block.first(), self.block.last()) else {
+            return Ok(());
+        };
+        let span = Span {
+            first: first.hash,
+            last: last.hash,
+        };
+        let mut bytes = Vec::with_capacity(STARTS_BYTES + self.block.len() * KEY_BYTES);
+        add_starts_and_leads(&mut bytes, &self.block, span);
+        let mut add_column = |add: fn(&mut Vec<u8>, &Key)| self.block.iter().for_each(|key| add(&mut bytes, key));
+        add_column(|bytes, key| bytes.extend_from_slice(&key.hash.to_le_bytes()));
+        add_column(|bytes, key| bytes.extend_from_slice(&key.content.to_le_bytes()));
+        add_column(|bytes, key| bytes.extend_from_slice(&key.batch.to_le_bytes()));
+        add_column(|bytes, key| bytes.extend_from_slice(&key.line.to_le_bytes()));
+        add_column(|bytes, key| bytes.extend_from_slice(&key.day.to_le_bytes()));
+        self.keys += self.block.len();
+        self.block.clear();
+        self.spans.push(span);
+        self.add(&bytes)
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len();
+        self.out.write_all(bytes).at(&self.path)
+    }
+
+    /// Ends the run with its exceptions, by place.
+    pub fn finish(mut self, exceptions: &[Exception]) -> Result<WrittenRun> {
+        debug_assert!(exceptions.is_sorted_by_key(|e| e.place));
+        self.write_block()?;
+        let mut bytes =
+            Vec::with_capacity(exceptions.len() * EXCEPTION_BYTES + self.spans.len() * SPAN_BYTES + TAIL_BYTES);
+        for exception in exceptions {
+            bytes.extend_from_slice(&exception.place.to_le_bytes());
+            bytes.extend_from_slice(&exception.day.to_le_bytes());
+            bytes.push(exception.verdict as u8);
+        }
+        for span in &self.spans {
+            bytes.extend_from_slice(&span.first.to_le_bytes());
+            bytes.extend_from_slice(&span.last.to_le_bytes());
+        }
+        bytes.extend_from_slice(&(self.keys as u64).to_le_bytes());
+        bytes.extend_from_slice(&(exceptions.len() as u64).to_le_bytes());
+        self.add(&bytes)?;
+        self.out.flush().at(&self.path)?;
+        let duplicates = exceptions.iter().filter(|e| e.verdict == Verdict::Duplicate).count();
+        Ok(WrittenRun {
+            keys: self.keys - duplicates,
+            bytes: self.bytes as u64,
+            digest: self.digest.hex(),
+        })
+    }
+}
+
+/// The first two columns of a block.
+fn add_starts_and_leads(bytes: &mut Vec<u8>, block: &[Key], span: Span) {
+    let mut starts = [0_u32; SHELVES];
+    let mut leads = Vec::with_capacity(block.len());
+    // Shelves whose start is known.
+    let mut begun = 0;
+    for (at, key) in (0..).zip(block) {
+        let (shelf, lead) = span.shelf_and_lead(key.hash);
+        if begun <= shelf {
+            starts[begun..=shelf].fill(at);
+            begun = shelf + 1;
+        }
+        leads.push(lead);
+    }
+    starts[begun..].fill(u32::try_from(block.len()).expect("a block is small"));
+    bytes.extend(starts.iter().flat_map(|start| start.to_le_bytes()));
+    bytes.extend(leads.iter().flat_map(|lead| lead.to_le_bytes()));
+}
+
+/// Writes keys that are sorted by hash, then batch and line. Not synced.
+pub fn write(place: &Path, keys: &[Key]) -> Result<WrittenRun> {
+    debug_assert!(keys.is_sorted_by_key(|k| (k.hash, k.batch, k.line)));
+    let mut run = KeyWriter::create(place)?;
+    keys.iter().try_for_each(|key| run.push(*key))?;
+    let exceptions: Vec<Exception> = (0..)
+        .zip(keys)
+        .filter(|(_, key)| key.verdict != Verdict::Accepted)
+        .map(|(place, key)| Exception {
+            place,
+            day: key.day,
+            verdict: key.verdict,
+        })
+        .collect();
+    run.finish(&exceptions)
+}
