@@ -135,13 +135,46 @@ pub fn remove_files(paths: &[PathBuf]) -> Result<()> {
 /// What is written before the disk is asked to begin with it, so that the sync at the end has little left to wait for.
 const AHEAD_BYTES: u64 = 8 << 20;
 
+/// A new file whose bytes begin their way to disk while more are written, so that the sync at its end waits for little.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    written: u64,
+    begun: u64,
+}
+
+impl NewFile {
+    /// Creates a file that must not be there yet.
+    pub fn create(path: &Path) -> Result<Self> {
+        Ok(Self {
+            file: File::create_new(path).at(path)?,
+            written: 0,
+            begun: 0,
+        })
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.written += written as u64;
+        if self.written - self.begun >= AHEAD_BYTES {
+            begin_writeback(&self.file, self.begun, self.written - self.begun);
+            self.begun = self.written;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// A file that is digested while it is written.
 #[derive(Debug)]
 pub struct DigestedFile {
-    file: File,
+    file: NewFile,
     state: Arc<Mutex<WrittenState>>,
-    written: u64,
-    begun: u64,
 }
 
 #[derive(Debug, Default)]
@@ -157,16 +190,10 @@ pub struct WrittenDigest(Arc<Mutex<WrittenState>>);
 impl DigestedFile {
     /// Creates a file that must not be there yet.
     pub fn create_new(path: &Path) -> Result<(Self, WrittenDigest)> {
-        let file = File::create_new(path).at(path)?;
+        let file = NewFile::create(path)?;
         let state = Arc::<Mutex<WrittenState>>::default();
         let digest = WrittenDigest(Arc::clone(&state));
-        let new = Self {
-            file,
-            state,
-            written: 0,
-            begun: 0,
-        };
-        Ok((new, digest))
+        Ok((Self { file, state }, digest))
     }
 }
 
@@ -210,12 +237,6 @@ impl Write for DigestedFile {
             state.refused = error.raw_os_error().map(std::io::Error::from_raw_os_error);
         })?;
         state.hasher.update(&bytes[..written]);
-        drop(state);
-        self.written += written as u64;
-        if self.written - self.begun >= AHEAD_BYTES {
-            begin_writeback(&self.file, self.begun, self.written - self.begun);
-            self.begun = self.written;
-        }
         Ok(written)
     }
 

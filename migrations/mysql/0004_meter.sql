@@ -71,8 +71,8 @@ CREATE INDEX control_total_batch ON control_total (batch);
 
 -- Usage for dashboards, additive: what a metering added to an account's days of a month. A night brings an account one row, not
 -- one for each day, app, region and SKU: rows of a month would cost more to write than the month costs to meter.
--- `days` is JSON, {appid: {region: {sku: [[day of the month, billable, records (left out: 1), raw (left out: as billable)], ...]}}}; the
--- view dash_usage unfolds it, and meter/days.rs says why it looks so.
+-- `days` is JSON, {appid: {region: {sku: [sums of a day, ...]}}}; the view dash_usage unfolds it, and meter/days.rs says what sums look
+-- like, and why.
 -- The key begins with the month, so that the rows of an old month lie together and can be dropped.
 CREATE TABLE usage_daily (
     month    VARCHAR(7) NOT NULL, -- 'YYYY-MM' of its account-local days

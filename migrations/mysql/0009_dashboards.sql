@@ -2,11 +2,17 @@
 -- usage are additive: a metering adds a row, a void adds a negative one; sum them. A view runs with its definer's rights, so a reader
 -- needs none on the tables (see dashboards/). Text out of JSON has the tables' collation: another would take `a` and `A` for one SKU.
 
--- Usage per account, day, app, region and SKU. Filter by `uin` and `month`. JSON_TABLE cannot give keys, so the objects are read as arrays:
--- {"a":{"b":x,"c":y}} as [["a",[["b",x],["c",y]]]]. No name has a sign that this changes.
+-- Usage per account, day, app, region and SKU. Filter by `uin` and `month`. Most sums of a day are one number; see meter/days.rs.
+-- JSON_TABLE cannot give keys, so the objects are read as arrays: {"a":{"b":x,"c":y}} as [["a",[["b",x],["c",y]]]]. No name has a sign
+-- that this changes.
 CREATE VIEW dash_usage AS
-SELECT u.uin, u.month, CAST(CONCAT(u.month, '-', l.day) AS DATE) AS day, l.appid, l.region, l.sku, COALESCE(l.records, 1) AS records,
-       COALESCE(l.raw_units, l.billable_units) AS raw_units, l.billable_units
+SELECT u.uin, u.month, CAST(CONCAT(u.month, '-', CASE WHEN l.raw_units IS NULL THEN l.sums >> 1 & 31 ELSE l.day END) AS DATE) AS day,
+       l.appid, l.region, l.sku,
+       CASE WHEN l.raw_units IS NOT NULL THEN l.records WHEN l.sums & 1 THEN CAST(l.sums >> 6 & 262143 AS SIGNED) ELSE 1 END AS records,
+       CASE WHEN l.raw_units IS NOT NULL THEN l.raw_units WHEN l.sums & 1 THEN CAST(l.sums >> 24 AS SIGNED)
+            ELSE CAST(l.sums >> 6 AS SIGNED) END AS raw_units,
+       CASE WHEN l.raw_units IS NOT NULL THEN l.billable_units WHEN l.sums & 1 THEN CAST(l.sums >> 24 AS SIGNED)
+            ELSE CAST(l.sums >> 6 AS SIGNED) END AS billable_units
 FROM usage_daily u, JSON_TABLE(
     REPLACE(REPLACE(REPLACE(REPLACE(u.days, '{"', '[["'), ',"', '],["'), '":', '",'), '}', ']]'), '$[*]' COLUMNS (
     appid VARCHAR(20) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
@@ -15,7 +21,8 @@ FROM usage_daily u, JSON_TABLE(
         NESTED PATH '$[1][*]' COLUMNS (
             sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
             NESTED PATH '$[1][*]' COLUMNS (
-                day VARCHAR(2) PATH '$[0]',
+                sums BIGINT PATH '$',
+                day VARCHAR(20) PATH '$[0]',
                 billable_units BIGINT PATH '$[1]',
                 records BIGINT PATH '$[2]',
                 raw_units BIGINT PATH '$[3]'

@@ -2,14 +2,19 @@
 -- usage are additive: a metering adds a row, a void adds a negative one; sum them. A view runs with its owner's rights, so a reader needs
 -- none on the tables (see dashboards/). Text is in the order of its bytes, as in the tables.
 
--- Usage per account, day, app, region and SKU. Filter by `uin` and `month`. The conditions always hold: without them the planner takes
--- each level for a hundred rows, and compiles the query for longer than it runs.
+-- Usage per account, day, app, region and SKU. Filter by `uin` and `month`. Most sums of a day are one number; see meter/days.rs. The
+-- conditions always hold: without them the planner takes each level for a hundred rows, and compiles the query for longer than it runs.
 CREATE VIEW dash_usage AS
-SELECT u.uin, u.month, CAST(u.month || '-' || (d.value ->> 0) AS DATE) AS day, a.key COLLATE "C" AS appid,
-       r.key COLLATE "C" AS region, s.key COLLATE "C" AS sku, COALESCE(CAST(d.value ->> 2 AS BIGINT), 1) AS records,
-       CAST(COALESCE(d.value ->> 3, d.value ->> 1) AS BIGINT) AS raw_units, CAST(d.value ->> 1 AS BIGINT) AS billable_units
+SELECT u.uin, u.month,
+       CAST(u.month || '-' || CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 0 AS BIGINT) ELSE p.sums >> 1 & 31 END AS DATE) AS day,
+       a.key COLLATE "C" AS appid, r.key COLLATE "C" AS region, s.key COLLATE "C" AS sku,
+       CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 2 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 6 & 262143 ELSE 1 END AS records,
+       CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 3 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 24 ELSE p.sums >> 6 END AS raw_units,
+       CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 1 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 24 ELSE p.sums >> 6 END
+           AS billable_units
 FROM usage_daily u, jsonb_each(CAST(u.days AS JSONB)) AS a, jsonb_each(a.value) AS r, jsonb_each(r.value) AS s,
-     jsonb_array_elements(s.value) AS d (value)
+     jsonb_array_elements(s.value) AS d (value),
+     LATERAL (SELECT CASE jsonb_typeof(d.value) WHEN 'number' THEN CAST(d.value AS BIGINT) END AS sums) AS p
 WHERE jsonb_typeof(a.value) = 'object' AND jsonb_typeof(r.value) = 'object' AND jsonb_typeof(s.value) = 'array';
 
 -- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.

@@ -2,10 +2,14 @@
 -- usage are additive: a metering adds a row, a void adds a negative one; sum them. Amounts, quantities and prices are exact decimals as
 -- text: SUM reads them as they are, and `+ 0` makes a number of one to sort by. The columns `..._for_charts` are REAL, and rounded.
 
--- Usage per account, day, app, region and SKU. Filter by `uin` and `month`.
+-- Usage per account, day, app, region and SKU. Filter by `uin` and `month`. Most sums of a day are one number; see meter/days.rs.
 CREATE VIEW dash_usage AS
-SELECT u.uin, u.month, printf('%s-%02d', u.month, d.value ->> 0) AS day, a.key AS appid, r.key AS region, s.key AS sku,
-       COALESCE(d.value ->> 2, 1) AS records, COALESCE(d.value ->> 3, d.value ->> 1) AS raw_units, d.value ->> 1 AS billable_units
+SELECT u.uin, u.month, u.month || SUBSTR('-01-02-03-04-05-06-07-08-09-10-11-12-13-14-15-16-17-18-19-20-21-22-23-24-25-26-27-28-29-30-31',
+                                         3 * (CASE d.type WHEN 'integer' THEN d.value >> 1 & 31 ELSE d.value ->> 0 END) - 2, 3) AS day,
+       a.key AS appid, r.key AS region, s.key AS sku,
+       CASE WHEN d.type <> 'integer' THEN d.value ->> 2 WHEN d.value & 1 THEN d.value >> 6 & 262143 ELSE 1 END AS records,
+       CASE WHEN d.type <> 'integer' THEN d.value ->> 3 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS raw_units,
+       CASE WHEN d.type <> 'integer' THEN d.value ->> 1 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS billable_units
 FROM usage_daily u, json_each(u.days) a, json_each(a.value) r, json_each(r.value) s, json_each(s.value) d;
 
 -- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.

@@ -11,7 +11,6 @@ pub mod csv;
 pub mod manifest;
 pub mod store;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 
@@ -23,7 +22,7 @@ use crate::close::statement::Statement;
 use crate::close::store::chain_heads;
 use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
-use crate::files::{create_dir_durably, rename_durably, sync_all, write_durably};
+use crate::files::{NewFile, create_dir_durably, rename_durably, sync_all, write_durably};
 use crate::ledger::{Lease, next_number};
 use csv::{CsvError, Rows, Sheets, Written};
 use manifest::{FileEntry, Head, Manifest, Totals};
@@ -180,7 +179,7 @@ async fn write_sheets(
     }
     create_dir_durably(staging)?;
     let places = [LINES_NAME, STATEMENTS_NAME].map(|name| staging.join(name));
-    let [lines, statements] = places.each_ref().map(|place| File::create_new(place).at(place));
+    let [lines, statements] = places.each_ref().map(|place| NewFile::create(place));
     let sheets = Sheets::new(lines?, statements?);
     let (sender, rows) = mpsc::sync_channel(1);
     let writing = spawn_blocking(move || write_rows(sheets?, &rows));
@@ -226,7 +225,7 @@ async fn make_rows(
     Ok(())
 }
 
-fn write_rows(mut sheets: Sheets<File>, rows: &Receiver<Vec<Rows>>) -> std::result::Result<[Written; 2], CsvError> {
+fn write_rows(mut sheets: Sheets<NewFile>, rows: &Receiver<Vec<Rows>>) -> std::result::Result<[Written; 2], CsvError> {
     for rows in rows {
         for rows in rows {
             sheets.append(rows)?;

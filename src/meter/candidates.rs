@@ -206,11 +206,14 @@ impl Search<'_> {
             candidates: Vec::new(),
             keys: Vec::new(),
         };
+        let mut known = self.known_keys(&bucket.rows).into_iter().peekable();
         let mut place = 0;
-        for group in bucket.rows.chunk_by(|a, b| a.hash == b.hash) {
+        for (number, group) in alike(&bucket.rows).enumerate() {
             let hash = group[0].hash;
             let before = bucket.keys.len();
-            bucket.keys.extend(self.runs.iter().flat_map(|run| run.of_hash(hash)));
+            bucket
+                .keys
+                .extend(std::iter::from_fn(|| known.next_if(|(of, _)| *of == number)).map(|(_, key)| key));
             forget_expired(&mut bucket.keys, before, self.expired);
             if group.len() > 1 || bucket.keys.len() > before || self.wanted.contains(&hash) {
                 bucket.candidates.extend((place..).zip(group.iter().copied()));
@@ -218,6 +221,18 @@ impl Search<'_> {
             place += group.len() as u64;
         }
         bucket
+    }
+
+    /// The earlier keys of the rows' hashes, each with the number of its hash.
+    fn known_keys(&self, rows: &[Candidate]) -> Vec<(usize, Key)> {
+        let mut known = Vec::new();
+        // Run by run: each is gone through from its beginning to its end.
+        for run in self.runs {
+            let hashes = alike(rows).map(|group| group[0].hash);
+            run.of_hashes(hashes, |number, key| known.push((number, key)));
+        }
+        known.sort_by_key(|(number, _)| *number);
+        known
     }
 
     /// Earlier keys of wanted hashes that no new row has.
@@ -230,6 +245,11 @@ impl Search<'_> {
         }
         keys
     }
+}
+
+/// Sorted rows, those of one hash together.
+fn alike(rows: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
+    rows.chunk_by(|a, b| a.hash == b.hash)
 }
 
 /// A key run that is written and digested on a thread of its own: while the next rows are read and sorted, and after the last ones while

@@ -1,19 +1,24 @@
 //! The text of `usage_daily.days`: what a metering added to an account's days of a month.
 //!
-//! `{"appid":{"region":{"sku":[[day,billable,records,raw],...]}}}`, in JSON. Each name stands once, with its days below it: a name with its
-//! quotes is longer than a day's numbers. `day` is the day of the month; `records` is left out when it is 1 and `raw` when it is
-//! `billable`, so most days have two numbers. Names are keys and not values, because SQLite gives a key without making text of all that
-//! stands below it.
+//! `{"appid":{"region":{"sku":[sums of a day,...]}}}`, in JSON. Each name stands once, with its days below it: a name with its quotes is
+//! longer than a day's numbers. Names are keys and not values, because SQLite gives a key without making text of all that stands below it.
+//!
+//! The sums of a day are `[day,billable,records,raw]`, with the day of the month. Where `raw` is `billable` and all fit, they are one
+//! number, of which databases read the bits several times as fast as an array: from the lowest on 1 bit that is 0, 5 of the day and 57
+//! of `billable` for one record; 1 bit that is 1, 5 of the day, 18 of `records` and 39 of `billable` for more.
 //!
 //! In names every ASCII sign but `-`, `.`, `_`, `/` and the space is written as `\u00xx`: the signs of JSON itself then stand for
 //! themselves everywhere, and MySQL's view, which cannot ask for keys, puts arrays in their place by plain replacing.
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use crate::account::store::parse_uin;
 use crate::error::Result;
+
+/// Records that a packed number has no room for.
+const RECORDS_END: i64 = 1 << 18;
 
 /// Usage of a day, app, region and SKU, in base units (milliseconds or counts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +28,36 @@ pub struct DaySums {
     pub records: i64,
     pub raw: i64,
     pub billable: i64,
+}
+
+impl DaySums {
+    /// All in one number, if they fit; see the head of this file.
+    fn packed(self) -> Option<i64> {
+        if self.raw != self.billable || self.billable < 0 {
+            return None;
+        }
+        let day = i64::from(self.day) << 1;
+        match self.records {
+            1 if self.billable < 1 << 57 => Some(self.billable << 6 | day),
+            2..RECORDS_END if self.billable < 1 << 39 => Some(self.billable << 24 | self.records << 6 | day | 1),
+            _ => None,
+        }
+    }
+
+    /// None for a number that is not of [`Self::packed`].
+    fn unpacked(packed: u64) -> Option<Self> {
+        let (day, packed) = (u32::try_from(packed >> 1 & 31).ok()?, i64::try_from(packed).ok()?);
+        let (records, billable) = match packed & 1 {
+            0 => (1, packed >> 6),
+            _ => (packed >> 6 & (RECORDS_END - 1), packed >> 24),
+        };
+        Some(Self {
+            day,
+            records,
+            raw: billable,
+            billable,
+        })
+    }
 }
 
 /// App, region and SKU.
@@ -47,17 +82,19 @@ impl<'n> DaysText<'n> {
 
     pub fn push(&mut self, names: Names<'n>, sums: DaySums) {
         if self.open == Some(names) {
-            self.text.push_str(",[");
+            self.text.push(',');
         } else {
             self.open(names);
         }
-        self.number(sums.day);
-        self.next_number(sums.billable);
-        if sums.records != 1 || sums.raw != sums.billable {
-            self.next_number(sums.records);
+        if let Some(packed) = sums.packed() {
+            self.number(packed);
+            return;
         }
-        if sums.raw != sums.billable {
-            self.next_number(sums.raw);
+        self.text.push('[');
+        self.number(sums.day);
+        for number in [sums.billable, sums.records, sums.raw] {
+            self.text.push(',');
+            self.number(number);
         }
         self.text.push(']');
     }
@@ -88,16 +125,11 @@ impl<'n> DaysText<'n> {
             self.text.push_str(":{");
         }
         push_name(&mut self.text, sku);
-        self.text.push_str(":[[");
+        self.text.push_str(":[");
     }
 
     fn number(&mut self, number: impl itoa::Integer) {
         self.text.push_str(self.digits.format(number));
-    }
-
-    fn next_number(&mut self, number: i64) {
-        self.text.push(',');
-        self.number(number);
     }
 }
 
@@ -171,22 +203,24 @@ impl<'de> Deserialize<'de> for DaySums {
             type Value = DaySums;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("[day, billable, records, raw]")
+                f.write_str("[day, billable, records, raw], or all in one number")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, packed: u64) -> std::result::Result<DaySums, E> {
+                DaySums::unpacked(packed).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(packed), &self))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<DaySums, A::Error> {
                 let missing = |at| A::Error::invalid_length(at, &self);
-                let day = seq.next_element()?.ok_or_else(|| missing(0))?;
-                let billable = seq.next_element()?.ok_or_else(|| missing(1))?;
                 Ok(DaySums {
-                    day,
-                    billable,
-                    records: seq.next_element()?.unwrap_or(1),
-                    raw: seq.next_element()?.unwrap_or(billable),
+                    day: seq.next_element()?.ok_or_else(|| missing(0))?,
+                    billable: seq.next_element()?.ok_or_else(|| missing(1))?,
+                    records: seq.next_element()?.ok_or_else(|| missing(2))?,
+                    raw: seq.next_element()?.ok_or_else(|| missing(3))?,
                 })
             }
         }
-        deserializer.deserialize_seq(Reading)
+        deserializer.deserialize_any(Reading)
     }
 }
 
@@ -233,9 +267,35 @@ mod tests {
             (of(1, "s", "B"), sums(2, -1, -60, -60)),
             (of(9, "s", "B"), sums(3, 0, 0, 5)),
         ];
-        let text = r#"{"1":{"r":{"A":[[1,60],[31,70,2]],"B":[[2,60,1,59]]},"s":{"B":[[2,-60,-1]]}},"9":{"s":{"B":[[3,5,0,0]]}}}"#;
+        let (one, two) = (60 << 6 | 1 << 1, 70 << 24 | 2 << 6 | 31 << 1 | 1);
+        let text = format!(
+            r#"{{"1":{{"r":{{"A":[{one},{two}],"B":[[2,60,1,59]]}},"s":{{"B":[[2,-60,-1,-60]]}}}},"9":{{"s":{{"B":[[3,5,0,0]]}}}}}}"#
+        );
         assert_eq!(written(&all), text);
-        assert_eq!(read(text), all);
+        assert_eq!(read(&text), all);
+    }
+
+    #[test]
+    fn sums_are_one_number_as_far_as_they_fit() {
+        for (one, is_packed) in [
+            (sums(31, 1, (1 << 57) - 1, (1 << 57) - 1), true),
+            (sums(31, 1, 1 << 57, 1 << 57), false),
+            (sums(31, (1 << 18) - 1, (1 << 39) - 1, (1 << 39) - 1), true),
+            (sums(31, 2, 1 << 39, 1 << 39), false),
+            (sums(31, 1 << 18, 7, 7), false),
+            (sums(1, 0, 0, 0), false),
+            (sums(1, 1, 0, 0), true),
+            (sums(1, 1, -1, -1), false),
+            (sums(1, 1, 5, 6), false),
+        ] {
+            let all = [((1, "r".to_owned(), "A".to_owned()), one)];
+            let text = written(&all);
+            assert_eq!(
+                (text.contains("[["), read(&text)),
+                (!is_packed, all.to_vec()),
+                "{one:?}"
+            );
+        }
     }
 
     #[test]
@@ -244,16 +304,26 @@ mod tests {
         let text = written(&all);
         assert_eq!(
             text,
-            r#"{"1":{"a\u0022b\u007d\u002c \u007b":{"c\u003ad\u005ce\u0009f\u002c":[[1,5]]}}}"#
+            r#"{"1":{"a\u0022b\u007d\u002c \u007b":{"c\u003ad\u005ce\u0009f\u002c":[322]}}}"#
         );
         assert_eq!(read(&text), all);
     }
 
     #[test]
     fn a_key_that_stands_there_twice_is_read_twice() {
-        assert_eq!(read(r#"{"1":{"r":{"A":[[1,5]],"A":[[1,6]]}}}"#).len(), 2);
-        assert!(for_each(r#"{"1":{"r":{"A":[[1]]}}}"#, |_, _| Ok(())).is_err());
-        assert!(for_each(r#"{"1":{"r":{"A":[[1,2,3,4,5]]}}}"#, |_, _| Ok(())).is_err());
+        assert_eq!(read(r#"{"1":{"r":{"A":[322],"A":[[1,6,1,6]]}}}"#).len(), 2);
+        for wrong in [
+            "[1,2,3]",
+            "[1,2,3,4,5]",
+            "-322",
+            "9223372036854775808",
+            "3.5",
+            "\"322\"",
+            "null",
+        ] {
+            let text = format!(r#"{{"1":{{"r":{{"A":[{wrong}]}}}}}}"#);
+            assert!(for_each(&text, |_, _| Ok(())).is_err(), "{wrong}");
+        }
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Key runs: immutable, sorted files of identity keys, searched in place.
 //!
-//! A file is the mark `TBKEYS03`, then blocks of [`BLOCK_KEYS`] keys (the last may have fewer), each in columns: `start` u32 of
+//! A file is the mark `TBKEYS03`, then blocks of [`BLOCK_KEYS`] keys (the last may have fewer), each in columns: `start` u16 of
 //! [`SHELVES`] shelves (how many keys of the block stand before it), `lead` u16 (see `key_run/span.rs`), `hash` u64 (of source and id,
 //! ascending), `content` u64 (fingerprint of the billable content), `batch` u32, `line` u32, `day` i32 (UTC, days since 1970: when the key
 //! may go). Equal hashes stand in the order of (batch, line). Then come the exceptions, by place: `place` u64 (of a key in the file), `day`
@@ -19,13 +19,13 @@ mod write;
 
 pub use read::KeyRun;
 pub use span::SHELVES;
-pub use write::{KeyWriter, WrittenRun, write};
+pub use write::{KeyWriter, WrittenRun};
 
 const MARK: &[u8; 8] = b"TBKEYS03";
 /// Keys of a block: its columns are written at once.
-pub const BLOCK_KEYS: usize = 1 << 16;
+pub const BLOCK_KEYS: usize = 1 << 15;
 /// The starts of a block's shelves.
-const STARTS_BYTES: usize = SHELVES * 4;
+const STARTS_BYTES: usize = SHELVES * 2;
 const LEAD_BYTES: usize = 2;
 const KEY_BYTES: usize = LEAD_BYTES + 8 + 8 + 4 + 4 + 4;
 const EXCEPTION_BYTES: usize = 8 + 4 + 1;

@@ -1,8 +1,11 @@
 //! Merging key runs: many small ones become one, and keys whose every day has expired go.
 
 use std::collections::HashSet;
+use std::path::Path;
 
-use super::key_run::{self, Key, KeyRun};
+use itertools::Itertools as _;
+
+use super::key_run::{Exception, Key, KeyRun, KeyWriter, Verdict, WrittenRun};
 use super::store::{NewKeyRun, add_key_run, drop_key_runs, key_run_paths};
 use crate::books::Books;
 use crate::error::Result;
@@ -32,10 +35,9 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
     let intake = books.register_intake("merge keys").await?;
     let path = format!("keys/i{intake:08}.keys");
     let written = tokio::task::block_in_place(|| {
-        let keys = living_keys(books, &merged, &kept, &expired)?;
         let place = books.data.join(&path);
         create_dir_durably(&books.data.join("keys"))?;
-        let written = key_run::write(&place, &keys)?;
+        let written = write_living_keys(&place, &open(books, &merged)?, &open(books, &kept)?, &expired)?;
         sync_all(&[place])?;
         Ok::<_, crate::error::Error>(written)
     })?;
@@ -54,25 +56,43 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
     Ok((runs.len(), RUNS_MAX / 2 + 1))
 }
 
-/// All keys of the runs, sorted, without identities of which every day has expired, in these runs and in the others.
-fn living_keys(books: &Books, paths: &[String], others: &[String], expired: &HashSet<i32>) -> Result<Vec<Key>> {
-    let open = |paths: &[String]| -> Result<Vec<KeyRun>> {
-        paths.iter().map(|path| KeyRun::open(&books.data.join(path))).collect()
-    };
-    let others = open(others)?;
-    let mut keys: Vec<Key> = open(paths)?.iter().flat_map(KeyRun::iter).collect();
-    keys.sort_unstable_by_key(|key| (key.hash, key.batch, key.line));
+fn open(books: &Books, paths: &[String]) -> Result<Vec<KeyRun>> {
+    paths.iter().map(|path| KeyRun::open(&books.data.join(path))).collect()
+}
+
+/// Writes all keys of the runs into one, without identities of which every day has expired, in these runs and in the others.
+fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: &HashSet<i32>) -> Result<WrittenRun> {
     let lives = |key: &Key| !expired.contains(&key.day);
-    let living = |group: &&[Key]| {
+    let is_living = |group: &[Key]| {
         group.iter().any(lives)
             || others
                 .iter()
                 .any(|run| run.of_hash(group[0].hash).any(|key| lives(&key)))
     };
-    Ok(keys
-        .chunk_by(|a, b| a.hash == b.hash)
-        .filter(living)
-        .flatten()
-        .copied()
-        .collect())
+    let mut merged = KeyWriter::create(place)?;
+    let mut exceptions = Vec::new();
+    let order = |key: &Key| (key.hash, key.batch, key.line);
+    let mut keys = runs
+        .iter()
+        .map(KeyRun::iter)
+        .kmerge_by(|a, b| order(a) < order(b))
+        .peekable();
+    let mut group = Vec::new();
+    while let Some(first) = keys.next() {
+        group.clear();
+        group.push(first);
+        group.extend(keys.peeking_take_while(|key| key.hash == first.hash));
+        if !is_living(&group) {
+            continue;
+        }
+        for key in &group {
+            exceptions.extend((key.verdict != Verdict::Accepted).then_some(Exception {
+                place: merged.count(),
+                day: key.day,
+                verdict: key.verdict,
+            }));
+            merged.push(*key)?;
+        }
+    }
+    merged.finish(&exceptions)
 }

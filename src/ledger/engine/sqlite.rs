@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use futures_util::future::join;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction, ValueRef as _};
@@ -142,6 +143,7 @@ fn value(row: &SqliteRow, at: usize) -> sqlx::Result<Value> {
     })
 }
 
+/// Writes rows; those of the next statement are made ready while the driver's thread writes the last ones.
 pub async fn load(
     on: &mut Writing,
     target: &Target<'_>,
@@ -149,12 +151,10 @@ pub async fn load(
 ) -> sqlx::Result<()> {
     let rows_max = (VALUES_MAX / target.columns.len()).max(1);
     let full = insert_statement(target, rows_max);
-    loop {
+    let mut next_insert = || -> Option<(Query, usize)> {
         let some: Vec<Vec<Value>> = rows.take(rows_max).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
         let sql = match some.len() {
+            0 => return None,
             count if count == rows_max => full.clone(),
             count => insert_statement(target, count),
         };
@@ -167,7 +167,14 @@ pub async fn load(
                 other => bind(query, &other),
             };
         }
-        query.execute(&mut **on).await?;
+        Some((query, bytes))
+    };
+    let mut insert = next_insert();
+    while let Some((query, bytes)) = insert {
+        let (written, next) = join(query.execute(&mut **on), async { next_insert() }).await;
+        written?;
         on.has_given(bytes);
+        insert = next;
     }
+    Ok(())
 }

@@ -7,11 +7,12 @@ use memmap2::Mmap;
 
 use super::span::{SHELVES, Span};
 use super::{
-    BLOCK_KEYS, EXCEPTION_BYTES, KEY_BYTES, Key, LEAD_BYTES, MARK, SPAN_BYTES, STARTS_BYTES, TAIL_BYTES, Verdict,
+    BLOCK_KEYS, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, MARK, SPAN_BYTES, STARTS_BYTES, TAIL_BYTES,
+    Verdict,
 };
 use crate::error::{AtPath as _, Error, Result};
 
-/// Leads that come from disk with one that is looked at: systems read 64 KiB around a page.
+/// Leads for which one request to the disk is worth a page read for one of them.
 const LEADS_READ_AT_ONCE: usize = 1 << 15;
 
 /// An open key run.
@@ -54,7 +55,16 @@ impl KeyRun {
             spans: Vec::new(),
         };
         run.spans = (0..len.div_ceil(BLOCK_KEYS)).map(|block| run.span(block)).collect();
+        // Systems read up to some MiB around a page that is missing, and keys that are found lie far apart.
+        #[cfg(unix)]
+        run.expect(memmap2::Advice::Random, 0, run.map.len());
         Ok(run)
+    }
+
+    /// Tells the system how a part of the file will be read. It is only sooner than without.
+    #[cfg(unix)]
+    fn expect(&self, advice: memmap2::Advice, start: usize, bytes: usize) {
+        let _best_effort = self.map.advise_range(advice, start, bytes);
     }
 
     fn span(&self, block: usize) -> Span {
@@ -73,26 +83,48 @@ impl KeyRun {
         #[cfg(unix)]
         for block in 0..self.spans.len() {
             let looked_at = STARTS_BYTES + self.keys_of(block) * LEAD_BYTES;
-            // It is only sooner than without.
-            let _best_effort = self
-                .map
-                .advise_range(memmap2::Advice::WillNeed, start_of(block), looked_at);
+            self.expect(memmap2::Advice::WillNeed, start_of(block), looked_at);
         }
     }
 
     /// All keys of a hash.
     pub fn of_hash(&self, hash: u64) -> impl Iterator<Item = Key> + '_ {
-        let first = self.spans.partition_point(|span| span.last < hash);
+        self.of_hash_from(self.spans.partition_point(|span| span.last < hash), hash)
+    }
+
+    /// Hands on all keys of some hashes, which ascend, each with the place of its hash among them.
+    pub fn of_hashes(&self, hashes: impl Iterator<Item = u64>, mut take: impl FnMut(usize, Key)) {
+        let mut block = 0;
+        for (place, hash) in hashes.enumerate() {
+            while self.spans.get(block).is_some_and(|span| span.last < hash) {
+                block += 1;
+            }
+            // Of nearly all there is none.
+            let is_one = |span: &Span| span.has(hash) && !self.alike(block, *span, hash).is_empty();
+            if self.spans.get(block).is_some_and(is_one) {
+                self.of_hash_from(block, hash).for_each(|key| take(place, key));
+            }
+        }
+    }
+
+    /// All keys of a hash; `first` is the first block that does not end before it.
+    fn of_hash_from(&self, first: usize, hash: u64) -> impl Iterator<Item = Key> + '_ {
         let blocks = (first..).zip(&self.spans[first..]);
         blocks
             .take_while(move |(_, span)| span.has(hash))
             .flat_map(move |(block, span)| self.alike(block, *span, hash))
             .filter(move |&at| self.hash(at) == hash)
-            .filter_map(|at| self.key(at))
+            .filter_map(|at| self.key(at, self.exception(at)))
     }
 
+    /// All keys, in their order.
     pub fn iter(&self) -> impl Iterator<Item = Key> + '_ {
-        (0..self.len).filter_map(|at| self.key(at))
+        #[cfg(unix)]
+        self.expect(memmap2::Advice::Sequential, 0, self.map.len());
+        let mut exceptions = (0..self.exceptions)
+            .map(|number| self.exception_number(number))
+            .peekable();
+        (0..self.len).filter_map(move |at| self.key(at, exceptions.next_if(|exception| exception.place == at as u64)))
     }
 
     /// Where the keys of a block stand that have the leading bits of a hash.
@@ -100,20 +132,22 @@ impl KeyRun {
         let (shelf, lead) = span.shelf_and_lead(hash);
         let start = self.shelf_start(block, shelf);
         let leads = &self.leads(block)[start..self.shelf_start(block, shelf + 1)];
-        let below = leads.partition_point(|other| u16::from_le_bytes(*other) < lead);
-        let alike = leads[below..]
-            .iter()
-            .take_while(|other| u16::from_le_bytes(**other) == lead)
-            .count();
-        let first = block * BLOCK_KEYS + start + below;
-        first..first + alike
+        // Comparing all of them at once is faster than looking for the place.
+        let count = |is_counted: fn(u16, u16) -> bool| -> usize {
+            let counted = leads
+                .iter()
+                .map(|other| u32::from(is_counted(u16::from_le_bytes(*other), lead)));
+            counted.sum::<u32>() as usize
+        };
+        let first = block * BLOCK_KEYS + start + count(|other, lead| other < lead);
+        first..first + count(|other, lead| other == lead)
     }
 
     fn shelf_start(&self, block: usize, shelf: usize) -> usize {
         if shelf == SHELVES {
             return self.keys_of(block);
         }
-        u32::from_le_bytes(self.bytes_at(start_of(block) + shelf * 4)) as usize
+        u16::from_le_bytes(self.bytes_at(start_of(block) + shelf * 2)).into()
     }
 
     fn leads(&self, block: usize) -> &[[u8; LEAD_BYTES]] {
@@ -126,13 +160,12 @@ impl KeyRun {
     }
 
     /// The key at a place; none where a duplicate stands.
-    fn key(&self, at: usize) -> Option<Key> {
-        let exception = self.exception(at);
-        if exception.is_some_and(|(_, verdict)| verdict == Verdict::Duplicate) {
-            return None;
-        }
-        let (day, verdict) = exception.unwrap_or((i32::from_le_bytes(self.value(26, at)), Verdict::Accepted));
-        Some(Key {
+    fn key(&self, at: usize, exception: Option<Exception>) -> Option<Key> {
+        let (day, verdict) = match exception {
+            None => (i32::from_le_bytes(self.value(26, at)), Verdict::Accepted),
+            Some(exception) => (exception.day, exception.verdict),
+        };
+        (verdict != Verdict::Duplicate).then(|| Key {
             hash: self.hash(at),
             content: u64::from_le_bytes(self.value(10, at)),
             batch: u32::from_le_bytes(self.value(18, at)),
@@ -157,22 +190,34 @@ impl KeyRun {
         BLOCK_KEYS.min(self.len - block * BLOCK_KEYS)
     }
 
-    /// Day and verdict that hold instead of what stands at a place.
-    fn exception(&self, at: usize) -> Option<(i32, Verdict)> {
-        let start = MARK.len() + self.spans.len() * STARTS_BYTES + self.len * KEY_BYTES;
-        let bytes = &self.map[start..start + self.exceptions * EXCEPTION_BYTES];
-        let (exceptions, _) = bytes.as_chunks::<EXCEPTION_BYTES>();
-        let place = |exception: &[u8; EXCEPTION_BYTES]| {
-            u64::from_le_bytes(*exception.first_chunk().expect("an exception begins with its place"))
-        };
-        let found = exceptions.binary_search_by_key(&(at as u64), place).ok()?;
-        let [.., d0, d1, d2, d3, verdict] = exceptions[found];
-        let verdict = match verdict {
-            0 => Verdict::Accepted,
-            1 => Verdict::Conflict,
-            _ => Verdict::Duplicate,
-        };
-        Some((i32::from_le_bytes([d0, d1, d2, d3]), verdict))
+    /// What holds instead of what stands at a place.
+    fn exception(&self, at: usize) -> Option<Exception> {
+        let (mut low, mut high) = (0, self.exceptions);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.exception_number(middle).place < at as u64 {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let found = (low < self.exceptions).then(|| self.exception_number(low));
+        found.filter(|exception| exception.place == at as u64)
+    }
+
+    fn exception_number(&self, number: usize) -> Exception {
+        let exceptions = MARK.len() + self.spans.len() * STARTS_BYTES + self.len * KEY_BYTES;
+        let start = exceptions + number * EXCEPTION_BYTES;
+        let [verdict] = self.bytes_at(start + 12);
+        Exception {
+            place: u64::from_le_bytes(self.bytes_at(start)),
+            day: i32::from_le_bytes(self.bytes_at(start + 8)),
+            verdict: match verdict {
+                0 => Verdict::Accepted,
+                1 => Verdict::Conflict,
+                _ => Verdict::Duplicate,
+            },
+        }
     }
 }
 

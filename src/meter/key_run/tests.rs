@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -13,10 +15,24 @@ fn key(hash: u64, line: u32) -> Key {
     }
 }
 
+fn write(place: &Path, keys: &[Key]) -> WrittenRun {
+    let mut run = KeyWriter::create(place).unwrap();
+    let mut exceptions = Vec::new();
+    for key in keys {
+        exceptions.extend((key.verdict != Verdict::Accepted).then_some(Exception {
+            place: run.count(),
+            day: key.day,
+            verdict: key.verdict,
+        }));
+        run.push(*key).unwrap();
+    }
+    run.finish(&exceptions).unwrap()
+}
+
 fn run_of(keys: &[Key]) -> KeyRun {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("a.keys");
-    let written = write(&place, keys).unwrap();
+    let written = write(&place, keys);
     assert_eq!(written.bytes, std::fs::metadata(&place).unwrap().len());
     KeyRun::open(&place).unwrap()
 }
@@ -57,6 +73,24 @@ proptest! {
             prop_assert_eq!(run.of_hash(wanted).collect::<Vec<_>>(), expected);
         }
     }
+
+    #[test]
+    fn many_hashes_find_what_each_of_them_finds(
+        mut hashes in prop::collection::vec(hash(), 0..300),
+        mut wanted in prop::collection::vec(hash(), 0..40),
+        known in prop::collection::vec(any::<prop::sample::Index>(), 20),
+    ) {
+        hashes.sort_unstable();
+        wanted.extend(known.iter().filter(|_| !hashes.is_empty()).map(|known| hashes[known.index(hashes.len())]));
+        wanted.sort_unstable();
+        let keys: Vec<Key> = hashes.iter().zip(0..).map(|(hash, line)| key(*hash, line)).collect();
+        let run = run_of(&keys);
+        let mut found = Vec::new();
+        run.of_hashes(wanted.iter().copied(), |place, key| found.push((place, key)));
+        let of_each = wanted.iter().enumerate();
+        let expected: Vec<(usize, Key)> = of_each.flat_map(|(at, hash)| run.of_hash(*hash).map(move |key| (at, key))).collect();
+        prop_assert_eq!(found, expected);
+    }
 }
 
 #[test]
@@ -66,6 +100,8 @@ fn equal_hashes_are_found_across_blocks() {
     let keys: Vec<Key> = hashes.zip(0..).map(|(hash, line)| key(hash, line)).collect();
     let run = run_of(&keys);
     let found = |hash| run.of_hash(hash).map(|key| key.line).collect::<Vec<_>>();
+    let mut at_once = vec![Vec::new(); 11];
+    run.of_hashes(0..11, |hash, key| at_once[hash].push(key.line));
     let lines = |hash| {
         keys.iter()
             .filter(|key| key.hash == hash)
@@ -74,6 +110,7 @@ fn equal_hashes_are_found_across_blocks() {
     };
     for hash in 0..11 {
         assert_eq!(found(hash), lines(hash), "hash {hash}");
+        assert_eq!(at_once[usize::try_from(hash).unwrap()], lines(hash), "hash {hash}");
     }
 }
 
@@ -81,7 +118,7 @@ fn equal_hashes_are_found_across_blocks() {
 fn a_cut_off_file_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("a.keys");
-    write(&place, &[key(1, 1), key(2, 2)]).unwrap();
+    write(&place, &[key(1, 1), key(2, 2)]);
     let bytes = std::fs::read(&place).unwrap();
     std::fs::write(&place, &bytes[..bytes.len() - 1]).unwrap();
     assert!(KeyRun::open(&place).is_err());
@@ -103,7 +140,7 @@ fn a_run_of_several_blocks_is_read_as_it_was_written_without_its_duplicates() {
     let last = u64::from(count - 1);
     let exceptions = [
         moved(5, 7, Verdict::Duplicate),
-        moved(70_000, 9, Verdict::Accepted),
+        moved(40_000, 9, Verdict::Accepted),
         moved(last, 20_000, Verdict::Conflict),
     ];
     let written = run.finish(&exceptions).unwrap();
@@ -112,7 +149,7 @@ fn a_run_of_several_blocks_is_read_as_it_was_written_without_its_duplicates() {
         (keys.len() - 1, std::fs::metadata(&place).unwrap().len())
     );
     let mut expected = keys;
-    expected[70_000].day = 9;
+    expected[40_000].day = 9;
     expected.last_mut().unwrap().verdict = Verdict::Conflict;
     expected.remove(5);
     let run = KeyRun::open(&place).unwrap();

@@ -47,6 +47,11 @@ impl KeyWriter {
         Ok(run)
     }
 
+    /// Keys so far.
+    pub fn count(&self) -> u64 {
+        (self.keys + self.block.len()) as u64
+    }
+
     /// Appends a key; keys come by hash, then batch and line. Its verdict is told by [`Self::finish`].
     pub fn push(&mut self, key: Key) -> Result<()> {
         self.block.push(key);
@@ -113,7 +118,7 @@ impl KeyWriter {
 
 /// The first two columns of a block.
 fn add_starts_and_leads(bytes: &mut Vec<u8>, block: &[Key], span: Span) {
-    let mut starts = [0_u32; SHELVES];
+    let mut starts = [0_u16; SHELVES];
     let mut leads = Vec::with_capacity(block.len());
     // Shelves whose start is known.
     let mut begun = 0;
@@ -125,24 +130,7 @@ fn add_starts_and_leads(bytes: &mut Vec<u8>, block: &[Key], span: Span) {
         }
         leads.push(lead);
     }
-    starts[begun..].fill(u32::try_from(block.len()).expect("a block is small"));
+    starts[begun..].fill(u16::try_from(block.len()).expect("a block is small"));
     bytes.extend(starts.iter().flat_map(|start| start.to_le_bytes()));
     bytes.extend(leads.iter().flat_map(|lead| lead.to_le_bytes()));
-}
-
-/// Writes keys that are sorted by hash, then batch and line. Not synced.
-pub fn write(place: &Path, keys: &[Key]) -> Result<WrittenRun> {
-    debug_assert!(keys.is_sorted_by_key(|k| (k.hash, k.batch, k.line)));
-    let mut run = KeyWriter::create(place)?;
-    keys.iter().try_for_each(|key| run.push(*key))?;
-    let exceptions: Vec<Exception> = (0..)
-        .zip(keys)
-        .filter(|(_, key)| key.verdict != Verdict::Accepted)
-        .map(|(place, key)| Exception {
-            place,
-            day: key.day,
-            verdict: key.verdict,
-        })
-        .collect();
-    run.finish(&exceptions)
 }
