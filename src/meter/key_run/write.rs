@@ -71,12 +71,11 @@ impl KeyWriter {
         };
         let mut bytes = Vec::with_capacity(STARTS_BYTES + self.block.len() * KEY_BYTES);
         add_starts_and_leads(&mut bytes, &self.block, span);
-        let mut add_column = |add: fn(&mut Vec<u8>, &Key)| self.block.iter().for_each(|key| add(&mut bytes, key));
-        add_column(|bytes, key| bytes.extend_from_slice(&key.hash.to_le_bytes()));
-        add_column(|bytes, key| bytes.extend_from_slice(&key.content.to_le_bytes()));
-        add_column(|bytes, key| bytes.extend_from_slice(&key.batch.to_le_bytes()));
-        add_column(|bytes, key| bytes.extend_from_slice(&key.line.to_le_bytes()));
-        add_column(|bytes, key| bytes.extend_from_slice(&key.day.to_le_bytes()));
+        add_column(&mut bytes, &self.block, |key| key.hash.to_le_bytes());
+        add_column(&mut bytes, &self.block, |key| key.content.to_le_bytes());
+        add_column(&mut bytes, &self.block, |key| key.batch.to_le_bytes());
+        add_column(&mut bytes, &self.block, |key| key.line.to_le_bytes());
+        add_column(&mut bytes, &self.block, |key| key.day.to_le_bytes());
         self.keys += self.block.len();
         self.block.clear();
         self.spans.push(span);
@@ -131,6 +130,12 @@ fn add_starts_and_leads(bytes: &mut Vec<u8>, block: &[Key], span: Span) {
         leads.push(lead);
     }
     starts[begun..].fill(u16::try_from(block.len()).expect("a block is small"));
-    bytes.extend(starts.iter().flat_map(|start| start.to_le_bytes()));
-    bytes.extend(leads.iter().flat_map(|lead| lead.to_le_bytes()));
+    add_column(bytes, &starts, |start| start.to_le_bytes());
+    add_column(bytes, &leads, |lead| lead.to_le_bytes());
+}
+
+fn add_column<T, const N: usize>(bytes: &mut Vec<u8>, rows: &[T], value: impl Fn(&T) -> [u8; N]) {
+    for row in rows {
+        bytes.extend_from_slice(&value(row));
+    }
 }
