@@ -56,7 +56,7 @@ def usage_rows(options):
                 day = night + 1
                 records = chance.randrange(1, 50)
                 minutes = f'{{"ap-guangzhou":{{"Standard.H264.HD":[[{day},{records * 120000},{records},{records * 61000}]]}}}}'
-                count = f'{{"ap-guangzhou":{{"Snapshot":[[{day},1]]}}}}'
+                count = f'{{"ap-guangzhou":{{"Snapshot":[{1 << 6 | day << 1}]}}}}'
                 yield (month, uin(account), at * METERINGS + day, records + 1, f'{{"1":{minutes},"2":{count}}}', chance.getrandbits(62))
 
 
