@@ -18,7 +18,7 @@ mod tests;
 mod write;
 
 pub use read::KeyRun;
-pub use span::SHELVES;
+use span::SHELVES;
 pub use write::{KeyWriter, WrittenRun};
 
 const MARK: &[u8; 8] = b"TBKEYS03";

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use itertools::Itertools as _;
 
-use super::key_run::{Exception, Key, KeyRun, KeyWriter, Verdict, WrittenRun};
+use super::key_run::{Key, KeyRun, KeyWriter, WrittenRun};
 use super::store::{NewKeyRun, add_key_run, drop_key_runs, key_run_paths};
 use crate::books::Books;
 use crate::error::Result;
@@ -70,7 +70,6 @@ fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: 
                 .any(|run| run.of_hash(group[0].hash).any(|key| lives(&key)))
     };
     let mut merged = KeyWriter::create(place)?;
-    let mut exceptions = Vec::new();
     let order = |key: &Key| (key.hash, key.batch, key.line);
     let mut keys = runs
         .iter()
@@ -86,13 +85,8 @@ fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: 
             continue;
         }
         for key in &group {
-            exceptions.extend((key.verdict != Verdict::Accepted).then_some(Exception {
-                place: merged.count(),
-                day: key.day,
-                verdict: key.verdict,
-            }));
             merged.push(*key)?;
         }
     }
-    merged.finish(&exceptions)
+    merged.finish(&[])
 }

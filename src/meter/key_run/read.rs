@@ -57,13 +57,13 @@ impl KeyRun {
         run.spans = (0..len.div_ceil(BLOCK_KEYS)).map(|block| run.span(block)).collect();
         // Systems read up to some MiB around a page that is missing, and keys that are found lie far apart.
         #[cfg(unix)]
-        run.expect(memmap2::Advice::Random, 0, run.map.len());
+        run.advise(memmap2::Advice::Random, 0, run.map.len());
         Ok(run)
     }
 
     /// Tells the system how a part of the file will be read. It is only sooner than without.
     #[cfg(unix)]
-    fn expect(&self, advice: memmap2::Advice, start: usize, bytes: usize) {
+    fn advise(&self, advice: memmap2::Advice, start: usize, bytes: usize) {
         let _best_effort = self.map.advise_range(advice, start, bytes);
     }
 
@@ -83,7 +83,7 @@ impl KeyRun {
         #[cfg(unix)]
         for block in 0..self.spans.len() {
             let looked_at = STARTS_BYTES + self.keys_of(block) * LEAD_BYTES;
-            self.expect(memmap2::Advice::WillNeed, start_of(block), looked_at);
+            self.advise(memmap2::Advice::WillNeed, start_of(block), looked_at);
         }
     }
 
@@ -120,10 +120,8 @@ impl KeyRun {
     /// All keys, in their order.
     pub fn iter(&self) -> impl Iterator<Item = Key> + '_ {
         #[cfg(unix)]
-        self.expect(memmap2::Advice::Sequential, 0, self.map.len());
-        let mut exceptions = (0..self.exceptions)
-            .map(|number| self.exception_number(number))
-            .peekable();
+        self.advise(memmap2::Advice::Sequential, 0, self.map.len());
+        let mut exceptions = self.exceptions().iter().map(exception_of).peekable();
         (0..self.len).filter_map(move |at| self.key(at, exceptions.next_if(|exception| exception.place == at as u64)))
     }
 
@@ -192,32 +190,28 @@ impl KeyRun {
 
     /// What holds instead of what stands at a place.
     fn exception(&self, at: usize) -> Option<Exception> {
-        let (mut low, mut high) = (0, self.exceptions);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.exception_number(middle).place < at as u64 {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        let found = (low < self.exceptions).then(|| self.exception_number(low));
-        found.filter(|exception| exception.place == at as u64)
+        let exceptions = self.exceptions();
+        let found = exceptions.binary_search_by_key(&(at as u64), |bytes| exception_of(bytes).place);
+        found.ok().map(|found| exception_of(&exceptions[found]))
     }
 
-    fn exception_number(&self, number: usize) -> Exception {
-        let exceptions = MARK.len() + self.spans.len() * STARTS_BYTES + self.len * KEY_BYTES;
-        let start = exceptions + number * EXCEPTION_BYTES;
-        let [verdict] = self.bytes_at(start + 12);
-        Exception {
-            place: u64::from_le_bytes(self.bytes_at(start)),
-            day: i32::from_le_bytes(self.bytes_at(start + 8)),
-            verdict: match verdict {
-                0 => Verdict::Accepted,
-                1 => Verdict::Conflict,
-                _ => Verdict::Duplicate,
-            },
-        }
+    /// By place.
+    fn exceptions(&self) -> &[[u8; EXCEPTION_BYTES]] {
+        let start = MARK.len() + self.spans.len() * STARTS_BYTES + self.len * KEY_BYTES;
+        self.map[start..start + self.exceptions * EXCEPTION_BYTES].as_chunks().0
+    }
+}
+
+fn exception_of(bytes: &[u8; EXCEPTION_BYTES]) -> Exception {
+    let [p0, p1, p2, p3, p4, p5, p6, p7, d0, d1, d2, d3, verdict] = *bytes;
+    Exception {
+        place: u64::from_le_bytes([p0, p1, p2, p3, p4, p5, p6, p7]),
+        day: i32::from_le_bytes([d0, d1, d2, d3]),
+        verdict: match verdict {
+            0 => Verdict::Accepted,
+            1 => Verdict::Conflict,
+            _ => Verdict::Duplicate,
+        },
     }
 }
 

@@ -18,6 +18,7 @@ pub struct KeyWriter {
     block: Vec<Key>,
     /// Of the blocks that are written.
     spans: Vec<Span>,
+    exceptions: Vec<Exception>,
     keys: usize,
     bytes: usize,
 }
@@ -40,6 +41,7 @@ impl KeyWriter {
             digest,
             block: Vec::with_capacity(BLOCK_KEYS),
             spans: Vec::new(),
+            exceptions: Vec::new(),
             keys: 0,
             bytes: 0,
         };
@@ -47,13 +49,15 @@ impl KeyWriter {
         Ok(run)
     }
 
-    /// Keys so far.
-    pub fn count(&self) -> u64 {
-        (self.keys + self.block.len()) as u64
-    }
-
-    /// Appends a key; keys come by hash, then batch and line. Its verdict is told by [`Self::finish`].
+    /// Appends a key; keys come by hash, then batch and line.
     pub fn push(&mut self, key: Key) -> Result<()> {
+        if key.verdict != Verdict::Accepted {
+            self.exceptions.push(Exception {
+                place: (self.keys + self.block.len()) as u64,
+                day: key.day,
+                verdict: key.verdict,
+            });
+        }
         self.block.push(key);
         if self.block.len() == BLOCK_KEYS {
             self.write_block()?;
@@ -87,13 +91,15 @@ impl KeyWriter {
         self.out.write_all(bytes).at(&self.path)
     }
 
-    /// Ends the run with its exceptions, by place.
-    pub fn finish(mut self, exceptions: &[Exception]) -> Result<WrittenRun> {
-        debug_assert!(exceptions.is_sorted_by_key(|e| e.place));
+    /// Ends the run, with what was decided of keys that came as accepted, by place.
+    pub fn finish(mut self, decided_since: &[Exception]) -> Result<WrittenRun> {
         self.write_block()?;
+        let mut exceptions = std::mem::take(&mut self.exceptions);
+        exceptions.extend_from_slice(decided_since);
+        debug_assert!(exceptions.is_sorted_by_key(|e| e.place));
         let mut bytes =
             Vec::with_capacity(exceptions.len() * EXCEPTION_BYTES + self.spans.len() * SPAN_BYTES + TAIL_BYTES);
-        for exception in exceptions {
+        for exception in &exceptions {
             bytes.extend_from_slice(&exception.place.to_le_bytes());
             bytes.extend_from_slice(&exception.day.to_le_bytes());
             bytes.push(exception.verdict as u8);
