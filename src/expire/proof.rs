@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use crate::digest::Hasher;
+use crate::digest::{Hasher, push_hex};
 use crate::error::{Doing as _, Result};
 use crate::files::DataDir;
 use crate::parallel;
 use crate::parameters::push_string;
-use crate::raw::id::Ids;
+use crate::raw::id::{Id, Ids};
 use crate::raw::segment::read_columns;
 use crate::raw::store::Segment;
 
@@ -61,31 +61,90 @@ pub fn prove(data: &DataDir, segments: &[Segment]) -> Result<Vec<Proof>> {
     Ok(accounts.par_iter().map(proof).collect())
 }
 
+/// About how many bytes of rows are digested at a time.
+const DIGESTED_BYTES: usize = 1 << 16;
+
 fn proof_of(uin: u64, places: &[Place], segments: &[Rows]) -> Proof {
-    let mut rows: Vec<_> = places
-        .iter()
-        .map(|&(segment, at)| segments[segment].row(uin, at))
-        .collect();
-    rows.sort_unstable();
+    let mut rows: Vec<Row> = places.iter().map(|&place| Row::of(segments, place)).collect();
+    rows.sort_unstable_by(|one, other| one.identity.cmp(&other.identity));
     let mut hasher = Hasher::default();
-    for row in &rows {
-        hasher.update(row.text.as_bytes());
+    let mut text = String::with_capacity(2 * DIGESTED_BYTES);
+    for alike in rows.chunk_by(|one, other| one.identity == other.identity) {
+        if let [row] = alike {
+            row.push_text(&mut text, uin, segments);
+        } else {
+            text.push_str(&texts_in_order(alike, uin, segments).concat());
+        }
+        if text.len() >= DIGESTED_BYTES {
+            hasher.update(text.as_bytes());
+            text.clear();
+        }
     }
+    hasher.update(text.as_bytes());
     Proof {
         uin,
         rows: i64::try_from(rows.len()).unwrap_or(i64::MAX),
-        duration_ms: rows.iter().map(|row| i128::from(row.duration_ms)).sum(),
+        duration_ms: rows.iter().map(|row| i128::from(row.duration_ms(segments))).sum(),
         digest: hasher.hex(),
     }
 }
 
-/// A row as it is digested, in the order of its fields.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+/// Of rows with one identity.
+fn texts_in_order(alike: &[Row], uin: u64, segments: &[Rows]) -> Vec<String> {
+    let text_of = |row: &Row| {
+        let mut text = String::new();
+        row.push_text(&mut text, uin, segments);
+        text
+    };
+    let mut texts: Vec<String> = alike.iter().map(text_of).collect();
+    texts.sort_unstable();
+    texts
+}
+
+/// A row by its identity, source and id, and where it is.
 struct Row<'r> {
-    source: &'r str,
-    id: std::borrow::Cow<'r, str>,
-    text: String,
-    duration_ms: i64,
+    identity: (&'r str, Id<'r>),
+    place: Place,
+}
+
+impl<'r> Row<'r> {
+    fn of(segments: &'r [Rows], place: Place) -> Self {
+        let (rows, at) = (&segments[place.0], place.1);
+        Self {
+            identity: (rows.source.get(at).unwrap_or_default(), rows.ids.get(at)),
+            place,
+        }
+    }
+
+    fn duration_ms(&self, segments: &[Rows]) -> i64 {
+        segments[self.place.0].duration_ms.get(self.place.1).unwrap_or(0)
+    }
+
+    /// Adds the row as it is digested.
+    fn push_text(&self, text: &mut String, uin: u64, segments: &[Rows]) {
+        let (rows, at) = (&segments[self.place.0], self.place.1);
+        let (source, id) = self.identity;
+        let mut digits = itoa::Buffer::new();
+        text.push('[');
+        push_field(text, source);
+        match id {
+            Id::Packed(bytes) => {
+                text.push('"');
+                push_hex(text, bytes);
+                text.push_str("\",");
+            }
+            Id::Text(id) => push_field(text, id),
+        }
+        push_field(text, digits.format(uin));
+        push_field(text, digits.format(rows.appid.get(at).unwrap_or(0)));
+        push_field(text, rows.task_type.get(at).unwrap_or_default());
+        push_field(text, rows.parameters.get(at).unwrap_or_default());
+        push_field(text, digits.format(self.duration_ms(segments)));
+        push_field(text, digits.format(rows.finished_at.get(at).unwrap_or(0)));
+        push_field(text, rows.status.get(at).unwrap_or_default());
+        text.pop();
+        text.push_str("]\n");
+    }
 }
 
 /// The rows of a segment.
@@ -119,32 +178,6 @@ impl Rows {
             finished_at: column("finished_at")?.datetime().doing("reading a day")?.phys.clone(),
             status: text("status")?,
         })
-    }
-
-    /// A row of an account.
-    fn row(&self, uin: u64, at: usize) -> Row<'_> {
-        let (source, id) = (self.source.get(at).unwrap_or_default(), self.ids.get(at));
-        let duration_ms = self.duration_ms.get(at).unwrap_or(0);
-        let mut digits = itoa::Buffer::new();
-        let mut text = String::with_capacity(256);
-        text.push('[');
-        for field in [source, &id, digits.format(uin)] {
-            push_field(&mut text, field);
-        }
-        push_field(&mut text, digits.format(self.appid.get(at).unwrap_or(0)));
-        push_field(&mut text, self.task_type.get(at).unwrap_or_default());
-        push_field(&mut text, self.parameters.get(at).unwrap_or_default());
-        push_field(&mut text, digits.format(duration_ms));
-        push_field(&mut text, digits.format(self.finished_at.get(at).unwrap_or(0)));
-        push_field(&mut text, self.status.get(at).unwrap_or_default());
-        text.pop();
-        text.push_str("]\n");
-        Row {
-            source,
-            id,
-            text,
-            duration_ms,
-        }
     }
 }
 

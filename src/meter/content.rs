@@ -186,7 +186,7 @@ fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Optio
             batch: intake.get(at).and_then(&batch_of).unwrap_or(0),
             line: line.get(at).unwrap_or(0),
             source: owned(&source, at),
-            id: ids.get(at).into_owned(),
+            id: ids.get(at).text().into_owned(),
             content: match voids.get(at) {
                 Some(target) => Content::Void {
                     target: target.to_owned(),

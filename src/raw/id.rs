@@ -1,6 +1,7 @@
 //! Ids in raw: those of 32 lower-case hex digits, as most senders make them, lie there as 16 bytes, which is half.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use polars::prelude::*;
 use polars_arrow::array::MutableFixedSizeBinaryArray;
@@ -55,13 +56,53 @@ impl Ids {
     }
 
     /// The id of a row.
-    pub fn get(&self, at: usize) -> Cow<'_, str> {
+    pub fn get(&self, at: usize) -> Id<'_> {
         match self.packed.get(at) {
-            Some(bytes) => Cow::Owned(hex(bytes)),
-            None => Cow::Borrowed(self.text.get(at).unwrap_or_default()),
+            Some(bytes) => Id::Packed(bytes),
+            None => Id::Text(self.text.get(at).unwrap_or_default()),
         }
     }
 }
+
+/// An id as it lies in raw, in the order of its text.
+#[derive(Clone, Copy, Debug)]
+pub enum Id<'i> {
+    Packed(&'i [u8]),
+    Text(&'i str),
+}
+
+impl<'i> Id<'i> {
+    pub fn text(self) -> Cow<'i, str> {
+        match self {
+            Self::Packed(bytes) => Cow::Owned(hex(bytes)),
+            Self::Text(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+impl Ord for Id<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            // Digits are in the order of what they spell.
+            (Self::Packed(one), Self::Packed(other)) => one.cmp(other),
+            (one, other) => one.text().cmp(&other.text()),
+        }
+    }
+}
+
+impl PartialOrd for Id<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Id<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Id<'_> {}
 
 /// The column of packed ids, read from a segment, to be written again.
 pub fn column(packed: &Column) -> Result<FileColumn> {
@@ -101,6 +142,13 @@ mod tests {
         #[test]
         fn what_is_packed_is_spelled_the_same_again(bytes: [u8; 16]) {
             prop_assert_eq!(packed(&hex(&bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn ids_are_in_the_order_of_their_texts(one in "[0-9a-b]{32}|[0-9a-c]{0,3}", other in "[0-9a-b]{32}|[0-9a-c]{0,3}") {
+            let bytes = [&one, &other].map(|id| packed(id));
+            let id = |at: usize, text| bytes[at].as_ref().map_or(Id::Text(text), |bytes| Id::Packed(bytes));
+            prop_assert_eq!(id(0, &one).cmp(&id(1, &other)), one.cmp(&other));
         }
 
         #[test]
