@@ -49,7 +49,8 @@ impl<'a> Pieces<'a> {
         let from = piece.checked_sub(1).map_or(0, |before| self.cuts[before]);
         let to = self.cuts.get(piece).copied();
         let is_own = |share: &&Share| from <= share.uin && to.is_none_or(|to| share.uin < to);
-        let mut shares: Vec<Share> = Vec::new();
+        let counts = self.sums.iter().map(|sums| sums.count_of_accounts(from, to));
+        let mut shares: Vec<Share> = Vec::with_capacity(counts.sum());
         for sums in self.sums {
             shares.extend(sums.of_accounts(from, to));
         }

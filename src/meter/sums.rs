@@ -3,6 +3,8 @@
 //! A segment's shares are sorted by one number each, made of their owner's rank, place and day, and runs of equal numbers
 //! are added up: with two or three records to a sum, a hash table per sum costs several times that.
 
+use std::ops::Range;
+
 use hashbrown::HashMap;
 
 use super::place::{PlaceCode, UnitKind};
@@ -267,11 +269,25 @@ impl Sums {
 
     /// The sums of accounts `from <= uin && uin < to`, in order; to the end without `to`.
     pub fn of_accounts(&self, from: u64, to: Option<u64>) -> impl Iterator<Item = Share> + '_ {
+        let owners = self.owners_of(from, to);
+        self.of_owners(owners.start, owners.end)
+    }
+
+    /// How many they are.
+    pub fn count_of_accounts(&self, from: u64, to: Option<u64>) -> usize {
+        let owners = self.owners_of(from, to);
+        if owners.is_empty() {
+            return 0;
+        }
+        (self.starts[owners.end] - self.starts[owners.start]) as usize
+    }
+
+    fn owners_of(&self, from: u64, to: Option<u64>) -> Range<usize> {
         let start = self.owners.partition_point(|owner| owner.uin < from);
         let end = to.map_or(self.owners.len(), |to| {
             self.owners.partition_point(|owner| owner.uin < to)
         });
-        self.of_owners(start, end.max(start))
+        start..end.max(start)
     }
 
     fn of_owners(&self, start: usize, end: usize) -> impl Iterator<Item = Share> + '_ {
@@ -386,6 +402,8 @@ mod tests {
             let cuts = sums.cuts(cut);
             let froms = std::iter::once(0).chain(cuts.iter().copied());
             let tos = cuts.iter().copied().map(Some).chain([None]);
+            let counts: usize = froms.clone().zip(tos.clone()).map(|(from, to)| sums.count_of_accounts(from, to)).sum();
+            prop_assert_eq!(counts, sums.len());
             let pieces: Vec<Share> = froms.zip(tos).flat_map(|(from, to)| sums.of_accounts(from, to)).collect();
             prop_assert_eq!(pieces, sums.iter().collect::<Vec<_>>());
         }
