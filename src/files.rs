@@ -172,8 +172,8 @@ impl Write for NewFile {
 
 /// A file that is digested while it is written.
 #[derive(Debug)]
-pub struct DigestedFile {
-    file: NewFile,
+pub struct DigestedFile<F = NewFile> {
+    file: F,
     state: Arc<Mutex<WrittenState>>,
 }
 
@@ -190,10 +190,16 @@ pub struct WrittenDigest(Arc<Mutex<WrittenState>>);
 impl DigestedFile {
     /// Creates a file that must not be there yet.
     pub fn create_new(path: &Path) -> Result<(Self, WrittenDigest)> {
-        let file = NewFile::create(path)?;
+        Ok(Self::of(NewFile::create(path)?))
+    }
+}
+
+impl<F> DigestedFile<F> {
+    /// Digests what goes to a file from now on.
+    pub fn of(file: F) -> (Self, WrittenDigest) {
         let state = Arc::<Mutex<WrittenState>>::default();
         let digest = WrittenDigest(Arc::clone(&state));
-        Ok((Self { file, state }, digest))
+        (Self { file, state }, digest)
     }
 }
 
@@ -230,7 +236,7 @@ pub fn begin_writeback(file: &File, from: u64, bytes: u64) {
     let _ = (file, from, bytes);
 }
 
-impl Write for DigestedFile {
+impl<F: Write> Write for DigestedFile<F> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let written = self.file.write(bytes).inspect_err(|error| {

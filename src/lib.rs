@@ -42,6 +42,9 @@ pub mod progress;
 /// Tables of text.
 pub mod table;
 
+/// New files that are written past the system's page cache.
+pub mod uncached;
+
 /// Values shown in messages.
 pub mod shown;
 

@@ -1,6 +1,6 @@
 //! Writing a key run.
 
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::span::{SHELVES, Span};
@@ -9,11 +9,12 @@ use super::{
 };
 use crate::error::{AtPath as _, Result};
 use crate::files::{DigestedFile, WrittenDigest};
+use crate::uncached::UncachedFile;
 
 /// A run that is being written.
 pub struct KeyWriter {
     path: PathBuf,
-    out: BufWriter<DigestedFile>,
+    out: DigestedFile<UncachedFile>,
     digest: WrittenDigest,
     block: Vec<Key>,
     /// Of the blocks that are written.
@@ -34,10 +35,11 @@ pub struct WrittenRun {
 impl KeyWriter {
     /// Creates a file that must not be there yet.
     pub fn create(place: &Path) -> Result<Self> {
-        let (file, digest) = DigestedFile::create_new(place)?;
+        // The next night looks at few of its bytes.
+        let (out, digest) = DigestedFile::of(UncachedFile::create(place)?);
         let mut run = Self {
             path: place.to_owned(),
-            out: BufWriter::with_capacity(1 << 20, file),
+            out,
             digest,
             block: Vec::with_capacity(BLOCK_KEYS),
             spans: Vec::new(),
