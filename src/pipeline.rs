@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use crate::error::{Error, Result};
+use crate::parallel::give_way;
 
 /// Where made pieces go. It takes no more once writing has failed.
 pub struct Taker<T> {
@@ -33,7 +34,10 @@ pub async fn write_while_making<T: Send, M: Send>(
     let ledger = Handle::current();
     block_in_place(|| {
         thread::scope(|scope| {
-            let making = scope.spawn(move || make(&taker));
+            let making = scope.spawn(move || {
+                give_way();
+                make(&taker)
+            });
             let written = ledger.block_on(async {
                 for piece in pieces {
                     write(piece).await?;

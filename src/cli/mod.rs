@@ -17,12 +17,25 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use args::{Args, LogFormat};
+use args::{Args, Command, LogFormat};
+
+use crate::parallel::give_way;
+
+/// Whether threads that compute have others to give way to: those of this program that write to the ledger.
+fn is_long_at_the_ledger(command: &Command) -> bool {
+    matches!(command, Command::Nightly | Command::Meter { .. } | Command::Close)
+}
 
 /// Runs the program.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     start_log(&args);
+    if is_long_at_the_ledger(&args.command) {
+        let computing = rayon::ThreadPoolBuilder::new().start_handler(|_| give_way());
+        if let Err(error) = computing.build_global() {
+            return failed(&args, &format!("starting threads: {error}"), 1);
+        }
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&args, &format!("starting threads: {error}"), 1),
