@@ -12,11 +12,13 @@ CREATE TABLE closing (
     seal      BIGINT NOT NULL
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
 
+-- What a closed period comes to. Narrow: its lines are in `document`, so that a month of all accounts is read in a moment.
 CREATE TABLE statement (
-    statement_id    VARCHAR(64) NOT NULL PRIMARY KEY,
+    month           VARCHAR(7) NOT NULL, -- 'YYYY-MM' of its start
     uin             VARCHAR(20) NOT NULL,
     period_start    VARCHAR(10) NOT NULL,
     period_end      VARCHAR(10) NOT NULL,
+    statement_id    VARCHAR(64) NOT NULL UNIQUE,
     zone            VARCHAR(64) NOT NULL,
     currency        VARCHAR(32) NOT NULL,
     line_count      BIGINT NOT NULL,
@@ -31,17 +33,23 @@ CREATE TABLE statement (
     batch_hi        BIGINT NOT NULL,
     previous_digest VARCHAR(64) NOT NULL,
     digest          VARCHAR(64) NOT NULL,
-    document        LONGTEXT,          -- the lines, JSON; see close/document.rs. None once its retention is over
-    seal            BIGINT NOT NULL, -- without the document, which the digest covers
+    document        BIGINT NOT NULL, -- the number of its lines; they may be gone
+    seal            BIGINT NOT NULL,
+    PRIMARY KEY (month, uin, period_start),
     FOREIGN KEY (uin) REFERENCES account (uin),
     FOREIGN KEY (closing) REFERENCES closing (closing)
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
--- Rows are large. What each night asks of all of them lies in these two.
-CREATE INDEX statement_uin ON statement (uin, period_start, period_end, statement_id, digest);
-CREATE INDEX statement_closing ON statement (closing, period_start);
+CREATE INDEX statement_uin ON statement (uin, period_start, period_end);
 
--- Every closed period, also one without a line.
-CREATE TABLE closed_period (
+-- The lines of a statement, until their retention is over. The statement's digest covers them.
+CREATE TABLE document (
+    document BIGINT NOT NULL PRIMARY KEY,
+    body     LONGTEXT NOT NULL, -- JSON; see close/document.rs
+    seal     BIGINT NOT NULL
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+-- Periods that closed without a line. Those with one have a statement.
+CREATE TABLE empty_period (
     uin          VARCHAR(20) NOT NULL,
     period_start VARCHAR(10) NOT NULL,
     period_end   VARCHAR(10) NOT NULL,
@@ -49,6 +57,24 @@ CREATE TABLE closed_period (
     seal         BIGINT NOT NULL,
     PRIMARY KEY (uin, period_start)
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+-- Every closed period.
+CREATE VIEW closed_period AS
+SELECT uin, period_start, period_end, closing FROM statement
+UNION ALL SELECT uin, period_start, period_end, closing FROM empty_period;
+
+-- The statements of a closing, by period. Each of these goes into one export as a whole, so that no statement can be in two.
+CREATE TABLE stated_period (
+    closing      BIGINT NOT NULL,
+    period_start VARCHAR(10) NOT NULL,
+    period_end   VARCHAR(10) NOT NULL,
+    statements   BIGINT NOT NULL,
+    export       BIGINT,          -- none until they are exported
+    seal         BIGINT NOT NULL,
+    PRIMARY KEY (closing, period_start, period_end),
+    FOREIGN KEY (closing) REFERENCES closing (closing)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+CREATE INDEX stated_period_export ON stated_period (export);
 
 -- Closed periods that a corrected price rates again.
 CREATE TABLE rerate (
@@ -62,14 +88,12 @@ CREATE TABLE rerate (
 CREATE INDEX rerate_waiting ON rerate (uin);
 CREATE INDEX rerate_closing ON rerate (uin, closing);
 
--- What each account's period costs: closed ones as stated, open ones as they would be if they closed now. Each night makes the
--- drafts anew. Narrow beside `statement`, so that a month of all accounts is read in a moment.
-CREATE TABLE period_charge (
+-- What open periods would cost if they closed now. Each night makes them anew.
+CREATE TABLE draft (
     month        VARCHAR(7) NOT NULL, -- 'YYYY-MM' of its start
     uin          VARCHAR(20) NOT NULL,
     period_start VARCHAR(10) NOT NULL,
     period_end   VARCHAR(10) NOT NULL,
-    state        VARCHAR(32) NOT NULL, -- 'closed' or 'draft'
     currency     VARCHAR(32) NOT NULL,
     usage_amount DECIMAL(38, 10) NOT NULL,
     adjustment_amount DECIMAL(38, 10) NOT NULL,
@@ -77,17 +101,15 @@ CREATE TABLE period_charge (
     total        DECIMAL(38, 10) NOT NULL,
     line_count   BIGINT NOT NULL,
     records      BIGINT NOT NULL,
-    unpriced     BIGINT NOT NULL, -- of a draft: kinds of usage without a price, which are not in the total
-    statement_id VARCHAR(64),             -- of a closed one
+    unpriced     BIGINT NOT NULL, -- kinds of usage without a price, which are not in the total
     as_of        VARCHAR(40) NOT NULL,
     seal         BIGINT NOT NULL,
     PRIMARY KEY (month, uin, period_start)
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
-CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
-CREATE INDEX period_charge_drafts ON period_charge (state, month);
+CREATE INDEX draft_uin ON draft (uin, period_start);
 
 -- What an account comes to in a month, over all its periods that begin in it: ready to be ordered, so that a month's largest accounts are
--- found without adding up the others. Made from period_charge when drafts are made; the counter `summed` is the last closing in it.
+-- found without adding up the others. Made from statements and drafts when drafts are made; the counter `summed` is the last closing in it.
 CREATE TABLE account_month (
     month    VARCHAR(7) NOT NULL,
     currency VARCHAR(32) NOT NULL,

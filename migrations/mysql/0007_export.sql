@@ -9,12 +9,3 @@ CREATE TABLE export (
     written    BIGINT NOT NULL,     -- 1 once its folder was moved into place
     seal       BIGINT NOT NULL
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
--- The key says it: a statement is in exactly one export.
-CREATE TABLE exported_statement (
-    statement_id VARCHAR(64) NOT NULL PRIMARY KEY,
-    export       BIGINT NOT NULL,
-    seal         BIGINT NOT NULL,
-    FOREIGN KEY (statement_id) REFERENCES statement (statement_id),
-    FOREIGN KEY (export) REFERENCES export (export)
-) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
-CREATE INDEX exported_statement_export ON exported_statement (export);

@@ -36,12 +36,18 @@ CREATE VIEW dash_totals AS
 SELECT month, CAST(day AS DATE) AS day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units
 FROM usage_total;
 
--- Charges per account and period. Filter by `month` (of the period's start) or `uin`.
+-- Charges per account and period: closed ones as stated, open ones as they were drafted. Filter by `month` (of the period's start) or
+-- `uin`.
 CREATE VIEW dash_charges AS
-SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end, state, currency,
-       usage_amount, adjustment_amount, rounding, total, line_count, records, unpriced, statement_id,
+SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end, 'closed' AS state, currency,
+       usage_amount, adjustment_amount, rounding, total, line_count, records, 0 AS unpriced, statement_id,
+       CAST(REPLACE(LEFT(closed_at, 19), 'T', ' ') AS DATETIME) AS as_of
+FROM statement
+UNION ALL
+SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end, 'draft' AS state, currency,
+       usage_amount, adjustment_amount, rounding, total, line_count, records, unpriced, NULL AS statement_id,
        CAST(REPLACE(LEFT(as_of, 19), 'T', ' ') AS DATETIME) AS as_of
-FROM period_charge;
+FROM draft;
 
 -- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total`.
 CREATE VIEW dash_top_accounts AS
@@ -59,7 +65,7 @@ SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST
        CAST(CASE WHEN l.quantity <> '' THEN COALESCE(NULLIF(l.discount_percent, ''), '0') END AS DECIMAL(38, 10)) AS discount_percent,
        CAST(l.amount AS DECIMAL(38, 10)) AS amount,
        NULLIF(l.corrects_statement, '') AS corrects_statement, CAST(NULLIF(l.corrects_line, '') AS SIGNED) AS corrects_line
-FROM statement s, JSON_TABLE(s.document, '$[*]' COLUMNS (
+FROM statement s JOIN document d ON d.document = s.document, JSON_TABLE(d.body, '$[*]' COLUMNS (
     first_line BIGINT PATH '$[0]',
     appid VARCHAR(20) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[1]',
     kind VARCHAR(32) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[2]',

@@ -71,7 +71,6 @@ CREATE INDEX control_total_batch ON control_total (batch);
 -- one for each day, app, region and SKU: rows of a month would cost more to write than the month costs to meter.
 -- `days` is JSON, {appid: {region: {sku: [sums of a day, ...]}}}; the view dash_usage unfolds it, and meter/days.rs says what sums look
 -- like, and why.
--- The key begins with the month, so that the rows of an old month lie together and can be dropped.
 CREATE TABLE usage_daily (
     month    TEXT COLLATE "C" NOT NULL, -- 'YYYY-MM' of its account-local days
     uin      TEXT COLLATE "C" NOT NULL,
@@ -79,9 +78,8 @@ CREATE TABLE usage_daily (
     records  BIGINT NOT NULL,
     days     TEXT COLLATE "C" NOT NULL,
     seal     BIGINT NOT NULL,
-    PRIMARY KEY (month, uin, metering)
+    PRIMARY KEY (uin, month, metering)
 );
-CREATE INDEX usage_daily_uin ON usage_daily (uin, month);
 CREATE INDEX usage_daily_metering ON usage_daily (metering);
 
 -- The same over all accounts, with the task type: small, whatever the number of accounts.

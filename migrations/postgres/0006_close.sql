@@ -12,11 +12,13 @@ CREATE TABLE closing (
     seal      BIGINT NOT NULL
 );
 
+-- What a closed period comes to. Narrow: its lines are in `document`, so that a month of all accounts is read in a moment.
 CREATE TABLE statement (
-    statement_id    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    month           TEXT COLLATE "C" NOT NULL, -- 'YYYY-MM' of its start
     uin             TEXT COLLATE "C" NOT NULL REFERENCES account (uin),
     period_start    TEXT COLLATE "C" NOT NULL,
     period_end      TEXT COLLATE "C" NOT NULL,
+    statement_id    TEXT COLLATE "C" NOT NULL UNIQUE,
     zone            TEXT COLLATE "C" NOT NULL,
     currency        TEXT COLLATE "C" NOT NULL,
     line_count      BIGINT NOT NULL,
@@ -31,15 +33,21 @@ CREATE TABLE statement (
     batch_hi        BIGINT NOT NULL,
     previous_digest TEXT COLLATE "C" NOT NULL,
     digest          TEXT COLLATE "C" NOT NULL,
-    document        TEXT COLLATE "C",          -- the lines, JSON; see close/document.rs. None once its retention is over
-    seal            BIGINT NOT NULL -- without the document, which the digest covers
+    document        BIGINT NOT NULL, -- the number of its lines; they may be gone
+    seal            BIGINT NOT NULL,
+    PRIMARY KEY (month, uin, period_start)
 );
--- Rows are large. What each night asks of all of them lies in these two.
-CREATE INDEX statement_uin ON statement (uin, period_start, period_end, statement_id, digest);
-CREATE INDEX statement_closing ON statement (closing, period_start);
+CREATE INDEX statement_uin ON statement (uin, period_start, period_end);
 
--- Every closed period, also one without a line.
-CREATE TABLE closed_period (
+-- The lines of a statement, until their retention is over. The statement's digest covers them.
+CREATE TABLE document (
+    document BIGINT NOT NULL PRIMARY KEY,
+    body     TEXT COLLATE "C" NOT NULL, -- JSON; see close/document.rs
+    seal     BIGINT NOT NULL
+);
+
+-- Periods that closed without a line. Those with one have a statement.
+CREATE TABLE empty_period (
     uin          TEXT COLLATE "C" NOT NULL,
     period_start TEXT COLLATE "C" NOT NULL,
     period_end   TEXT COLLATE "C" NOT NULL,
@@ -47,6 +55,23 @@ CREATE TABLE closed_period (
     seal         BIGINT NOT NULL,
     PRIMARY KEY (uin, period_start)
 );
+
+-- Every closed period.
+CREATE VIEW closed_period AS
+SELECT uin, period_start, period_end, closing FROM statement
+UNION ALL SELECT uin, period_start, period_end, closing FROM empty_period;
+
+-- The statements of a closing, by period. Each of these goes into one export as a whole, so that no statement can be in two.
+CREATE TABLE stated_period (
+    closing      BIGINT NOT NULL REFERENCES closing (closing),
+    period_start TEXT COLLATE "C" NOT NULL,
+    period_end   TEXT COLLATE "C" NOT NULL,
+    statements   BIGINT NOT NULL,
+    export       BIGINT,          -- none until they are exported
+    seal         BIGINT NOT NULL,
+    PRIMARY KEY (closing, period_start, period_end)
+);
+CREATE INDEX stated_period_export ON stated_period (export);
 
 -- Closed periods that a corrected price rates again.
 CREATE TABLE rerate (
@@ -60,14 +85,12 @@ CREATE TABLE rerate (
 CREATE INDEX rerate_waiting ON rerate (uin) WHERE closing IS NULL;
 CREATE INDEX rerate_closing ON rerate (uin, closing);
 
--- What each account's period costs: closed ones as stated, open ones as they would be if they closed now. Each night makes the
--- drafts anew. Narrow beside `statement`, so that a month of all accounts is read in a moment.
-CREATE TABLE period_charge (
+-- What open periods would cost if they closed now. Each night makes them anew.
+CREATE TABLE draft (
     month        TEXT COLLATE "C" NOT NULL, -- 'YYYY-MM' of its start
     uin          TEXT COLLATE "C" NOT NULL,
     period_start TEXT COLLATE "C" NOT NULL,
     period_end   TEXT COLLATE "C" NOT NULL,
-    state        TEXT COLLATE "C" NOT NULL, -- 'closed' or 'draft'
     currency     TEXT COLLATE "C" NOT NULL,
     usage_amount NUMERIC(38, 10) NOT NULL,
     adjustment_amount NUMERIC(38, 10) NOT NULL,
@@ -75,17 +98,15 @@ CREATE TABLE period_charge (
     total        NUMERIC(38, 10) NOT NULL,
     line_count   BIGINT NOT NULL,
     records      BIGINT NOT NULL,
-    unpriced     BIGINT NOT NULL, -- of a draft: kinds of usage without a price, which are not in the total
-    statement_id TEXT COLLATE "C",             -- of a closed one
+    unpriced     BIGINT NOT NULL, -- kinds of usage without a price, which are not in the total
     as_of        TEXT COLLATE "C" NOT NULL,
     seal         BIGINT NOT NULL,
     PRIMARY KEY (month, uin, period_start)
 );
-CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
-CREATE INDEX period_charge_drafts ON period_charge (month) WHERE state = 'draft';
+CREATE INDEX draft_uin ON draft (uin, period_start);
 
 -- What an account comes to in a month, over all its periods that begin in it: ready to be ordered, so that a month's largest accounts are
--- found without adding up the others. Made from period_charge when drafts are made; the counter `summed` is the last closing in it.
+-- found without adding up the others. Made from statements and drafts when drafts are made; the counter `summed` is the last closing in it.
 CREATE TABLE account_month (
     month    TEXT COLLATE "C" NOT NULL,
     currency TEXT COLLATE "C" NOT NULL,

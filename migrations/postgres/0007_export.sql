@@ -9,10 +9,3 @@ CREATE TABLE export (
     written    BIGINT NOT NULL,     -- 1 once its folder was moved into place
     seal       BIGINT NOT NULL
 );
--- The key says it: a statement is in exactly one export.
-CREATE TABLE exported_statement (
-    statement_id TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES statement (statement_id),
-    export       BIGINT NOT NULL REFERENCES export (export),
-    seal         BIGINT NOT NULL
-);
-CREATE INDEX exported_statement_export ON exported_statement (export);

@@ -22,11 +22,20 @@ CREATE VIEW dash_totals AS
 SELECT month, CAST(day AS DATE) AS day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units
 FROM usage_total;
 
--- Charges per account and period. Filter by `month` (of the period's start) or `uin`.
+-- Charges per account and period: closed ones as stated, open ones as they were drafted. Filter by `month` (of the period's start) or
+-- `uin`.
 CREATE VIEW dash_charges AS
-SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end, state, currency,
-       usage_amount, adjustment_amount, rounding, total, line_count, records, unpriced, statement_id, CAST(as_of AS TIMESTAMPTZ) AS as_of
-FROM period_charge;
+SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end,
+       CAST('closed' AS TEXT) COLLATE "C" AS state, currency,
+       usage_amount, adjustment_amount, rounding, total, line_count, records, CAST(0 AS BIGINT) AS unpriced, statement_id,
+       CAST(closed_at AS TIMESTAMPTZ) AS as_of
+FROM statement
+UNION ALL
+SELECT uin, month, CAST(period_start AS DATE) AS period_start, CAST(period_end AS DATE) AS period_end,
+       CAST('draft' AS TEXT) COLLATE "C" AS state, currency,
+       usage_amount, adjustment_amount, rounding, total, line_count, records, unpriced, NULL AS statement_id,
+       CAST(as_of AS TIMESTAMPTZ) AS as_of
+FROM draft;
 
 -- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total`.
 CREATE VIEW dash_top_accounts AS
@@ -45,7 +54,7 @@ SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST
        CASE WHEN l.value ->> 2 <> '' THEN COALESCE(CAST(NULLIF(l.value ->> 6, '') AS NUMERIC), 0) END AS discount_percent,
        CAST(l.value ->> 4 AS NUMERIC) AS amount, NULLIF(l.value ->> 7, '') COLLATE "C" AS corrects_statement,
        CAST(NULLIF(l.value ->> 8, '') AS BIGINT) AS corrects_line
-FROM statement s, jsonb_array_elements(CAST(s.document AS JSONB)) AS g (value),
+FROM statement s JOIN document d ON d.document = s.document, jsonb_array_elements(CAST(d.body AS JSONB)) AS g (value),
      jsonb_array_elements(g.value -> 8) WITH ORDINALITY AS l (value, place)
 WHERE jsonb_typeof(g.value) = 'array' AND jsonb_typeof(l.value) = 'array';
 

@@ -21,7 +21,7 @@ CREATE TABLE counter (
     value INTEGER NOT NULL
 );
 INSERT INTO counter (name, value) VALUES ('intake', 0), ('batch', 0), ('metering', 0), ('closing', 0), ('export', 0), ('run', 0), ('quarantine', 0), ('card', 0),
-    ('conflict', 0), ('resolution', 0), ('audit', 0), ('agreement', 0), ('summed', 0);
+    ('conflict', 0), ('resolution', 0), ('audit', 0), ('agreement', 0), ('document', 0), ('summed', 0);
 
 -- A writer registers its intake before it writes a file. `fenced` set by the sweeper: files of this intake were
 -- removed, so its commit must fail.

@@ -12,11 +12,13 @@ CREATE TABLE closing (
     seal      INTEGER NOT NULL
 );
 
+-- What a closed period comes to. Narrow: its lines are in `document`, so that a month of all accounts is read in a moment.
 CREATE TABLE statement (
-    statement_id    TEXT NOT NULL PRIMARY KEY,
+    month           TEXT NOT NULL, -- 'YYYY-MM' of its start
     uin             TEXT NOT NULL REFERENCES account (uin),
     period_start    TEXT NOT NULL,
     period_end      TEXT NOT NULL,
+    statement_id    TEXT NOT NULL UNIQUE,
     zone            TEXT NOT NULL,
     currency        TEXT NOT NULL,
     line_count      INTEGER NOT NULL,
@@ -31,15 +33,21 @@ CREATE TABLE statement (
     batch_hi        INTEGER NOT NULL,
     previous_digest TEXT NOT NULL,
     digest          TEXT NOT NULL,
-    document        TEXT,          -- the lines, JSON; see close/document.rs. None once its retention is over
-    seal            INTEGER NOT NULL -- without the document, which the digest covers
-);
--- Rows are large. What each night asks of all of them lies in these two.
-CREATE INDEX statement_uin ON statement (uin, period_start, period_end, statement_id, digest);
-CREATE INDEX statement_closing ON statement (closing, period_start);
+    document        INTEGER NOT NULL, -- the number of its lines; they may be gone
+    seal            INTEGER NOT NULL,
+    PRIMARY KEY (month, uin, period_start)
+) WITHOUT ROWID;
+CREATE INDEX statement_uin ON statement (uin, period_start, period_end);
 
--- Every closed period, also one without a line.
-CREATE TABLE closed_period (
+-- The lines of a statement, until their retention is over. The statement's digest covers them.
+CREATE TABLE document (
+    document INTEGER NOT NULL PRIMARY KEY,
+    body     TEXT NOT NULL, -- JSON; see close/document.rs
+    seal     INTEGER NOT NULL
+);
+
+-- Periods that closed without a line. Those with one have a statement.
+CREATE TABLE empty_period (
     uin          TEXT NOT NULL,
     period_start TEXT NOT NULL,
     period_end   TEXT NOT NULL,
@@ -47,6 +55,23 @@ CREATE TABLE closed_period (
     seal         INTEGER NOT NULL,
     PRIMARY KEY (uin, period_start)
 ) WITHOUT ROWID;
+
+-- Every closed period.
+CREATE VIEW closed_period AS
+SELECT uin, period_start, period_end, closing FROM statement
+UNION ALL SELECT uin, period_start, period_end, closing FROM empty_period;
+
+-- The statements of a closing, by period. Each of these goes into one export as a whole, so that no statement can be in two.
+CREATE TABLE stated_period (
+    closing      INTEGER NOT NULL REFERENCES closing (closing),
+    period_start TEXT NOT NULL,
+    period_end   TEXT NOT NULL,
+    statements   INTEGER NOT NULL,
+    export       INTEGER,          -- none until they are exported
+    seal         INTEGER NOT NULL,
+    PRIMARY KEY (closing, period_start, period_end)
+) WITHOUT ROWID;
+CREATE INDEX stated_period_export ON stated_period (export);
 
 -- Closed periods that a corrected price rates again.
 CREATE TABLE rerate (
@@ -60,14 +85,12 @@ CREATE TABLE rerate (
 CREATE INDEX rerate_waiting ON rerate (uin) WHERE closing IS NULL;
 CREATE INDEX rerate_closing ON rerate (uin, closing);
 
--- What each account's period costs: closed ones as stated, open ones as they would be if they closed now. Each night makes the
--- drafts anew. Narrow beside `statement`, so that a month of all accounts is read in a moment.
-CREATE TABLE period_charge (
+-- What open periods would cost if they closed now. Each night makes them anew.
+CREATE TABLE draft (
     month        TEXT NOT NULL, -- 'YYYY-MM' of its start
     uin          TEXT NOT NULL,
     period_start TEXT NOT NULL,
     period_end   TEXT NOT NULL,
-    state        TEXT NOT NULL, -- 'closed' or 'draft'
     currency     TEXT NOT NULL,
     usage_amount TEXT NOT NULL,
     adjustment_amount TEXT NOT NULL,
@@ -75,17 +98,15 @@ CREATE TABLE period_charge (
     total        TEXT NOT NULL,
     line_count   INTEGER NOT NULL,
     records      INTEGER NOT NULL,
-    unpriced     INTEGER NOT NULL, -- of a draft: kinds of usage without a price, which are not in the total
-    statement_id TEXT,             -- of a closed one
+    unpriced     INTEGER NOT NULL, -- kinds of usage without a price, which are not in the total
     as_of        TEXT NOT NULL,
     seal         INTEGER NOT NULL,
     PRIMARY KEY (month, uin, period_start)
 ) WITHOUT ROWID;
-CREATE INDEX period_charge_uin ON period_charge (uin, period_start);
-CREATE INDEX period_charge_drafts ON period_charge (month) WHERE state = 'draft';
+CREATE INDEX draft_uin ON draft (uin, period_start);
 
 -- What an account comes to in a month, over all its periods that begin in it: ready to be ordered, so that a month's largest accounts are
--- found without adding up the others. Made from period_charge when drafts are made; the counter `summed` is the last closing in it.
+-- found without adding up the others. Made from statements and drafts when drafts are made; the counter `summed` is the last closing in it.
 CREATE TABLE account_month (
     month    TEXT NOT NULL,
     currency TEXT NOT NULL,
@@ -93,9 +114,8 @@ CREATE TABLE account_month (
     total    TEXT NOT NULL,
     records  INTEGER NOT NULL,
     drafts   INTEGER NOT NULL, -- periods in it that are not closed
-    seal     INTEGER NOT NULL,
-    PRIMARY KEY (month, currency, uin)
-) WITHOUT ROWID;
+    seal     INTEGER NOT NULL
+);
 CREATE INDEX account_month_total ON account_month (month, currency, CAST(total AS REAL), uin);
 CREATE INDEX account_month_drafts ON account_month (month) WHERE drafts > 0;
 

@@ -9,10 +9,3 @@ CREATE TABLE export (
     written    INTEGER NOT NULL,     -- 1 once its folder was moved into place
     seal       INTEGER NOT NULL
 );
--- The key says it: a statement is in exactly one export.
-CREATE TABLE exported_statement (
-    statement_id TEXT NOT NULL PRIMARY KEY REFERENCES statement (statement_id),
-    export       INTEGER NOT NULL REFERENCES export (export),
-    seal         INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX exported_statement_export ON exported_statement (export);

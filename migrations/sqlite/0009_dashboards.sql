@@ -16,11 +16,20 @@ FROM usage_daily u, json_each(u.days) a, json_each(a.value) r, json_each(r.value
 CREATE VIEW dash_totals AS
 SELECT month, day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units FROM usage_total;
 
--- Charges per account and period. Filter by `month` (of the period's start) or `uin`.
+-- Charges per account and period: closed ones as stated, open ones as they were drafted. Filter by `month` (of the period's start) or
+-- `uin`.
 CREATE VIEW dash_charges AS
-SELECT uin, month, period_start, period_end, state, currency, usage_amount, adjustment_amount, rounding, total,
-       CAST(total AS REAL) AS total_for_charts, line_count, records, unpriced, statement_id, as_of
-FROM period_charge;
+SELECT uin, month, period_start, period_end, CAST('closed' AS TEXT) AS state, currency,
+       usage_amount, adjustment_amount, rounding, total,
+       CAST(total AS REAL) AS total_for_charts, line_count, records, CAST(0 AS INTEGER) AS unpriced, statement_id,
+       closed_at AS as_of
+FROM statement
+UNION ALL
+SELECT uin, month, period_start, period_end, CAST('draft' AS TEXT) AS state, currency,
+       usage_amount, adjustment_amount, rounding, total,
+       CAST(total AS REAL) AS total_for_charts, line_count, records, unpriced, CAST(NULL AS TEXT) AS statement_id,
+       as_of
+FROM draft;
 
 -- What accounts come to in a month, over all their periods that begin in it. Filter by `month` and `currency`, order by `total` (SQLite:
 -- `total_for_charts`).
@@ -39,7 +48,7 @@ SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency, CAST(g.v
        CASE WHEN l.value ->> 2 <> '' THEN COALESCE(NULLIF(l.value ->> 6, ''), '0') END AS discount_percent, l.value ->> 4 AS amount,
        CAST(l.value ->> 4 AS REAL) AS amount_for_charts, NULLIF(l.value ->> 7, '') AS corrects_statement,
        CAST(NULLIF(l.value ->> 8, '') AS INTEGER) AS corrects_line
-FROM statement s, json_each(s.document) g, json_each(g.value, '$[8]') l;
+FROM statement s JOIN document d ON d.document = s.document, json_each(d.body) g, json_each(g.value, '$[8]') l;
 
 -- Pipeline health.
 CREATE VIEW dash_runs AS SELECT run, command, as_of, exit_code FROM run;

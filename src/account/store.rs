@@ -33,11 +33,11 @@ pub async fn load_account(ledger: &Ledger, uin: u64) -> Result<Option<Account>> 
 /// few kinds, and the ledger counts them faster than it hands them out.
 pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>> {
     let rows = query(format!(
-        "SELECT g.body, k.first_day, k.closed_to, k.accounts FROM \
-         (SELECT o.agreement, o.first_day, o.closed_to, COUNT(*) AS accounts FROM \
+        "SELECT g.body, k.first_day, k.stated_to, k.emptied_to, k.accounts FROM \
+         (SELECT o.agreement, o.first_day, o.stated_to, o.emptied_to, COUNT(*) AS accounts FROM \
          (SELECT MAX(t.agreement) AS agreement, MAX(a.first_day) AS first_day, {CLOSED_TO} FROM account a \
          LEFT JOIN terms t ON t.uin = a.uin GROUP BY a.uin HAVING COUNT(*) = 1) o \
-         GROUP BY o.agreement, o.first_day, o.closed_to) k LEFT JOIN agreement g ON g.agreement = k.agreement"
+         GROUP BY o.agreement, o.first_day, o.stated_to, o.emptied_to) k LEFT JOIN agreement g ON g.agreement = k.agreement"
     ))
     .fetch_all(ledger)
     .await?;
@@ -47,7 +47,7 @@ pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>>
             return Err(Error::Unbalanced("an account has no terms in the ledger".to_owned()));
         };
         let account = account_of(vec![serde_json::from_str(&terms)?], &row)?;
-        kinds.push((account, usize::try_from(row.try_get::<i64>(3)?).unwrap_or(0)));
+        kinds.push((account, usize::try_from(row.try_get::<i64>(4)?).unwrap_or(0)));
     }
     let have_several = "WHERE uin IN (SELECT uin FROM terms GROUP BY uin HAVING COUNT(*) > 1)";
     let others = load(ledger, have_several, None).await?;
@@ -55,9 +55,9 @@ pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>>
     Ok(kinds)
 }
 
-/// How far an account `a` is closed.
-const CLOSED_TO: &str =
-    "(SELECT c.period_end FROM closed_period c WHERE c.uin = a.uin ORDER BY c.period_start DESC LIMIT 1) AS closed_to";
+/// How far an account `a` is closed, by its last statement and by its last period without one: of an index each, with nothing to sort.
+const CLOSED_TO: &str = "(SELECT s.period_end FROM statement s WHERE s.uin = a.uin ORDER BY s.period_start DESC LIMIT 1) AS stated_to, \
+     (SELECT e.period_end FROM empty_period e WHERE e.uin = a.uin ORDER BY e.period_start DESC LIMIT 1) AS emptied_to";
 
 /// Accounts that fulfil a condition on `uin`.
 async fn load(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<BTreeMap<u64, Account>> {
@@ -73,7 +73,7 @@ async fn load(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<BTre
     let mut accounts: BTreeMap<u64, Account> = BTreeMap::new();
     for row in rows {
         let uin = parse_uin(&row.try_get::<String>(0)?)?;
-        let agreement: Option<i64> = row.try_get(3)?;
+        let agreement: Option<i64> = row.try_get(4)?;
         let Some(terms) = agreement.and_then(|agreement| agreements.get(&agreement)) else {
             return Err(Error::Unbalanced(format!("account {uin} has no terms in the ledger")));
         };
@@ -98,7 +98,7 @@ async fn load_agreements(ledger: &Ledger, condition: &str, uin: Option<u64>) -> 
         .collect()
 }
 
-/// An account by its terms and the columns `first_day` and `closed_to`.
+/// An account by its terms and the columns `first_day`, `stated_to` and `emptied_to`.
 fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
     let day = |name: &str| -> Result<Option<NaiveDate>> {
         let text: Option<String> = row.named(name)?;
@@ -107,7 +107,7 @@ fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
     Ok(Account {
         terms,
         first_day: day("first_day")?,
-        closed_to: day("closed_to")?,
+        closed_to: day("stated_to")?.max(day("emptied_to")?),
     })
 }
 

@@ -240,9 +240,12 @@ pub async fn rate_again(
 
 /// Accounts with statements whose lines are past their retention, and the end of the last such period.
 async fn lines_gone(tx: &mut Tx) -> Result<HashMap<u64, NaiveDate>> {
-    let rows = query("SELECT uin, MAX(period_end) FROM statement WHERE document IS NULL GROUP BY uin")
-        .fetch_all(&mut *tx)
-        .await?;
+    let rows = query(
+        "SELECT s.uin, MAX(s.period_end) FROM statement s LEFT JOIN document d ON d.document = s.document \
+         WHERE d.document IS NULL GROUP BY s.uin",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
     rows.iter()
         .map(|row| {
             Ok((

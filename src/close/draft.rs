@@ -11,7 +11,7 @@ use super::due::{self, Due};
 use super::months;
 use super::past::{Past, read_past};
 use super::statement::Foot;
-use super::store::{self, PeriodCharge};
+use super::store::{self, Draft};
 use super::{Blocked, reach_back};
 use crate::account::{Account, AccountBook};
 use crate::books::Books;
@@ -47,16 +47,16 @@ pub async fn draft_open_periods(
                 cards: &cards,
                 past: &past,
                 metering,
-                as_of: books.clock.text(),
             };
             tokio::task::block_in_place(|| drafting.draft_all(&books.data, &files, &open))?
         }
     };
+    let sums = months::sum_up(&books.ledger, &drafts).await?;
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     store::drop_drafts(&mut tx).await?;
-    store::add_charges(&mut tx, &drafts).await?;
-    months::sum_up(&mut tx).await?;
+    store::add_drafts(&mut tx, &drafts, &books.clock.text()).await?;
+    months::replace_sums(&mut tx, sums).await?;
     store::replace_blocked(&mut tx, blocked).await?;
     books.ledger.commit(tx, "draft").await?;
     Ok(drafts.len())
@@ -91,24 +91,22 @@ struct Drafting<'a> {
     cards: &'a CardBook,
     past: &'a HashMap<u64, Past>,
     metering: i64,
-    /// The run's clock, RFC 3339.
-    as_of: String,
 }
 
 impl Drafting<'_> {
     #[tracing::instrument(skip_all)]
-    fn draft_all(&self, data: &DataDir, files: &[(String, i64)], open: &[Due]) -> Result<Vec<PeriodCharge>> {
+    fn draft_all(&self, data: &DataDir, files: &[(String, i64)], open: &[Due]) -> Result<Vec<Draft>> {
         let mut drafts = Vec::new();
         due::by_piece(data, files, open, |table, open| {
             let drafts_of = |open: &Due| self.drafts_of(open, table);
-            let piece: Vec<Vec<PeriodCharge>> = open.par_iter().map(drafts_of).collect::<Result<_>>()?;
+            let piece: Vec<Vec<Draft>> = open.par_iter().map(drafts_of).collect::<Result<_>>()?;
             drafts.extend(piece.into_iter().flatten());
             Ok(())
         })?;
         Ok(drafts)
     }
 
-    fn drafts_of(&self, open: &Due, table: &UsageTable) -> Result<Vec<PeriodCharge>> {
+    fn drafts_of(&self, open: &Due, table: &UsageTable) -> Result<Vec<Draft>> {
         let account = self
             .accounts
             .get(open.uin)
@@ -123,14 +121,14 @@ impl Drafting<'_> {
         let mut past = self.past.get(&open.uin);
         let mut drafts = Vec::new();
         for &period in &open.periods {
-            drafts.extend(draft(&usage, period, past.take(), &self.as_of)?);
+            drafts.extend(draft(&usage, period, past.take())?);
         }
         Ok(drafts)
     }
 }
 
 /// The draft of a period; none when there is nothing to charge and nothing without a price.
-fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>, as_of: &str) -> Result<Option<PeriodCharge>> {
+fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>) -> Result<Option<Draft>> {
     let again = past.map(|past| (&past.touched, &past.closed[..], &past.statements[..]));
     usage.with_charges(period, again, |charges| {
         let terms = usage.account.terms_on(period.start);
@@ -143,7 +141,7 @@ fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>, as_of: &str)
         let amounts = charges.charges.iter().map(|charge| (charge.kind, charge.amount));
         let foot = Foot::of(amounts, currency)
             .map_err(|e| Error::Unbalanced(format!("the draft of account {}, {period}: {e}", usage.uin)))?;
-        Ok(Some(PeriodCharge {
+        Ok(Some(Draft {
             uin: usage.uin,
             period,
             currency,
@@ -151,8 +149,6 @@ fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>, as_of: &str)
             lines: charges.charges.len() + usize::from(!foot.rounding.is_zero()),
             records: charges.records,
             unpriced: charges.unpriced.len() + usize::from(charges.other_currency.is_some()),
-            statement_id: None,
-            as_of: as_of.to_owned(),
         }))
     })
 }

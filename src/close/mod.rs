@@ -20,6 +20,7 @@ mod past;
 pub mod proof;
 pub mod statement;
 pub mod store;
+pub mod waiting;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
@@ -129,6 +130,8 @@ fn reach_back(due: &mut [Due], accounts: &AccountBook, past: &HashMap<u64, Past>
 struct AccountClose {
     statements: Vec<Stated>,
     periods: Vec<(u64, Period)>,
+    /// Those of the periods that have no statement.
+    empty: Vec<(u64, Period)>,
     blocked: Option<Blocked>,
     /// The account, when what waited for an adjustment has it now.
     settles: Option<u64>,
@@ -210,7 +213,7 @@ impl Rating<'_> {
                     head = Some(stated.statement.digest.clone());
                     close.statements.push(stated);
                 }
-                Ok(None) => {}
+                Ok(None) => close.empty.push((due.uin, period)),
                 Err(blocked) => {
                     close.blocked = Some(blocked);
                     return Ok(close);

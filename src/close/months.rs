@@ -1,49 +1,67 @@
 //! What accounts come to in a month, over all their periods that begin in it: for dashboards, in order of size.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rust_decimal::Decimal;
 
+use super::store::Draft;
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_rows, query};
-use crate::money::sum;
+use crate::money::{Currency, sum};
+use crate::span::month_text;
 
 /// The counter of the last closing that is summed up.
 const SUMMED: &str = "summed";
 
-/// Month, currency and account.
-type Key = (String, String, u64);
+/// Currency and account.
+type Key = (Currency, u64);
 
 /// Total, records, and periods that are not closed.
 type MonthSum = (Decimal, i64, i64);
 
-/// Sums months up anew: those with drafts, before and now, and those of periods that closed since the last time.
-pub async fn sum_up(tx: &mut Tx) -> Result<()> {
-    let mut months = BTreeSet::new();
+/// Sums of a month.
+type MonthSums = HashMap<Key, MonthSum>;
+
+/// Sums months up anew, with the drafts that are to be: those with drafts, before and now, and those of periods that closed since the
+/// last time.
+#[tracing::instrument(skip_all)]
+pub async fn sum_up(ledger: &Ledger, drafts: &[Draft]) -> Result<BTreeMap<String, MonthSums>> {
+    let mut months: BTreeMap<String, MonthSums> = BTreeMap::new();
     for sql in [
         "SELECT DISTINCT month FROM account_month WHERE drafts > 0",
-        "SELECT DISTINCT month FROM period_charge WHERE state = 'draft'",
-        "SELECT DISTINCT SUBSTR(s.period_start, 1, 7) FROM statement s WHERE s.closing > (SELECT c.value FROM counter c WHERE c.name = 'summed')",
+        "SELECT DISTINCT SUBSTR(p.period_start, 1, 7) FROM stated_period p \
+         WHERE p.closing > (SELECT c.value FROM counter c WHERE c.name = 'summed')",
     ] {
-        for row in query(sql).fetch_all(&mut *tx).await? {
-            months.insert(row.try_get::<String>(0)?);
+        for row in query(sql).fetch_all(ledger).await? {
+            months.entry(row.try_get(0)?).or_default();
         }
     }
-    for month in months {
-        delete_rows(tx, "account_month", "month = ?", &[month.as_str().into()]).await?;
-        let rows = query(format!("SELECT {COLUMNS} FROM period_charge WHERE month = ?"))
-            .bind(month)
-            .fetch_all(&mut *tx)
+    for draft in drafts {
+        let sums = months.entry(month_text(draft.period.start)).or_default();
+        add(sums, (draft.currency, draft.uin), (draft.foot.total, draft.records, 1))?;
+    }
+    for (month, sums) in &mut months {
+        query("SELECT uin, currency, total, records, 0 FROM statement WHERE month = ?")
+            .bind(month.as_str())
+            .for_each(ledger, |row| add(sums, key_of(&row)?, sum_of(&row)?))
             .await?;
-        let mut sums = BTreeMap::new();
-        for row in &rows {
-            add(&mut sums, row)?;
-        }
+    }
+    Ok(months)
+}
+
+/// Puts sums of whole months in the place of what they were.
+#[tracing::instrument(skip_all)]
+pub async fn replace_sums(tx: &mut Tx, months: BTreeMap<String, MonthSums>) -> Result<()> {
+    for (month, sums) in months {
+        delete_rows(tx, "account_month", "month = ?", &[month.as_str().into()]).await?;
+        let mut sums: Vec<(Key, MonthSum)> = sums.into_iter().collect();
+        // In the order of the index, so that it grows at its end.
+        sums.sort_unstable_by_key(|&((currency, uin), (total, ..))| (currency, total, uin));
         insert_rows(
             tx,
             "account_month (month, currency, uin, total, records, drafts)",
-            sums.iter().map(row_of),
+            sums.iter().map(|sum| row_of(&month, sum)),
         )
         .await?;
     }
@@ -54,25 +72,35 @@ pub async fn sum_up(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
-const COLUMNS: &str = "month, currency, uin, total, records, state";
-
-fn add(sums: &mut BTreeMap<Key, MonthSum>, row: &Row) -> Result<()> {
-    let key = (row.try_get(0)?, row.try_get(1)?, parse_uin(&row.try_get::<String>(2)?)?);
+fn add(sums: &mut MonthSums, key: Key, (amount, some_records, some_drafts): MonthSum) -> Result<()> {
     let (total, records, drafts) = sums.entry(key).or_default();
-    *total = sum([*total, row.try_get(3)?]).map_err(|e| Error::Unbalanced(e.to_string()))?;
-    *records += row.try_get::<i64>(4)?;
-    *drafts += i64::from(row.try_get::<String>(5)? == "draft");
+    *total = sum([*total, amount]).map_err(|e| Error::Unbalanced(e.to_string()))?;
+    *records += some_records;
+    *drafts += some_drafts;
     Ok(())
 }
 
-fn row_of(((month, currency, uin), (total, records, drafts)): (&Key, &MonthSum)) -> [Value; 6] {
+/// The account and the currency that a row begins with.
+fn key_of(row: &Row) -> Result<Key> {
+    let currency: String = row.try_get(1)?;
+    let known = currency.parse();
+    let currency = known.map_err(|_| Error::Unbalanced(format!("the ledger has the currency {currency:?}")))?;
+    Ok((currency, parse_uin(&row.try_get::<String>(0)?)?))
+}
+
+/// What follows them.
+fn sum_of(row: &Row) -> Result<MonthSum> {
+    Ok((row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
+}
+
+fn row_of(month: &str, &((currency, uin), (total, records, drafts)): &(Key, MonthSum)) -> [Value; 6] {
     [
         month.into(),
-        currency.into(),
+        currency.to_string().into(),
         uin.to_string().into(),
-        (*total).into(),
-        (*records).into(),
-        (*drafts).into(),
+        total.into(),
+        records.into(),
+        drafts.into(),
     ]
 }
 
@@ -84,23 +112,43 @@ pub async fn sums_that_differ(ledger: &Ledger) -> Result<Vec<String>> {
     if newer.try_get::<i64>(0)? > 0 {
         return Ok(Vec::new());
     }
-    let mut due = BTreeMap::new();
-    query(format!("SELECT {COLUMNS} FROM period_charge"))
-        .for_each(ledger, |row| add(&mut due, &row))
+    let months = query("SELECT month FROM statement UNION SELECT month FROM draft UNION SELECT month FROM account_month ORDER BY month")
+        .fetch_all(ledger)
         .await?;
-    let mut found = BTreeMap::new();
-    query("SELECT month, currency, uin, total, records, drafts FROM account_month")
+    let mut differing = Vec::new();
+    for row in months {
+        let month: String = row.try_get(0)?;
+        for (currency, uin) in keys_that_differ(ledger, &month).await? {
+            differing.push(format!(
+                "account_month: {month} of account {uin} in {currency} is not the sum of its periods"
+            ));
+        }
+    }
+    Ok(differing)
+}
+
+async fn keys_that_differ(ledger: &Ledger, month: &str) -> Result<BTreeSet<Key>> {
+    let mut due = MonthSums::new();
+    query(
+        "SELECT uin, currency, total, records, 0 FROM statement WHERE month = ? \
+         UNION ALL SELECT uin, currency, total, records, 1 FROM draft WHERE month = ?",
+    )
+    .bind(month)
+    .bind(month)
+    .for_each(ledger, |row| add(&mut due, key_of(&row)?, sum_of(&row)?))
+    .await?;
+    let mut differing = BTreeSet::new();
+    query("SELECT uin, currency, total, records, drafts FROM account_month WHERE month = ?")
+        .bind(month)
         .for_each(ledger, |row| {
-            let key: Key = (row.try_get(0)?, row.try_get(1)?, parse_uin(&row.try_get::<String>(2)?)?);
-            found.insert(key, (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?));
+            let key = key_of(&row)?;
+            // A second row of the same account finds nothing any more.
+            if due.remove(&key) != Some(sum_of(&row)?) {
+                differing.insert(key);
+            }
             Ok(())
         })
         .await?;
-    let keys: BTreeSet<&Key> = due.keys().chain(found.keys()).collect();
-    let differing = keys.into_iter().filter(|key| due.get(*key) != found.get(*key));
-    Ok(differing
-        .map(|(month, currency, uin)| {
-            format!("account_month: {month} of account {uin} in {currency} is not the sum of its periods")
-        })
-        .collect())
+    differing.extend(due.into_keys());
+    Ok(differing)
 }

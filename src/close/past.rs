@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::account::{ClosedPeriod, Touched};
 use super::due::Due;
 use super::statement::Statement;
-use super::store;
+use super::{store, waiting};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 
@@ -31,7 +31,7 @@ const ACCOUNTS_A_QUERY: usize = 256;
 #[tracing::instrument(skip_all)]
 pub async fn read_past(ledger: &Ledger, due: &[Due]) -> Result<HashMap<u64, Past>> {
     let mut past = HashMap::new();
-    let mut waiting = store::waiting(ledger).await?;
+    let mut waiting = waiting::waiting(ledger).await?;
     if waiting.is_empty() {
         return Ok(past);
     }

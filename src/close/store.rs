@@ -1,16 +1,18 @@
 //! The ledger of closing. Rows are only ever added.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::account::{ClosedPeriod, Touched};
+use super::account::ClosedPeriod;
 use super::statement::{Foot, Statement};
 use super::{Blocked, Stated};
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_row, insert_rows, query, reseal};
+use crate::ledger::{
+    Ledger, Row, Tx, Value, clear_table, delete_rows, insert_row, insert_rows, next_numbers, query, reseal,
+};
 use crate::money::Currency;
 use crate::raw::store::parse_day;
 use crate::span::{Period, month_text};
@@ -89,23 +91,53 @@ pub struct ClosedAs {
 /// Closings whose statements or periods are not as many as they were.
 pub async fn statement_counts(ledger: &Ledger) -> Result<Vec<String>> {
     let rows = query(
-        "SELECT c.closing, c.statements, c.periods, \
-         (SELECT COUNT(*) FROM statement s WHERE s.closing = c.closing), \
-         (SELECT COUNT(*) FROM closed_period p WHERE p.closing = c.closing) FROM closing c ORDER BY c.closing",
+        "SELECT c.closing, c.statements, c.periods, COALESCE(s.found, 0), COALESCE(s.found, 0) + COALESCE(e.found, 0), \
+         COALESCE(p.found, 0) FROM closing c \
+         LEFT JOIN (SELECT closing, COUNT(*) AS found FROM statement GROUP BY closing) s ON s.closing = c.closing \
+         LEFT JOIN (SELECT closing, COUNT(*) AS found FROM empty_period GROUP BY closing) e ON e.closing = c.closing \
+         LEFT JOIN (SELECT closing, SUM(statements) AS found FROM stated_period GROUP BY closing) p ON p.closing = c.closing \
+         ORDER BY c.closing",
     )
     .fetch_all(ledger)
     .await?;
     let mut differences = Vec::new();
     for row in rows {
         let of = |at: usize| row.try_get::<i64>(at);
-        let (closing, statements, periods, found, found_periods) = (of(0)?, of(1)?, of(2)?, of(3)?, of(4)?);
+        let (closing, statements, periods, found, found_periods, by_period) =
+            (of(0)?, of(1)?, of(2)?, of(3)?, of(4)?, of(5)?);
         if (statements, periods) != (found, found_periods) {
             differences.push(format!(
                 "closing {closing} made {statements} statements of {periods} periods; the ledger has {found} of {found_periods}"
             ));
         }
+        if by_period != statements {
+            differences.push(format!(
+                "closing {closing} made {statements} statements, and its periods add up to {by_period}"
+            ));
+        }
     }
     Ok(differences)
+}
+
+/// Periods of closings that have other statements than an export of them would take.
+pub async fn stated_periods_that_differ(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT p.closing, p.period_start, p.period_end, p.statements, COALESCE(s.found, 0) FROM stated_period p LEFT JOIN \
+         (SELECT closing, period_start, period_end, COUNT(*) AS found FROM statement GROUP BY closing, period_start, period_end) s \
+         ON s.closing = p.closing AND s.period_start = p.period_start AND s.period_end = p.period_end \
+         WHERE p.statements <> COALESCE(s.found, 0) ORDER BY p.closing, p.period_start, p.period_end",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (closing, statements, found): (i64, i64, i64) = (row.try_get(0)?, row.try_get(3)?, row.try_get(4)?);
+            let (start, end): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+            Ok(format!(
+                "closing {closing} made {statements} statements of {start} to {end}; the ledger has {found}"
+            ))
+        })
+        .collect()
 }
 
 /// What each closing rested on.
@@ -125,47 +157,6 @@ pub async fn closings(ledger: &Ledger) -> Result<HashMap<i64, ClosedAs>> {
         .collect()
 }
 
-/// What touches closed periods: a table, its column of the day, and whether prices were corrected there.
-const TOUCHING: [(&str, &str, bool); 2] = [("late_usage", "day", false), ("rerate", "period_start", true)];
-
-/// What waits for an adjustment, by account.
-pub async fn waiting(ledger: &Ledger) -> Result<HashMap<u64, Touched>> {
-    let mut all: HashMap<u64, Touched> = HashMap::new();
-    for (table, day, corrects) in TOUCHING {
-        let sql = format!("SELECT DISTINCT uin, {day} FROM {table} WHERE closing IS NULL ORDER BY uin, {day}");
-        for row in query(sql).fetch_all(ledger).await? {
-            let touched = all.entry(parse_uin(&row.try_get::<String>(0)?)?).or_default();
-            touched.add(parse_day(&row.try_get::<String>(1)?)?, corrects);
-        }
-    }
-    Ok(all)
-}
-
-/// What waits for the next close of an account; none when nothing does.
-pub async fn waiting_of(ledger: &Ledger, uin: u64) -> Result<Option<Touched>> {
-    let mut touched = Touched::default();
-    for (table, day, corrects) in TOUCHING {
-        let sql = format!("SELECT DISTINCT {day} FROM {table} WHERE uin = ? AND closing IS NULL ORDER BY {day}");
-        for row in query(sql).bind(uin.to_string()).fetch_all(ledger).await? {
-            touched.add(parse_day(&row.try_get::<String>(0)?)?, corrects);
-        }
-    }
-    Ok((touched != Touched::default()).then_some(touched))
-}
-
-/// What an account's closings adjusted, by closing.
-pub async fn settled(ledger: &Ledger, uin: u64) -> Result<HashMap<i64, Touched>> {
-    let mut settled: HashMap<i64, Touched> = HashMap::new();
-    for (table, day, corrects) in TOUCHING {
-        let sql = format!("SELECT closing, {day} FROM {table} WHERE uin = ? AND closing IS NOT NULL ORDER BY {day}");
-        for row in query(sql).bind(uin.to_string()).fetch_all(ledger).await? {
-            let touched = settled.entry(row.try_get(0)?).or_default();
-            touched.add(parse_day(&row.try_get::<String>(1)?)?, corrects);
-        }
-    }
-    Ok(settled)
-}
-
 /// Records that an account's statements bill and adjust.
 pub async fn billed_records(ledger: &Ledger, uin: u64) -> Result<i64> {
     let row = query("SELECT COALESCE(SUM(records + adjusted_records), 0) FROM statement WHERE uin = ?")
@@ -173,20 +164,6 @@ pub async fn billed_records(ledger: &Ledger, uin: u64) -> Result<i64> {
         .fetch_one(ledger)
         .await?;
     row.try_get(0)
-}
-
-/// Notes that a closing adjusted all that waited of an account.
-pub async fn settle(tx: &mut Tx, uin: u64, closing: i64) -> Result<()> {
-    let uin = uin.to_string();
-    for (table, _, _) in TOUCHING {
-        let sql = format!("UPDATE {table} SET closing = ? WHERE closing IS NULL AND uin = ?");
-        let done = query(sql).bind(closing).bind(uin.as_str()).execute(tx).await?;
-        if done > 0 {
-            let binds = [uin.as_str().into(), closing.into()];
-            reseal(tx, table, "uin = ? AND closing = ?", &binds).await?;
-        }
-    }
-    Ok(())
 }
 
 /// An account's closed periods, in order.
@@ -232,16 +209,24 @@ fn closed_period_of(row: &Row) -> Result<(u64, ClosedPeriod)> {
     Ok((parse_uin(&row.try_get::<String>(0)?)?, closed))
 }
 
+/// Adds statements and their lines.
 #[tracing::instrument(skip_all)]
 pub async fn add_statements(tx: &mut Tx, closing: i64, statements: Vec<Stated>) -> Result<()> {
-    let rows = statements.into_iter().map(|stated| -> [Value; 19] {
+    let first = next_numbers(tx, "document", count(statements.len())).await?;
+    let (mut documents, mut rows) = (
+        Vec::with_capacity(statements.len()),
+        Vec::with_capacity(statements.len()),
+    );
+    for (document, stated) in (first..).zip(statements) {
         let s = stated.statement;
         let closed_at = s.closed_at_text();
-        [
-            s.statement_id.into(),
+        documents.push([document.into(), s.document.into()]);
+        rows.push([
+            month_text(s.period.start).into(),
             s.uin.to_string().into(),
             s.period.start.to_string().into(),
             s.period.end.to_string().into(),
+            s.statement_id.into(),
             s.zone.name().into(),
             s.currency.to_string().into(),
             i64::from(s.lines).into(),
@@ -256,20 +241,22 @@ pub async fn add_statements(tx: &mut Tx, closing: i64, statements: Vec<Stated>) 
             s.high_water_batch.into(),
             s.previous_digest.unwrap_or_default().into(),
             s.digest.into(),
-            s.document.into(),
-        ]
-    });
-    insert_rows(
+            document.into(),
+        ]);
+    }
+    insert_rows::<2>(tx, "document (document, body)", documents).await?;
+    insert_rows::<20>(
         tx,
-        "statement (statement_id, uin, period_start, period_end, zone, currency, line_count, usage_amount, \
-         adjustment_amount, rounding, total, records, adjusted_records, closing, closed_at, batch_hi, previous_digest, digest, document)",
+        "statement (month, uin, period_start, period_end, statement_id, zone, currency, line_count, usage_amount, adjustment_amount, \
+         rounding, total, records, adjusted_records, closing, closed_at, batch_hi, previous_digest, digest, document)",
         rows,
     )
     .await?;
     Ok(())
 }
 
-pub async fn add_closed_periods(tx: &mut Tx, closing: i64, periods: &[(u64, Period)]) -> Result<()> {
+/// Adds periods that closed without a line.
+pub async fn add_empty_periods(tx: &mut Tx, closing: i64, periods: &[(u64, Period)]) -> Result<()> {
     let rows = periods.iter().map(|(uin, period)| -> [Value; 4] {
         [
             uin.to_string().into(),
@@ -278,13 +265,32 @@ pub async fn add_closed_periods(tx: &mut Tx, closing: i64, periods: &[(u64, Peri
             closing.into(),
         ]
     });
-    insert_rows(tx, "closed_period (uin, period_start, period_end, closing)", rows).await?;
+    insert_rows(tx, "empty_period (uin, period_start, period_end, closing)", rows).await?;
     Ok(())
 }
 
-/// What a period costs an account: closed when it has a statement, a draft when not.
+/// Says how many statements of each period a closing has; an export takes them together.
+pub async fn add_stated_periods(tx: &mut Tx, closing: i64, periods: &BTreeMap<Period, i64>) -> Result<()> {
+    let rows = periods.iter().map(|(period, statements)| -> [Value; 4] {
+        [
+            closing.into(),
+            period.start.to_string().into(),
+            period.end.to_string().into(),
+            statements.into(),
+        ]
+    });
+    insert_rows(
+        tx,
+        "stated_period (closing, period_start, period_end, statements)",
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
+/// What an open period would cost an account if it closed now.
 #[derive(Clone, Debug)]
-pub struct PeriodCharge {
+pub struct Draft {
     pub uin: u64,
     pub period: Period,
     pub currency: Currency,
@@ -293,88 +299,38 @@ pub struct PeriodCharge {
     pub records: i64,
     /// Kinds of usage without a price, which are not in the total.
     pub unpriced: usize,
-    pub statement_id: Option<String>,
-    /// The run's clock, RFC 3339.
-    pub as_of: String,
 }
 
-impl PeriodCharge {
-    /// Of a statement that closes.
-    pub fn closed(stated: &Stated) -> Self {
-        let s = &stated.statement;
-        Self {
-            uin: s.uin,
-            period: s.period,
-            currency: s.currency,
-            foot: s.foot(),
-            lines: s.lines as usize,
-            records: stated.records,
-            unpriced: 0,
-            statement_id: Some(s.statement_id.clone()),
-            as_of: s.closed_at_text(),
-        }
-    }
-}
-
-/// Adds what periods cost, for dashboards.
+/// Adds drafts, for dashboards. `as_of`: the run's clock, RFC 3339.
 #[tracing::instrument(skip_all)]
-pub async fn add_charges(tx: &mut Tx, charges: &[PeriodCharge]) -> Result<()> {
-    let rows = charges.iter().map(|charge| -> [Value; 15] {
+pub async fn add_drafts(tx: &mut Tx, drafts: &[Draft], as_of: &str) -> Result<()> {
+    let rows = drafts.iter().map(|draft| -> [Value; 13] {
         [
-            month_text(charge.period.start).into(),
-            charge.uin.to_string().into(),
-            charge.period.start.to_string().into(),
-            charge.period.end.to_string().into(),
-            if charge.statement_id.is_some() {
-                "closed"
-            } else {
-                "draft"
-            }
-            .into(),
-            charge.currency.to_string().into(),
-            charge.foot.usage_amount.into(),
-            charge.foot.adjustment_amount.into(),
-            charge.foot.rounding.into(),
-            charge.foot.total.into(),
-            count(charge.lines).into(),
-            charge.records.into(),
-            count(charge.unpriced).into(),
-            charge.statement_id.clone().into(),
-            charge.as_of.as_str().into(),
+            month_text(draft.period.start).into(),
+            draft.uin.to_string().into(),
+            draft.period.start.to_string().into(),
+            draft.period.end.to_string().into(),
+            draft.currency.to_string().into(),
+            draft.foot.usage_amount.into(),
+            draft.foot.adjustment_amount.into(),
+            draft.foot.rounding.into(),
+            draft.foot.total.into(),
+            count(draft.lines).into(),
+            draft.records.into(),
+            count(draft.unpriced).into(),
+            as_of.into(),
         ]
     });
-    let into = "period_charge (month, uin, period_start, period_end, state, currency, usage_amount, adjustment_amount, rounding, total, \
-                line_count, records, unpriced, statement_id, as_of)";
+    let into = "draft (month, uin, period_start, period_end, currency, usage_amount, adjustment_amount, rounding, total, \
+                line_count, records, unpriced, as_of)";
     insert_rows(tx, into, rows).await?;
     Ok(())
 }
 
 /// Removes all drafts.
+#[tracing::instrument(skip_all)]
 pub async fn drop_drafts(tx: &mut Tx) -> Result<()> {
-    delete_rows(tx, "period_charge", "state = 'draft'", &[]).await?;
-    Ok(())
-}
-
-/// Statements that dashboards do not show as they are.
-pub async fn charges_that_differ(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = query(
-        "SELECT s.statement_id FROM statement s LEFT JOIN period_charge p ON p.month = SUBSTR(s.period_start, 1, 7) AND p.uin = s.uin \
-         AND p.period_start = s.period_start WHERE p.statement_id IS NULL OR p.statement_id <> s.statement_id OR p.state <> 'closed' \
-         OR p.period_end <> s.period_end OR p.currency <> s.currency OR p.usage_amount <> s.usage_amount \
-         OR p.adjustment_amount <> s.adjustment_amount OR p.rounding <> s.rounding OR p.total <> s.total \
-         OR p.line_count <> s.line_count OR p.records <> s.records ORDER BY s.statement_id",
-    )
-    .fetch_all(ledger)
-    .await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
-}
-
-/// How many closed periods dashboards show.
-pub async fn closed_charges(ledger: &Ledger) -> Result<i64> {
-    let row = query("SELECT COUNT(*) FROM period_charge WHERE state = 'closed'")
-        .fetch_one(ledger)
-        .await?;
-    row.try_get(0)
+    clear_table(tx, "draft").await
 }
 
 /// Replaces the list of due periods that cannot close.
@@ -408,13 +364,16 @@ macro_rules! head_columns {
 }
 
 /// The columns that make a [`Statement`], in the order of [`statement_of`].
-pub const STATEMENT_COLUMNS: &str = concat!(head_columns!(), ", s.document");
+pub const STATEMENT_COLUMNS: &str = concat!(head_columns!(), ", d.body");
+
+/// Where [`STATEMENT_COLUMNS`] come from. A statement stays when its lines are gone.
+pub const STATEMENTS: &str = "statement s LEFT JOIN document d ON d.document = s.document";
 
 /// The same of a statement whose lines are not wanted; in their place stands what is NULL, and text, on every engine.
 const HEAD_COLUMNS: &str = concat!(head_columns!(), ", NULLIF('', '')");
 
 /// Question marks for so many values.
-fn marks(values: usize) -> String {
+pub(super) fn marks(values: usize) -> String {
     vec!["?"; values].join(",")
 }
 
@@ -453,7 +412,7 @@ pub fn statement_of(row: &Row) -> Result<Statement> {
 
 /// All statements of an account, in order.
 pub async fn statements_of(ledger: &Ledger, uin: u64) -> Result<Vec<Statement>> {
-    let sql = format!("SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin = ? ORDER BY s.period_start");
+    let sql = format!("SELECT {STATEMENT_COLUMNS} FROM {STATEMENTS} WHERE s.uin = ? ORDER BY s.period_start");
     let rows = query(sql).bind(uin.to_string()).fetch_all(ledger).await?;
     rows.iter().map(statement_of).collect()
 }
@@ -466,7 +425,7 @@ pub async fn statements_from(ledger: &Ledger, uins: &[u64], from: NaiveDate) -> 
         "SELECT {HEAD_COLUMNS} FROM (SELECT uin, MAX(period_start) AS period_start FROM statement WHERE uin IN ({marks}) \
          AND period_end <= ? GROUP BY uin) l JOIN statement s ON s.uin = l.uin AND s.period_start = l.period_start"
     );
-    let after = format!("SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.uin IN ({marks}) AND s.period_end > ?");
+    let after = format!("SELECT {STATEMENT_COLUMNS} FROM {STATEMENTS} WHERE s.uin IN ({marks}) AND s.period_end > ?");
     let mut by_account: HashMap<u64, Vec<Statement>> = HashMap::new();
     for sql in [last_before, after] {
         let rows = query(sql)

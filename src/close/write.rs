@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::store::{self, NewClosing, PeriodCharge};
+use super::store::{self, NewClosing};
+use super::waiting;
 use super::{AccountClose, Closed};
 use crate::books::Books;
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub struct Writing<'a> {
     open: Option<(Tx, i64)>,
     closed: Closed,
     periods: Vec<(u64, Period)>,
+    /// How many statements each period has.
+    stated: BTreeMap<Period, i64>,
     totals: BTreeMap<Currency, Decimal>,
 }
 
@@ -41,15 +44,17 @@ impl<'a> Writing<'a> {
             open: None,
             closed: Closed::default(),
             periods: Vec::new(),
+            stated: BTreeMap::new(),
             totals: BTreeMap::new(),
         }
     }
 
     /// Adds what some accounts close.
     pub async fn add(&mut self, accounts: Vec<AccountClose>) -> Result<()> {
-        let (mut stated, mut periods, mut settled) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut stated, mut periods, mut empty, mut settled) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for account in accounts {
             settled.extend(account.settles);
+            empty.extend(account.empty);
             periods.extend(account.periods);
             self.closed.blocked.extend(account.blocked);
             stated.extend(account.statements);
@@ -62,6 +67,7 @@ impl<'a> Writing<'a> {
         self.closed.adjusted_accounts += settled.len();
         for statement in stated.iter().map(|stated| &stated.statement) {
             self.closed.lines += u64::from(statement.lines);
+            *self.stated.entry(statement.period).or_default() += 1;
             let total = self.totals.entry(statement.currency).or_default();
             *total = sum([*total, statement.total]).map_err(|e| Error::Unbalanced(e.to_string()))?;
         }
@@ -69,13 +75,9 @@ impl<'a> Writing<'a> {
             Some(open) => open,
             none => none.insert(begin(self.books, self.lease, self.rests_on).await?),
         };
-        let charges: Vec<PeriodCharge> = stated.iter().map(PeriodCharge::closed).collect();
         store::add_statements(tx, *closing, stated).await?;
-        store::add_closed_periods(tx, *closing, &periods).await?;
-        store::add_charges(tx, &charges).await?;
-        for uin in settled {
-            store::settle(tx, uin, *closing).await?;
-        }
+        store::add_empty_periods(tx, *closing, &empty).await?;
+        waiting::settle(tx, &settled, *closing).await?;
         self.periods.append(&mut periods);
         Ok(())
     }
@@ -87,6 +89,7 @@ impl<'a> Writing<'a> {
             self.closed.totals.insert(currency.to_string(), total);
         }
         if let Some((mut tx, closing)) = self.open {
+            store::add_stated_periods(&mut tx, closing, &self.stated).await?;
             store::count_closing(&mut tx, closing, self.closed.statements, self.closed.periods).await?;
             self.books.ledger.commit(tx, "close").await?;
         }

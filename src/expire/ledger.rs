@@ -54,7 +54,7 @@ pub async fn expire_months(books: &Books, lease: &Lease) -> Result<ExpiredMonths
         .and_then(|keep| kept_from(today, keep))
     {
         let sql = format!(
-            "SELECT DISTINCT SUBSTR(s.period_start, 1, 7) FROM statement s WHERE s.period_start < ? AND {MAY_GO}"
+            "SELECT DISTINCT s.month FROM statement s JOIN document d ON d.document = s.document WHERE s.month < ? AND {MAY_GO}"
         );
         for month in months_of(&books.ledger, sql, &before).await? {
             expire_lines(books, lease, &month).await?;
@@ -78,8 +78,9 @@ async fn months_of(
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// A statement whose lines are there, are exported, and are not needed for an adjustment that waits.
-const MAY_GO: &str = "s.document IS NOT NULL AND s.statement_id IN (SELECT e.statement_id FROM exported_statement e) \
+/// A statement that is exported and not needed for an adjustment that waits.
+const MAY_GO: &str = "EXISTS (SELECT 1 FROM stated_period p WHERE p.closing = s.closing AND p.period_start = s.period_start \
+     AND p.period_end = s.period_end AND p.export IS NOT NULL) \
      AND s.uin NOT IN (SELECT l.uin FROM late_usage l WHERE l.closing IS NULL) \
      AND s.uin NOT IN (SELECT r.uin FROM rerate r WHERE r.closing IS NULL)";
 
@@ -96,18 +97,8 @@ async fn expire_usage(books: &Books, lease: &Lease, month: &str) -> Result<()> {
 async fn expire_lines(books: &Books, lease: &Lease, month: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    let rows = query(format!(
-        "SELECT s.statement_id FROM statement s WHERE SUBSTR(s.period_start, 1, 7) = ? AND {MAY_GO} ORDER BY s.statement_id"
-    ))
-    .bind(month)
-    .fetch_all(&mut tx)
-    .await?;
-    for row in rows {
-        query("UPDATE statement SET document = NULL WHERE statement_id = ?")
-            .bind(row.try_get::<String>(0)?)
-            .execute(&mut tx)
-            .await?;
-    }
+    let of_month = format!("document IN (SELECT s.document FROM statement s WHERE s.month = ? AND {MAY_GO})");
+    delete_rows(&mut tx, "document", &of_month, &[month.into()]).await?;
     mark(&mut tx, LINES, month, &books.clock.text()).await?;
     books.ledger.commit(tx, "expire_lines").await
 }

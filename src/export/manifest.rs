@@ -200,15 +200,15 @@ impl Manifest {
         }
     }
 
-    /// The bytes of the file.
+    /// The text of the file.
     #[expect(
         clippy::missing_panics_doc,
         reason = "texts, numbers and lists always have a JSON text"
     )]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("texts, numbers and lists have a JSON text");
-        bytes.push(b'\n');
-        bytes
+    pub fn to_text(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("texts, numbers and lists have a JSON text");
+        text.push('\n');
+        text
     }
 
     /// Reads the file back.
@@ -227,7 +227,7 @@ impl Manifest {
 
     /// The SHA-256 of the file's bytes; the next manifest names it.
     pub fn digest(&self) -> String {
-        sha256_hex(&self.to_bytes())
+        sha256_hex(self.to_text().as_bytes())
     }
 }
 
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_manifest_is_stable_indented_json() {
-        let text = String::from_utf8(manifest().to_bytes()).unwrap();
+        let text = manifest().to_text();
         let start = r#"{
   "layout": 1,
   "export_id": "2024-12-20.1",
@@ -315,8 +315,11 @@ mod tests {
     #[test]
     fn a_manifest_reads_back_and_keeps_its_digest() {
         let manifest = manifest();
-        let again = Manifest::from_bytes(&manifest.to_bytes()).unwrap();
-        assert_eq!((again.digest(), &again), (sha256_hex(&manifest.to_bytes()), &manifest));
+        let again = Manifest::from_bytes(manifest.to_text().as_bytes()).unwrap();
+        assert_eq!(
+            (again.digest(), &again),
+            (sha256_hex(manifest.to_text().as_bytes()), &manifest)
+        );
     }
 
     #[test]
@@ -326,7 +329,7 @@ mod tests {
             ..manifest()
         };
         assert!(matches!(
-            Manifest::from_bytes(&later.to_bytes()),
+            Manifest::from_bytes(later.to_text().as_bytes()),
             Err(ManifestError::Layout { layout: 2 })
         ));
     }

@@ -12,7 +12,7 @@ pub mod manifest;
 pub mod store;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use rayon::prelude::*;
 use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
@@ -20,16 +20,17 @@ use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 use crate::books::Books;
 use crate::close::statement::Statement;
 use crate::close::store::chain_heads;
+use crate::digest::sha256_hex;
 use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
-use crate::files::{NewFile, create_dir_durably, rename_durably, sync_all, write_durably};
-use crate::ledger::{Lease, next_number};
+use crate::files::{create_dir_durably, rename_durably, sync_all, write_durably};
+use crate::ledger::{Lease, Ledger, next_number};
+use crate::uncached::UncachedFile;
 use csv::{CsvError, Rows, Sheets, Written};
 use manifest::{FileEntry, Head, Manifest, Totals};
-use store::Export;
+use store::{Export, Taken};
 
-/// Statements that are loaded at a time. While their rows are made, as many more are being loaded, and the rows of as many are
-/// being written.
+/// Statements that are handed on at a time. While their rows are made, more are being loaded, and the rows of others are being written.
 const STATEMENTS_AT_A_TIME: usize = 500;
 
 /// Statements whose rows are made by one thread at a time.
@@ -61,13 +62,13 @@ pub async fn export_new(books: &Books, lease: &Lease) -> Result<Vec<Exported>> {
 /// Writes an export again from the ledger: the same bytes, into `target` or its own place.
 pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> Result<Exported> {
     let export = store::export(&books.ledger, number).await?;
-    let ids = store::statements_in(&books.ledger, number).await?;
+    let taken = store::taken_by(&books.ledger, number).await?;
     let place = target.map_or_else(|| place_of(books, &export.folder), Path::to_owned);
     if target.is_some() {
         refuse_occupied(&place)?;
     }
     let staging = staging_of(&place);
-    write_sheets(books, &staging, &ids, None).await?;
+    write_sheets(books, &staging, &taken, None).await?;
     check_sheets(&staging, &export)?;
     write_durably(&staging.join(MANIFEST_NAME), export.manifest.as_bytes())?;
     if place.exists() {
@@ -78,7 +79,7 @@ pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> 
     if target.is_none() {
         store::mark_written(&books.ledger, number).await?;
     }
-    Ok(exported(export, place, ids.len()))
+    Ok(exported(export, place, taken.statements))
 }
 
 fn exported(export: Export, folder: PathBuf, statements: usize) -> Exported {
@@ -115,16 +116,11 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
     let folder = format!("{start}_{end}/{number:06}");
     let place = place_of(books, &folder);
     let staging = staging_of(&place);
-    let ids = store::statements_to_export(&books.ledger, start, end).await?;
+    let taken = store::taken_by_none(&books.ledger, start, end).await?;
     let ledger = books.ledger.clone();
-    let heads = tokio::spawn(async move { chain_heads(&ledger).await });
+    let heads = tokio::spawn(async move { heads(&ledger).await });
     let mut totals = Totals::default();
-    let files = write_sheets(books, &staging, &ids, Some(&mut totals)).await?;
-    let heads = done(heads)
-        .await?
-        .into_iter()
-        .map(|(uin, id, digest)| Head::new(uin, id, digest))
-        .collect();
+    let files = write_sheets(books, &staging, &taken, Some(&mut totals)).await?;
     let manifest = Manifest::new(
         format!("{number:06}"),
         books.clock.now(),
@@ -132,29 +128,29 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
         previous.as_ref().map(|(_, digest)| digest.clone()),
         files,
         &totals,
-        heads,
-    );
-    let bytes = manifest.to_bytes();
+        done(heads).await?,
+    )
+    .to_text();
     let export = Export {
         export: number,
         folder,
         created_at: books.clock.text(),
-        manifest: String::from_utf8_lossy(&bytes).into_owned(),
-        manifest_digest: manifest.digest(),
+        manifest_digest: sha256_hex(manifest.as_bytes()),
+        manifest,
         written: false,
     };
-    write_durably(&staging.join(MANIFEST_NAME), &bytes)?;
+    write_durably(&staging.join(MANIFEST_NAME), export.manifest.as_bytes())?;
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     if next_number(&mut tx, "export").await? != number {
         return Err(Error::Unbalanced(format!("export {number} was taken by another run")));
     }
     let previous = previous.map(|(_, digest)| digest).unwrap_or_default();
-    store::add_export(&mut tx, &export, &previous, &ids).await?;
+    store::add_export(&mut tx, &export, &previous, &taken).await?;
     books.ledger.commit(tx, "export").await?;
     move_into_place(&staging, &place)?;
     store::mark_written(&books.ledger, number).await?;
-    Ok(exported(export, place, ids.len()))
+    Ok(exported(export, place, taken.statements))
 }
 
 fn place_of(books: &Books, folder: &str) -> PathBuf {
@@ -171,7 +167,7 @@ fn staging_of(place: &Path) -> PathBuf {
 async fn write_sheets(
     books: &Books,
     staging: &Path,
-    ids: &[String],
+    taken: &Taken,
     totals: Option<&mut Totals>,
 ) -> Result<Vec<FileEntry>> {
     if staging.exists() {
@@ -179,19 +175,19 @@ async fn write_sheets(
     }
     create_dir_durably(staging)?;
     let places = [LINES_NAME, STATEMENTS_NAME].map(|name| staging.join(name));
-    let [lines, statements] = places.each_ref().map(|place| NewFile::create(place));
+    let [lines, statements] = places.each_ref().map(|place| UncachedFile::create(place));
     let sheets = Sheets::new(lines?, statements?);
-    let (sender, rows) = mpsc::sync_channel(1);
+    let (loaded, statements) = mpsc::sync_channel(1);
+    let (made, rows) = mpsc::sync_channel(1);
+    let making = spawn_blocking(move || make_rows(&statements, &made));
     let writing = spawn_blocking(move || write_rows(sheets?, &rows));
+    let loading = load(books, taken, totals, &loaded).await;
+    drop(loaded);
+    // When the disk takes no more, or a document does not read, that is what to tell: the others only found that nobody takes what they have.
     let failed = |e: CsvError| Error::damaged(staging, e.to_string());
-    let made = make_rows(books, ids, totals, |rows| {
-        Ok(sender.send(rows.map_err(failed)?).is_ok())
-    })
-    .await;
-    drop(sender);
-    // When the disk takes no more, that is what to tell: the other side only found that nobody takes its rows.
     let [lines, statements] = done(writing).await.map_err(failed)?;
-    made?;
+    done(making).await.map_err(failed)?;
+    loading?;
     let files = vec![
         FileEntry::new(LINES_NAME, lines),
         FileEntry::new(STATEMENTS_NAME, statements),
@@ -200,32 +196,56 @@ async fn write_sheets(
     Ok(files)
 }
 
-/// Loads statements and hands their rows on, in order, as long as `is_taken`.
-async fn make_rows(
+/// Loads statements and hands them on, in order and in pieces.
+async fn load(
     books: &Books,
-    ids: &[String],
+    taken: &Taken,
     mut totals: Option<&mut Totals>,
-    is_taken: impl Fn(std::result::Result<Vec<Rows>, CsvError>) -> Result<bool>,
+    to: &SyncSender<Vec<Statement>>,
 ) -> Result<()> {
-    let mut pieces = ids.chunks(STATEMENTS_AT_A_TIME);
-    let mut next = pieces.next().map(|ids| load_ahead(books, ids));
-    while let Some(loading) = next {
-        let loaded = done(loading).await?;
-        next = pieces.next().map(|ids| load_ahead(books, ids));
+    let (mut piece, mut loaded) = (Vec::with_capacity(STATEMENTS_AT_A_TIME), 0);
+    let hand_on = |piece| {
+        let refused = |_| Error::Unbalanced("statements that were loaded were not written".to_owned());
+        block_in_place(|| to.send(piece)).map_err(refused)
+    };
+    store::for_each_statement(&books.ledger, taken, |statement| {
         if let Some(totals) = totals.as_deref_mut() {
-            for statement in &loaded {
-                totals.add(statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
-            }
+            totals.add(&statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
         }
-        let rows_of = || loaded.par_chunks(STATEMENTS_OF_A_TASK).map(Rows::of).collect();
-        if !block_in_place(|| is_taken(rows_of()))? {
+        piece.push(statement);
+        loaded += 1;
+        if piece.len() < STATEMENTS_AT_A_TIME {
+            return Ok(());
+        }
+        hand_on(std::mem::replace(&mut piece, Vec::with_capacity(STATEMENTS_AT_A_TIME)))
+    })
+    .await?;
+    hand_on(piece)?;
+    if loaded != taken.statements {
+        return Err(Error::Unbalanced(format!(
+            "{} statements of {} to {} are to be exported, and the ledger has {loaded}",
+            taken.statements, taken.start, taken.end
+        )));
+    }
+    Ok(())
+}
+
+/// Makes the rows of statements as they come, until nobody takes them any more.
+fn make_rows(statements: &Receiver<Vec<Statement>>, to: &SyncSender<Vec<Rows>>) -> std::result::Result<(), CsvError> {
+    for piece in statements {
+        let rows: std::result::Result<Vec<Rows>, CsvError> =
+            piece.par_chunks(STATEMENTS_OF_A_TASK).map(Rows::of).collect();
+        if to.send(rows?).is_err() {
             break;
         }
     }
     Ok(())
 }
 
-fn write_rows(mut sheets: Sheets<NewFile>, rows: &Receiver<Vec<Rows>>) -> std::result::Result<[Written; 2], CsvError> {
+fn write_rows(
+    mut sheets: Sheets<UncachedFile>,
+    rows: &Receiver<Vec<Rows>>,
+) -> std::result::Result<[Written; 2], CsvError> {
     for rows in rows {
         for rows in rows {
             sheets.append(rows)?;
@@ -234,10 +254,13 @@ fn write_rows(mut sheets: Sheets<NewFile>, rows: &Receiver<Vec<Rows>>) -> std::r
     sheets.finish()
 }
 
-/// Loads statements while rows of others are being made.
-fn load_ahead(books: &Books, ids: &[String]) -> JoinHandle<Result<Vec<Statement>>> {
-    let (ledger, ids) = (books.ledger.clone(), ids.to_vec());
-    tokio::spawn(async move { store::statements(&ledger, &ids).await })
+/// The last statement of each account.
+async fn heads(ledger: &Ledger) -> Result<Vec<Head>> {
+    let heads = chain_heads(ledger).await?;
+    Ok(heads
+        .into_iter()
+        .map(|(uin, id, digest)| Head::new(uin, id, digest))
+        .collect())
 }
 
 /// What a task comes to; its panic is ours.

@@ -1,11 +1,11 @@
 //! The ledger of exports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::close::statement::Statement;
-use crate::close::store::{STATEMENT_COLUMNS, statement_of};
+use crate::close::store::{STATEMENT_COLUMNS, STATEMENTS, statement_of};
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, query, reseal};
+use crate::ledger::{Ledger, Query, Row, Tx, Value, insert_row, query, reseal};
 
 /// A recorded export.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -59,65 +59,90 @@ pub async fn export(ledger: &Ledger, number: i64) -> Result<Export> {
     })
 }
 
-/// Statements that are in no export yet. Asked of two indexes alone: statements are large, and nearly all of them are exported.
-const NEW: &str =
-    "FROM statement s LEFT JOIN exported_statement e ON e.statement_id = s.statement_id WHERE e.statement_id IS NULL";
-
 /// Periods (start, end) that have statements in no export yet.
 pub async fn periods_to_export(ledger: &Ledger) -> Result<Vec<(String, String)>> {
-    let rows = query(format!(
-        "SELECT DISTINCT s.period_start, s.period_end {NEW} ORDER BY s.period_start, s.period_end"
-    ))
+    let rows = query(
+        "SELECT DISTINCT period_start, period_end FROM stated_period WHERE export IS NULL ORDER BY period_start, period_end",
+    )
     .fetch_all(ledger)
     .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// Ids of a period's statements that are in no export yet, in the order of the sheets.
-pub async fn statements_to_export(ledger: &Ledger, start: &str, end: &str) -> Result<Vec<String>> {
-    let rows = query(format!(
-        "SELECT s.statement_id {NEW} AND s.period_start = ? AND s.period_end = ? ORDER BY LENGTH(s.uin), s.uin"
-    ))
-    .bind(start)
-    .bind(end)
-    .fetch_all(ledger)
-    .await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+/// The statements of an export: those of a period that some closings made.
+#[derive(Debug)]
+pub struct Taken {
+    pub start: String,
+    pub end: String,
+    closings: Vec<i64>,
+    pub statements: usize,
 }
 
-/// Ids of an export's statements, in the order of the sheets.
-pub async fn statements_in(ledger: &Ledger, export: i64) -> Result<Vec<String>> {
-    let rows = query(
-        "SELECT s.statement_id FROM exported_statement e JOIN statement s ON s.statement_id = e.statement_id \
-         WHERE e.export = ? ORDER BY LENGTH(s.uin), s.uin",
-    )
-    .bind(export)
-    .fetch_all(ledger)
-    .await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+/// A period's statements that are in no export yet.
+pub async fn taken_by_none(ledger: &Ledger, start: &str, end: &str) -> Result<Taken> {
+    let of_period = query(format!(
+        "{STATED} export IS NULL AND period_start = ? AND period_end = ?"
+    ));
+    taken(ledger, of_period.bind(start).bind(end)).await
 }
 
-/// Whole statements, in the order of the ids.
-pub async fn statements(ledger: &Ledger, ids: &[String]) -> Result<Vec<Statement>> {
-    let marks = vec!["?"; ids.len()].join(",");
-    // Put in order here: a database would copy each document to sort it.
-    let sql = format!("SELECT {STATEMENT_COLUMNS} FROM statement s WHERE s.statement_id IN ({marks})");
-    let rows = query(sql)
-        .bind_all(ids.iter().map(Value::from))
+/// An export's statements.
+pub async fn taken_by(ledger: &Ledger, export: i64) -> Result<Taken> {
+    taken(ledger, query(format!("{STATED} export = ?")).bind(export)).await
+}
+
+const STATED: &str = "SELECT period_start, period_end, closing, statements FROM stated_period WHERE";
+
+async fn taken(ledger: &Ledger, stated: Query) -> Result<Taken> {
+    let rows = stated.fetch_all(ledger).await?;
+    let first = rows
+        .first()
+        .ok_or_else(|| Error::Unbalanced("an export has no statements in the ledger".to_owned()))?;
+    let mut taken = Taken {
+        start: first.try_get(0)?,
+        end: first.try_get(1)?,
+        closings: Vec::new(),
+        statements: 0,
+    };
+    for row in &rows {
+        taken.closings.push(row.try_get(2)?);
+        taken.statements += usize::try_from(row.try_get::<i64>(3)?).unwrap_or(0);
+    }
+    Ok(taken)
+}
+
+/// Hands on the statements of an export, whole and in the order of the sheets, as they are read.
+pub async fn for_each_statement(
+    ledger: &Ledger,
+    taken: &Taken,
+    mut act: impl FnMut(Statement) -> Result<()> + Send,
+) -> Result<()> {
+    let marks = vec!["?"; taken.closings.len()].join(",");
+    let these =
+        format!("s.month = SUBSTR(?, 1, 7) AND s.period_start = ? AND s.period_end = ? AND s.closing IN ({marks})");
+    let of_taken = |sql: String| {
+        let bounds = [&taken.start, &taken.start, &taken.end].map(Value::from);
+        let closings = taken.closings.iter().map(Value::from);
+        query(sql).bind_all(bounds.into_iter().chain(closings))
+    };
+    // Numbers without leading zeros are in order by length, then by digits; the table has them by digits. A database that orders by both
+    // would copy each document.
+    let lengths = of_taken(format!("SELECT DISTINCT LENGTH(s.uin) FROM statement s WHERE {these}"));
+    let lengths: Result<BTreeSet<i64>> = lengths
         .fetch_all(ledger)
-        .await?;
-    let statements: Result<Vec<Statement>> = rows.iter().map(statement_of).collect();
-    let mut by_id: HashMap<String, Statement> = statements?
-        .into_iter()
-        .map(|statement| (statement.statement_id.clone(), statement))
+        .await?
+        .iter()
+        .map(|row| row.try_get(0))
         .collect();
-    ids.iter()
-        .map(|id| {
-            by_id
-                .remove(id)
-                .ok_or_else(|| Error::Unbalanced(format!("statement {id} is not in the ledger")))
-        })
-        .collect()
+    for length in lengths? {
+        of_taken(format!(
+            "SELECT {STATEMENT_COLUMNS} FROM {STATEMENTS} WHERE {these} AND LENGTH(s.uin) = ? ORDER BY s.uin"
+        ))
+        .bind(length)
+        .for_each(ledger, |row| act(statement_of(&row)?))
+        .await?;
+    }
+    Ok(())
 }
 
 /// The manifest digest of the last export; none before the first.
@@ -128,9 +153,9 @@ pub async fn last_manifest(ledger: &Ledger) -> Result<Option<(i64, String)>> {
     row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
-/// Records an export and which statements are in it; none of them may be in another.
+/// Records an export: it holds the statements of its period that no other has.
 #[tracing::instrument(skip_all)]
-pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, statements: &[String]) -> Result<()> {
+pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, taken: &Taken) -> Result<()> {
     let row: [Value; 7] = [
         export.export.into(),
         export.folder.as_str().into(),
@@ -142,10 +167,24 @@ pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, statements
     ];
     let into = "export (export, folder, created_at, manifest, manifest_digest, previous_digest, written)";
     insert_row(tx, into, row).await?;
-    let rows = statements
-        .iter()
-        .map(|id| -> [Value; 2] { [id.as_str().into(), export.export.into()] });
-    insert_rows(tx, "exported_statement (statement_id, export)", rows).await?;
+    query("UPDATE stated_period SET export = ? WHERE export IS NULL AND period_start = ? AND period_end = ?")
+        .bind(export.export)
+        .bind(taken.start.as_str())
+        .bind(taken.end.as_str())
+        .execute(&mut *tx)
+        .await?;
+    reseal(tx, "stated_period", "export = ?", &[export.export.into()]).await?;
+    let row = query("SELECT COALESCE(SUM(statements), 0) FROM stated_period WHERE export = ?")
+        .bind(export.export)
+        .fetch_one(&mut *tx)
+        .await?;
+    let recorded: i64 = row.try_get(0)?;
+    if usize::try_from(recorded).ok() != Some(taken.statements) {
+        return Err(Error::Unbalanced(format!(
+            "export {} has {} statements, and the ledger has {recorded} for it",
+            export.export, taken.statements
+        )));
+    }
     Ok(())
 }
 

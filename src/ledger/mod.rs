@@ -27,7 +27,7 @@ pub use lease::{LEASE_LIMIT_S, Lease};
 pub use query::{Channel, Query, query};
 pub use schema::Schema;
 pub(crate) use seal::{broken_seals, is_sealed, reseal};
-pub use tally::{Tally, delete_rows, tally};
+pub use tally::{Tally, clear_table, delete_rows, tally};
 pub use value::{FromValue, Row, Value};
 
 use crate::error::{Error, Result};

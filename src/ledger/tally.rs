@@ -66,6 +66,16 @@ pub async fn delete_rows(tx: &mut Tx, table: &str, condition: &str, binds: &[Val
     Ok(gone.rows)
 }
 
+/// Removes all rows of a table, which is faster than one by one.
+pub async fn clear_table(tx: &mut Tx, table: &str) -> Result<()> {
+    query(format!("DELETE FROM {table}")).execute(&mut *tx).await?;
+    query("UPDATE tally SET row_count = 0, seals = 0 WHERE name = ?")
+        .bind(table)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// The tally of a table; zeros before its first row.
 pub async fn tally(ledger: &Ledger, table: &str) -> Result<Tally> {
     let row = query("SELECT row_count, seals FROM tally WHERE name = ?")

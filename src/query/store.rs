@@ -70,12 +70,10 @@ pub async fn counts(ledger: &Ledger) -> Result<Counts> {
         usage_files: count("SELECT COUNT(*) FROM usage_file").await?,
         key_runs: count("SELECT COUNT(*) FROM key_run").await?,
         keys: count("SELECT COALESCE(SUM(key_count), 0) FROM key_run").await?,
-        periods_closed: count("SELECT COUNT(*) FROM closed_period").await?,
-        statements: count("SELECT COUNT(*) FROM statement").await?,
-        statements_not_exported: count(
-            "SELECT (SELECT COUNT(*) FROM statement) - (SELECT COUNT(*) FROM exported_statement)",
-        )
-        .await?,
+        periods_closed: count("SELECT COALESCE(SUM(periods), 0) FROM closing").await?,
+        statements: count("SELECT COALESCE(SUM(statements), 0) FROM closing").await?,
+        statements_not_exported: count("SELECT COALESCE(SUM(statements), 0) FROM stated_period WHERE export IS NULL")
+            .await?,
         conflicts_open: count("SELECT COUNT(*) FROM conflict WHERE state = 'open'").await?,
         voids_waiting: count("SELECT COUNT(*) FROM void WHERE state = 'waiting'").await?,
         late_records: count("SELECT COALESCE(SUM(records), 0) FROM late_usage WHERE closing IS NULL").await?,

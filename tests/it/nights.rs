@@ -101,10 +101,7 @@ fn late_usage_reads_the_statements_of_the_days_that_it_touches_and_of_no_earlier
     let both = [line("a", 7, NOVEMBER, 60_000), line("b", 7, DECEMBER, 60_000)];
     place.drop("a.ndjson", both.concat());
     assert_eq!(place.night("2025-01-10T00:00:00Z").closed.statements, 2);
-    crate::ledgers::execute(
-        place.path(),
-        "UPDATE statement SET document = 'damaged' WHERE period_start = '2024-11-01'",
-    );
+    crate::ledgers::execute(place.path(), "UPDATE document SET body = 'damaged' WHERE document = 1");
     place.drop("late.ndjson", line("late", 7, DECEMBER, 60_000));
     assert_eq!(place.night("2025-01-11T00:00:00Z").metered.late_records, 1);
     assert_eq!(place.night("2025-02-10T00:00:00Z").closed.adjusted_accounts, 1);
@@ -413,6 +410,39 @@ fn an_export_written_again_has_the_same_bytes() {
         books.ledger.close().await;
     });
     assert_eq!(names.map(|name| place.exported(name)), before);
+}
+
+#[test]
+fn a_statement_that_is_gone_is_missed_by_its_export() {
+    let place = Place::new();
+    place.drop(
+        "a.ndjson",
+        [line("a", 7, NOVEMBER, 60_000), line("b", 8, NOVEMBER, 60_000)].concat(),
+    );
+    place.night("2024-11-30T00:00:00Z");
+    run(async {
+        let books = place.books(at("2024-12-10T00:00:00Z")).await;
+        let lease = Lease::take(&books.ledger, "close").await.unwrap();
+        let mut accounts = load_accounts(&books.ledger).await.unwrap();
+        let closed = tallybook::close::close(&books, &lease, &mut accounts).await.unwrap();
+        assert_eq!(closed.statements, 2);
+        let mut tx = books.ledger.begin().await.unwrap();
+        query("DELETE FROM statement WHERE uin = '8'")
+            .execute(&mut tx)
+            .await
+            .unwrap();
+        books.ledger.commit(tx, "test").await.unwrap();
+        let error = tallybook::export::export_new(&books, &lease).await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("2 statements of 2024-11-01 to 2024-12-01 are to be exported"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("the ledger has 1"), "{error}");
+        lease.release().await.unwrap();
+        books.ledger.close().await;
+    });
 }
 
 #[test]
