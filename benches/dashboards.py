@@ -6,7 +6,7 @@
     dashboards.py --ledger mysql://root@127.0.0.1/mysql
 
 Makes a ledger with `tallybook status`, fills the tables behind the views by the engine's bulk loader (20,000 accounts, 25 months, 20
-meterings a month, each row a day of two apps; a period of charges per account and month; their sums; totals of each day), and asks every query
+meterings a month, each row a day of two apps; a statement per account and month; their sums; totals of each day), and asks every query
 for many accounts and months in one session. Prints the median and the slowest of a hundred, and the plans.
 
 Needs the clients psql or mariadb. Makes the database `tallybook_dashboards`, and drops it unless told --keep.
@@ -60,14 +60,27 @@ def usage_rows(options):
                 yield (month, uin(account), at * METERINGS + day, records + 1, f'{{"1":{minutes},"2":{count}}}', chance.getrandbits(62))
 
 
-def charge_rows(options):
+def account_rows(options):
+    for account in range(options.accounts):
+        yield (uin(account), "usage", "2024-11-01T00:00:00+00:00", "2024-11-01", 0)
+
+
+def closing_rows(options):
+    yield (1, 1, 1, 1, options.accounts * options.months, options.accounts * options.months, "2026-12-04T00:00:00+00:00", 0)
+
+
+def statement_rows(options):
     chance = random.Random(2)
     known = list(months(options.months + 1))
+    document = 0
     for month, after in zip(known, known[1:]):
         for account in range(options.accounts):
+            document += 1
             total = f"{chance.randrange(1, 10_000_000) / 100:.2f}"
             name = f"{uin(account)}-{month.replace('-', '')}01-{after.replace('-', '')}01"
-            yield (month, uin(account), f"{month}-01", f"{after}-01", "closed", "CNY", total, "0", "0", total, 20, 600, 0, name, f"{after}-04T00:00:00+00:00", chance.getrandbits(62))
+            digest = f"{chance.getrandbits(256):064x}"
+            amounts = (total, "0", "0", total)
+            yield (month, uin(account), f"{month}-01", f"{after}-01", name, "Asia/Shanghai", "CNY", 20, *amounts, 600, 0, 1, f"{after}-04T00:00:00+00:00", 1, digest, digest, document, chance.getrandbits(62))
 
 
 def total_rows(options):
@@ -88,9 +101,11 @@ def month_rows(options):
 
 TABLES = {
     "usage_daily": ("month, uin, metering, records, days, seal", usage_rows),
-    "period_charge": (
-        "month, uin, period_start, period_end, state, currency, usage_amount, adjustment_amount, rounding, total, line_count, records, unpriced, statement_id, as_of, seal",
-        charge_rows,
+    "account": ("uin, added_by, added_at, first_day, seal", account_rows),
+    "closing": ("closing, batch_hi, metering, card_hi, statements, periods, closed_at, seal", closing_rows),
+    "statement": (
+        "month, uin, period_start, period_end, statement_id, zone, currency, line_count, usage_amount, adjustment_amount, rounding, total, records, adjusted_records, closing, closed_at, batch_hi, previous_digest, digest, document, seal",
+        statement_rows,
     ),
     "account_month": ("month, currency, uin, total, records, drafts, seal", month_rows),
     "usage_total": ("month, day, metering, task_type, region, sku, unit, records, raw, billable, seal", total_rows),
@@ -212,7 +227,7 @@ def main():
     engine.settle()
     chance = random.Random(4)
     known = list(months(options.months))
-    print(f"\n{options.accounts * options.months * METERINGS:,} rows of usage_daily, {options.accounts * options.months:,} of period_charge; {ASKED} times each, in ms\n")
+    print(f"\n{options.accounts * options.months * METERINGS:,} rows of usage_daily, {options.accounts * options.months:,} statements; {ASKED} times each, in ms\n")
     print(f"{'query':42} {'median':>8} {'p99':>8} {'slowest':>8}")
     for name, query in QUERIES.items():
         asked = lambda: query.format(uin=uin(chance.randrange(options.accounts)), month=chance.choice(known))

@@ -3,8 +3,8 @@
 
     queries.py [--rows 2000000] [--asked 200] [--nights 4] [--share 0.01] [--binary PATH] [--rate-cards DIR] [--work DIR]
 
-Makes a store of a month whose periods are open, so every account has a draft. Then nights with a hundredth as many new records each
-run one after the other, and meanwhile each question is asked so many times, for accounts drawn at random: dashboards' queries through the
+Makes a store of a month whose periods are open, so every account has a draft. Then nights with a hundredth as many new records each, all of
+one of the month's last days, run one after the other, and meanwhile each question is asked so many times, for accounts drawn at random: dashboards' queries through the
 views in one session, as a dashboard has it, and the program's own commands as whole processes, from their start to their end. Prints the
 median, the 99th percentile and the slowest, in milliseconds.
 
@@ -46,7 +46,7 @@ def main():
     options = arguments()
     month = process.generated(options.work / f"usage-{options.rows}.ndjson", "--rows", options.rows)
     added = max(1, int(options.rows * options.share))
-    new = [process.generated(options.work / f"usage-{added}-{night}.ndjson", "--rows", added, "--seed", night) for night in range(2, options.nights + 2)]
+    new = [a_day(options, added, night) for night in range(options.nights)]
     data = process.fresh(options.work / "data")
     night(options, data, month, FIRST_NIGHT)
     before = len(asked(options, data, lambda: False)["tallybook --help"])
@@ -63,6 +63,11 @@ def main():
     for name, taken in times.items():
         taken.sort()
         print(f"{name:40} {statistics.median(taken):8.2f} {taken[(len(taken) * 99 + 99) // 100 - 1]:8.2f} {taken[-1]:8.2f}")
+
+
+def a_day(options, rows, night):
+    day = f"{MONTH}-{31 - night:02}"
+    return process.generated(options.work / f"usage-{rows}-{day}.ndjson", "--rows", rows, "--start", day, "--days", 1, "--seed", 2 + night)
 
 
 def nights(options, data, new):
