@@ -29,7 +29,7 @@ METERINGS = 20
 ASKED = 100
 
 QUERIES = {
-    "an account's month": "SELECT day, sku, SUM(billable_units) FROM dash_usage WHERE uin = '{uin}' AND month = '{month}' GROUP BY day, sku ORDER BY day, sku",
+    "an account's month": "SELECT day, sku, SUM(billable_units) FROM dash_usage_by_sku WHERE uin = '{uin}' AND month = '{month}' GROUP BY day, sku ORDER BY day, sku",
     "the month's top 20 accounts": "SELECT uin, total, records FROM dash_top_accounts WHERE month = '{month}' AND currency = 'CNY' ORDER BY total_for_charts DESC, uin DESC LIMIT 20",
     "an account's charges": "SELECT period_start, state, total FROM dash_charges WHERE uin = '{uin}' ORDER BY period_start",
     "the month's totals by day and task type": "SELECT day, task_type, SUM(records), SUM(billable_units) FROM dash_totals WHERE month = '{month}' GROUP BY day, task_type ORDER BY day, task_type",

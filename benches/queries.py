@@ -29,7 +29,7 @@ MONTH = "2026-10"
 SPAN = ("--from", "2026-10-01", "--to", "2026-11-01")
 
 VIEWS = {
-    "an account's month, by day and SKU": "SELECT day, sku, SUM(billable_units) FROM dash_usage WHERE uin = '{uin}' AND month = '{month}' GROUP BY day, sku ORDER BY day, sku",
+    "an account's month, by day and SKU": "SELECT day, sku, SUM(billable_units) FROM dash_usage_by_sku WHERE uin = '{uin}' AND month = '{month}' GROUP BY day, sku ORDER BY day, sku",
     "an account's month, in full": "SELECT day, appid, region, sku, SUM(records), SUM(raw_units), SUM(billable_units) FROM dash_usage WHERE uin = '{uin}' AND month = '{month}' GROUP BY day, appid, region, sku ORDER BY day, appid, region, sku",
     "an account's draft": "SELECT period_start, state, total FROM dash_charges WHERE uin = '{uin}' ORDER BY period_start",
     "the month's top 20 accounts": "SELECT uin, total, records FROM dash_top_accounts WHERE month = '{month}' AND currency = 'CNY' ORDER BY total_for_charts DESC LIMIT 20",

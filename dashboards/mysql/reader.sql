@@ -6,6 +6,7 @@
 CREATE USER 'tallybook_reader'@'%' IDENTIFIED BY 'CHANGE-ME' WITH MAX_USER_CONNECTIONS 20;
 
 GRANT SELECT ON tallybook.dash_usage TO 'tallybook_reader'@'%';
+GRANT SELECT ON tallybook.dash_usage_by_sku TO 'tallybook_reader'@'%';
 GRANT SELECT ON tallybook.dash_totals TO 'tallybook_reader'@'%';
 GRANT SELECT ON tallybook.dash_charges TO 'tallybook_reader'@'%';
 GRANT SELECT ON tallybook.dash_top_accounts TO 'tallybook_reader'@'%';

@@ -16,6 +16,7 @@ GRANT CONNECT ON DATABASE tallybook TO tallybook_reader;
 GRANT USAGE ON SCHEMA public TO tallybook_reader;
 GRANT SELECT ON
     public.dash_usage,
+    public.dash_usage_by_sku,
     public.dash_totals,
     public.dash_charges,
     public.dash_top_accounts,

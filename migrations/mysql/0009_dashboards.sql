@@ -31,6 +31,33 @@ FROM usage_daily u, JSON_TABLE(
     )
 )) AS l;
 
+-- The same by SKU and day alone: what an account used over all its apps and regions, in a moment for large accounts too.
+CREATE VIEW dash_usage_by_sku AS
+SELECT u.uin, u.month, CAST(CONCAT(u.month, '-', CASE WHEN l.raw_units IS NULL THEN l.sums >> 1 & 31 ELSE l.day END) AS DATE) AS day,
+       l.sku,
+       CASE WHEN l.raw_units IS NOT NULL THEN l.records WHEN l.sums & 1 THEN CAST(l.sums >> 6 & 262143 AS SIGNED) ELSE 1 END AS records,
+       CASE WHEN l.raw_units IS NOT NULL THEN l.raw_units WHEN l.sums & 1 THEN CAST(l.sums >> 24 AS SIGNED)
+            ELSE CAST(l.sums >> 6 AS SIGNED) END AS raw_units,
+       CASE WHEN l.raw_units IS NOT NULL THEN l.billable_units WHEN l.sums & 1 THEN CAST(l.sums >> 24 AS SIGNED)
+            ELSE CAST(l.sums >> 6 AS SIGNED) END AS billable_units
+FROM usage_daily u, JSON_TABLE(
+    REPLACE(REPLACE(REPLACE(REPLACE(COALESCE(u.sku_days, u.days), '{"', '[["'), ',"', '],["'), '":', '",'), '}', ']]'), '$[*]' COLUMNS (
+    appid VARCHAR(20) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
+    NESTED PATH '$[1][*]' COLUMNS (
+        region VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
+        NESTED PATH '$[1][*]' COLUMNS (
+            sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
+            NESTED PATH '$[1][*]' COLUMNS (
+                sums BIGINT PATH '$',
+                day VARCHAR(20) PATH '$[0]',
+                billable_units BIGINT PATH '$[1]',
+                records BIGINT PATH '$[2]',
+                raw_units BIGINT PATH '$[3]'
+            )
+        )
+    )
+)) AS l;
+
 -- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.
 CREATE VIEW dash_totals AS
 SELECT month, CAST(day AS DATE) AS day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units

@@ -70,12 +70,13 @@ CREATE INDEX control_total_batch ON control_total (batch);
 -- Usage for dashboards, additive: what a metering added to an account's days of a month. A night brings an account one row, not
 -- one for each day, app, region and SKU: rows of a month would cost more to write than the month costs to meter.
 -- `days` is JSON, {appid: {region: {sku: [sums of a day, ...]}}}; the view dash_usage unfolds it, and meter/days.rs says what sums look
--- like, and why.
+-- like, and why. `sku_days` is the same with the apps and regions added up, for dash_usage_by_sku; it stands before `days`, which may be long.
 CREATE TABLE usage_daily (
     month    TEXT COLLATE "C" NOT NULL, -- 'YYYY-MM' of its account-local days
     uin      TEXT COLLATE "C" NOT NULL,
     metering BIGINT NOT NULL,
     records  BIGINT NOT NULL,
+    sku_days TEXT COLLATE "C", -- none where it is not much shorter
     days     TEXT COLLATE "C" NOT NULL,
     seal     BIGINT NOT NULL,
     PRIMARY KEY (uin, month, metering)

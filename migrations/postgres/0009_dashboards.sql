@@ -17,6 +17,20 @@ FROM usage_daily u, jsonb_each(CAST(u.days AS JSONB)) AS a, jsonb_each(a.value) 
      LATERAL (SELECT CASE jsonb_typeof(d.value) WHEN 'number' THEN CAST(d.value AS BIGINT) END AS sums) AS p
 WHERE jsonb_typeof(a.value) = 'object' AND jsonb_typeof(r.value) = 'object' AND jsonb_typeof(s.value) = 'array';
 
+-- The same by SKU and day alone: what an account used over all its apps and regions, in a moment for large accounts too.
+CREATE VIEW dash_usage_by_sku AS
+SELECT u.uin, u.month,
+       CAST(u.month || '-' || CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 0 AS BIGINT) ELSE p.sums >> 1 & 31 END AS DATE) AS day,
+       s.key COLLATE "C" AS sku,
+       CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 2 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 6 & 262143 ELSE 1 END AS records,
+       CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 3 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 24 ELSE p.sums >> 6 END AS raw_units,
+       CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 1 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 24 ELSE p.sums >> 6 END
+           AS billable_units
+FROM usage_daily u, jsonb_each(CAST(COALESCE(u.sku_days, u.days) AS JSONB)) AS a, jsonb_each(a.value) AS r, jsonb_each(r.value) AS s,
+     jsonb_array_elements(s.value) AS d (value),
+     LATERAL (SELECT CASE jsonb_typeof(d.value) WHEN 'number' THEN CAST(d.value AS BIGINT) END AS sums) AS p
+WHERE jsonb_typeof(a.value) = 'object' AND jsonb_typeof(r.value) = 'object' AND jsonb_typeof(s.value) = 'array';
+
 -- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.
 CREATE VIEW dash_totals AS
 SELECT month, CAST(day AS DATE) AS day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units

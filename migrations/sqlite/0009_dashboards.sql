@@ -12,6 +12,16 @@ SELECT u.uin, u.month, u.month || SUBSTR('-01-02-03-04-05-06-07-08-09-10-11-12-1
        CASE WHEN d.type <> 'integer' THEN d.value ->> 1 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS billable_units
 FROM usage_daily u, json_each(u.days) a, json_each(a.value) r, json_each(r.value) s, json_each(s.value) d;
 
+-- The same by SKU and day alone: what an account used over all its apps and regions, in a moment for large accounts too.
+CREATE VIEW dash_usage_by_sku AS
+SELECT u.uin, u.month, u.month || SUBSTR('-01-02-03-04-05-06-07-08-09-10-11-12-13-14-15-16-17-18-19-20-21-22-23-24-25-26-27-28-29-30-31',
+                                         3 * (CASE d.type WHEN 'integer' THEN d.value >> 1 & 31 ELSE d.value ->> 0 END) - 2, 3) AS day,
+       s.key AS sku,
+       CASE WHEN d.type <> 'integer' THEN d.value ->> 2 WHEN d.value & 1 THEN d.value >> 6 & 262143 ELSE 1 END AS records,
+       CASE WHEN d.type <> 'integer' THEN d.value ->> 3 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS raw_units,
+       CASE WHEN d.type <> 'integer' THEN d.value ->> 1 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS billable_units
+FROM usage_daily u, json_each(COALESCE(u.sku_days, u.days)) a, json_each(a.value) r, json_each(r.value) s, json_each(s.value) d;
+
 -- Usage per day, task type, region and SKU, over all accounts. Filter by `month`.
 CREATE VIEW dash_totals AS
 SELECT month, day, task_type, region, sku, unit, records, raw AS raw_units, billable AS billable_units FROM usage_total;

@@ -37,16 +37,20 @@ pub async fn expire_months(books: &Books, lease: &Lease) -> Result<ExpiredMonths
     let mut expired = ExpiredMonths::default();
     let today = books.clock.today();
     if let Some(before) = books.settings.keep_usage_months.and_then(|keep| kept_from(today, keep)) {
-        let months = months_of(
-            &books.ledger,
-            "SELECT DISTINCT month FROM usage_daily WHERE month < ?",
-            &before,
-        )
-        .await?;
-        for month in months {
-            expire_usage(books, lease, &month).await?;
-            expired.usage.push(month);
+        // Of each account the first month is found at once; all rows are many.
+        let first = "SELECT DISTINCT m.month FROM \
+             (SELECT (SELECT MIN(u.month) FROM usage_daily u WHERE u.uin = a.uin) AS month FROM account a) m WHERE m.month < ?";
+        loop {
+            let months = months_of(&books.ledger, first, &before).await?;
+            if months.is_empty() {
+                break;
+            }
+            for month in months {
+                expire_usage(books, lease, &month).await?;
+                expired.usage.push(month);
+            }
         }
+        expired.usage.sort_unstable();
     }
     if let Some(before) = books
         .settings

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike as _, NaiveDate};
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::days::{DaySums, DaysText};
 use super::outcome::Outcome;
@@ -62,6 +64,12 @@ pub fn usage_daily(rows: &[UsageRow], places: &Places) -> Vec<AccountDays> {
 /// About how many bytes of text a row comes to.
 const BYTES_OF_ROW: usize = 20;
 
+/// Rows of an account from which on its days stand by SKU, too. A database adds up fewer in a millisecond or two.
+const MANY_ROWS: usize = 1024;
+
+/// How many times fewer the days by SKU must be.
+const FEWER_TIMES: usize = 2;
+
 /// A month of an account in the making.
 struct Month<'p> {
     /// The number of its first day.
@@ -69,7 +77,10 @@ struct Month<'p> {
     /// ... and of the first day after it.
     end: i32,
     records: i64,
+    rows: usize,
     days: DaysText<'p>,
+    /// None for few rows, and where sums do not fit.
+    skus: Option<SkuDays<'p>>,
 }
 
 fn account_days(account: &[UsageRow], places: &Places) -> Vec<AccountDays> {
@@ -89,6 +100,10 @@ fn account_days(account: &[UsageRow], places: &Places) -> Vec<AccountDays> {
         month: month_text(day_of_number(month.first)),
         uin: account[0].uin,
         records: month.records,
+        sku_days: month
+            .skus
+            .filter(|skus| skus.len() * FEWER_TIMES <= month.rows)
+            .map(SkuDays::text),
         days: month.days.finish(),
     };
     months.into_iter().map(done).collect()
@@ -103,12 +118,15 @@ impl<'p> Month<'p> {
             first,
             end: first + i32::from(date.num_days_in_month()),
             records: 0,
+            rows: 0,
             days: DaysText::with_capacity(rows * BYTES_OF_ROW),
+            skus: (rows >= MANY_ROWS).then(SkuDays::default),
         }
     }
 
     fn add(&mut self, row: &UsageRow, place: &'p Place) {
         self.records += row.records;
+        self.rows += 1;
         let sums = DaySums {
             day: (row.day - self.first).unsigned_abs() + 1,
             records: row.records,
@@ -116,6 +134,40 @@ impl<'p> Month<'p> {
             billable: row.billable,
         };
         self.days.push((row.appid, &place.region, &place.sku), sums);
+        self.skus = self.skus.take().and_then(|skus| skus.with(&place.sku, sums));
+    }
+}
+
+/// Days of an account by SKU, over all its apps and regions.
+#[derive(Default)]
+struct SkuDays<'p>(HashMap<(&'p str, u32), DaySums>);
+
+impl<'p> SkuDays<'p> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// With more of a day; none when a sum does not fit.
+    fn with(mut self, sku: &'p str, more: DaySums) -> Option<Self> {
+        match self.0.entry((sku, more.day)) {
+            Entry::Vacant(day) => drop(day.insert(more)),
+            Entry::Occupied(mut day) => {
+                let sums = day.get().checked_add(more)?;
+                day.insert(sums);
+            }
+        }
+        Some(self)
+    }
+
+    /// In the layout of all days, as those of one app without a number and a region without a name.
+    fn text(self) -> String {
+        let mut days: Vec<(&str, DaySums)> = self.0.into_iter().map(|((sku, _), sums)| (sku, sums)).collect();
+        days.sort_unstable_by_key(|(sku, sums)| (*sku, sums.day));
+        let mut text = DaysText::with_capacity(days.len() * BYTES_OF_ROW);
+        for (sku, sums) in days {
+            text.push((0, "", sku), sums);
+        }
+        text.finish()
     }
 }
 

@@ -7,6 +7,8 @@
 //! number, of which databases read the bits several times as fast as an array: from the lowest on 1 bit that is 0, 5 of the day and 57
 //! of `billable` for one record; 1 bit that is 1, 5 of the day, 18 of `records` and 39 of `billable` for more.
 //!
+//! `usage_daily.sku_days` looks the same, with the apps and regions added up: as days of the app 0 and of a region without a name.
+//!
 //! In names every ASCII sign but `-`, `.`, `_`, `/` and the space is written as `\u00xx`: the signs of JSON itself then stand for
 //! themselves everywhere, and MySQL's view, which cannot ask for keys, puts arrays in their place by plain replacing.
 
@@ -31,6 +33,16 @@ pub struct DaySums {
 }
 
 impl DaySums {
+    /// Two of one day; none when a sum does not fit.
+    pub fn checked_add(self, more: Self) -> Option<Self> {
+        Some(Self {
+            day: self.day,
+            records: self.records.checked_add(more.records)?,
+            raw: self.raw.checked_add(more.raw)?,
+            billable: self.billable.checked_add(more.billable)?,
+        })
+    }
+
     /// All in one number, if they fit; see the head of this file.
     fn packed(self) -> Option<i64> {
         if self.raw != self.billable || self.billable < 0 {

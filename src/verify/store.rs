@@ -129,6 +129,8 @@ pub struct AccountMonth {
     pub records: i64,
     /// See `meter/days.rs`.
     pub days: String,
+    /// The same by SKU and day alone.
+    pub sku_days: Option<String>,
 }
 
 /// Hands on what a metering added to the dashboards.
@@ -137,7 +139,7 @@ pub async fn usage_daily(
     metering: i64,
     mut take: impl FnMut(AccountMonth) -> Result<()> + Send,
 ) -> Result<()> {
-    query("SELECT uin, month, records, days FROM usage_daily WHERE metering = ? ORDER BY uin, month")
+    query("SELECT uin, month, records, days, sku_days FROM usage_daily WHERE metering = ? ORDER BY uin, month")
         .bind(metering)
         .for_each(ledger, |row| {
             let (uin, month): (String, String) = (row.try_get(0)?, row.try_get(1)?);
@@ -151,6 +153,7 @@ pub async fn usage_daily(
                 first,
                 records: row.try_get(2)?,
                 days: row.try_get(3)?,
+                sku_days: row.try_get(4)?,
             })
         })
         .await

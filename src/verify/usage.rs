@@ -89,7 +89,13 @@ async fn verify_daily(
     store::usage_daily(&books.ledger, metering, |shown| {
         let stored = months.remove(&(shown.uin, shown.first)).unwrap_or_default();
         let counted: i64 = stored.iter().map(|(_, sums)| sums[0]).sum();
-        if shown.records != counted || summed(lines_of(&shown, metering, &mut names)?) != summed(stored) {
+        let lines = lines_of(&shown, &shown.days, metering, &mut names)?;
+        let by_sku = shown.sku_days.as_deref();
+        let by_sku = by_sku.map(|days| lines_of(&shown, days, metering, &mut names));
+        let by_sku_differs = by_sku
+            .transpose()?
+            .is_some_and(|lines| summed_by_sku(lines) != summed_by_sku(stored.clone()));
+        if shown.records != counted || by_sku_differs || summed(lines) != summed(stored) {
             verified.differs(format!(
                 "usage_daily of account {}, metering {metering}, is not what {path} holds",
                 shown.uin
@@ -128,8 +134,8 @@ fn month_start(day: NaiveDate) -> NaiveDate {
     day.with_day(1).expect("every month has a first day")
 }
 
-/// The lines of a row of `usage_daily`.
-fn lines_of(shown: &store::AccountMonth, metering: i64, names: &mut Names) -> Result<Vec<Line>> {
+/// The lines of a row of `usage_daily`: those of one of its texts.
+fn lines_of(shown: &store::AccountMonth, days: &str, metering: i64, names: &mut Names) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     let told = |what: &str| {
         Error::Unbalanced(format!(
@@ -137,7 +143,7 @@ fn lines_of(shown: &store::AccountMonth, metering: i64, names: &mut Names) -> Re
             shown.uin
         ))
     };
-    days::for_each(&shown.days, |(appid, region, sku), sums| {
+    days::for_each(days, |(appid, region, sku), sums| {
         let day = shown.first.with_day(sums.day);
         let day = day.ok_or_else(|| told("it has a day outside of its month"))?;
         let key = (day, appid, names.number(region), names.number(sku));
@@ -149,6 +155,11 @@ fn lines_of(shown: &store::AccountMonth, metering: i64, names: &mut Names) -> Re
         other => told(&other.to_string()),
     })?;
     Ok(lines)
+}
+
+fn summed_by_sku(lines: Vec<Line>) -> BTreeMap<(NaiveDate, Name), [i64; 3]> {
+    let by_sku = |((day, _, _, sku), sums): Line| ((day, sku), sums);
+    summed(lines.into_iter().map(by_sku).collect())
 }
 
 fn summed<K: Ord>(lines: Vec<(K, [i64; 3])>) -> BTreeMap<K, [i64; 3]> {

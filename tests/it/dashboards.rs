@@ -14,7 +14,7 @@ use tallybook::query::statement::statements;
 use tallybook::query::usage::usage;
 use tallybook::rate::Kind;
 
-use crate::exactly_once::shop::{Shop, usage as used};
+use crate::exactly_once::shop::{Shop, usage as used, void};
 use crate::ledgers;
 use crate::world::{Place, at, run};
 use answers::ask;
@@ -26,7 +26,7 @@ const OWN_VIEW: &str = "closed_period";
 
 /// Every view with its columns and their kinds, as README describes them. A `real` is of the embedded ledger alone, whose decimals,
 /// dates and times are text.
-const VIEWS: [(&str, &str); 11] = [
+const VIEWS: [(&str, &str); 12] = [
     (
         "dash_blocked",
         "uin text, period_start date, period_end date, why text, unpriced text",
@@ -74,6 +74,10 @@ const VIEWS: [(&str, &str); 11] = [
         "dash_usage",
         "uin text, month text, day date, appid text, region text, sku text, records integer, raw_units integer, \
          billable_units integer",
+    ),
+    (
+        "dash_usage_by_sku",
+        "uin text, month text, day date, sku text, records integer, raw_units integer, billable_units integer",
     ),
 ];
 
@@ -311,6 +315,51 @@ fn usage_of(reader: &Reader, uin: u64, month: &str) -> Vec<Vec<String>> {
 /// Rows, asked for within a runtime.
 fn rows_apart(reader: &Reader, sql: &str) -> Vec<Vec<String>> {
     std::thread::scope(|scope| scope.spawn(|| rows(reader, sql)).join().unwrap())
+}
+
+#[test]
+fn a_large_account_has_one_row_a_day_and_sku_and_those_of_later_nights() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }");
+    let of_app = |app: u64| {
+        (1..=30).map(move |day| {
+            let line = used(
+                &format!("{app}-{day}"),
+                7,
+                "A",
+                &format!("2024-11-{day:02}T10:00:00+08:00"),
+                60_000 + app,
+            );
+            line.replace("\"appid\":1", &format!("\"appid\":{app}"))
+        })
+    };
+    let many: Vec<String> = (1..=40).flat_map(of_app).collect();
+    shop.drop(&many);
+    shop.place.night("2024-12-01T00:00:00Z");
+    shop.drop(&[void("v", "40-9")]);
+    shop.place.night("2024-12-02T00:00:00Z");
+    let reader = Reader::of(&shop.place);
+    let told = |view: &str, columns: &str| {
+        let sql = format!("SELECT {columns} FROM {view} WHERE uin = '7' AND month = '2024-11'");
+        sorted(rows(&reader, &sql))
+    };
+    let units = (1..=40).map(|app| 60_000 + app).sum::<u64>();
+    let row = |day: u32, records: i64, units: i128| {
+        let units = units.to_string();
+        vec![
+            format!("2024-11-{day:02}"),
+            "A".to_owned(),
+            records.to_string(),
+            units.clone(),
+            units,
+        ]
+    };
+    let whole = (1..=30).map(|day| row(day, 40, units.into()));
+    let all = whole.chain([row(9, -1, -60_040)]).collect();
+    assert_eq!(
+        told("dash_usage_by_sku", "day, sku, records, raw_units, billable_units"),
+        sorted(all)
+    );
+    assert_eq!(told("dash_usage", "day").len(), 40 * 30 + 1);
 }
 
 #[test]
