@@ -17,14 +17,18 @@ use crate::span::number_of_day;
 /// Every run costs a search per new record, so at most so many are left after a merge.
 const RUNS_MAX: usize = 8;
 
-/// Merges the smallest runs into one when there are more than [`RUNS_MAX`]: the larger half of them stays untouched, so a
-/// key is copied a few times in its life, not every night. Returns (runs before, runs after).
+/// How many times the keys of all smaller runs together a run must have to stay as it is. So what a night merges is about what nights have
+/// brought since the last merge like it, and never the months before: a key is copied a few times in its life.
+const LARGER_TIMES: i64 = 2;
+
+/// Merges the smallest runs into one when there are more than [`RUNS_MAX`]. Returns (runs before, runs after).
 pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Result<(usize, usize)> {
     let runs = key_run_paths(&books.ledger).await?;
     if runs.len() <= RUNS_MAX {
         return Ok((0, 0));
     }
-    let (kept, merged) = runs.split_at(RUNS_MAX / 2);
+    let keys: Vec<i64> = runs.iter().map(|(_, keys)| *keys).collect();
+    let (kept, merged) = runs.split_at(first_merged(&keys));
     let paths = |runs: &[(String, i64)]| runs.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
     let (kept, merged) = (paths(kept), paths(merged));
     let expired: HashSet<i32> = expired_days(&books.ledger)
@@ -53,7 +57,20 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
     };
     add_key_run(&mut tx, metering, &new).await?;
     books.ledger.commit_of(tx, "merge_keys", intake).await?;
-    Ok((runs.len(), RUNS_MAX / 2 + 1))
+    Ok((runs.len(), kept.len() + 1))
+}
+
+/// Which of more than [`RUNS_MAX`] runs, the largest first, is the first to be merged, with all after it.
+fn first_merged(keys: &[i64]) -> usize {
+    let (mut first, mut smaller) = (keys.len(), 0);
+    for &more in keys.iter().rev() {
+        if first < RUNS_MAX && more > smaller * LARGER_TIMES {
+            break;
+        }
+        first -= 1;
+        smaller += more;
+    }
+    first
 }
 
 fn open(books: &Books, paths: &[String]) -> Result<Vec<KeyRun>> {
@@ -89,4 +106,49 @@ fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: 
         }
     }
     merged.finish(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RUNS_MAX, first_merged};
+
+    #[test]
+    fn nights_are_merged_and_months_stay() {
+        let months_and_nights = [20_000, 20_000, 20_000, 20_000, 20_000, 600, 600, 600, 600];
+        assert_eq!(first_merged(&months_and_nights), 5);
+    }
+
+    #[test]
+    fn what_nights_were_merged_into_is_merged_again_when_nights_have_brought_half_as_much() {
+        assert_eq!(
+            first_merged(&[20_000, 20_000, 20_000, 20_000, 20_000, 2_400, 600, 600, 600]),
+            5
+        );
+        assert_eq!(
+            first_merged(&[20_000, 20_000, 20_000, 20_000, 9_000, 4_000, 600, 600, 600]),
+            6
+        );
+    }
+
+    #[test]
+    fn so_many_are_merged_that_no_more_are_left_than_may_be() {
+        let falling: Vec<i64> = (0..18).rev().map(|at| 10_i64.pow(at)).collect();
+        assert_eq!(first_merged(&falling), RUNS_MAX - 1);
+        assert_eq!(first_merged(&[7; RUNS_MAX + 1]), 0);
+    }
+
+    #[test]
+    fn a_key_is_copied_a_few_times_in_a_year_of_nights() {
+        let (mut runs, mut copied) = (Vec::new(), 0);
+        for _ in 0..365 {
+            runs.push(600);
+            if runs.len() > RUNS_MAX {
+                let merged: i64 = runs.drain(first_merged(&runs)..).sum();
+                copied += merged;
+                runs.push(merged);
+            }
+            runs.sort_unstable_by_key(|run| -run);
+        }
+        assert!(copied < 4 * 365 * 600, "{copied} copies of {}", 365 * 600);
+    }
 }
