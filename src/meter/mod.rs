@@ -81,15 +81,70 @@ pub struct Metered {
     pub late_records: i64,
 }
 
+impl Metered {
+    /// Together with what was metered next.
+    fn and_then(self, next: &Self) -> Self {
+        Self {
+            batches: self.batches + next.batches,
+            batch_hi: next.batch_hi,
+            rows: self.rows + next.rows,
+            usage_rows: self.usage_rows + next.usage_rows,
+            conflicts: self.conflicts + next.conflicts,
+            voids: self.voids + next.voids,
+            unmetered: next.unmetered,
+            new_accounts: self.new_accounts + next.new_accounts,
+            placed_again: self.placed_again + next.placed_again,
+            late_records: self.late_records + next.late_records,
+        }
+    }
+}
+
 /// Account ranges whose usage waits to be written: enough that neither side waits for long, few enough that writing goes on at the pace
 /// of making, and ends soon after it.
 const PIECES_AHEAD: usize = 2;
 
+/// Rows that are metered by one transaction, as far as batches can be told apart: a backlog of months then takes no more memory than a
+/// large month.
+const ROWS_MAX: i64 = 1 << 25;
+
 /// Meters every batch that is committed now. Returns the accounts as they are then, too. The caller holds the lease.
-#[tracing::instrument(skip_all)]
 pub async fn meter(books: &Books, lease: &Lease) -> Result<(Metered, AccountBook)> {
-    read_key_runs_ahead(books).await?;
-    let mut plan = Plan::read(books).await?;
+    meter_in_parts(books, lease, ROWS_MAX).await
+}
+
+/// The same, with so many rows by one transaction, or one batch.
+#[tracing::instrument(name = "meter", skip_all)]
+pub async fn meter_in_parts(books: &Books, lease: &Lease, rows_max: i64) -> Result<(Metered, AccountBook)> {
+    let last = store::last_batch(&books.ledger).await?;
+    let mut metered = Metered::default();
+    loop {
+        let up_to = end_of_part(books, last, rows_max).await?;
+        let (part, accounts) = meter_part(books, lease, up_to).await?;
+        metered = metered.and_then(&part);
+        if up_to == last {
+            return Ok((metered, accounts));
+        }
+    }
+}
+
+/// The last batch that is metered together with the next one.
+async fn end_of_part(books: &Books, last: i64, rows_max: i64) -> Result<i64> {
+    let metered_to = store::progress(&books.ledger).await?.batch_hi;
+    let mut rows = 0;
+    let mut end = last;
+    for [batch, _, stored, _] in store::batch_counts(&books.ledger, metered_to, last).await? {
+        if rows > 0 && rows + stored > rows_max {
+            break;
+        }
+        (rows, end) = (rows + stored, batch);
+    }
+    Ok(end)
+}
+
+/// Meters every batch up to one that no metering has seen.
+async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered, AccountBook)> {
+    read_key_runs_ahead(books, up_to).await?;
+    let mut plan = Plan::read_up_to(books, up_to).await?;
     if plan.is_done() {
         let metered = Metered {
             batch_hi: plan.up_to,

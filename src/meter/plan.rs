@@ -47,11 +47,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    #[tracing::instrument(skip_all)]
+    /// For all batches that no metering has seen.
     pub async fn read(books: &Books) -> Result<Self> {
+        Self::read_up_to(books, store::last_batch(&books.ledger).await?).await
+    }
+
+    /// For those up to a batch.
+    #[tracing::instrument(name = "read", skip_all)]
+    pub async fn read_up_to(books: &Books, up_to: i64) -> Result<Self> {
         let ledger = &books.ledger;
         let progress = store::progress(ledger).await?;
-        let up_to = store::last_batch(ledger).await?;
         let (cards, card_hi) = load_cards_and_number(ledger).await?;
         let accounts = load_accounts(ledger).await?;
         let default_terms = default_terms(books, &cards)?;

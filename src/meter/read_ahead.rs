@@ -6,10 +6,11 @@ use super::store::{batch_counts, key_run_paths, progress};
 use crate::books::Books;
 use crate::error::Result;
 
-/// Has what the search looks at in the key runs read from disk by another thread, as far as the new rows will need nearly all of it.
-pub async fn read_key_runs_ahead(books: &Books) -> Result<()> {
+/// Has what the search looks at in the key runs read from disk by another thread, as far as the new rows up to a batch will need
+/// nearly all of it.
+pub async fn read_key_runs_ahead(books: &Books, up_to: i64) -> Result<()> {
     let metered = progress(&books.ledger).await?;
-    let batches = batch_counts(&books.ledger, metered.batch_hi, i64::MAX).await?;
+    let batches = batch_counts(&books.ledger, metered.batch_hi, up_to).await?;
     let new_rows: i64 = batches.iter().map(|[_, _, stored, _]| stored).sum();
     let new_rows = usize::try_from(new_rows).unwrap_or(0);
     if new_rows == 0 {

@@ -10,8 +10,8 @@ use tallybook::card::import::import;
 use tallybook::ingest::ingest;
 use tallybook::ingest::input::Input;
 use tallybook::ledger::Lease;
-use tallybook::meter::meter;
 use tallybook::meter::rebuild::recount;
+use tallybook::meter::{meter, meter_in_parts};
 use tallybook::nightly::{Night, nightly};
 use tallybook::span::Cycle;
 use tallybook::verify::verify;
@@ -45,6 +45,8 @@ pub fn config() -> ProptestConfig {
 enum Metering {
     Once,
     AfterEachBatch,
+    /// All at the end, but no two batches by one transaction.
+    InParts,
 }
 
 /// The whole way for a world: accounts, batches, one night at its clock.
@@ -61,6 +63,11 @@ async fn play(place: &Place, drawn: &Drawn, metering: Metering) -> Night {
             meter(&books, &lease).await.unwrap();
             lease.release().await.unwrap();
         }
+    }
+    if metering == Metering::InParts {
+        let lease = Lease::take(&books.ledger, "test").await.unwrap();
+        meter_in_parts(&books, &lease, 1).await.unwrap();
+        lease.release().await.unwrap();
     }
     let night = nightly(&books).await.unwrap();
     assert_eq!(
@@ -191,7 +198,7 @@ proptest! {
 
     #[test]
     fn conflicts_and_voids_are_counted_and_never_billed_twice(drawn in disputed_world()) {
-        for metering in [Metering::Once, Metering::AfterEachBatch] {
+        for metering in [Metering::Once, Metering::AfterEachBatch, Metering::InParts] {
             let place = place();
             let night = run(play(&place, &drawn, metering));
             check_totals(&night, &drawn)?;

@@ -1,10 +1,14 @@
 //! Nights in a row: repeats, late usage, blocked periods, expiry, proofs.
 
 use tallybook::account::store::load_accounts;
+use tallybook::card::import::import;
 use tallybook::card::store::load_cards;
 use tallybook::close::due::due;
 use tallybook::error::Error;
+use tallybook::ingest::ingest;
+use tallybook::ingest::input::Input;
 use tallybook::ledger::{Lease, query};
+use tallybook::meter::meter_in_parts;
 use tallybook::nightly::{Night, nightly};
 use tallybook::span::Cycle;
 use tallybook::verify::{Verified, verify};
@@ -359,6 +363,40 @@ fn many_small_nights_are_merged_and_bill_the_same() {
     place.drop("again.ndjson", format!("{}\n", line("r3", 7, NOVEMBER, 60_000)));
     let night = place.night("2024-12-10T00:00:00Z");
     assert_eq!((records(&night, "metered"), records(&night, "duplicate")), (12, 1));
+    assert_eq!(
+        verified(&place, "2024-12-10T00:00:00Z").differences,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_backlog_is_metered_in_parts_and_told_as_one() {
+    let place = Place::new();
+    run(async {
+        let books = place.books(at("2024-11-20T00:00:00Z")).await;
+        import(&books, std::slice::from_ref(&books.settings.rate_cards), None)
+            .await
+            .unwrap();
+        for (number, ids) in [["a", "b"], ["c", "a"], ["d", "e"]].iter().enumerate() {
+            let text = ids.map(|id| line(id, 7, NOVEMBER, 60_000)).concat();
+            let path = place.file(&format!("{number}.ndjson"), &text);
+            let input = Input::named(&path, None).unwrap();
+            ingest(&books, &input, "default").await.unwrap();
+        }
+        let lease = Lease::take(&books.ledger, "meter").await.unwrap();
+        let (metered, accounts) = meter_in_parts(&books, &lease, 3).await.unwrap();
+        assert_eq!((metered.batches, metered.batch_hi, metered.rows), (3, 3, 6));
+        assert_eq!((metered.new_accounts, accounts.iter().count()), (1, 1));
+        let meterings = query("SELECT COUNT(*) FROM metering")
+            .fetch_one(&books.ledger)
+            .await
+            .unwrap();
+        assert_eq!(meterings.try_get::<i64>(0).unwrap(), 3);
+        lease.release().await.unwrap();
+        books.ledger.close().await;
+    });
+    let night = place.night("2024-12-10T00:00:00Z");
+    assert_eq!((records(&night, "metered"), records(&night, "duplicate")), (5, 1));
     assert_eq!(
         verified(&place, "2024-12-10T00:00:00Z").differences,
         Vec::<String>::new()
