@@ -1,6 +1,6 @@
 //! What still rests on a raw day: reasons to keep it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{NaiveDate, TimeDelta};
 use polars::prelude::Column;
@@ -109,7 +109,8 @@ fn accounts_in(books: &Books, segments: &[Segment]) -> Result<BTreeSet<u64>> {
     for segment in segments {
         let frame = read_columns(&books.data.join(&segment.path), &["uin"])?;
         let column = frame.column("uin").and_then(Column::u64).doing("reading accounts")?;
-        uins.extend(column.iter().flatten());
+        // Most come again and again.
+        uins.extend(column.iter().flatten().collect::<HashSet<u64>>());
     }
     Ok(uins)
 }

@@ -6,8 +6,8 @@
 //! canonical JSON and `finished_at` nanoseconds since 1970. Files and batches play no part.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
+use hashbrown::HashMap;
 use polars::prelude::*;
 use rayon::prelude::*;
 
@@ -17,7 +17,7 @@ use crate::files::DataDir;
 use crate::parallel;
 use crate::parameters::push_string;
 use crate::raw::id::{Id, Ids};
-use crate::raw::segment::read_columns;
+use crate::raw::segment::Groups;
 use crate::raw::store::Segment;
 
 /// What is left of an account's day.
@@ -42,38 +42,43 @@ const COLUMNS: [&str; 10] = [
     "status",
 ];
 
-/// A row: the number of its segment, and its place there.
-type Place = (usize, usize);
-
 /// A day's proofs, by account. Voids have no account and no part in it.
 pub fn prove(data: &DataDir, segments: &[Segment]) -> Result<Vec<Proof>> {
-    let segments = parallel::map(segments.len(), |at| Rows::read(&data.join(&segments[at].path)))?;
-    let mut by_account: BTreeMap<u64, Vec<Place>> = BTreeMap::new();
-    for (segment, rows) in segments.iter().enumerate() {
-        for (at, uin) in rows.uin.iter().enumerate() {
-            if let Some(uin) = uin {
-                by_account.entry(uin).or_default().push((segment, at));
-            }
+    let files = segments.iter().map(|segment| Groups::open(&data.join(&segment.path)));
+    let files: Vec<Groups> = files.collect::<Result<_>>()?;
+    let groups_of = |file| (0..Groups::count(file)).map(move |at| (file, at));
+    let groups: Vec<(&Groups, usize)> = files.iter().flat_map(groups_of).collect();
+    let parts = parallel::map(groups.len(), |at| {
+        let (file, group) = groups[at];
+        Part::of(&file.read(group, &COLUMNS)?)
+    })?;
+    let mut accounts: BTreeMap<u64, Vec<Found>> = BTreeMap::new();
+    for part in &parts {
+        for rows in part.rows.chunk_by(|one, other| one.uin == other.uin) {
+            let found = accounts.entry(rows[0].uin).or_default();
+            found.extend(rows.iter().map(|row| Found::of(part, row)));
         }
     }
-    let accounts: Vec<(u64, Vec<Place>)> = by_account.into_iter().collect();
-    let proof = |(uin, places): &(u64, Vec<Place>)| proof_of(*uin, places, &segments);
-    Ok(accounts.par_iter().map(proof).collect())
+    let mut accounts: Vec<(u64, Vec<Found>)> = accounts.into_iter().collect();
+    let proof = |(uin, rows): &mut (u64, Vec<Found>)| proof_of(*uin, rows);
+    Ok(accounts.par_iter_mut().map(proof).collect())
 }
 
 /// About how many bytes of rows are digested at a time.
 const DIGESTED_BYTES: usize = 1 << 16;
 
-fn proof_of(uin: u64, places: &[Place], segments: &[Rows]) -> Proof {
-    let mut rows: Vec<Row> = places.iter().map(|&place| Row::of(segments, place)).collect();
+/// About how many bytes a row comes to.
+const BYTES_OF_ROW: usize = 320;
+
+fn proof_of(uin: u64, rows: &mut [Found]) -> Proof {
     rows.sort_unstable_by(|one, other| one.identity.cmp(&other.identity));
     let mut hasher = Hasher::default();
-    let mut text = String::with_capacity(2 * DIGESTED_BYTES);
+    let mut text = String::with_capacity((rows.len() * BYTES_OF_ROW).min(2 * DIGESTED_BYTES));
     for alike in rows.chunk_by(|one, other| one.identity == other.identity) {
         if let [row] = alike {
-            row.push_text(&mut text, uin, segments);
+            row.push_text(&mut text);
         } else {
-            text.push_str(&texts_in_order(alike, uin, segments).concat());
+            text.push_str(&texts_in_order(alike).concat());
         }
         if text.len() >= DIGESTED_BYTES {
             hasher.update(text.as_bytes());
@@ -84,16 +89,16 @@ fn proof_of(uin: u64, places: &[Place], segments: &[Rows]) -> Proof {
     Proof {
         uin,
         rows: i64::try_from(rows.len()).unwrap_or(i64::MAX),
-        duration_ms: rows.iter().map(|row| i128::from(row.duration_ms(segments))).sum(),
+        duration_ms: rows.iter().map(|found| i128::from(found.row.duration_ms)).sum(),
         digest: hasher.hex(),
     }
 }
 
 /// Of rows with one identity.
-fn texts_in_order(alike: &[Row], uin: u64, segments: &[Rows]) -> Vec<String> {
-    let text_of = |row: &Row| {
+fn texts_in_order(alike: &[Found]) -> Vec<String> {
+    let text_of = |found: &Found| {
         let mut text = String::new();
-        row.push_text(&mut text, uin, segments);
+        found.push_text(&mut text);
         text
     };
     let mut texts: Vec<String> = alike.iter().map(text_of).collect();
@@ -101,33 +106,133 @@ fn texts_in_order(alike: &[Row], uin: u64, segments: &[Rows]) -> Vec<String> {
     texts
 }
 
-/// A row by its identity, source and id, and where it is.
-struct Row<'r> {
-    identity: (&'r str, Id<'r>),
-    place: Place,
+/// Rows of a day by account: those of one lie together, and not over all of a file's columns.
+struct Part {
+    rows: Vec<Row>,
+    ids: Ids,
+    texts: Texts,
 }
 
-impl<'r> Row<'r> {
-    fn of(segments: &'r [Rows], place: Place) -> Self {
-        let (rows, at) = (&segments[place.0], place.1);
+/// A row; its texts are those of its part.
+struct Row {
+    uin: u64,
+    /// In the columns of ids.
+    at: usize,
+    source: Text,
+    appid: u64,
+    task_type: Text,
+    parameters: Text,
+    duration_ms: i64,
+    finished_at: i64,
+    status: Text,
+}
+
+impl Part {
+    fn of(frame: &DataFrame) -> Result<Self> {
+        let column = |name: &str| frame.column(name).doing("reading a day");
+        let unsigned = |name: &str| column(name)?.u64().cloned().doing("reading a day");
+        let mut texts = Texts::default();
+        let mut text =
+            |name: &str| -> Result<Vec<Text>> { Ok(texts.numbers(column(name)?.str().doing("reading a day")?)) };
+        let (source, task_type) = (text("source")?, text("task_type")?);
+        let (parameters, status) = (text("parameters")?, text("status")?);
+        let (uin, appid) = (unsigned("uin")?, unsigned("appid")?);
+        let duration_ms = column("duration_ms")?.i64().doing("reading a day")?;
+        let finished_at = column("finished_at")?.datetime().doing("reading a day")?;
+        let row = |(at, uin): (usize, Option<u64>)| {
+            Some(Row {
+                uin: uin?,
+                at,
+                source: source[at],
+                appid: appid.get(at).unwrap_or(0),
+                task_type: task_type[at],
+                parameters: parameters[at],
+                duration_ms: duration_ms.get(at).unwrap_or(0),
+                finished_at: finished_at.phys.get(at).unwrap_or(0),
+                status: status[at],
+            })
+        };
+        let mut rows: Vec<Row> = uin.iter().enumerate().filter_map(row).collect();
+        rows.sort_unstable_by_key(|row| row.uin);
+        Ok(Self {
+            rows,
+            ids: Ids::of(frame)?,
+            texts,
+        })
+    }
+}
+
+/// The number of a text in [`Texts`].
+type Text = u32;
+
+/// Texts that come again and again, each once.
+#[derive(Default)]
+struct Texts {
+    numbers: HashMap<String, Text>,
+    /// Each as it is, and as a field of a row that is digested.
+    all: Vec<(String, String)>,
+}
+
+impl Texts {
+    /// The numbers of a column's texts.
+    fn numbers(&mut self, column: &StringChunked) -> Vec<Text> {
+        let mut last: Option<(&str, Text)> = None;
+        let mut numbers = Vec::with_capacity(column.len());
+        for text in column.iter() {
+            let text = text.unwrap_or_default();
+            let number = match last {
+                Some((same, number)) if same == text => number,
+                _ => last.insert((text, self.number(text))).1,
+            };
+            numbers.push(number);
+        }
+        numbers
+    }
+
+    fn number(&mut self, text: &str) -> Text {
+        if let Some(&known) = self.numbers.get(text) {
+            return known;
+        }
+        let number = Text::try_from(self.all.len()).expect("a row group has few rows");
+        let mut field = String::new();
+        push_field(&mut field, text);
+        self.all.push((text.to_owned(), field));
+        self.numbers.insert(text.to_owned(), number);
+        number
+    }
+
+    fn text(&self, number: Text) -> &str {
+        &self.all[number as usize].0
+    }
+
+    fn field(&self, number: Text) -> &str {
+        &self.all[number as usize].1
+    }
+}
+
+/// A row, and its identity: source and id.
+struct Found<'p> {
+    identity: (&'p str, Id<'p>),
+    row: &'p Row,
+    texts: &'p Texts,
+}
+
+impl<'p> Found<'p> {
+    fn of(part: &'p Part, row: &'p Row) -> Self {
         Self {
-            identity: (rows.source.get(at).unwrap_or_default(), rows.ids.get(at)),
-            place,
+            identity: (part.texts.text(row.source), part.ids.get(row.at)),
+            row,
+            texts: &part.texts,
         }
     }
 
-    fn duration_ms(&self, segments: &[Rows]) -> i64 {
-        segments[self.place.0].duration_ms.get(self.place.1).unwrap_or(0)
-    }
-
     /// Adds the row as it is digested.
-    fn push_text(&self, text: &mut String, uin: u64, segments: &[Rows]) {
-        let (rows, at) = (&segments[self.place.0], self.place.1);
-        let (source, id) = self.identity;
+    fn push_text(&self, text: &mut String) {
+        let (row, texts) = (self.row, self.texts);
         let mut digits = itoa::Buffer::new();
         text.push('[');
-        push_field(text, source);
-        match id {
+        text.push_str(texts.field(row.source));
+        match self.identity.1 {
             Id::Packed(bytes) => {
                 text.push('"');
                 push_hex(text, bytes);
@@ -135,50 +240,23 @@ impl<'r> Row<'r> {
             }
             Id::Text(id) => push_field(text, id),
         }
-        push_field(text, digits.format(uin));
-        push_field(text, digits.format(rows.appid.get(at).unwrap_or(0)));
-        push_field(text, rows.task_type.get(at).unwrap_or_default());
-        push_field(text, rows.parameters.get(at).unwrap_or_default());
-        push_field(text, digits.format(self.duration_ms(segments)));
-        push_field(text, digits.format(rows.finished_at.get(at).unwrap_or(0)));
-        push_field(text, rows.status.get(at).unwrap_or_default());
+        push_plain(text, digits.format(row.uin));
+        push_plain(text, digits.format(row.appid));
+        text.push_str(texts.field(row.task_type));
+        text.push_str(texts.field(row.parameters));
+        push_plain(text, digits.format(row.duration_ms));
+        push_plain(text, digits.format(row.finished_at));
+        text.push_str(texts.field(row.status));
         text.pop();
         text.push_str("]\n");
     }
 }
 
-/// The rows of a segment.
-struct Rows {
-    source: StringChunked,
-    ids: Ids,
-    uin: UInt64Chunked,
-    appid: UInt64Chunked,
-    task_type: StringChunked,
-    parameters: StringChunked,
-    duration_ms: Int64Chunked,
-    finished_at: Int64Chunked,
-    status: StringChunked,
-}
-
-impl Rows {
-    fn read(place: &PathBuf) -> Result<Self> {
-        let mut frame = read_columns(place, &COLUMNS)?;
-        frame.rechunk_mut();
-        let column = |name: &str| frame.column(name).doing("reading a day");
-        let text = |name: &str| column(name)?.str().cloned().doing("reading a day");
-        let unsigned = |name: &str| column(name)?.u64().cloned().doing("reading a day");
-        Ok(Self {
-            source: text("source")?,
-            ids: Ids::of(&frame)?,
-            uin: unsigned("uin")?,
-            appid: unsigned("appid")?,
-            task_type: text("task_type")?,
-            parameters: text("parameters")?,
-            duration_ms: column("duration_ms")?.i64().cloned().doing("reading a day")?,
-            finished_at: column("finished_at")?.datetime().doing("reading a day")?.phys.clone(),
-            status: text("status")?,
-        })
-    }
+/// A field of which no sign has to be escaped, and the comma after it.
+fn push_plain(text: &mut String, field: &str) {
+    text.push('"');
+    text.push_str(field);
+    text.push_str("\",");
 }
 
 /// A field and the comma after it.

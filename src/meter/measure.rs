@@ -1,5 +1,7 @@
 //! Measuring: the new rows of a segment become sums per (account, app, place, day, status).
 
+use std::path::Path;
+
 use hashbrown::HashMap;
 use polars::prelude::*;
 use polars_arrow::array::{Array as _, PrimitiveArray, Utf8ViewArray};
@@ -57,7 +59,7 @@ const COLUMNS: [&str; 8] = [
 
 /// Measures the rows of one segment. `days` are the local days of the segment's UTC day, by class.
 pub fn measure_segment(
-    place: &std::path::PathBuf,
+    place: &Path,
     batch: i64,
     verdicts: &[RowVerdict],
     map: &Map,
@@ -115,7 +117,7 @@ pub fn measure_segment(
     Ok(measured)
 }
 
-fn changed(place: &std::path::Path) -> Error {
+fn changed(place: &Path) -> Error {
     Error::damaged(place, "changed its number of rows while it was metered")
 }
 

@@ -8,10 +8,12 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use polars::prelude::*;
 use polars_io::prelude::*;
+use polars_parquet::read::FileMetadata;
 
 use crate::columns::{ColumnFile, RowGroup, Schema};
 use crate::error::{AtPath as _, Doing as _, Result};
@@ -158,22 +160,54 @@ pub fn read_columns(place: &PathBuf, columns: &[&str]) -> Result<DataFrame> {
         .doing(format!("reading {}", place.display()))
 }
 
-/// Reads some columns of a Parquet file, row group by row group, in order.
-pub fn for_each_group(place: &PathBuf, columns: &[&str], mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
-    let doing = || format!("reading {}", place.display());
-    let file = File::open(place).at(place)?;
-    let handle = || file.try_clone().map(ParquetReader::new).at(place);
-    let metadata = handle()?.get_metadata().doing(doing())?.clone();
-    let mut start = 0;
-    for group in &metadata.row_groups {
-        let mut reader = handle()?
+/// A Parquet file, to be read row group by row group.
+pub struct Groups {
+    place: PathBuf,
+    metadata: Arc<FileMetadata>,
+    /// The first row of each, and the end of the last.
+    starts: Vec<usize>,
+}
+
+impl Groups {
+    pub fn open(place: &Path) -> Result<Self> {
+        let file = File::open(place).at(place)?;
+        let metadata = ParquetReader::new(file)
+            .get_metadata()
+            .doing(format!("reading {}", place.display()))?
+            .clone();
+        let mut starts = vec![0];
+        starts.extend(metadata.row_groups.iter().scan(0, |end, group| {
+            *end += group.num_rows();
+            Some(*end)
+        }));
+        Ok(Self {
+            place: place.to_owned(),
+            metadata,
+            starts,
+        })
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Some columns of one of them.
+    pub fn read(&self, at: usize, columns: &[&str]) -> Result<DataFrame> {
+        let (start, end) = (self.starts[at], self.starts[at + 1]);
+        let file = File::open(&self.place).at(&self.place)?;
+        let mut reader = ParquetReader::new(file)
             .with_columns(Some(columns.iter().map(|&c| c.to_owned()).collect()))
-            .with_slice(Some((start, group.num_rows())))
+            .with_slice(Some((start, end - start)))
             .read_parallel(ParallelStrategy::None)
             .set_rechunk(true);
-        reader.set_metadata(metadata.clone());
-        take(reader.finish().doing(doing())?)?;
-        start += group.num_rows();
+        reader.set_metadata(self.metadata.clone());
+        reader.finish().doing(format!("reading {}", self.place.display()))
     }
-    Ok(())
+}
+
+/// Reads some columns of a Parquet file, row group by row group, in order.
+pub fn for_each_group(place: &Path, columns: &[&str], mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
+    let groups = Groups::open(place)?;
+    (0..groups.count()).try_for_each(|at| take(groups.read(at, columns)?))
 }
