@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use polars::prelude::*;
-use polars_arrow::array::Utf8ViewArray;
+use polars_arrow::array::{BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array, Utf8ViewArray};
 
 use super::{PARAMETER_PREFIX, line};
 use crate::error::{Doing as _, Error, Result};
@@ -29,53 +29,42 @@ pub fn check(
     unusable: impl Fn(String) -> Error,
 ) -> Result<()> {
     let columns = columns(frame)?;
-    let parameters = Parameters::of(frame, worker)?;
+    let mut parameters = Parameters::of(frame)?;
+    let mut records = Vec::with_capacity(WINDOW_ROWS);
     for from in (0..frame.height()).step_by(WINDOW_ROWS) {
         let rows = from..frame.height().min(from + WINDOW_ROWS);
-        for (row, record) in rows.clone().zip(records(&columns, rows)) {
+        make_records(&mut records, &columns, rows.clone());
+        parameters.make_words(rows.clone(), worker);
+        for (at, (row, Made { record, is_whole })) in rows.zip(&records).enumerate() {
             let line = first_line + row as u64;
-            let known = record.and_then(|record| Some((record, parameters.known(worker, row, &record)?)));
-            if let Some((record, known)) = known {
-                worker.take_known(line, &record, known, || line::of_row(frame, row).map_err(&unusable))?;
+            let known = is_whole.then(|| parameters.known(worker, at, record));
+            if let Some(known) = known.flatten() {
+                worker.take_known(line, record, known, || line::of_row(frame, row).map_err(&unusable))?;
                 continue;
             }
             let bytes = line::of_row(frame, row).map_err(&unusable)?;
-            if worker.take_line(line, &bytes)?
-                && let Some(record) = record
-            {
+            if worker.take_line(line, &bytes)? && *is_whole {
                 let text = line::parameters_of_row(frame, row).map_err(&unusable)?;
-                parameters.learn(worker, row, &record, text.as_deref());
+                parameters.learn(worker, at, record, text.as_deref());
             }
         }
     }
     worker.write_what_is_full()
 }
 
-/// A field's values.
+/// A column's values.
 enum Column {
     Text(Utf8ViewArray),
-    Whole(Vec<Cell<u64>>),
-    /// Nanoseconds since 1970.
-    Time(Vec<Cell<i64>>),
-}
-
-#[derive(Clone, Copy)]
-enum Cell<T> {
-    Null,
-    Value(T),
-    /// To be read in full.
-    Other,
-}
-
-impl<T> Cell<T> {
-    /// The cell of a value that may be null; `take` gives none for one that is to be read in full.
-    fn of<V>(value: Option<V>, take: impl FnOnce(V) -> Option<T>) -> Self {
-        match value.map(take) {
-            None => Self::Null,
-            Some(None) => Self::Other,
-            Some(Some(value)) => Self::Value(value),
-        }
-    }
+    Truth(BooleanArray),
+    Unsigned(UInt64Array),
+    /// Of any width.
+    Signed(Int64Array),
+    Float32(Float32Array),
+    Float(Float64Array),
+    /// With the nanoseconds of a unit; since 1970.
+    Time(i64, Int64Array),
+    /// Of a type that only a full reading knows: whether each is null.
+    Other(BooleanArray),
 }
 
 fn columns(frame: &DataFrame) -> Result<Vec<(Field, Column)>> {
@@ -93,35 +82,23 @@ fn columns(frame: &DataFrame) -> Result<Vec<(Field, Column)>> {
 fn column_of(series: &Series) -> PolarsResult<Column> {
     Ok(match series.dtype() {
         DataType::String => Column::Text(series.str()?.downcast_as_array().clone()),
+        DataType::Boolean => Column::Truth(series.bool()?.downcast_as_array().clone()),
+        DataType::UInt64 => Column::Unsigned(series.u64()?.downcast_as_array().clone()),
+        DataType::Float32 => Column::Float32(series.f32()?.downcast_as_array().clone()),
+        DataType::Float64 => Column::Float(series.f64()?.downcast_as_array().clone()),
         DataType::Datetime(unit, Some(_)) => {
             let per_unit = match unit {
                 TimeUnit::Nanoseconds => 1,
                 TimeUnit::Microseconds => 1_000,
                 TimeUnit::Milliseconds => 1_000_000,
             };
-            let instants = series.datetime()?.physical().iter();
-            Column::Time(instants.map(|at| Cell::of(at, |at| at.checked_mul(per_unit))).collect())
+            Column::Time(per_unit, series.datetime()?.physical().downcast_as_array().clone())
         }
-        _ => Column::Whole(whole_numbers(series)?),
-    })
-}
-
-fn whole_numbers(series: &Series) -> PolarsResult<Vec<Cell<u64>>> {
-    Ok(match series.dtype() {
-        DataType::UInt64 => series.u64()?.iter().map(|value| Cell::of(value, Some)).collect(),
-        DataType::Float64 => series.f64()?.iter().map(|value| Cell::of(value, whole)).collect(),
         dtype if dtype.is_integer() => {
             let wide = series.cast(&DataType::Int64)?;
-            let values = wide.i64()?.iter();
-            values
-                .map(|value| Cell::of(value, |value| u64::try_from(value).ok()))
-                .collect()
+            Column::Signed(wide.i64()?.downcast_as_array().clone())
         }
-        _ => {
-            let is_null = series.is_null();
-            let cell = |is_null: Option<bool>| if is_null == Some(true) { Cell::Null } else { Cell::Other };
-            is_null.iter().map(cell).collect()
-        }
+        _ => Column::Other(series.is_null().downcast_as_array().clone()),
     })
 }
 
@@ -137,25 +114,30 @@ fn whole(value: f64) -> Option<u64> {
     is_whole.then_some(value as u64)
 }
 
-/// The records of some rows; none for one that is to be read in full.
-fn records(columns: &[(Field, Column)], rows: Range<usize>) -> Vec<Option<Record<'_>>> {
-    let mut records = vec![Some(Record::default()); rows.len()];
+/// What was made of a row.
+#[derive(Clone, Copy)]
+struct Made<'a> {
+    record: Record<'a>,
+    /// Or it is to be read in full.
+    is_whole: bool,
+}
+
+/// Makes the records of some rows where they lie: to hand them around costs more than to fill them.
+fn make_records<'a>(made: &mut Vec<Made<'a>>, columns: &'a [(Field, Column)], rows: Range<usize>) {
+    let nothing = Made {
+        record: Record::default(),
+        is_whole: true,
+    };
+    made.clear();
+    made.resize(rows.len(), nothing);
     for (field, column) in columns {
-        for (record, row) in records.iter_mut().zip(rows.clone()) {
-            if let Some(given) = record
-                && set(given, *field, column, row).is_none()
-            {
-                *record = None;
-            }
+        for (made, row) in made.iter_mut().zip(rows.clone()) {
+            made.is_whole = made.is_whole && set(&mut made.record, *field, column, row).is_some();
         }
     }
-    for record in &mut records {
-        *record = record.filter(|record| !record.id.is_empty()).and_then(|mut record| {
-            record.complete().ok()?;
-            Some(record)
-        });
+    for made in made {
+        made.is_whole = made.is_whole && plain::finish(&mut made.record).is_some();
     }
-    records
 }
 
 /// Sets a field of a record to the value of a row, if there is one; none if it is to be read in full.
@@ -168,16 +150,21 @@ fn set<'a>(record: &mut Record<'a>, field: Field, column: &'a Column, row: usize
             Some(_) if field == Field::DurationMs => None,
             Some(text) => plain::set(record, field, text),
         },
-        Column::Whole(values) => match values[row] {
-            Cell::Null => Some(()),
-            Cell::Value(value) => plain::set_whole(record, field, value),
-            Cell::Other => None,
-        },
-        Column::Time(instants) => match instants[row] {
-            Cell::Null => Some(()),
-            Cell::Value(instant) => plain::set_instant(record, field, instant),
-            Cell::Other => None,
-        },
+        Column::Unsigned(values) => values
+            .get(row)
+            .map_or(Some(()), |value| plain::set_whole(record, field, value)),
+        Column::Signed(values) => values.get(row).map_or(Some(()), |value| {
+            plain::set_whole(record, field, u64::try_from(value).ok()?)
+        }),
+        Column::Float(values) => values
+            .get(row)
+            .map_or(Some(()), |value| plain::set_whole(record, field, whole(value)?)),
+        Column::Time(per_unit, instants) => instants.get(row).map_or(Some(()), |instant| {
+            plain::set_instant(record, field, instant.checked_mul(*per_unit)?)
+        }),
+        Column::Truth(values) => values.get(row).map_or(Some(()), |_| None),
+        Column::Float32(values) => values.get(row).map_or(Some(()), |_| None),
+        Column::Other(nulls) => nulls.value(row).then_some(()),
     }
 }
 
@@ -185,55 +172,69 @@ fn set<'a>(record: &mut Record<'a>, field: Field, column: &'a Column, row: usize
 enum Parameters {
     /// There are none, or each is one JSON text.
     OfRecord,
-    /// By columns: for each row a word that says which are there, and a word for each.
-    Words { per_row: usize, words: Vec<u64> },
+    /// By columns: for each of some rows a word that says which are there, and a word for each.
+    Words { columns: Vec<Column>, words: Vec<u64> },
     /// In columns of types that only a full reading knows.
     Other,
 }
 
 impl Parameters {
-    fn of(frame: &DataFrame, worker: &mut Worker) -> Result<Self> {
+    fn of(frame: &DataFrame) -> Result<Self> {
         let columns = parameter_columns(frame).doing("reading Parquet columns")?;
         if columns.is_empty() {
             return Ok(Self::OfRecord);
         }
-        if columns.len() > PARAMETERS_MAX {
+        let columns: PolarsResult<Vec<Column>> = columns.iter().map(column_of).collect();
+        let columns = columns.doing("reading Parquet columns")?;
+        let has_words = |column: &Column| !matches!(column, Column::Time(..) | Column::Other(_));
+        if columns.len() > PARAMETERS_MAX || !columns.iter().all(has_words) {
             return Ok(Self::Other);
         }
+        Ok(Self::Words {
+            words: Vec::with_capacity(WINDOW_ROWS * (1 + columns.len())),
+            columns,
+        })
+    }
+
+    /// Makes the words of some rows.
+    fn make_words(&mut self, rows: Range<usize>, worker: &mut Worker) {
+        let Self::Words { columns, words } = self else { return };
         let per_row = 1 + columns.len();
-        let mut words = vec![0; per_row * frame.height()];
+        words.clear();
+        words.resize(per_row * rows.len(), 0);
         for (at, column) in columns.iter().enumerate() {
-            let Some(values) = words_of(column, worker).doing("reading Parquet columns")? else {
-                return Ok(Self::Other);
-            };
-            for (row, value) in words.chunks_exact_mut(per_row).zip(values) {
-                if let Some(value) = value {
-                    row[0] |= 1 << at;
-                    row[1 + at] = value;
+            for (row, words) in rows.clone().zip(words.chunks_exact_mut(per_row)) {
+                if let Some(word) = word_of(column, row, worker) {
+                    words[0] |= 1 << at;
+                    words[1 + at] = word;
                 }
             }
         }
-        Ok(Self::Words { per_row, words })
     }
 
-    /// The canonical parameters of a row, if they were seen before.
+    /// The canonical parameters of the row at a place among those whose words were made, if they were seen before.
     #[inline]
-    fn known(&self, worker: &Worker, row: usize, record: &Record) -> Option<Symbol> {
+    fn known(&self, worker: &Worker, at: usize, record: &Record) -> Option<Symbol> {
         match self {
             Self::OfRecord => worker.known_parameters(record.parameters),
-            Self::Words { per_row, words } => worker.known_words(&words[row * per_row..][..*per_row]),
+            Self::Words { columns, words } => worker.known_words(of_row(words, columns.len(), at)),
             Self::Other => None,
         }
     }
 
-    /// Keeps what the parameters of a row are, which was read in full from this text.
-    fn learn(&self, worker: &mut Worker, row: usize, record: &Record, text: Option<&str>) {
+    /// Keeps what the parameters of such a row are, which was read in full from this text.
+    fn learn(&self, worker: &mut Worker, at: usize, record: &Record, text: Option<&str>) {
         match self {
             Self::OfRecord => worker.learn_parameters(record.parameters, text),
-            Self::Words { per_row, words } => worker.learn_words(&words[row * per_row..][..*per_row], text),
+            Self::Words { columns, words } => worker.learn_words(of_row(words, columns.len(), at), text),
             Self::Other => {}
         }
     }
+}
+
+fn of_row(words: &[u64], columns: usize, at: usize) -> &[u64] {
+    let per_row = 1 + columns;
+    &words[at * per_row..(at + 1) * per_row]
 }
 
 /// The columns `parameters.x`, or the fields of a struct `parameters`.
@@ -261,27 +262,16 @@ fn where_there(field: &Series, whole: &Series) -> PolarsResult<Series> {
     field.zip_with(&whole.is_not_null(), &nulls)
 }
 
-/// A word for each value: equal words of one column are equal values. None where the type has no such word.
-fn words_of(series: &Series, worker: &mut Worker) -> PolarsResult<Option<Vec<Option<u64>>>> {
-    Ok(Some(match series.dtype() {
-        DataType::String => {
-            let texts = series.str()?.iter();
-            texts
-                .map(|text| text.map(|text| u64::from(worker.intern(text))))
-                .collect()
-        }
-        DataType::Boolean => series.bool()?.iter().map(|truth| truth.map(u64::from)).collect(),
-        DataType::UInt64 => series.u64()?.iter().collect(),
-        DataType::Float32 => series
-            .f32()?
-            .iter()
-            .map(|value| value.map(|value| value.to_bits().into()))
-            .collect(),
-        DataType::Float64 => series.f64()?.iter().map(|value| value.map(f64::to_bits)).collect(),
-        dtype if dtype.is_integer() => {
-            let wide = series.cast(&DataType::Int64)?;
-            wide.i64()?.iter().map(|value| value.map(i64::cast_unsigned)).collect()
-        }
-        _ => return Ok(None),
-    }))
+/// A word for a value: equal words of one column are equal values. None for no value.
+#[inline]
+fn word_of(column: &Column, row: usize, worker: &mut Worker) -> Option<u64> {
+    match column {
+        Column::Text(texts) => texts.get(row).map(|text| u64::from(worker.intern(text))),
+        Column::Truth(values) => values.get(row).map(u64::from),
+        Column::Unsigned(values) => values.get(row),
+        Column::Signed(values) => values.get(row).map(i64::cast_unsigned),
+        Column::Float32(values) => values.get(row).map(|value| value.to_bits().into()),
+        Column::Float(values) => values.get(row).map(f64::to_bits),
+        Column::Time(..) | Column::Other(_) => None,
+    }
 }
