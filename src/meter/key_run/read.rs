@@ -15,6 +15,9 @@ use crate::error::{AtPath as _, Error, Result};
 /// Leads for which one request to the disk is worth a page read for one of them.
 const LEADS_READ_AT_ONCE: usize = 1 << 15;
 
+/// Leads that are compared at once: nearly every shelf has no more.
+const LEADS_AT_ONCE: usize = 16;
+
 /// An open key run.
 pub struct KeyRun {
     map: Mmap,
@@ -100,7 +103,7 @@ impl KeyRun {
                 block += 1;
             }
             // Of nearly all there is none.
-            let is_one = |span: &Span| span.has(hash) && !self.alike(block, *span, hash).is_empty();
+            let is_one = |span: &Span| span.has(hash) && self.may_have(block, *span, hash);
             if self.spans.get(block).is_some_and(is_one) {
                 self.of_hash_from(block, hash).for_each(|key| take(place, key));
             }
@@ -123,6 +126,22 @@ impl KeyRun {
         self.advise(memmap2::Advice::Sequential, 0, self.map.len());
         let mut exceptions = self.exceptions().iter().map(exception_of).peekable();
         (0..self.len).filter_map(move |at| self.key(at, exceptions.next_if(|exception| exception.place == at as u64)))
+    }
+
+    /// Whether a block has a key with the leading bits of a hash. Where shelves have few leads, those of the next one are compared as well:
+    /// as many as always are compared by a few instructions.
+    fn may_have(&self, block: usize, span: Span, hash: u64) -> bool {
+        let (shelf, lead) = span.shelf_and_lead(hash);
+        let (start, end) = (self.shelf_start(block, shelf), self.shelf_start(block, shelf + 1));
+        let leads = self.leads(block);
+        let is_among = |leads: &[[u8; LEAD_BYTES]]| {
+            let is_it = leads.iter().map(|other| u16::from_le_bytes(*other) == lead);
+            is_it.fold(false, |is_among, is_it| is_among | is_it)
+        };
+        match leads[start..].first_chunk::<LEADS_AT_ONCE>() {
+            Some(some) if end - start <= LEADS_AT_ONCE => is_among(some),
+            _ => is_among(&leads[start..end]),
+        }
     }
 
     /// Where the keys of a block stand that have the leading bits of a hash.
