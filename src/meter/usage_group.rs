@@ -168,7 +168,7 @@ struct Places<'a> {
     /// Where both texts of the last row lie, and its number.
     last: Option<([View; 2], u32)>,
     numbers: HashMap<(&'a str, &'a str), u32>,
-    names: Vec<(String, String)>,
+    names: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl<'a> Places<'a> {
@@ -192,7 +192,7 @@ impl<'a> Places<'a> {
         let name = (self.region.value(at), self.sku.value(at));
         let names = &mut self.names;
         let number = *self.numbers.entry(name).or_insert_with(|| {
-            names.push((name.0.to_owned(), name.1.to_owned()));
+            names.push((name.0.into(), name.1.into()));
             u32::try_from(names.len() - 1).expect("a row group has fewer rows than that")
         });
         self.last = Some((views, number));

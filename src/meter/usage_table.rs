@@ -1,7 +1,8 @@
 //! Usage files as rating and checks read them: the rows of some accounts, with their texts held once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use polars::prelude::*;
@@ -122,12 +123,12 @@ pub struct Run {
     days: Option<(NaiveDate, NaiveDate)>,
     pub rows: Vec<UsageDay>,
     /// Region and SKU by number.
-    places: Vec<(String, String)>,
+    places: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl Run {
     /// Rows in any order; those of a file are in order already.
-    pub fn new(metering: i64, mut rows: Vec<UsageDay>, places: Vec<(String, String)>) -> Self {
+    pub fn new(metering: i64, mut rows: Vec<UsageDay>, places: Vec<(Arc<str>, Arc<str>)>) -> Self {
         if !rows.is_sorted_by_key(|row| row.uin) {
             rows.sort_by_key(|row| row.uin);
         }
@@ -147,8 +148,30 @@ impl Run {
         (!rows.is_empty()).then_some(AccountRun { run: self, rows })
     }
 
+    /// With the texts that others have as well.
+    fn sharing(mut self, texts: &mut Texts) -> Self {
+        for (region, sku) in &mut self.places {
+            texts.share(region);
+            texts.share(sku);
+        }
+        self
+    }
+
     fn has_rows_from(&self, uin: u64) -> bool {
         self.rows.last().is_some_and(|last| uin <= last.uin)
+    }
+}
+
+/// Texts of runs that are read together: the same text lies at the same place in all of them, so that it need not be compared.
+#[derive(Default)]
+struct Texts(HashSet<Arc<str>>);
+
+impl Texts {
+    fn share(&mut self, text: &mut Arc<str>) {
+        match self.0.get(&**text) {
+            Some(known) => *text = Arc::clone(known),
+            None => drop(self.0.insert(Arc::clone(text))),
+        }
     }
 }
 
@@ -170,6 +193,8 @@ impl UsageTable {
     pub fn read(data: &DataDir, files: &[(String, i64)], wanted: &Wanted) -> Result<Self> {
         let groups = groups_of_files(data, files, wanted)?;
         let runs = parallel::map(groups.len(), |at| groups[at].read(wanted))?;
+        let mut texts = Texts::default();
+        let runs = runs.into_iter().map(|run| run.sharing(&mut texts)).collect();
         Ok(Self { runs })
     }
 
@@ -203,10 +228,12 @@ fn by_account(
     mut take: impl FnMut(&UsageTable, Option<u64>) -> Result<()>,
 ) -> Result<()> {
     let mut table = UsageTable::default();
+    let mut texts = Texts::default();
     let mut done = 0;
     loop {
         let now = GROUPS_AT_A_TIME.min(first_uins.len() - done);
-        table.runs.extend(parallel::map(now, |at| read(done + at))?);
+        let runs = parallel::map(now, |at| read(done + at))?;
+        table.runs.extend(runs.into_iter().map(|run| run.sharing(&mut texts)));
         done += now;
         let whole_to = first_uins.get(done).copied();
         take(&table, whole_to)?;
@@ -300,7 +327,7 @@ mod tests {
                 uins.sort_unstable();
                 for uins in uins.chunks(group_rows) {
                     let rows = (0..).zip(uins).map(|(at, uin)| row(*uin, 1000 * groups.len() as u64 + at)).collect();
-                    let run = Run::new(metering, rows, vec![("r".to_owned(), "s".to_owned())]);
+                    let run = Run::new(metering, rows, vec![("r".into(), "s".into())]);
                     groups.push((if tells { uins[0] } else { 0 }, run));
                 }
             }

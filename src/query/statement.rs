@@ -1,5 +1,7 @@
 //! An account's statements: closed ones from the ledger, drafts of open periods rated now.
 
+use std::sync::Arc;
+
 use chrono::{Datelike as _, NaiveDate};
 
 use super::store::{MeteredMonth, metered_months};
@@ -139,10 +141,10 @@ async fn usage_table(books: &Books, uin: u64, days: (NaiveDate, NaiveDate), mete
 
 fn run_of(uin: u64, month: &MeteredMonth) -> Result<Run> {
     let mut rows = Vec::new();
-    let mut places: Vec<(String, String)> = Vec::new();
+    let mut places: Vec<(Arc<str>, Arc<str>)> = Vec::new();
     days::for_each(&month.days, |(appid, region, sku), sums| {
         if places.last().is_none_or(|last| (&*last.0, &*last.1) != (region, sku)) {
-            places.push((region.to_owned(), sku.to_owned()));
+            places.push((region.into(), sku.into()));
         }
         rows.push(UsageDay {
             uin,

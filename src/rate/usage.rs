@@ -1,6 +1,8 @@
 //! From usage per day to usage per line: additive, whatever the order of the rows.
 
 use chrono::NaiveDate;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::RateError;
 
@@ -22,7 +24,7 @@ pub struct DayUsage<'a> {
 }
 
 /// Where the usage of a day is priced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Span {
     /// The first day of the span.
     pub start: NaiveDate,
@@ -60,6 +62,7 @@ pub(super) fn sum_lines<'a>(
         }
     }
     if !sums.is_sorted_by(|one, next| one.key() < next.key()) {
+        sums = added_up_by_place(sums);
         sums.sort_unstable_by(|one, other| one.key().cmp(&other.key()));
         sums.dedup_by(|sum, kept| {
             let is_same = kept.is_same_line(sum);
@@ -70,6 +73,27 @@ pub(super) fn sum_lines<'a>(
         });
     }
     sums.iter().filter_map(|sum| sum.line(uin).transpose()).collect()
+}
+
+/// Adds up what is of one line as far as its texts lie at the same places. Usage of many nights has each line many times, and its texts
+/// once; to sort all of it would compare them again and again.
+fn added_up_by_place(sums: Vec<LineSum>) -> Vec<LineSum> {
+    let mut places = HashMap::with_capacity(sums.len());
+    let mut added: Vec<LineSum> = Vec::new();
+    for sum in sums {
+        let texts: [*const str; 2] = [sum.region, sum.sku];
+        match places.entry((sum.span, sum.appid, texts)) {
+            Entry::Occupied(at) => {
+                let at: &usize = at.get();
+                added[*at].add(&sum);
+            }
+            Entry::Vacant(place) => {
+                place.insert(added.len());
+                added.push(sum);
+            }
+        }
+    }
+    added
 }
 
 /// What some rows of a line come to.
@@ -205,6 +229,18 @@ mod tests {
             row("C", "2024-11-03", 1, 0),
         ];
         assert_eq!(sums(&rows).unwrap(), [("B", 3, 10), ("C", 1, 0)]);
+    }
+
+    #[test]
+    fn a_text_that_lies_elsewhere_is_the_same_text() {
+        let elsewhere: &'static str = String::from("A").leak();
+        let rows = [
+            row("A", "2024-11-02", 1, 5),
+            row("B", "2024-11-02", 1, 7),
+            row(elsewhere, "2024-11-03", 2, 9),
+            row("A", "2024-11-04", 1, 1),
+        ];
+        assert_eq!(sums(&rows).unwrap(), [("A", 4, 15), ("B", 1, 7)]);
     }
 
     #[test]
