@@ -15,16 +15,19 @@ use crate::error::{AtPath as _, Result};
 /// Decoding wide files in a debug build takes some room.
 pub const STACK_BYTES: usize = 16 * 1024 * 1024;
 
-/// How much less of a contested core a thread takes that gives way: a third of what another one takes.
+/// The `nice` of a thread that gives way: it takes a third of what another one takes of a contested core.
 #[cfg(target_os = "linux")]
 const GIVES_WAY: i32 = 5;
 
 /// Lets other threads go first where there are more of them than cores: those that write to the ledger, which everybody waits for in the
-/// end, and those of other programs that ask it something meanwhile. It is of this thread, and of those that it starts.
+/// end, and those of other programs that ask it something meanwhile. It is of this thread, and of those that it starts; one that gives way
+/// already gives no more.
 pub fn give_way() {
     // Of one thread on Linux alone. Nothing depends on it.
     #[cfg(target_os = "linux")]
-    let _best_effort = rustix::process::nice(GIVES_WAY);
+    if rustix::process::getpriority_process(None).is_ok_and(|nice| nice < GIVES_WAY) {
+        let _best_effort = rustix::process::setpriority_process(None, GIVES_WAY);
+    }
 }
 
 /// Calls `task` with every number below `count`, on as many threads as there are cores. The outcomes are in the order of the

@@ -11,6 +11,7 @@ use std::io::{self, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{AtPath as _, Result};
+use crate::files::begin_writeback;
 
 /// What offsets, lengths and memory are multiples of: no disk wants more.
 const ALIGNED: usize = 4096;
@@ -54,14 +55,18 @@ impl UncachedFile {
     /// Writes the first bytes of the block to their place.
     fn write_block(&mut self, bytes: usize) -> io::Result<()> {
         let block = &self.memory[self.begin..self.begin + bytes];
-        match write_all_at(&self.file, block, self.offset) {
+        let written = match write_all_at(&self.file, block, self.offset) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput && !self.is_cached => {
                 self.file = File::options().write(true).open(&self.path)?;
                 self.is_cached = true;
                 write_all_at(&self.file, block, self.offset)
             }
             written => written,
+        };
+        if self.is_cached {
+            begin_writeback(&self.file, self.offset, bytes as u64);
         }
+        written
     }
 }
 

@@ -1,6 +1,6 @@
 //! The ledger of closing. Rows are only ever added.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -410,6 +410,26 @@ pub fn statement_of(row: &Row) -> Result<Statement> {
     })
 }
 
+/// Lines that went after their retention can be adjusted no more. Where others are not there, their period would be billed a second time.
+async fn refuse_lost_lines(ledger: &Ledger, statements: impl Iterator<Item = &Statement>) -> Result<()> {
+    let mut without = statements.filter(|statement| statement.document.is_none()).peekable();
+    if without.peek().is_none() {
+        return Ok(());
+    }
+    let rows = query("SELECT month FROM expired_month WHERE kind = 'lines'")
+        .fetch_all(ledger)
+        .await?;
+    let expired: Result<HashSet<String>> = rows.iter().map(|row| row.try_get(0)).collect();
+    let expired = expired?;
+    match without.find(|statement| !expired.contains(&month_text(statement.period.start))) {
+        None => Ok(()),
+        Some(lost) => Err(Error::Unbalanced(format!(
+            "statement {} has lost its lines before their time, so that nothing says what was billed; restore the ledger from a backup",
+            lost.statement_id
+        ))),
+    }
+}
+
 /// All statements of an account, in order.
 pub async fn statements_of(ledger: &Ledger, uin: u64) -> Result<Vec<Statement>> {
     let sql = format!("SELECT {STATEMENT_COLUMNS} FROM {STATEMENTS} WHERE s.uin = ? ORDER BY s.period_start");
@@ -438,6 +458,8 @@ pub async fn statements_from(ledger: &Ledger, uins: &[u64], from: NaiveDate) -> 
             by_account.entry(statement.uin).or_default().push(statement);
         }
     }
+    let is_told = |statement: &&Statement| from < statement.period.end;
+    refuse_lost_lines(ledger, by_account.values().flatten().filter(is_told)).await?;
     // Put in order here: a database would copy each document to sort it.
     for statements in by_account.values_mut() {
         statements.sort_unstable_by_key(|statement| statement.period.start);

@@ -111,6 +111,10 @@ async fn taken(ledger: &Ledger, stated: Query) -> Result<Taken> {
     Ok(taken)
 }
 
+/// Statements that are read at a time: each answer is asked for again by itself when the connection is lost, and none keeps the ledger busy
+/// for as long as an export takes.
+const STATEMENTS_A_QUERY: usize = 500;
+
 /// Hands on the statements of an export, whole and in the order of the sheets, as they are read.
 pub async fn for_each_statement(
     ledger: &Ledger,
@@ -135,14 +139,63 @@ pub async fn for_each_statement(
         .map(|row| row.try_get(0))
         .collect();
     for length in lengths? {
-        of_taken(format!(
-            "SELECT {STATEMENT_COLUMNS} FROM {STATEMENTS} WHERE {these} AND LENGTH(s.uin) = ? ORDER BY s.uin"
-        ))
-        .bind(length)
-        .for_each(ledger, |row| act(statement_of(&row)?))
-        .await?;
+        let mut after = String::new();
+        loop {
+            let rows = of_taken(format!(
+                "SELECT {STATEMENT_COLUMNS} FROM {STATEMENTS} WHERE {these} AND LENGTH(s.uin) = ? AND s.uin > ? \
+                 ORDER BY s.uin LIMIT {STATEMENTS_A_QUERY}"
+            ))
+            .bind(length)
+            .bind(after.as_str())
+            .fetch_all(ledger)
+            .await?;
+            for row in &rows {
+                let statement = statement_of(row)?;
+                after = statement.uin.to_string();
+                act(statement)?;
+            }
+            if rows.len() < STATEMENTS_A_QUERY {
+                break;
+            }
+        }
     }
     Ok(())
+}
+
+/// What each export took, by the periods of closings that it has: how many statements, of which period. An export has one period.
+#[derive(Debug)]
+pub struct TakenByExport {
+    pub export: i64,
+    /// `start_end`.
+    pub periods: BTreeSet<String>,
+    pub statements: i64,
+}
+
+/// What all exports took, by number.
+pub async fn taken_by_exports(ledger: &Ledger) -> Result<Vec<TakenByExport>> {
+    let rows = query(
+        "SELECT export, period_start, period_end, SUM(statements) FROM stated_period WHERE export IS NOT NULL \
+         GROUP BY export, period_start, period_end ORDER BY export",
+    )
+    .fetch_all(ledger)
+    .await?;
+    let mut taken: Vec<TakenByExport> = Vec::new();
+    for row in rows {
+        let (export, statements): (i64, i64) = (row.try_get(0)?, row.try_get(3)?);
+        let period = format!("{}_{}", row.try_get::<String>(1)?, row.try_get::<String>(2)?);
+        match taken.last_mut().filter(|last| last.export == export) {
+            Some(last) => {
+                last.periods.insert(period);
+                last.statements += statements;
+            }
+            None => taken.push(TakenByExport {
+                export,
+                periods: BTreeSet::from([period]),
+                statements,
+            }),
+        }
+    }
+    Ok(taken)
 }
 
 /// The manifest digest of the last export; none before the first.

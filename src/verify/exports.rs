@@ -9,12 +9,17 @@ use crate::close::store::chain_heads;
 use crate::digest::sha256_hex_of_file;
 use crate::error::{AtPath as _, Error, Result};
 use crate::export::manifest::Manifest;
-use crate::export::store::{Export, exports, previous_digests};
+use crate::export::store::{Export, TakenByExport, exports, previous_digests, taken_by_exports};
 
 pub async fn verify(books: &Books, verified: &mut Verified) -> Result<()> {
     let exports = exports(&books.ledger).await?;
     verified.exports = exports.len();
     let recorded = previous_digests(&books.ledger).await?;
+    let mut taken: HashMap<i64, TakenByExport> = taken_by_exports(&books.ledger)
+        .await?
+        .into_iter()
+        .map(|taken| (taken.export, taken))
+        .collect();
     let mut previous: Option<String> = None;
     for export in &exports {
         let manifest = match Manifest::from_bytes(export.manifest.as_bytes()) {
@@ -33,8 +38,20 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> Result<()> {
             ));
         }
         previous = Some(export.manifest_digest.clone());
+        if !taken
+            .remove(&export.export)
+            .is_some_and(|taken| is_told_by(&manifest, &taken))
+        {
+            verified.differs(format!(
+                "export {}: the statements that the ledger has for it are not those of its manifest",
+                export.export
+            ));
+        }
         let part = verify_files(books, export, &manifest, verified);
         verified.part(part);
+    }
+    for export in taken.into_keys() {
+        verified.differs(format!("export {export} has statements and is not in the ledger"));
     }
     if let Some(last) = exports.last() {
         verify_heads(books, last, verified).await?;
@@ -42,6 +59,13 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> Result<()> {
     let part = verify_folders(books, &exports, verified);
     verified.part(part);
     Ok(())
+}
+
+/// Whether a manifest tells of as many statements, and of their period.
+fn is_told_by(manifest: &Manifest, taken: &TakenByExport) -> bool {
+    let told: u64 = manifest.totals.values().map(|totals| totals.statements).sum();
+    let is_of_period = |period: &String| manifest.folder.split('/').next() == Some(period);
+    u64::try_from(taken.statements) == Ok(told) && taken.periods.iter().all(is_of_period)
 }
 
 /// Folders of exports that the ledger does not know: it may be older than they are.

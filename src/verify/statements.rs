@@ -114,6 +114,14 @@ impl ClosedBooks {
         verified: &mut Verified,
     ) -> Result<()> {
         let periods = closed_periods_of(&books.ledger, uin).await?;
+        for (one, next) in periods.iter().zip(periods.iter().skip(1)) {
+            if one.period.end != next.period.start {
+                verified.differs(format!(
+                    "account {uin}: after its closed period {} comes {}",
+                    one.period, next.period
+                ));
+            }
+        }
         let settled = settled(&books.ledger, uin).await?;
         for (at, closed) in periods.iter().enumerate() {
             let closed_as = self.closings.get(&closed.closing).copied().ok_or_else(|| {

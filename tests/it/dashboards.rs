@@ -360,6 +360,17 @@ fn a_large_account_has_one_row_a_day_and_sku_and_those_of_later_nights() {
         sorted(all)
     );
     assert_eq!(told("dash_usage", "day").len(), 40 * 30 + 1);
+    let verified = || crate::nights::verified(&shop.place, "2024-12-03T00:00:00Z").differences;
+    assert_eq!(verified(), Vec::<String>::new());
+    ledgers::execute(
+        shop.place.path(),
+        "UPDATE usage_daily SET sku_days = REPLACE(sku_days, '\"A\"', '\"B\"')",
+    );
+    let found = verified().join("\n");
+    assert!(
+        found.contains("usage_daily of account 7, metering 1, is not what"),
+        "{found}"
+    );
 }
 
 #[test]

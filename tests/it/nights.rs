@@ -29,7 +29,7 @@ fn records(night: &Night, status: &str) -> i64 {
         .records
 }
 
-fn verified(place: &Place, now: &str) -> Verified {
+pub fn verified(place: &Place, now: &str) -> Verified {
     run(async {
         let books = place.books(at(now)).await;
         let verified = verify(&books).await.unwrap();
@@ -448,6 +448,59 @@ fn an_export_written_again_has_the_same_bytes() {
         books.ledger.close().await;
     });
     assert_eq!(names.map(|name| place.exported(name)), before);
+}
+
+#[test]
+fn what_lost_its_lines_before_their_time_is_not_billed_again() {
+    let place = Place::new();
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    assert_eq!(place.night("2024-12-10T00:00:00Z").closed.statements, 1);
+    crate::ledgers::execute(place.path(), "DELETE FROM document");
+    place.drop("late.ndjson", line("late", 7, NOVEMBER, 60_000));
+    run(async {
+        let books = place.books(at("2024-12-11T00:00:00Z")).await;
+        let error = nightly(&books).await.unwrap_err().to_string();
+        assert!(
+            error.contains("statement 7-20241101-20241201 has lost its lines before their time"),
+            "{error}"
+        );
+        books.ledger.close().await;
+    });
+}
+
+#[test]
+fn verify_holds_exports_against_the_statements_that_they_took() {
+    for (changed, told) in [
+        ("export = 99", "export 99 has statements and is not in the ledger"),
+        ("statements = 2", "export 1: the statements that the ledger has for it"),
+        (
+            "period_end = '2024-12-02'",
+            "export 1: the statements that the ledger has for it",
+        ),
+    ] {
+        let place = Place::new();
+        place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+        place.night("2024-12-10T00:00:00Z");
+        crate::ledgers::execute(place.path(), &format!("UPDATE stated_period SET {changed}"));
+        let found = verified(&place, "2024-12-10T00:00:00Z").differences.join("\n");
+        assert!(found.contains(told), "{changed}: {found}");
+    }
+}
+
+#[test]
+fn verify_names_a_closed_period_that_stands_there_twice() {
+    let place = Place::new();
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    place.night("2024-12-10T00:00:00Z");
+    crate::ledgers::execute(
+        place.path(),
+        "INSERT INTO empty_period (uin, period_start, period_end, closing, seal) VALUES ('7', '2024-11-01', '2024-12-01', 1, 0)",
+    );
+    let found = verified(&place, "2024-12-10T00:00:00Z").differences.join("\n");
+    assert!(
+        found.contains("account 7: after its closed period 2024-11-01 to 2024-12-01 comes 2024-11-01"),
+        "{found}"
+    );
 }
 
 #[test]
