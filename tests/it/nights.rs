@@ -498,7 +498,7 @@ fn verify_names_a_closed_period_that_stands_there_twice() {
     );
     let found = verified(&place, "2024-12-10T00:00:00Z").differences.join("\n");
     assert!(
-        found.contains("account 7: after its closed period 2024-11-01 to 2024-12-01 comes 2024-11-01"),
+        found.contains("account 7: after its closed period [2024-11-01, 2024-12-01) comes [2024-11-01"),
         "{found}"
     );
 }
