@@ -10,6 +10,8 @@
 //! book        usage account range by account range: its file, and the rows for dashboards, which go into the transaction as they come
 //! commit      that one transaction names the files and lists everything for people and dashboards
 //! ```
+//!
+//! A backlog that is too large for one such transaction goes this way in parts, some batches at a time.
 
 mod booking;
 mod candidates;
