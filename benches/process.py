@@ -1,15 +1,19 @@
 """Runs whole processes and measures them: wall clock and peak memory."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from typing import NamedTuple
 
 BENCHES = pathlib.Path(__file__).resolve().parent
 ROOT = BENCHES.parent
 BINARY = ROOT / "target" / "release" / "tallybook"
+SPAN = re.compile(r"(?:INFO|DEBUG) (\S+): close time\.busy=([\d.]+)(ns|µs|ms|s) time\.idle=([\d.]+)(ns|µs|ms|s)")
+SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class Measure(NamedTuple):
@@ -63,6 +67,23 @@ def tallybook(options, data, as_of, *command):
     cards = ["--rate-cards", options.rate_cards] if options.rate_cards else []
     log = options.work / "tallybook.log"
     return run([options.binary, "--data-dir", data, *cards, "--as-of", as_of, *command], log)
+
+
+def spans(options, run):
+    """Busy and idle seconds of each stage, summed, of what runs the program: what it logs itself with RUST_LOG=tallybook=debug."""
+    log = options.work / "tallybook.log"
+    log.unlink(missing_ok=True)
+    os.environ["RUST_LOG"] = "tallybook=debug"
+    try:
+        run()
+    finally:
+        del os.environ["RUST_LOG"]
+    sums = defaultdict(lambda: [0.0, 0.0])
+    for path, busy, busy_unit, idle, idle_unit in SPAN.findall(log.read_text(encoding="utf-8")):
+        sum_of = sums[path.rsplit(":", 1)[-1]]
+        sum_of[0] += float(busy) * SECONDS[busy_unit]
+        sum_of[1] += float(idle) * SECONDS[idle_unit]
+    return sums
 
 
 def peer(options, *usage):

@@ -12,13 +12,10 @@ import argparse
 import os
 import re
 import time
-from collections import defaultdict
 
 import process
 
 AS_OF = "2026-11-05T00:00:00Z"
-SPAN = re.compile(r"(?:INFO|DEBUG) (\S+): close time\.busy=([\d.]+)(ns|µs|ms|s) time\.idle=([\d.]+)(ns|µs|ms|s)")
-SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def main():
@@ -29,9 +26,8 @@ def main():
     usage = process.generated(options.work / f"usage-{options.rows}.ndjson", "--rows", options.rows)
     bandwidth = read_speed(usage)
     data = process.fresh(options.work / "data")
-    os.environ["RUST_LOG"] = "tallybook=debug"
-    ingest = spans(options, lambda: process.tallybook(options, data, AS_OF, "ingest", usage))
-    night = spans(options, lambda: process.tallybook(options, data, AS_OF, "nightly"))
+    ingest = process.spans(options, lambda: process.tallybook(options, data, AS_OF, "ingest", usage))
+    night = process.spans(options, lambda: process.tallybook(options, data, AS_OF, "nightly"))
     lines = sum(count_lines(path) for path in (data / "exports").glob("*/*/statement_lines.csv"))
     peer = peer_steps(options, usage)
     print(f"{options.rows:,} records, {usage.stat().st_size / 1e9:.2f} GB, {lines:,} statement lines, {os.cpu_count()} cores")
@@ -58,19 +54,6 @@ def table(ingest, night, rows, lines):
     yield "close: rate, state, commit (lines)", passed(night, "close"), lines
     yield "draft the open periods", passed(night, "draft_open_periods"), rows
     yield "export: rows, files, digests (lines)", passed(night, "export_period"), lines
-
-
-def spans(options, run):
-    """Busy and idle seconds of each span, summed, of one run."""
-    log = options.work / "tallybook.log"
-    log.unlink(missing_ok=True)
-    run()
-    sums = defaultdict(lambda: [0.0, 0.0])
-    for path, busy, busy_unit, idle, idle_unit in SPAN.findall(log.read_text(encoding="utf-8")):
-        sum_of = sums[path.rsplit(":", 1)[-1]]
-        sum_of[0] += float(busy) * SECONDS[busy_unit]
-        sum_of[1] += float(idle) * SECONDS[idle_unit]
-    return sums
 
 
 def peer_steps(options, usage):

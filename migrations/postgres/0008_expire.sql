@@ -10,8 +10,15 @@ CREATE TABLE expired_day (
     seal       BIGINT NOT NULL,
     PRIMARY KEY (day, kind)
 );
+-- What stands for a day's raw rows: made a night before they may go, and for good once they have gone.
+CREATE TABLE proved_day (
+    day        TEXT COLLATE "C" NOT NULL PRIMARY KEY, -- UTC
+    row_count  BIGINT NOT NULL, -- of its segments; the proof is of the day as it is while this is their sum, for rows are only added
+    duration_ms TEXT COLLATE "C" NOT NULL, -- sum, a decimal integer of any size
+    seal       BIGINT NOT NULL
+);
 -- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.
-CREATE TABLE expired_account (
+CREATE TABLE proved_account (
     day        TEXT COLLATE "C" NOT NULL,
     uin        TEXT COLLATE "C" NOT NULL,
     row_count  BIGINT NOT NULL,

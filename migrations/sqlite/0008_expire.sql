@@ -10,8 +10,15 @@ CREATE TABLE expired_day (
     seal       INTEGER NOT NULL,
     PRIMARY KEY (day, kind)
 );
+-- What stands for a day's raw rows: made a night before they may go, and for good once they have gone.
+CREATE TABLE proved_day (
+    day        TEXT NOT NULL PRIMARY KEY, -- UTC
+    row_count  INTEGER NOT NULL, -- of its segments; the proof is of the day as it is while this is their sum, for rows are only added
+    duration_ms TEXT NOT NULL, -- sum, a decimal integer of any size
+    seal       INTEGER NOT NULL
+);
 -- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.
-CREATE TABLE expired_account (
+CREATE TABLE proved_account (
     day        TEXT NOT NULL,
     uin        TEXT NOT NULL,
     row_count  INTEGER NOT NULL,

@@ -1,15 +1,11 @@
 //! What still rests on a raw day: reasons to keep it.
 
-use std::collections::{BTreeSet, HashSet};
-
 use chrono::{NaiveDate, TimeDelta};
-use polars::prelude::Column;
 
 use super::store;
 use crate::account::AccountBook;
 use crate::books::Books;
-use crate::error::{Doing as _, Result};
-use crate::raw::segment::read_columns;
+use crate::error::Result;
 use crate::raw::store::Segment;
 use crate::span::local_day;
 
@@ -24,7 +20,7 @@ pub struct Held {
     pub needs_person: bool,
 }
 
-/// All reasons to hold a day.
+/// All reasons to hold a day that is proved.
 pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segments: &[Segment]) -> Result<Vec<Held>> {
     let mut held = Vec::new();
     let mut hold = |code, sentence: String, needs_person| {
@@ -44,7 +40,7 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
             false,
         );
     }
-    let uins = tokio::task::block_in_place(|| accounts_in(books, segments))?;
+    let uins = store::proved_accounts(&books.ledger, day).await?;
     let open: Vec<u64> = uins
         .iter()
         .copied()
@@ -102,17 +98,6 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
         );
     }
     Ok(held)
-}
-
-fn accounts_in(books: &Books, segments: &[Segment]) -> Result<BTreeSet<u64>> {
-    let mut uins = BTreeSet::new();
-    for segment in segments {
-        let frame = read_columns(&books.data.join(&segment.path), &["uin"])?;
-        let column = frame.column("uin").and_then(Column::u64).doing("reading accounts")?;
-        // Most come again and again.
-        uins.extend(column.iter().flatten().collect::<HashSet<u64>>());
-    }
-    Ok(uins)
 }
 
 /// Whether every period of the account that the UTC day touches is closed.

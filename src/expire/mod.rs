@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! due         UTC days whose time has come
+//! prove       count, sums and a digest per account, written to the ledger; most often the night before did
 //! hold        a day that something still rests on is named and stays
-//! prove       count, sums and a digest per account, written to the ledger
-//! mark        the day is expired for good; one transaction with the proof and the dropped files
+//! mark        the day is expired for good; one transaction with the dropped files
+//! prove       the days that are due tomorrow
 //! remove      the files, after the commit
 //! ```
 //!
@@ -14,18 +15,20 @@ pub mod hold;
 pub mod ledger;
 pub mod originals;
 pub mod proof;
+pub mod prove;
 pub mod store;
 
-use chrono::{Months, NaiveDate};
+use chrono::{Months, NaiveDate, TimeDelta};
 
 use crate::account::AccountBook;
 use crate::books::Books;
 use crate::error::Result;
 use crate::ledger::Lease;
 use crate::raw::segment::SegmentKind;
-use crate::raw::store::{Segment, drop_segments, segments_of_day};
+use crate::raw::store::{drop_segments, segments_of_day};
 use hold::Held;
 use ledger::{ExpiredMonths, expire_months};
+use prove::prove;
 
 /// Raw records and conflicts, after the UTC day they finished on.
 const RAW_MONTHS: u32 = 6;
@@ -42,6 +45,8 @@ pub struct Expired {
     pub original_files: usize,
     pub quarantine_payloads: u64,
     pub held: Vec<Held>,
+    /// Days due tomorrow whose proofs were made.
+    pub proved_ahead: Vec<NaiveDate>,
     /// Months of the ledger's own rows.
     pub months: ExpiredMonths,
 }
@@ -58,30 +63,31 @@ impl Expired {
 pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Expired> {
     let mut expired = Expired::default();
     let today = books.clock.today();
-    for day in store::days_with_segments(&books.ledger, SegmentKind::Log).await? {
-        if is_past(day, LOG_MONTHS, today) {
-            expire_log_day(books, lease, day).await?;
-            expired.log_days += 1;
-        }
+    for day in days_past(books, SegmentKind::Log, LOG_MONTHS, today).await? {
+        expire_log_day(books, lease, day).await?;
+        expired.log_days += 1;
     }
-    let mut due = store::days_with_segments(&books.ledger, SegmentKind::Usage).await?;
-    due.retain(|&day| is_past(day, RAW_MONTHS, today));
-    for day in due {
+    for day in days_past(books, SegmentKind::Usage, RAW_MONTHS, today).await? {
+        expire_raw_day(books, lease, accounts, day, &mut expired).await?;
+    }
+    let tomorrow = today + TimeDelta::days(1);
+    for day in days_past(books, SegmentKind::Usage, RAW_MONTHS, tomorrow).await? {
         let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day).await?;
-        let held = hold::reasons(books, accounts, day, &segments).await?;
-        if held.is_empty() {
-            expired
-                .days
-                .push((day, expire_raw_day(books, lease, day, &segments).await?));
-        } else {
-            expired.held.extend(held);
-        }
+        let (_, made) = prove(books, lease, day, &segments).await?;
+        expired.proved_ahead.extend(made.then_some(day));
     }
     store::replace_held(&books.ledger, lease, &expired.held).await?;
     expired.original_files = originals::remove_old_files(books, LOG_MONTHS)?;
     expired.quarantine_payloads = store::drop_old_payloads(books, lease, LOG_MONTHS).await?;
     expired.months = expire_months(books, lease).await?;
     Ok(expired)
+}
+
+/// UTC days with segments of a kind whose time of so many months has come on a day.
+async fn days_past(books: &Books, kind: SegmentKind, months: u32, today: NaiveDate) -> Result<Vec<NaiveDate>> {
+    let mut days = store::days_with_segments(&books.ledger, kind).await?;
+    days.retain(|&day| is_past(day, months, today));
+    Ok(days)
 }
 
 /// Whether `day` + `months` calendar months (clamped to the month's end) has come.
@@ -100,27 +106,32 @@ async fn expire_log_day(books: &Books, lease: &Lease, day: NaiveDate) -> Result<
     books.ledger.commit(tx, "expire_log").await
 }
 
-async fn expire_raw_day(books: &Books, lease: &Lease, day: NaiveDate, segments: &[Segment]) -> Result<i64> {
-    let proofs = tokio::task::block_in_place(|| proof::prove(&books.data, segments))?;
-    let rows = segments.iter().map(|s| s.rows).sum();
-    let duration_ms: i128 = proofs.iter().map(|p| p.duration_ms).sum();
+/// Lets a day go whole, or holds it.
+#[tracing::instrument(skip_all)]
+async fn expire_raw_day(
+    books: &Books,
+    lease: &Lease,
+    accounts: &AccountBook,
+    day: NaiveDate,
+    expired: &mut Expired,
+) -> Result<()> {
+    let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day).await?;
+    let (proved, _) = prove(books, lease, day, &segments).await?;
+    let held = hold::reasons(books, accounts, day, &segments).await?;
+    if !held.is_empty() {
+        expired.held.extend(held);
+        return Ok(());
+    }
+    let now = books.clock.text();
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    store::check_segments(&mut tx, day, segments).await?;
-    store::mark_expired(
-        &mut tx,
-        SegmentKind::Usage,
-        day,
-        rows,
-        &duration_ms.to_string(),
-        &books.clock.text(),
-    )
-    .await?;
-    store::add_proofs(&mut tx, day, &proofs).await?;
+    store::check_rows(&mut tx, day, proved.rows).await?;
+    store::mark_expired(&mut tx, SegmentKind::Usage, day, proved.rows, &proved.duration_ms, &now).await?;
     store::let_conflicts_go(&mut tx, day).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
     books.ledger.commit(tx, "expire").await?;
-    Ok(rows)
+    expired.days.push((day, proved.rows));
+    Ok(())
 }
 
 #[cfg(test)]

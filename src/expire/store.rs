@@ -6,11 +6,12 @@ use chrono::{Months, NaiveDate, TimeDelta};
 
 use super::hold::Held;
 use super::proof::Proof;
+use super::prove::ProvedDay;
 use crate::books::Books;
 use crate::clock::instant_text;
 use crate::error::{Error, Result};
 use crate::ledger::{
-    Decision, Lease, Ledger, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, query, reseal,
+    Decision, Lease, Ledger, Row, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, query, reseal,
 };
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, parse_day};
@@ -51,27 +52,64 @@ pub async fn mark_expired(
     insert_row(tx, "expired_day (day, kind, expired_at, row_count, duration_ms)", row).await
 }
 
-pub async fn add_proofs(tx: &mut Tx, day: NaiveDate, proofs: &[Proof]) -> Result<()> {
-    let rows = proofs.iter().map(|proof| -> [Value; 5] {
+/// What stands for a day, if it is proved.
+pub async fn proved_day(ledger: &Ledger, day: NaiveDate) -> Result<Option<ProvedDay>> {
+    let row = query("SELECT row_count, duration_ms FROM proved_day WHERE day = ?")
+        .bind(day.to_string())
+        .fetch_optional(ledger)
+        .await?;
+    let proved = |row: Row| {
+        Ok(ProvedDay {
+            rows: row.try_get(0)?,
+            duration_ms: row.try_get(1)?,
+        })
+    };
+    row.map(proved).transpose()
+}
+
+/// Accounts with rows of a day, as it was proved.
+pub async fn proved_accounts(ledger: &Ledger, day: NaiveDate) -> Result<BTreeSet<u64>> {
+    let rows = query("SELECT uin FROM proved_account WHERE day = ?")
+        .bind(day.to_string())
+        .fetch_all(ledger)
+        .await?;
+    rows.iter()
+        .map(|row| crate::account::store::parse_uin(&row.try_get::<String>(0)?))
+        .collect()
+}
+
+/// Writes what stands for a day, in place of what was written before more rows came.
+pub async fn replace_proofs(tx: &mut Tx, day: NaiveDate, proved: &ProvedDay, accounts: &[Proof]) -> Result<()> {
+    let day = day.to_string();
+    for table in ["proved_day", "proved_account"] {
+        delete_rows(tx, table, "day = ?", &[day.as_str().into()]).await?;
+    }
+    let row: [Value; 3] = [
+        day.as_str().into(),
+        proved.rows.into(),
+        proved.duration_ms.as_str().into(),
+    ];
+    insert_row(tx, "proved_day (day, row_count, duration_ms)", row).await?;
+    let rows = accounts.iter().map(|proof| -> [Value; 5] {
         [
-            day.to_string().into(),
+            day.as_str().into(),
             proof.uin.to_string().into(),
             proof.rows.into(),
             proof.duration_ms.to_string().into(),
             proof.digest.as_str().into(),
         ]
     });
-    insert_rows(tx, "expired_account (day, uin, row_count, duration_ms, digest)", rows).await?;
+    insert_rows(tx, "proved_account (day, uin, row_count, duration_ms, digest)", rows).await?;
     Ok(())
 }
 
-/// The day must have exactly the segments that were proved: an ingest may have added one since.
-pub async fn check_segments(tx: &mut Tx, day: NaiveDate, proved: &[Segment]) -> Result<()> {
-    let row = query("SELECT COUNT(*) FROM segment WHERE kind = 'usage' AND day = ?")
+/// The day must have as many rows as were proved: an ingest may have added some since.
+pub async fn check_rows(tx: &mut Tx, day: NaiveDate, proved: i64) -> Result<()> {
+    let row = query("SELECT COALESCE(SUM(row_count), 0) FROM segment WHERE kind = 'usage' AND day = ?")
         .bind(day.to_string())
         .fetch_one(&mut *tx)
         .await?;
-    if row.try_get::<i64>(0)? == i64::try_from(proved.len()).unwrap_or(i64::MAX) {
+    if row.try_get::<i64>(0)? == proved {
         return Ok(());
     }
     Err(Error::NeedsPerson(format!(

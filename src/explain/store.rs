@@ -70,7 +70,9 @@ pub async fn waiting_records(ledger: &Ledger, uin: u64, period: &Period) -> Resu
 /// What stands for an account's expired days in `[from, to]`.
 pub async fn expired(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) -> Result<Vec<Stands>> {
     let rows = query(
-        "SELECT day, row_count, duration_ms, digest FROM expired_account WHERE uin = ? AND day >= ? AND day <= ? ORDER BY day",
+        "SELECT p.day, p.row_count, p.duration_ms, p.digest FROM proved_account p \
+         JOIN expired_day e ON e.day = p.day AND e.kind = 'usage' \
+         WHERE p.uin = ? AND p.day >= ? AND p.day <= ? ORDER BY p.day",
     )
     .bind(uin.to_string())
     .bind(from.to_string())

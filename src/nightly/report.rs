@@ -155,6 +155,9 @@ pub fn expired(expired: &Expired) -> String {
         expired.original_files,
         expired.quarantine_payloads
     );
+    for day in &expired.proved_ahead {
+        let _infallible = writeln!(text, "proved   {day}, which is due tomorrow");
+    }
     for held in &expired.held {
         let _infallible = writeln!(text, "HELD     {}", held.sentence);
     }

@@ -6,12 +6,13 @@
 //! usage       raw measured again against usage files, these against the dashboards' rows, control totals
 //! statements  rated and adjusted again from the usage, cards and statements of their day; chains of digests
 //! exports     chains of manifests, files on disk, heads of the statement chains
-//! expired     raw that is gone, and the digests that stand for it
+//! proofs      of days about to go against their rows; raw that is gone, and the digests that stand for it
 //! ```
 
 mod exports;
 mod files;
 mod ledger;
+mod proofs;
 mod statements;
 mod store;
 mod usage;
@@ -63,7 +64,8 @@ pub async fn verify(books: &Books) -> Result<Verified> {
     verified.part(part);
     let part = exports::verify(books, &mut verified).await;
     verified.part(part);
-    verified.expired = store::expired_days(&books.ledger).await?;
+    let part = proofs::verify(books, &damaged, &mut verified).await;
+    verified.part(part);
     verified.difference_count = verified.differences.len();
     if verified.difference_count > TOLD_MAX {
         verified.differences.truncate(TOLD_MAX);

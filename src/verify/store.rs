@@ -9,7 +9,9 @@ use super::files::Named;
 use crate::account::store::parse_uin;
 use crate::digest::{Hasher, sha256_hex};
 use crate::error::{Error, Result};
+use crate::expire::proof::Proof;
 use crate::ledger::{Ledger, is_sealed, query};
+use crate::raw::store::parse_day;
 
 /// Tables whose rows have seals.
 pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
@@ -183,6 +185,41 @@ pub async fn statement_digests(ledger: &Ledger) -> Result<HashMap<String, String
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
+/// Days that are proved and not gone, with the rows they had.
+pub async fn proved_days_that_stay(ledger: &Ledger) -> Result<Vec<(NaiveDate, i64)>> {
+    let rows = query(
+        "SELECT p.day, p.row_count FROM proved_day p \
+         WHERE NOT EXISTS (SELECT 1 FROM expired_day e WHERE e.day = p.day AND e.kind = 'usage') ORDER BY p.day",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((parse_day(&row.try_get::<String>(0)?)?, row.try_get(1)?)))
+        .collect()
+}
+
+/// What was written to stand for a day, by account.
+pub async fn proofs(ledger: &Ledger, day: NaiveDate) -> Result<Vec<Proof>> {
+    let rows =
+        query("SELECT uin, row_count, duration_ms, digest FROM proved_account WHERE day = ? ORDER BY LENGTH(uin), uin")
+            .bind(day.to_string())
+            .fetch_all(ledger)
+            .await?;
+    rows.iter()
+        .map(|row| {
+            let (uin, duration_ms): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+            let no_number =
+                |_| Error::Unbalanced(format!("the proof of account {uin}, {day}: {duration_ms} is no number"));
+            Ok(Proof {
+                uin: parse_uin(&uin)?,
+                rows: row.try_get(1)?,
+                duration_ms: duration_ms.parse().map_err(no_number)?,
+                digest: row.try_get(3)?,
+            })
+        })
+        .collect()
+}
+
 /// Days whose raw is gone, each with one digest over those of its accounts.
 pub async fn expired_days(ledger: &Ledger) -> Result<Vec<ExpiredDay>> {
     let days = query("SELECT day, expired_at, row_count FROM expired_day WHERE kind = 'usage' ORDER BY day")
@@ -191,7 +228,7 @@ pub async fn expired_days(ledger: &Ledger) -> Result<Vec<ExpiredDay>> {
     let mut expired = Vec::with_capacity(days.len());
     for row in days {
         let day: String = row.try_get(0)?;
-        let accounts = query("SELECT uin, digest FROM expired_account WHERE day = ? ORDER BY LENGTH(uin), uin")
+        let accounts = query("SELECT uin, digest FROM proved_account WHERE day = ? ORDER BY LENGTH(uin), uin")
             .bind(day.as_str())
             .fetch_all(ledger)
             .await?;

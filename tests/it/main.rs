@@ -33,6 +33,9 @@ mod inputs;
 /// Nights in a row: late usage, expiry, repeats.
 mod nights;
 
+/// What stands for days that go.
+mod proved_days;
+
 /// What the ledger lets go.
 mod retention;
 

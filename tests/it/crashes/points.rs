@@ -2,7 +2,7 @@
 
 /// Every transaction there is: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 25] = [
+pub const COMMITS: [&str; 26] = [
     "account",
     "cards",
     "close",
@@ -23,6 +23,7 @@ pub const COMMITS: [&str; 25] = [
     "merge",
     "merge_keys",
     "meter",
+    "prove",
     "release",
     "report",
     "resolve",
