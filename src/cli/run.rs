@@ -170,7 +170,7 @@ pub(super) fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl F
 async fn meter_and_close(books: &Books, lease: &Lease) -> crate::error::Result<crate::close::Closed> {
     let (_, mut accounts) = meter(books, lease).await?;
     let closed = close(books, lease, &mut accounts).await?;
-    draft_open_periods(books, lease, &accounts, &closed.blocked).await?;
+    draft_open_periods(books, lease, &accounts, &closed).await?;
     Ok(closed)
 }
 

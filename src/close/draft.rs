@@ -12,7 +12,7 @@ use super::months;
 use super::past::{Past, read_past};
 use super::statement::Foot;
 use super::store::{self, Draft};
-use super::{Blocked, reach_back};
+use super::{Closed, reach_back};
 use crate::account::{Account, AccountBook};
 use crate::books::Books;
 use crate::card::book::CardBook;
@@ -25,13 +25,13 @@ use crate::meter::usage_table::UsageTable;
 use crate::span::Period;
 
 /// Replaces the drafts of all open periods, and the list of blocked ones. Returns how many drafts there are. The caller holds the
-/// lease, and has the accounts as the last close left them.
+/// lease, and has the accounts as the last close left them, and what it `closed`.
 #[tracing::instrument(skip_all)]
 pub async fn draft_open_periods(
     books: &Books,
     lease: &Lease,
     accounts: &AccountBook,
-    blocked: &[Blocked],
+    closed: &Closed,
 ) -> Result<usize> {
     let cards = load_cards(&books.ledger).await?;
     let mut open = open_periods(accounts, books.clock.today());
@@ -51,13 +51,13 @@ pub async fn draft_open_periods(
             tokio::task::block_in_place(|| drafting.draft_all(&books.data, &files, &open))?
         }
     };
-    let sums = months::sum_up(&books.ledger, &drafts).await?;
+    let sums = months::sum_up(&books.ledger, closed, &drafts).await?;
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     store::drop_drafts(&mut tx).await?;
     store::add_drafts(&mut tx, &drafts, &books.clock.text()).await?;
     months::replace_sums(&mut tx, sums).await?;
-    store::replace_blocked(&mut tx, blocked).await?;
+    store::replace_blocked(&mut tx, &closed.blocked).await?;
     books.ledger.commit(tx, "draft").await?;
     Ok(drafts.len())
 }

@@ -25,8 +25,6 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 
-use rayon::prelude::*;
-
 use crate::account::AccountBook;
 use crate::books::Books;
 use crate::card::book::CardBook;
@@ -35,10 +33,12 @@ use crate::error::{Error, Result};
 use crate::ledger::Lease;
 use crate::meter::store::{Progress, progress, usage_paths};
 use crate::meter::usage_table::UsageTable;
+use crate::parallel;
 use crate::pipeline::{Taker, write_while_making};
 use crate::span::Period;
 use account::{AccountUsage, PeriodCharges};
 use due::Due;
+use months::JustStated;
 use past::{Past, read_past};
 use statement::{Closing, Statement};
 use write::{RestsOn, Writing};
@@ -55,6 +55,11 @@ pub struct Closed {
     /// By currency: the sum of the totals, plain decimals.
     pub totals: BTreeMap<String, String>,
     pub blocked: Vec<Blocked>,
+    /// The number of the closing; none when nothing closed.
+    #[serde(skip)]
+    pub closing: Option<i64>,
+    #[serde(skip)]
+    pub stated: Vec<JustStated>,
 }
 
 /// A due period that cannot close until a person acts.
@@ -68,8 +73,8 @@ pub struct Blocked {
     pub unpriced: Vec<String>,
 }
 
-/// Accounts that are rated at a time: few enough that writing begins soon and ends soon after the last is rated, enough to keep all
-/// cores at work.
+/// Accounts that a thread rates at a time: few enough that writing begins soon and ends soon after the last is rated, enough for
+/// INSERTs of many rows.
 const ACCOUNTS_OF_A_PIECE: usize = 1024;
 
 /// Pieces that are rated and wait to be written: enough that neither side waits for long.
@@ -162,14 +167,9 @@ impl Rating<'_> {
     #[tracing::instrument(skip_all)]
     fn rate(&self, to: &Taker<Vec<AccountClose>>) -> Result<()> {
         due::by_piece(&self.books.data, self.files, self.due, |table, due| {
-            for some in due.chunks(ACCOUNTS_OF_A_PIECE) {
-                let closes: Vec<AccountClose> = some
-                    .par_iter()
-                    .map(|due| self.state_account(due, table))
-                    .collect::<Result<_>>()?;
-                to.take(closes)?;
-            }
-            Ok(())
+            let pieces: Vec<&[Due]> = due.chunks(ACCOUNTS_OF_A_PIECE).collect();
+            let state = |at: usize| pieces[at].iter().map(|due| self.state_account(due, table)).collect();
+            parallel::in_order(pieces.len(), PIECES_AHEAD, state, |closes| to.take(closes))
         })
     }
 

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
+use super::Closed;
 use super::store::Draft;
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
@@ -23,10 +25,20 @@ type MonthSum = (Decimal, i64, i64);
 /// Sums of a month.
 type MonthSums = HashMap<Key, MonthSum>;
 
+/// What a statement that was just closed comes to.
+#[derive(Clone, Copy, Debug)]
+pub struct JustStated {
+    pub uin: u64,
+    pub start: NaiveDate,
+    pub currency: Currency,
+    pub total: Decimal,
+    pub records: i64,
+}
+
 /// Sums months up anew, with the drafts that are to be: those with drafts, before and now, and those of periods that closed since the
-/// last time.
+/// last time. What the last close stated is at hand and not read again.
 #[tracing::instrument(skip_all)]
-pub async fn sum_up(ledger: &Ledger, drafts: &[Draft]) -> Result<BTreeMap<String, MonthSums>> {
+pub async fn sum_up(ledger: &Ledger, closed: &Closed, drafts: &[Draft]) -> Result<BTreeMap<String, MonthSums>> {
     let mut months: BTreeMap<String, MonthSums> = BTreeMap::new();
     for sql in [
         "SELECT DISTINCT month FROM account_month WHERE drafts > 0",
@@ -41,9 +53,21 @@ pub async fn sum_up(ledger: &Ledger, drafts: &[Draft]) -> Result<BTreeMap<String
         let sums = months.entry(month_text(draft.period.start)).or_default();
         add(sums, (draft.currency, draft.uin), (draft.foot.total, draft.records, 1))?;
     }
-    for (month, sums) in &mut months {
-        query("SELECT uin, currency, total, records, 0 FROM statement WHERE month = ?")
+    for stated in &closed.stated {
+        let sums = months.entry(month_text(stated.start)).or_default();
+        add(sums, (stated.currency, stated.uin), (stated.total, stated.records, 0))?;
+    }
+    let just_closed = closed.closing.unwrap_or(0);
+    for row in query("SELECT DISTINCT SUBSTR(period_start, 1, 7) FROM stated_period WHERE closing <> ?")
+        .bind(just_closed)
+        .fetch_all(ledger)
+        .await?
+    {
+        let month: String = row.try_get(0)?;
+        let Some(sums) = months.get_mut(&month) else { continue };
+        query("SELECT uin, currency, total, records, 0 FROM statement WHERE month = ? AND closing <> ?")
             .bind(month.as_str())
+            .bind(just_closed)
             .for_each(ledger, |row| add(sums, key_of(&row)?, sum_of(&row)?))
             .await?;
     }

@@ -211,17 +211,17 @@ fn closed_period_of(row: &Row) -> Result<(u64, ClosedPeriod)> {
 
 /// Adds statements and their lines.
 #[tracing::instrument(skip_all)]
-pub async fn add_statements(tx: &mut Tx, closing: i64, statements: Vec<Stated>) -> Result<()> {
+pub async fn add_statements(tx: &mut Tx, closing: i64, mut statements: Vec<Stated>) -> Result<()> {
     let first = next_numbers(tx, "document", count(statements.len())).await?;
-    let (mut documents, mut rows) = (
-        Vec::with_capacity(statements.len()),
-        Vec::with_capacity(statements.len()),
-    );
-    for (document, stated) in (first..).zip(statements) {
+    // Rows are made one by one as they are taken, so that some are made while others are written.
+    let documents = (first..)
+        .zip(&mut statements)
+        .map(|(document, stated)| -> [Value; 2] { [document.into(), stated.statement.document.take().into()] });
+    insert_rows(tx, "document (document, body)", documents).await?;
+    let rows = (first..).zip(statements).map(|(document, stated)| -> [Value; 20] {
         let s = stated.statement;
         let closed_at = s.closed_at_text();
-        documents.push([document.into(), s.document.into()]);
-        rows.push([
+        [
             month_text(s.period.start).into(),
             s.uin.to_string().into(),
             s.period.start.to_string().into(),
@@ -242,10 +242,9 @@ pub async fn add_statements(tx: &mut Tx, closing: i64, statements: Vec<Stated>) 
             s.previous_digest.unwrap_or_default().into(),
             s.digest.into(),
             document.into(),
-        ]);
-    }
-    insert_rows::<2>(tx, "document (document, body)", documents).await?;
-    insert_rows::<20>(
+        ]
+    });
+    insert_rows(
         tx,
         "statement (month, uin, period_start, period_end, statement_id, zone, currency, line_count, usage_amount, adjustment_amount, \
          rounding, total, records, adjusted_records, closing, closed_at, batch_hi, previous_digest, digest, document)",
@@ -366,6 +365,9 @@ macro_rules! head_columns {
 /// The columns that make a [`Statement`], in the order of [`statement_of`].
 pub const STATEMENT_COLUMNS: &str = concat!(head_columns!(), ", d.body");
 
+/// Where the account stands among them.
+pub const UIN_COLUMN: usize = 1;
+
 /// Where [`STATEMENT_COLUMNS`] come from. A statement stays when its lines are gone.
 pub const STATEMENTS: &str = "statement s LEFT JOIN document d ON d.document = s.document";
 
@@ -389,7 +391,7 @@ pub fn statement_of(row: &Row) -> Result<Statement> {
     let text = |index: usize| -> Result<String> { row.try_get(index) };
     let (zone, currency, closed_at, previous) = (text(4)?, text(5)?, text(11)?, text(13)?);
     Ok(Statement {
-        uin: parse_uin(&text(1)?)?,
+        uin: parse_uin(&text(UIN_COLUMN)?)?,
         period: Period {
             start: parse_day(&text(2)?)?,
             end: parse_day(&text(3)?)?,

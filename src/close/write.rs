@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use super::months::JustStated;
 use super::store::{self, NewClosing};
 use super::waiting;
-use super::{AccountClose, Closed};
+use super::{AccountClose, Closed, Stated};
 use crate::books::Books;
 use crate::error::{Error, Result};
 use crate::ledger::{Lease, Tx, next_number};
@@ -65,7 +66,14 @@ impl<'a> Writing<'a> {
         self.closed.periods += periods.len();
         self.closed.statements += stated.len();
         self.closed.adjusted_accounts += settled.len();
-        for statement in stated.iter().map(|stated| &stated.statement) {
+        for Stated { statement, records, .. } in &stated {
+            self.closed.stated.push(JustStated {
+                uin: statement.uin,
+                start: statement.period.start,
+                currency: statement.currency,
+                total: statement.total,
+                records: *records,
+            });
             self.closed.lines += u64::from(statement.lines);
             *self.stated.entry(statement.period).or_default() += 1;
             let total = self.totals.entry(statement.currency).or_default();
@@ -92,6 +100,7 @@ impl<'a> Writing<'a> {
             store::add_stated_periods(&mut tx, closing, &self.stated).await?;
             store::count_closing(&mut tx, closing, self.closed.statements, self.closed.periods).await?;
             self.books.ledger.commit(tx, "close").await?;
+            self.closed.closing = Some(closing);
         }
         Ok((self.closed, self.periods))
     }

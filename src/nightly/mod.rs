@@ -136,7 +136,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         )
     }));
     // Neither reads what the other writes.
-    let draft = async || draft_open_periods(books, lease, &accounts, &closed.blocked).await;
+    let draft = async || draft_open_periods(books, lease, &accounts, &closed).await;
     let (drafts, exported) = both(draft, export_new(books, lease)).await;
     let (drafts, exported) = (drafts?, exported?);
     let expired = expire(books, lease, &accounts).await?;
