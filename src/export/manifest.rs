@@ -120,13 +120,25 @@ impl Totals {
     /// # Errors
     /// A sum that a decimal cannot hold with 10 decimals.
     pub fn add(&mut self, statement: &Statement) -> Result<(), MoneyError> {
-        let sums = self.by_currency.entry(statement.currency).or_default();
-        sums.statements += 1;
-        sums.lines += u64::from(statement.lines);
-        sums.usage_amount = sum([sums.usage_amount, statement.usage_amount])?;
-        sums.adjustment_amount = sum([sums.adjustment_amount, statement.adjustment_amount])?;
-        sums.rounding = sum([sums.rounding, statement.rounding])?;
-        sums.total = sum([sums.total, statement.total])?;
+        let one = Sums {
+            statements: 1,
+            lines: statement.lines.into(),
+            usage_amount: statement.usage_amount,
+            adjustment_amount: statement.adjustment_amount,
+            rounding: statement.rounding,
+            total: statement.total,
+        };
+        self.by_currency.entry(statement.currency).or_default().add(&one)
+    }
+
+    /// Adds what other statements come to.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn append(&mut self, others: &Self) -> Result<(), MoneyError> {
+        for (currency, others) in &others.by_currency {
+            self.by_currency.entry(*currency).or_default().add(others)?;
+        }
         Ok(())
     }
 
@@ -140,6 +152,16 @@ impl Totals {
 }
 
 impl Sums {
+    fn add(&mut self, others: &Self) -> Result<(), MoneyError> {
+        self.statements += others.statements;
+        self.lines += others.lines;
+        self.usage_amount = sum([self.usage_amount, others.usage_amount])?;
+        self.adjustment_amount = sum([self.adjustment_amount, others.adjustment_amount])?;
+        self.rounding = sum([self.rounding, others.rounding])?;
+        self.total = sum([self.total, others.total])?;
+        Ok(())
+    }
+
     fn entry(&self, currency: Currency) -> CurrencyTotals {
         CurrencyTotals {
             statements: self.statements,
@@ -237,13 +259,19 @@ mod tests {
     use crate::close::statement::samples::{charge, close};
     use crate::rate::Kind;
 
-    fn manifest() -> Manifest {
+    const STATED: [(u64, &str); 3] = [(7, "CNY"), (8, "CNY"), (9, "JPY")];
+
+    fn totals(stated: &[(u64, &str)]) -> Totals {
         let mut totals = Totals::default();
-        for (uin, currency) in [(7, "CNY"), (8, "CNY"), (9, "JPY")] {
+        for (uin, currency) in stated {
             totals
-                .add(&close(uin, currency, &[charge(Kind::Usage, "0.533333", "0.0325")], None).unwrap())
+                .add(&close(*uin, currency, &[charge(Kind::Usage, "0.533333", "0.0325")], None).unwrap())
                 .unwrap();
         }
+        totals
+    }
+
+    fn manifest() -> Manifest {
         let file = |name| {
             FileEntry::new(
                 name,
@@ -260,9 +288,19 @@ mod tests {
             "2024-11".to_owned(),
             None,
             vec![file("statements.csv"), file("statement_lines.csv")],
-            &totals,
+            &totals(&STATED),
             vec![head(10), head(u64::MAX), head(9)],
         )
+    }
+
+    #[test]
+    fn totals_of_parts_come_to_those_of_the_whole() {
+        for parted_at in 0..=STATED.len() {
+            let (some, others) = STATED.split_at(parted_at);
+            let mut all = totals(some);
+            all.append(&totals(others)).unwrap();
+            assert_eq!(all.entries(), totals(&STATED).entries());
+        }
     }
 
     #[test]

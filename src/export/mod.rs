@@ -19,19 +19,16 @@ use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use crate::books::Books;
 use crate::close::statement::Statement;
-use crate::close::store::chain_heads;
+use crate::close::store::{chain_heads, statement_of};
 use crate::digest::sha256_hex;
 use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
 use crate::files::{create_dir_durably, rename_durably, sync_all, write_durably};
-use crate::ledger::{Lease, Ledger, next_number};
+use crate::ledger::{Lease, Ledger, Row, next_number};
 use crate::uncached::UncachedFile;
 use csv::{CsvError, Rows, Sheets, Written};
 use manifest::{FileEntry, Head, Manifest, Totals};
 use store::{Export, Taken};
-
-/// Statements that are handed on at a time. While their rows are made, more are being loaded, and the rows of others are being written.
-const STATEMENTS_AT_A_TIME: usize = 500;
 
 /// Statements whose rows are made by one thread at a time.
 const STATEMENTS_OF_A_TASK: usize = 50;
@@ -68,7 +65,7 @@ pub async fn export_again(books: &Books, number: i64, target: Option<&Path>) -> 
         refuse_occupied(&place)?;
     }
     let staging = staging_of(&place);
-    write_sheets(books, &staging, &taken, None).await?;
+    write_sheets(books, &staging, &taken).await?;
     check_sheets(&staging, &export)?;
     write_durably(&staging.join(MANIFEST_NAME), export.manifest.as_bytes())?;
     if place.exists() {
@@ -119,8 +116,7 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
     let taken = store::taken_by_none(&books.ledger, start, end).await?;
     let ledger = books.ledger.clone();
     let heads = tokio::spawn(async move { heads(&ledger).await });
-    let mut totals = Totals::default();
-    let files = write_sheets(books, &staging, &taken, Some(&mut totals)).await?;
+    let (files, totals) = write_sheets(books, &staging, &taken).await?;
     let manifest = Manifest::new(
         format!("{number:06}"),
         books.clock.now(),
@@ -163,13 +159,9 @@ fn staging_of(place: &Path) -> PathBuf {
     place.with_file_name(format!(".{name}.unfinished"))
 }
 
+/// Writes both sheets: while some statements are being loaded, the rows of others are made, and those of others written.
 #[tracing::instrument(skip_all)]
-async fn write_sheets(
-    books: &Books,
-    staging: &Path,
-    taken: &Taken,
-    totals: Option<&mut Totals>,
-) -> Result<Vec<FileEntry>> {
+async fn write_sheets(books: &Books, staging: &Path, taken: &Taken) -> Result<(Vec<FileEntry>, Totals)> {
     if staging.exists() {
         remove_folder(staging)?;
     }
@@ -177,50 +169,34 @@ async fn write_sheets(
     let places = [LINES_NAME, STATEMENTS_NAME].map(|name| staging.join(name));
     let [lines, statements] = places.each_ref().map(|place| UncachedFile::create(place));
     let sheets = Sheets::new(lines?, statements?);
-    let (loaded, statements) = mpsc::sync_channel(1);
+    let (loaded, pages) = mpsc::sync_channel(1);
     let (made, rows) = mpsc::sync_channel(1);
-    let making = spawn_blocking(move || make_rows(&statements, &made));
+    let making = spawn_blocking(move || make_rows(&pages, &made));
     let writing = spawn_blocking(move || write_rows(sheets?, &rows));
-    let loading = load(books, taken, totals, &loaded).await;
+    let loading = load(books, taken, &loaded).await;
     drop(loaded);
     // When the disk takes no more, or a document does not read, that is what to tell: the others only found that nobody takes what they have.
     let failed = |e: CsvError| Error::damaged(staging, e.to_string());
     let [lines, statements] = done(writing).await.map_err(failed)?;
-    done(making).await.map_err(failed)?;
+    let totals = done(making).await?;
     loading?;
     let files = vec![
         FileEntry::new(LINES_NAME, lines),
         FileEntry::new(STATEMENTS_NAME, statements),
     ];
     sync_all(&places)?;
-    Ok(files)
+    Ok((files, totals))
 }
 
-/// Loads statements and hands them on, in order and in pieces.
-async fn load(
-    books: &Books,
-    taken: &Taken,
-    mut totals: Option<&mut Totals>,
-    to: &SyncSender<Vec<Statement>>,
-) -> Result<()> {
-    let (mut piece, mut loaded) = (Vec::with_capacity(STATEMENTS_AT_A_TIME), 0);
-    let hand_on = |piece| {
+/// Loads statements and hands them on, in order and in pages.
+async fn load(books: &Books, taken: &Taken, to: &SyncSender<Vec<Row>>) -> Result<()> {
+    let mut loaded = 0;
+    store::for_each_page(&books.ledger, taken, |page| {
+        loaded += page.len();
         let refused = |_| Error::Unbalanced("statements that were loaded were not written".to_owned());
-        block_in_place(|| to.send(piece)).map_err(refused)
-    };
-    store::for_each_statement(&books.ledger, taken, |statement| {
-        if let Some(totals) = totals.as_deref_mut() {
-            totals.add(&statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
-        }
-        piece.push(statement);
-        loaded += 1;
-        if piece.len() < STATEMENTS_AT_A_TIME {
-            return Ok(());
-        }
-        hand_on(std::mem::replace(&mut piece, Vec::with_capacity(STATEMENTS_AT_A_TIME)))
+        block_in_place(|| to.send(page)).map_err(refused)
     })
     .await?;
-    hand_on(piece)?;
     if loaded != taken.statements {
         return Err(Error::Unbalanced(format!(
             "{} statements of {} to {} are to be exported, and the ledger has {loaded}",
@@ -230,16 +206,34 @@ async fn load(
     Ok(())
 }
 
-/// Makes the rows of statements as they come, until nobody takes them any more.
-fn make_rows(statements: &Receiver<Vec<Statement>>, to: &SyncSender<Vec<Rows>>) -> std::result::Result<(), CsvError> {
-    for piece in statements {
-        let rows: std::result::Result<Vec<Rows>, CsvError> =
-            piece.par_chunks(STATEMENTS_OF_A_TASK).map(Rows::of).collect();
-        if to.send(rows?).is_err() {
+/// Makes the rows of statements as they come, until nobody takes them any more. Returns what the statements come to.
+fn make_rows(pages: &Receiver<Vec<Row>>, to: &SyncSender<Vec<Rows>>) -> Result<Totals> {
+    let mut totals = Totals::default();
+    for page in pages {
+        let made: Vec<(Rows, Totals)> = page
+            .par_chunks(STATEMENTS_OF_A_TASK)
+            .map(rows_of)
+            .collect::<Result<_>>()?;
+        let (rows, sums): (Vec<Rows>, Vec<Totals>) = made.into_iter().unzip();
+        for sums in &sums {
+            totals.append(sums).map_err(|e| Error::Unbalanced(e.to_string()))?;
+        }
+        if to.send(rows).is_err() {
             break;
         }
     }
-    Ok(())
+    Ok(totals)
+}
+
+/// The rows of some statements, and what they come to.
+fn rows_of(page: &[Row]) -> Result<(Rows, Totals)> {
+    let statements: Vec<Statement> = page.iter().map(statement_of).collect::<Result<_>>()?;
+    let mut totals = Totals::default();
+    for statement in &statements {
+        totals.add(statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
+    }
+    let rows = Rows::of(&statements).map_err(|e| Error::Unbalanced(e.to_string()))?;
+    Ok((rows, totals))
 }
 
 fn write_rows(

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::close::statement::Statement;
-use crate::close::store::{STATEMENT_COLUMNS, STATEMENTS, statement_of};
+use crate::close::store::{STATEMENT_COLUMNS, STATEMENTS, UIN_COLUMN};
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Query, Row, Tx, Value, insert_row, query, reseal};
 
@@ -115,11 +114,14 @@ async fn taken(ledger: &Ledger, stated: Query) -> Result<Taken> {
 /// for as long as an export takes.
 const STATEMENTS_A_QUERY: usize = 500;
 
-/// Hands on the statements of an export, whole and in the order of the sheets, as they are read.
-pub async fn for_each_statement(
+/// Hands on the statements of an export, whole and in the order of the sheets, some at a time as they are read: each row is one
+/// statement, see [`statement_of`].
+///
+/// [`statement_of`]: crate::close::store::statement_of
+pub async fn for_each_page(
     ledger: &Ledger,
     taken: &Taken,
-    mut act: impl FnMut(Statement) -> Result<()> + Send,
+    mut act: impl FnMut(Vec<Row>) -> Result<()> + Send,
 ) -> Result<()> {
     let marks = vec!["?"; taken.closings.len()].join(",");
     let these =
@@ -149,12 +151,10 @@ pub async fn for_each_statement(
             .bind(after.as_str())
             .fetch_all(ledger)
             .await?;
-            for row in &rows {
-                let statement = statement_of(row)?;
-                after = statement.uin.to_string();
-                act(statement)?;
-            }
-            if rows.len() < STATEMENTS_A_QUERY {
+            let (is_last, last) = (rows.len() < STATEMENTS_A_QUERY, rows.last());
+            after = last.map_or(Ok(after), |row| row.try_get(UIN_COLUMN))?;
+            act(rows)?;
+            if is_last {
                 break;
             }
         }
