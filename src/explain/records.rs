@@ -12,7 +12,7 @@ use crate::close::store::ClosedAs;
 use crate::error::{Error, Result};
 use crate::ingest::fingerprint::identity_hash;
 use crate::meter::content::{self, Content, RealRecord};
-use crate::meter::key_run::{KeyRun, Verdict};
+use crate::meter::key_run::{KeyRun, Verdict, keys_of_hash};
 use crate::meter::measure::share_of_record;
 use crate::meter::place::{Map, Placer};
 use crate::meter::plan::Plan;
@@ -278,9 +278,9 @@ impl Placing<'_> {
 
 fn count(record: RealRecord, runs: &[KeyRun], now: &Placing, before: Option<&Placing>) -> Result<Option<Counted>> {
     let hash = identity_hash(&record.source, &record.id);
-    let own = runs.iter().flat_map(|run| run.of_hash(hash));
-    let mut own = own.filter(|key| (i64::from(key.batch), key.line) == (record.batch, record.line));
-    let Some(key) = own.next() else { return Ok(None) };
+    let mut keys = keys_of_hash(runs, hash)?.into_iter();
+    let own = keys.find(|key| (i64::from(key.batch), key.line) == (record.batch, record.line));
+    let Some(key) = own else { return Ok(None) };
     let counts_now = now.counts(&record, key.verdict)?;
     let counted_before = match before {
         Some(before) => before.counts(&record, key.verdict)?,

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::identities::{Identities, Row};
-use super::key_run::{Exception, Key, KeyRun, KeyWriter, Verdict, WrittenRun};
+use super::key_run::{Exception, Key, KeyRun, KeyWriter, Verdict, WrittenRun, keys_of_hash};
 use crate::error::{Doing as _, Error, Result};
 use crate::files::DataDir;
 use crate::parallel;
@@ -128,7 +128,7 @@ impl Search<'_> {
             let count = pass.len();
             let sorted = parallel::map(count, |at| {
                 let rows: Vec<&[Candidate]> = parts.iter().map(|part: &Vec<Vec<Candidate>>| &part[at][..]).collect();
-                Ok(self.look_through(self.sorted(rows.concat(), buckets)))
+                self.look_through(self.sorted(rows.concat(), buckets))
             })?;
             drop(parts);
             for bucket in sorted {
@@ -200,13 +200,13 @@ impl Search<'_> {
     }
 
     /// Picks the rows of a bucket that share a hash, and the earlier keys of their hashes.
-    fn look_through(&self, rows: Vec<Candidate>) -> Bucket {
+    fn look_through(&self, rows: Vec<Candidate>) -> Result<Bucket> {
         let mut bucket = Bucket {
             rows,
             candidates: Vec::new(),
             keys: Vec::new(),
         };
-        let mut known = self.known_keys(&bucket.rows).into_iter().peekable();
+        let mut known = self.known_keys(&bucket.rows)?.into_iter().peekable();
         let mut place = 0;
         for (number, group) in alike(&bucket.rows).enumerate() {
             let hash = group[0].hash;
@@ -220,30 +220,30 @@ impl Search<'_> {
             }
             place += group.len() as u64;
         }
-        bucket
+        Ok(bucket)
     }
 
     /// The earlier keys of the rows' hashes, each with the number of its hash.
-    fn known_keys(&self, rows: &[Candidate]) -> Vec<(usize, Key)> {
+    fn known_keys(&self, rows: &[Candidate]) -> Result<Vec<(usize, Key)>> {
         let mut known = Vec::new();
         // Run by run: each is gone through from its beginning to its end.
         for run in self.runs {
             let hashes = alike(rows).map(|group| group[0].hash);
-            run.of_hashes(hashes, |number, key| known.push((number, key)));
+            run.of_hashes(hashes, |number, key| known.push((number, key)))?;
         }
         known.sort_by_key(|(number, _)| *number);
-        known
+        Ok(known)
     }
 
     /// Earlier keys of wanted hashes that no new row has.
-    pub fn earlier_keys(&self, found: &Candidates) -> Vec<Key> {
+    pub fn earlier_keys(&self, found: &Candidates) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
         for &hash in self.wanted.iter().filter(|hash| !found.by_hash.contains_key(*hash)) {
             let before = keys.len();
-            keys.extend(self.runs.iter().flat_map(|run| run.of_hash(hash)));
+            keys.append(&mut keys_of_hash(self.runs, hash)?);
             forget_expired(&mut keys, before, self.expired);
         }
-        keys
+        Ok(keys)
     }
 }
 

@@ -1,15 +1,20 @@
 //! Key runs: immutable, sorted files of identity keys, searched in place.
 //!
-//! A file is the mark `TBKEYS03`, then blocks of [`BLOCK_KEYS`] keys (the last may have fewer), each in columns: `start` u16 of
+//! A file is the mark `TBKEYS04`, then blocks of [`BLOCK_KEYS`] keys (the last may have fewer), each in columns: `start` u16 of
 //! [`SHELVES`] shelves (how many keys of the block stand before it), `lead` u16 (see `key_run/span.rs`), `hash` u64 (of source and id,
 //! ascending), `content` u64 (fingerprint of the billable content), `batch` u32, `line` u32, `day` i32 (UTC, days since 1970: when the key
 //! may go). Equal hashes stand in the order of (batch, line). Then come the exceptions, by place: `place` u64 (of a key in the file), `day`
-//! i32, `verdict` u8, which hold instead of what stands there; a key without one is accepted. Then the first and the last hash of each
-//! block, u64 each. The last 16 bytes are the numbers of keys and of exceptions, u64 each. All numbers are little-endian.
+//! i32, `verdict` u8, which hold instead of what stands there; a key without one is accepted. Then of each block the first and the last
+//! hash, and checksums of its starts and leads, of its hashes, and of its other columns, u64 each. The last 24 bytes are the numbers of keys and of
+//! exceptions, and a checksum of all after the blocks, u64 each. All numbers are little-endian, checksums XXH3 (64 bits).
 //!
 //! So a run can be written while its rows are being read, before it is decided which of them stand. And who looks for a hash that is not
 //! there, as nearly all are, looks at starts and leads: two bytes of a key and not all thirty, which matters when months of keys lie on
 //! disk.
+//!
+//! A key that is not found any more would let a record count twice. So nothing is looked up in a block before its starts and leads are
+//! what was written, a hash is taken for another one of the same lead only when the block's hashes are, and runs are merged only when all
+//! of them is: the new file's digest would hide what was damaged before.
 
 mod read;
 mod span;
@@ -17,20 +22,44 @@ mod span;
 mod tests;
 mod write;
 
+use crate::error::Result;
 pub use read::KeyRun;
-use span::SHELVES;
+use span::{SHELVES, Span};
 pub use write::{KeyWriter, WrittenRun};
 
-const MARK: &[u8; 8] = b"TBKEYS03";
+const MARK: &[u8; 8] = b"TBKEYS04";
 /// Keys of a block: its columns are written at once.
 pub const BLOCK_KEYS: usize = 1 << 15;
 /// The starts of a block's shelves.
 const STARTS_BYTES: usize = SHELVES * 2;
 const LEAD_BYTES: usize = 2;
-const KEY_BYTES: usize = LEAD_BYTES + 8 + 8 + 4 + 4 + 4;
+const HASH_BYTES: usize = 8;
+const KEY_BYTES: usize = LEAD_BYTES + HASH_BYTES + 8 + 4 + 4 + 4;
 const EXCEPTION_BYTES: usize = 8 + 4 + 1;
-const SPAN_BYTES: usize = 8 + 8;
-const TAIL_BYTES: usize = 16;
+/// What is known of a block, at the end of the file.
+const BLOCK_END_BYTES: usize = 5 * 8;
+const TAIL_BYTES: usize = 3 * 8;
+
+/// A block, as the end of the file has it.
+#[derive(Clone, Copy, Debug)]
+struct BlockEnd {
+    span: Span,
+    /// Checksum of starts and leads.
+    searched: u64,
+    /// Checksum of the hashes.
+    hashes: u64,
+    /// Checksum of the other columns.
+    others: u64,
+}
+
+/// All keys of a hash in some runs.
+pub fn keys_of_hash(runs: &[KeyRun], hash: u64) -> Result<Vec<Key>> {
+    let mut keys = Vec::new();
+    for run in runs {
+        run.add_of_hash(hash, &mut keys)?;
+    }
+    Ok(keys)
+}
 
 /// What metering decided about a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

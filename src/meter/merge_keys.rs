@@ -5,7 +5,7 @@ use std::path::Path;
 
 use itertools::Itertools as _;
 
-use super::key_run::{Key, KeyRun, KeyWriter, WrittenRun};
+use super::key_run::{Key, KeyRun, KeyWriter, WrittenRun, keys_of_hash};
 use super::store::{NewKeyRun, add_key_run, drop_key_runs, key_run_paths};
 use crate::books::Books;
 use crate::error::Result;
@@ -80,12 +80,12 @@ fn open(books: &Books, paths: &[String]) -> Result<Vec<KeyRun>> {
 /// Writes all keys of the runs into one, without identities of which every day has expired, in these runs and in the others.
 fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: &HashSet<i32>) -> Result<WrittenRun> {
     let lives = |key: &Key| !expired.contains(&key.day);
-    let is_living = |group: &[Key]| {
-        group.iter().any(lives)
-            || others
-                .iter()
-                .any(|run| run.of_hash(group[0].hash).any(|key| lives(&key)))
+    let is_living = |group: &[Key]| -> Result<bool> {
+        Ok(group.iter().any(lives) || keys_of_hash(others, group[0].hash)?.iter().any(lives))
     };
+    for run in runs {
+        run.check_all()?;
+    }
     let mut merged = KeyWriter::create(place)?;
     let order = |key: &Key| (key.hash, key.batch, key.line);
     let mut keys = runs
@@ -98,7 +98,7 @@ fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: 
         group.clear();
         group.push(first);
         group.extend(keys.peeking_take_while(|key| key.hash == first.hash));
-        if !is_living(&group) {
+        if !is_living(&group)? {
             continue;
         }
         for key in &group {

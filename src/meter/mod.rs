@@ -169,7 +169,7 @@ async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered
         expired: &plan.expired,
     };
     let (candidates, new_keys) = tokio::task::block_in_place(|| search_rows(books, &search, intake))?;
-    let earlier_keys = [&candidates.keys[..], &search.earlier_keys(&candidates)].concat();
+    let earlier_keys = [&candidates.keys[..], &search.earlier_keys(&candidates)?].concat();
     read_candidates(books, &plan, &identities, &candidates, &earlier_keys, &mut real).await?;
     let new = NewRows {
         identities: &identities,

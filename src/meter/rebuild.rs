@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use polars::prelude::Column;
 
 use super::dedupe::RowVerdict;
-use super::key_run::{KeyRun, Verdict};
+use super::key_run::{KeyRun, Verdict, keys_of_hash};
 use super::measure::measure_segment;
 use super::place::{Map, Placer};
 use super::plan::Plan;
@@ -184,9 +184,8 @@ fn stored_verdicts(
                     format!("has rows of intake {intake}, which no committed batch has"),
                 )
             })?;
-        let own = runs
-            .iter()
-            .flat_map(|run| run.of_hash(hash))
+        let own = keys_of_hash(runs, hash)?
+            .into_iter()
             .find(|k| (k.batch, k.line) == (batch, line));
         let at = (i64::from(batch), line);
         let stands = |verdict| stands.get(&at).copied().unwrap_or(verdict == Verdict::Accepted);

@@ -7,7 +7,8 @@ use super::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, read_columns};
 use super::store::{Segment, add_segments, drop_segments, segments_between};
 use crate::books::Books;
 use crate::columns::{RowGroup, schema_of};
-use crate::error::{Doing as _, Result};
+use crate::digest::sha256_hex_of_file;
+use crate::error::{Doing as _, Error, Result};
 use crate::files::sync_all;
 use crate::ledger::{Lease, commit_intake};
 
@@ -52,7 +53,7 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
         }
         let merged = writer.finish()?;
         sync_all(&merged.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
-        Ok::<_, crate::error::Error>(merged)
+        Ok::<_, Error>(merged)
     })?;
     let batch_lo = segments.iter().map(|s| s.batch_lo).min().unwrap_or(0);
     let batch_hi = segments.iter().map(|s| s.batch_hi).max().unwrap_or(0);
@@ -65,9 +66,22 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
     Ok(merged.len())
 }
 
+/// The new segment's digest would hide what was damaged in one before.
+fn check_digest(books: &Books, segment: &Segment) -> Result<()> {
+    let place = books.data.join(&segment.path);
+    if sha256_hex_of_file(&place)? == segment.digest {
+        return Ok(());
+    }
+    Err(Error::damaged(
+        place,
+        "is not the segment that was written; restore it from a backup",
+    ))
+}
+
 fn concatenated(books: &Books, segments: &[Segment]) -> Result<DataFrame> {
     let mut all: Option<DataFrame> = None;
     for segment in segments {
+        check_digest(books, segment)?;
         let frame = read_columns(&books.data.join(&segment.path), &[])?;
         match &mut all {
             None => all = Some(frame),

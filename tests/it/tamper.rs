@@ -8,7 +8,7 @@ use tallybook::ledger::{Engine, Lease, Value, query};
 use tallybook::meter::resolution::Word;
 use tallybook::verify::{Verified, verify};
 
-use crate::exactly_once::shop::{Shop, usage, void};
+use crate::exactly_once::shop::{Shop, records, usage, void};
 use crate::ledgers;
 use crate::world::{Place, at};
 
@@ -109,6 +109,62 @@ fn a_flipped_byte_in_any_file_is_found_and_the_file_is_named() {
     }
     assert_eq!(kinds.len(), 7, "there was a file of each kind: {kinds:?}");
     assert_eq!(verified(&shop).differences, Vec::<String>::new());
+}
+
+/// Changes a byte of the only file below a folder of the data folder. Returns its path and what it was.
+fn flip_a_byte(shop: &Shop, folder: &str, at: impl Fn(usize) -> usize) -> (PathBuf, Vec<u8>) {
+    let mut files = Vec::new();
+    files_below(&shop.place.data().join(folder), &mut files);
+    let path = files.pop().unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    flipped[at(whole.len())] ^= 0x80;
+    std::fs::write(&path, flipped).unwrap();
+    (path, whole)
+}
+
+const PRICE: &str = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }";
+
+#[test]
+fn a_damaged_key_run_stops_the_night_that_would_count_a_record_twice() {
+    let shop = Shop::new("CNY", PRICE);
+    let record = [usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000)];
+    shop.drop(&record);
+    shop.place.night("2024-11-20T00:00:00Z");
+    // Where the shelves of the only block start.
+    let (path, whole) = flip_a_byte(&shop, "keys", |_| 9);
+    shop.drop(&record);
+    let failed = shop.place.try_night("2024-11-21T00:00:00Z").unwrap_err().to_string();
+    let name = path.file_name().unwrap().to_string_lossy();
+    assert!(failed.contains(&*name) && failed.contains("restore it"), "{failed}");
+    std::fs::write(&path, whole).unwrap();
+    let night = shop.place.night("2024-11-21T00:00:00Z");
+    assert_eq!((records(&night, "metered"), records(&night, "duplicate")), (1, 1));
+}
+
+#[test]
+fn a_damaged_segment_is_not_merged_into_one_whose_digest_is_right() {
+    let shop = Shop::new("CNY", PRICE);
+    let night_of = |number: u32| {
+        shop.drop(&[usage(
+            &format!("r{number}"),
+            7,
+            "A",
+            "2024-11-15T10:00:00+08:00",
+            60_000,
+        )]);
+        shop.place.try_night("2024-11-20T00:00:00Z")
+    };
+    for number in 1..8 {
+        assert_eq!(night_of(number).unwrap().kept.segments_merged.0, 0);
+    }
+    let (path, whole) = flip_a_byte(&shop, "raw", |length| length / 2);
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let failed = night_of(8).unwrap_err().to_string();
+    assert!(failed.contains(&name) && failed.contains("restore it"), "{failed}");
+    std::fs::write(&path, whole).unwrap();
+    let night = shop.place.night("2024-11-20T00:00:00Z");
+    assert_eq!((night.kept.segments_merged, records(&night, "metered")), ((8, 1), 8));
 }
 
 #[test]

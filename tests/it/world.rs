@@ -116,9 +116,14 @@ impl Place {
 
     /// Runs a night.
     pub fn night(&self, now: &str) -> Night {
+        self.try_night(now).unwrap()
+    }
+
+    /// Runs a night that may fail.
+    pub fn try_night(&self, now: &str) -> Result<Night, Error> {
         run(async {
             let books = self.books(at(now)).await;
-            let night = nightly(&books).await.unwrap();
+            let night = nightly(&books).await;
             books.ledger.close().await;
             night
         })

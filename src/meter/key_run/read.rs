@@ -1,16 +1,24 @@
 //! Searching a key run.
 
 use std::fs::File;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::Mmap;
+use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::span::{SHELVES, Span};
 use super::{
-    BLOCK_KEYS, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, MARK, SPAN_BYTES, STARTS_BYTES, TAIL_BYTES,
-    Verdict,
+    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, HASH_BYTES, KEY_BYTES, Key, LEAD_BYTES, MARK,
+    STARTS_BYTES, TAIL_BYTES, Verdict,
 };
 use crate::error::{AtPath as _, Error, Result};
+
+/// What is told of a run that is not what was written, with its name before it.
+const DAMAGED: &str =
+    "is not the key run that was written, so that records sent again might not be known; restore it from a backup";
 
 /// Leads for which one request to the disk is worth a page read for one of them.
 const LEADS_READ_AT_ONCE: usize = 1 << 15;
@@ -20,15 +28,29 @@ const LEADS_AT_ONCE: usize = 16;
 
 /// An open key run.
 pub struct KeyRun {
+    place: PathBuf,
     map: Mmap,
     len: usize,
     exceptions: usize,
-    /// Of each block.
-    spans: Vec<Span>,
+    blocks: Vec<Block>,
+}
+
+struct Block {
+    end: BlockEnd,
+    /// Whether its starts and leads were found to be what was written.
+    searched: AtomicBool,
+    /// Whether its hashes were.
+    hashes: AtomicBool,
+}
+
+impl Block {
+    fn span(&self) -> Span {
+        self.end.span
+    }
 }
 
 impl KeyRun {
-    /// Opens a file and checks its size.
+    /// Opens a file, and checks its size and what stands after its blocks.
     pub fn open(place: &Path) -> Result<Self> {
         let file = File::open(place).at(place)?;
         #[expect(
@@ -42,7 +64,7 @@ impl KeyRun {
             .checked_sub(TAIL_BYTES)
             .and_then(|tail| Some((number(tail)?, number(tail + 8)?)));
         let bytes_of = |(keys, exceptions): (usize, usize)| {
-            let blocks = keys.div_ceil(BLOCK_KEYS) * (STARTS_BYTES + SPAN_BYTES);
+            let blocks = keys.div_ceil(BLOCK_KEYS) * (STARTS_BYTES + BLOCK_END_BYTES);
             let keys = keys.checked_mul(KEY_BYTES)?;
             let all = keys.checked_add(exceptions.checked_mul(EXCEPTION_BYTES)?)?;
             all.checked_add(MARK.len() + blocks + TAIL_BYTES)
@@ -52,30 +74,101 @@ impl KeyRun {
             return Err(Error::damaged(place, "is no key run, or is cut off"));
         };
         let mut run = Self {
+            place: place.to_owned(),
             map,
             len,
             exceptions,
-            spans: Vec::new(),
+            blocks: Vec::new(),
         };
-        run.spans = (0..len.div_ceil(BLOCK_KEYS)).map(|block| run.span(block)).collect();
+        let (before, check) = run.map.split_at(run.map.len() - 8);
+        if xxh3_64(&before[start_of_exceptions(len)..]).to_le_bytes() != *check {
+            return Err(Error::damaged(place, DAMAGED));
+        }
+        run.blocks = (0..len.div_ceil(BLOCK_KEYS)).map(|block| run.block(block)).collect();
         // Systems read up to some MiB around a page that is missing, and keys that are found lie far apart.
         #[cfg(unix)]
-        run.advise(memmap2::Advice::Random, 0, run.map.len());
+        run.advise(memmap2::Advice::Random, 0..run.map.len());
         Ok(run)
     }
 
     /// Tells the system how a part of the file will be read. It is only sooner than without.
     #[cfg(unix)]
-    fn advise(&self, advice: memmap2::Advice, start: usize, bytes: usize) {
-        let _best_effort = self.map.advise_range(advice, start, bytes);
+    fn advise(&self, advice: memmap2::Advice, bytes: Range<usize>) {
+        let _best_effort = self.map.advise_range(advice, bytes.start, bytes.len());
     }
 
-    fn span(&self, block: usize) -> Span {
-        let start = self.map.len() - TAIL_BYTES - (self.len.div_ceil(BLOCK_KEYS) - block) * SPAN_BYTES;
-        Span {
-            first: u64::from_le_bytes(self.bytes_at(start)),
-            last: u64::from_le_bytes(self.bytes_at(start + 8)),
+    fn block(&self, block: usize) -> Block {
+        let blocks = self.len.div_ceil(BLOCK_KEYS);
+        let start = self.map.len() - TAIL_BYTES - (blocks - block) * BLOCK_END_BYTES;
+        let number = |at: usize| u64::from_le_bytes(self.bytes_at(start + 8 * at));
+        let span = Span {
+            first: number(0),
+            last: number(1),
+        };
+        Block {
+            end: BlockEnd {
+                span,
+                searched: number(2),
+                hashes: number(3),
+                others: number(4),
+            },
+            searched: AtomicBool::new(false),
+            hashes: AtomicBool::new(false),
         }
+    }
+
+    /// Checks, once, that starts and leads of a block are what was written.
+    fn check_searched(&self, block: usize) -> Result<()> {
+        let Block { end, searched, .. } = &self.blocks[block];
+        self.check_once(searched, self.searched(block), end.searched)
+    }
+
+    /// Checks, once, that the hashes of a block are what was written.
+    fn check_hashes(&self, block: usize) -> Result<()> {
+        let Block { end, hashes, .. } = &self.blocks[block];
+        self.check_once(hashes, self.hashes(block), end.hashes)
+    }
+
+    fn check_once(&self, is_checked: &AtomicBool, bytes: Range<usize>, written: u64) -> Result<()> {
+        if !is_checked.load(Ordering::Relaxed) {
+            #[cfg(unix)]
+            self.advise(memmap2::Advice::WillNeed, bytes.clone());
+            self.check(bytes, written)?;
+            is_checked.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn check(&self, bytes: Range<usize>, written: u64) -> Result<()> {
+        if xxh3_64(&self.map[bytes]) == written {
+            return Ok(());
+        }
+        Err(Error::damaged(&self.place, DAMAGED))
+    }
+
+    /// Checks that every key is what was written.
+    pub fn check_all(&self) -> Result<()> {
+        #[cfg(unix)]
+        self.advise(memmap2::Advice::Sequential, 0..self.map.len());
+        (0..self.blocks.len()).into_par_iter().try_for_each(|block| {
+            let hashes = self.hashes(block);
+            let others = hashes.end..hashes.end + self.keys_of(block) * (KEY_BYTES - LEAD_BYTES - HASH_BYTES);
+            self.check_searched(block)?;
+            self.check_hashes(block)?;
+            self.check(others, self.blocks[block].end.others)
+        })
+    }
+
+    /// Where starts and leads of a block stand.
+    fn searched(&self, block: usize) -> Range<usize> {
+        let start = start_of(block);
+        start..start + STARTS_BYTES + self.keys_of(block) * LEAD_BYTES
+    }
+
+    /// Where the hashes of a block stand.
+    fn hashes(&self, block: usize) -> Range<usize> {
+        let start = self.searched(block).end;
+        start..start + self.keys_of(block) * HASH_BYTES
     }
 
     /// Asks the system to read all that searches look at from disk, when so many of them will look at nearly all of it.
@@ -84,46 +177,59 @@ impl KeyRun {
             return;
         }
         #[cfg(unix)]
-        for block in 0..self.spans.len() {
-            let looked_at = STARTS_BYTES + self.keys_of(block) * LEAD_BYTES;
-            self.advise(memmap2::Advice::WillNeed, start_of(block), looked_at);
+        for block in 0..self.blocks.len() {
+            self.advise(memmap2::Advice::WillNeed, self.searched(block));
         }
     }
 
-    /// All keys of a hash.
-    pub fn of_hash(&self, hash: u64) -> impl Iterator<Item = Key> + '_ {
-        self.of_hash_from(self.spans.partition_point(|span| span.last < hash), hash)
+    /// Adds all keys of a hash.
+    pub fn add_of_hash(&self, hash: u64, keys: &mut Vec<Key>) -> Result<()> {
+        let first = self.blocks.partition_point(|block| block.span().last < hash);
+        self.of_hash_from(first, hash, |key| keys.push(key))
     }
 
     /// Hands on all keys of some hashes, which ascend, each with the place of its hash among them.
-    pub fn of_hashes(&self, hashes: impl Iterator<Item = u64>, mut take: impl FnMut(usize, Key)) {
+    pub fn of_hashes(&self, hashes: impl Iterator<Item = u64>, mut take: impl FnMut(usize, Key)) -> Result<()> {
         let mut block = 0;
         for (place, hash) in hashes.enumerate() {
-            while self.spans.get(block).is_some_and(|span| span.last < hash) {
+            while self.blocks.get(block).is_some_and(|block| block.span().last < hash) {
                 block += 1;
             }
+            let Some(span) = self.blocks.get(block).map(Block::span).filter(|span| span.has(hash)) else {
+                continue;
+            };
+            self.check_searched(block)?;
             // Of nearly all there is none.
-            let is_one = |span: &Span| span.has(hash) && self.may_have(block, *span, hash);
-            if self.spans.get(block).is_some_and(is_one) {
-                self.of_hash_from(block, hash).for_each(|key| take(place, key));
+            if self.may_have(block, span, hash) {
+                self.of_hash_from(block, hash, |key| take(place, key))?;
             }
         }
+        Ok(())
     }
 
-    /// All keys of a hash; `first` is the first block that does not end before it.
-    fn of_hash_from(&self, first: usize, hash: u64) -> impl Iterator<Item = Key> + '_ {
-        let blocks = (first..).zip(&self.spans[first..]);
-        blocks
-            .take_while(move |(_, span)| span.has(hash))
-            .flat_map(move |(block, span)| self.alike(block, *span, hash))
-            .filter(move |&at| self.hash(at) == hash)
-            .filter_map(|at| self.key(at, self.exception(at)))
+    /// Hands on all keys of a hash; `first` is the first block that does not end before it.
+    fn of_hash_from(&self, first: usize, hash: u64, mut take: impl FnMut(Key)) -> Result<()> {
+        for (block, known) in (first..).zip(&self.blocks[first..]) {
+            let span = known.span();
+            if !span.has(hash) {
+                break;
+            }
+            self.check_searched(block)?;
+            for at in self.alike(block, span, hash) {
+                if self.hash(at) == hash {
+                    self.key(at, self.exception(at)).into_iter().for_each(&mut take);
+                } else {
+                    self.check_hashes(block)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// All keys, in their order.
     pub fn iter(&self) -> impl Iterator<Item = Key> + '_ {
         #[cfg(unix)]
-        self.advise(memmap2::Advice::Sequential, 0, self.map.len());
+        self.advise(memmap2::Advice::Sequential, 0..self.map.len());
         let mut exceptions = self.exceptions().iter().map(exception_of).peekable();
         (0..self.len).filter_map(move |at| self.key(at, exceptions.next_if(|exception| exception.place == at as u64)))
     }
@@ -145,7 +251,7 @@ impl KeyRun {
     }
 
     /// Where the keys of a block stand that have the leading bits of a hash.
-    fn alike(&self, block: usize, span: Span, hash: u64) -> std::ops::Range<usize> {
+    fn alike(&self, block: usize, span: Span, hash: u64) -> Range<usize> {
         let (shelf, lead) = span.shelf_and_lead(hash);
         let start = self.shelf_start(block, shelf);
         let leads = &self.leads(block)[start..self.shelf_start(block, shelf + 1)];
@@ -216,7 +322,7 @@ impl KeyRun {
 
     /// By place.
     fn exceptions(&self) -> &[[u8; EXCEPTION_BYTES]] {
-        let start = MARK.len() + self.spans.len() * STARTS_BYTES + self.len * KEY_BYTES;
+        let start = start_of_exceptions(self.len);
         self.map[start..start + self.exceptions * EXCEPTION_BYTES].as_chunks().0
     }
 }
@@ -232,6 +338,11 @@ fn exception_of(bytes: &[u8; EXCEPTION_BYTES]) -> Exception {
             _ => Verdict::Duplicate,
         },
     }
+}
+
+/// What stands after the blocks begins here.
+fn start_of_exceptions(keys: usize) -> usize {
+    MARK.len() + keys.div_ceil(BLOCK_KEYS) * STARTS_BYTES + keys * KEY_BYTES
 }
 
 /// Where a block begins: all before it are full.

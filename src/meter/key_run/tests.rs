@@ -31,6 +31,10 @@ fn run_of(keys: &[Key]) -> KeyRun {
     KeyRun::open(&place).unwrap()
 }
 
+fn of_hash(run: &KeyRun, hash: u64) -> Vec<Key> {
+    keys_of_hash(std::slice::from_ref(run), hash).unwrap()
+}
+
 #[test]
 fn every_key_is_found_again_and_no_other() {
     let mut keys: Vec<Key> = (0..1000).map(|n| key(n / 2 * 7, u32::try_from(n).unwrap())).collect();
@@ -39,7 +43,7 @@ fn every_key_is_found_again_and_no_other() {
     assert_eq!(run.iter().collect::<Vec<_>>(), keys);
     for wanted in 0..3600 {
         let expected: Vec<Key> = keys.iter().copied().filter(|k| k.hash == wanted).collect();
-        assert_eq!(run.of_hash(wanted).collect::<Vec<_>>(), expected, "hash {wanted}");
+        assert_eq!(of_hash(&run, wanted), expected, "hash {wanted}");
     }
 }
 
@@ -64,7 +68,7 @@ proptest! {
         let run = run_of(&keys);
         for wanted in wanted.into_iter().chain(hashes.iter().copied()) {
             let expected: Vec<Key> = keys.iter().copied().filter(|key| key.hash == wanted).collect();
-            prop_assert_eq!(run.of_hash(wanted).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(of_hash(&run, wanted), expected);
         }
     }
 
@@ -80,9 +84,9 @@ proptest! {
         let keys: Vec<Key> = hashes.iter().zip(0..).map(|(hash, line)| key(*hash, line)).collect();
         let run = run_of(&keys);
         let mut found = Vec::new();
-        run.of_hashes(wanted.iter().copied(), |place, key| found.push((place, key)));
+        run.of_hashes(wanted.iter().copied(), |place, key| found.push((place, key))).unwrap();
         let of_each = wanted.iter().enumerate();
-        let expected: Vec<(usize, Key)> = of_each.flat_map(|(at, hash)| run.of_hash(*hash).map(move |key| (at, key))).collect();
+        let expected: Vec<(usize, Key)> = of_each.flat_map(|(at, hash)| of_hash(&run, *hash).into_iter().map(move |key| (at, key))).collect();
         prop_assert_eq!(found, expected);
     }
 }
@@ -93,9 +97,9 @@ fn equal_hashes_are_found_across_blocks() {
     let hashes = of(BLOCK_KEYS - 2, 3).chain(of(BLOCK_KEYS + 5, 8)).chain(of(1, 9));
     let keys: Vec<Key> = hashes.zip(0..).map(|(hash, line)| key(hash, line)).collect();
     let run = run_of(&keys);
-    let found = |hash| run.of_hash(hash).map(|key| key.line).collect::<Vec<_>>();
+    let found = |hash| of_hash(&run, hash).iter().map(|key| key.line).collect::<Vec<_>>();
     let mut at_once = vec![Vec::new(); 11];
-    run.of_hashes(0..11, |hash, key| at_once[hash].push(key.line));
+    run.of_hashes(0..11, |hash, key| at_once[hash].push(key.line)).unwrap();
     let lines = |hash| {
         keys.iter()
             .filter(|key| key.hash == hash)
@@ -148,6 +152,53 @@ fn a_run_of_several_blocks_is_read_as_it_was_written_without_its_duplicates() {
     expected.remove(5);
     let run = KeyRun::open(&place).unwrap();
     assert_eq!(run.iter().collect::<Vec<_>>(), expected);
-    assert_eq!(run.of_hash(hash(5)).next(), None);
-    assert!(expected.iter().all(|key| run.of_hash(key.hash).eq([*key])));
+    assert_eq!(of_hash(&run, hash(5)), []);
+    assert!(expected.iter().all(|key| of_hash(&run, key.hash) == [*key]));
+}
+
+/// Keys as far apart as hashes are, in a file, of which each byte in turn is another one.
+fn for_each_damage(count: u32, mut act: impl FnMut(usize, &[Key], crate::error::Result<KeyRun>)) {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("a.keys");
+    let keys: Vec<Key> = (0..count)
+        .map(|n| key(u64::from(n) * (u64::MAX / u64::from(count)), n))
+        .collect();
+    let mut run = KeyWriter::create(&place).unwrap();
+    for key in &keys {
+        run.push(*key).unwrap();
+    }
+    let decided = Exception {
+        place: 3,
+        day: 7,
+        verdict: Verdict::Conflict,
+    };
+    run.finish(&[decided]).unwrap();
+    let whole = std::fs::read(&place).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x80;
+        std::fs::write(&place, damaged).unwrap();
+        act(at, &keys, KeyRun::open(&place));
+    }
+}
+
+#[test]
+fn a_damaged_byte_anywhere_is_found_before_runs_are_merged() {
+    for_each_damage(50, |at, _, run| {
+        let checked = run.and_then(|run| run.check_all());
+        let error = checked.expect_err("every byte is checked").to_string();
+        assert!(error.contains("a.keys"), "byte {at}: {error}");
+    });
+}
+
+#[test]
+fn a_damaged_byte_in_what_is_searched_is_told_before_it_hides_a_key() {
+    let searched = MARK.len()..MARK.len() + STARTS_BYTES + 50 * LEAD_BYTES;
+    let hashes = searched.end..searched.end + 50 * HASH_BYTES;
+    for_each_damage(50, |at, keys, run| {
+        let Ok(run) = run else { return };
+        let outcome = run.of_hashes(keys.iter().map(|key| key.hash), |_, _| {});
+        let is_searched = searched.contains(&at) || hashes.contains(&at);
+        assert_eq!(outcome.is_err(), is_searched, "byte {at}");
+    });
 }

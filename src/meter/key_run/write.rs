@@ -3,9 +3,12 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::span::{SHELVES, Span};
 use super::{
-    BLOCK_KEYS, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, MARK, SPAN_BYTES, STARTS_BYTES, TAIL_BYTES, Verdict,
+    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, HASH_BYTES, KEY_BYTES, Key, LEAD_BYTES, MARK,
+    STARTS_BYTES, TAIL_BYTES, Verdict,
 };
 use crate::error::{AtPath as _, Result};
 use crate::files::{DigestedFile, WrittenDigest};
@@ -17,8 +20,8 @@ pub struct KeyWriter {
     out: DigestedFile<UncachedFile>,
     digest: WrittenDigest,
     block: Vec<Key>,
-    /// Of the blocks that are written.
-    spans: Vec<Span>,
+    /// The blocks that are written.
+    blocks: Vec<BlockEnd>,
     exceptions: Vec<Exception>,
     keys: usize,
     bytes: usize,
@@ -42,7 +45,7 @@ impl KeyWriter {
             out,
             digest,
             block: Vec::with_capacity(BLOCK_KEYS),
-            spans: Vec::new(),
+            blocks: Vec::new(),
             exceptions: Vec::new(),
             keys: 0,
             bytes: 0,
@@ -82,9 +85,16 @@ impl KeyWriter {
         add_column(&mut bytes, &self.block, |key| key.batch.to_le_bytes());
         add_column(&mut bytes, &self.block, |key| key.line.to_le_bytes());
         add_column(&mut bytes, &self.block, |key| key.day.to_le_bytes());
+        let (searched, columns) = bytes.split_at(STARTS_BYTES + self.block.len() * LEAD_BYTES);
+        let (hashes, others) = columns.split_at(self.block.len() * HASH_BYTES);
+        self.blocks.push(BlockEnd {
+            span,
+            searched: xxh3_64(searched),
+            hashes: xxh3_64(hashes),
+            others: xxh3_64(others),
+        });
         self.keys += self.block.len();
         self.block.clear();
-        self.spans.push(span);
         self.add(&bytes)
     }
 
@@ -100,18 +110,21 @@ impl KeyWriter {
         exceptions.extend_from_slice(decided_since);
         debug_assert!(exceptions.is_sorted_by_key(|e| e.place));
         let mut bytes =
-            Vec::with_capacity(exceptions.len() * EXCEPTION_BYTES + self.spans.len() * SPAN_BYTES + TAIL_BYTES);
+            Vec::with_capacity(exceptions.len() * EXCEPTION_BYTES + self.blocks.len() * BLOCK_END_BYTES + TAIL_BYTES);
         for exception in &exceptions {
             bytes.extend_from_slice(&exception.place.to_le_bytes());
             bytes.extend_from_slice(&exception.day.to_le_bytes());
             bytes.push(exception.verdict as u8);
         }
-        for span in &self.spans {
-            bytes.extend_from_slice(&span.first.to_le_bytes());
-            bytes.extend_from_slice(&span.last.to_le_bytes());
+        for end in &self.blocks {
+            for number in [end.span.first, end.span.last, end.searched, end.hashes, end.others] {
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
         }
-        bytes.extend_from_slice(&(self.keys as u64).to_le_bytes());
-        bytes.extend_from_slice(&(exceptions.len() as u64).to_le_bytes());
+        for count in [self.keys, exceptions.len()] {
+            bytes.extend_from_slice(&(count as u64).to_le_bytes());
+        }
+        bytes.extend_from_slice(&xxh3_64(&bytes).to_le_bytes());
         self.add(&bytes)?;
         self.out.flush().at(&self.path)?;
         let duplicates = exceptions.iter().filter(|e| e.verdict == Verdict::Duplicate).count();
