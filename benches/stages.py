@@ -51,7 +51,8 @@ def table(ingest, night, rows, lines):
     yield "measure: SKU, policy, sums", passed(night, "measure"), rows
     yield "book: usage file, dashboards' rows", passed(night, "book", "write_files"), rows
     yield "commit of the metering", passed(night, "commit"), rows
-    yield "close: rate, state, commit (lines)", passed(night, "close"), lines
+    yield "rate: usage to charges to statements (lines)", passed(night, "rate"), lines
+    yield "close: all of that, written beside it, commit", passed(night, "close"), lines
     yield "draft the open periods", passed(night, "draft_open_periods"), rows
     yield "export: rows, files, digests (lines)", passed(night, "export_period"), lines
 

@@ -15,6 +15,7 @@ CREATE TABLE proved_day (
     day        VARCHAR(10) NOT NULL PRIMARY KEY, -- UTC
     row_count  BIGINT NOT NULL, -- of its segments; the proof is of the day as it is while this is their sum, for rows are only added
     duration_ms VARCHAR(64) NOT NULL, -- sum, a decimal integer of any size
+    accounts   BIGINT NOT NULL, -- rows of proved_account
     seal       BIGINT NOT NULL
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
 -- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.

@@ -15,6 +15,7 @@ CREATE TABLE proved_day (
     day        TEXT COLLATE "C" NOT NULL PRIMARY KEY, -- UTC
     row_count  BIGINT NOT NULL, -- of its segments; the proof is of the day as it is while this is their sum, for rows are only added
     duration_ms TEXT COLLATE "C" NOT NULL, -- sum, a decimal integer of any size
+    accounts   BIGINT NOT NULL, -- rows of proved_account
     seal       BIGINT NOT NULL
 );
 -- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.

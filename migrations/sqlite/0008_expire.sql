@@ -15,6 +15,7 @@ CREATE TABLE proved_day (
     day        TEXT NOT NULL PRIMARY KEY, -- UTC
     row_count  INTEGER NOT NULL, -- of its segments; the proof is of the day as it is while this is their sum, for rows are only added
     duration_ms TEXT NOT NULL, -- sum, a decimal integer of any size
+    accounts   INTEGER NOT NULL, -- rows of proved_account
     seal       INTEGER NOT NULL
 );
 -- Per account: rows sorted by source and id, independent of files. See expire/proof.rs for the digest's bytes.

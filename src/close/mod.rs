@@ -75,10 +75,10 @@ pub struct Blocked {
 
 /// Accounts that a thread rates at a time: few enough that writing begins soon and ends soon after the last is rated, enough for
 /// INSERTs of many rows.
-const ACCOUNTS_OF_A_PIECE: usize = 1024;
+const ACCOUNTS_OF_A_PIECE: usize = 512;
 
 /// Pieces that are rated and wait to be written: enough that neither side waits for long.
-const PIECES_AHEAD: usize = 2;
+const PIECES_AHEAD: usize = 8;
 
 /// Closes every due period, in the ledger and in `accounts`. The caller holds the lease.
 #[tracing::instrument(skip_all)]

@@ -2,10 +2,11 @@
 
 use chrono::{NaiveDate, TimeDelta};
 
+use super::prove::ProvedDay;
 use super::store;
 use crate::account::AccountBook;
 use crate::books::Books;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::raw::store::Segment;
 use crate::span::local_day;
 
@@ -13,15 +14,33 @@ use crate::span::local_day;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Held {
     pub day: NaiveDate,
-    /// `open_period`, `not_metered`, `unmetered`, `conflict`, `late_usage`, `late_void` or `unbalanced`.
+    /// `open_period`, `not_metered`, `unmetered`, `conflict`, `late_usage`, `unbalanced` or `damaged`.
     pub code: &'static str,
     pub sentence: String,
     /// Waiting for an open period needs nobody; everything else needs a person.
     pub needs_person: bool,
 }
 
+impl Held {
+    /// A day that cannot be proved, because of a damaged segment.
+    pub fn damaged(day: NaiveDate, what: &Error) -> Self {
+        Self {
+            day,
+            code: "damaged",
+            sentence: format!("{day} cannot be proved: {what}"),
+            needs_person: true,
+        }
+    }
+}
+
 /// All reasons to hold a day that is proved.
-pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segments: &[Segment]) -> Result<Vec<Held>> {
+pub async fn reasons(
+    books: &Books,
+    accounts: &AccountBook,
+    day: NaiveDate,
+    segments: &[Segment],
+    proved: &ProvedDay,
+) -> Result<Vec<Held>> {
     let mut held = Vec::new();
     let mut hold = |code, sentence: String, needs_person| {
         held.push(Held {
@@ -40,7 +59,7 @@ pub async fn reasons(books: &Books, accounts: &AccountBook, day: NaiveDate, segm
             false,
         );
     }
-    let uins = store::proved_accounts(&books.ledger, day).await?;
+    let uins = store::proved_accounts(&books.ledger, day, proved).await?;
     let open: Vec<u64> = uins
         .iter()
         .copied()

@@ -22,13 +22,13 @@ use chrono::{Months, NaiveDate, TimeDelta};
 
 use crate::account::AccountBook;
 use crate::books::Books;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::Lease;
 use crate::raw::segment::SegmentKind;
-use crate::raw::store::{drop_segments, segments_of_day};
+use crate::raw::store::{Segment, drop_segments, segments_of_day};
 use hold::Held;
 use ledger::{ExpiredMonths, expire_months};
-use prove::prove;
+use prove::{ProvedDay, prove};
 
 /// Raw records and conflicts, after the UTC day they finished on.
 const RAW_MONTHS: u32 = 6;
@@ -71,9 +71,12 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Res
         expire_raw_day(books, lease, accounts, day, &mut expired).await?;
     }
     let tomorrow = today + TimeDelta::days(1);
-    for day in days_past(books, SegmentKind::Usage, RAW_MONTHS, tomorrow).await? {
+    let mut due_tomorrow = days_past(books, SegmentKind::Usage, RAW_MONTHS, tomorrow).await?;
+    due_tomorrow.retain(|&day| !is_past(day, RAW_MONTHS, today));
+    for day in due_tomorrow {
         let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day).await?;
-        let (_, made) = prove(books, lease, day, &segments).await?;
+        let proved = prove_or_hold(books, lease, day, &segments, &mut expired.held).await?;
+        let made = proved.is_some_and(|(_, made)| made);
         expired.proved_ahead.extend(made.then_some(day));
     }
     store::replace_held(&books.ledger, lease, &expired.held).await?;
@@ -116,8 +119,10 @@ async fn expire_raw_day(
     expired: &mut Expired,
 ) -> Result<()> {
     let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day).await?;
-    let (proved, _) = prove(books, lease, day, &segments).await?;
-    let held = hold::reasons(books, accounts, day, &segments).await?;
+    let Some((proved, _)) = prove_or_hold(books, lease, day, &segments, &mut expired.held).await? else {
+        return Ok(());
+    };
+    let held = hold::reasons(books, accounts, day, &segments, &proved).await?;
     if !held.is_empty() {
         expired.held.extend(held);
         return Ok(());
@@ -132,6 +137,23 @@ async fn expire_raw_day(
     books.ledger.commit(tx, "expire").await?;
     expired.days.push((day, proved.rows));
     Ok(())
+}
+
+/// The proof of a day, and whether it was made now; none when the day is held because it cannot be proved.
+async fn prove_or_hold(
+    books: &Books,
+    lease: &Lease,
+    day: NaiveDate,
+    segments: &[Segment],
+    held: &mut Vec<Held>,
+) -> Result<Option<(ProvedDay, bool)>> {
+    match prove(books, lease, day, segments).await {
+        Err(damaged @ Error::Damaged { .. }) => {
+            held.push(Held::damaged(day, &damaged));
+            Ok(None)
+        }
+        proved => proved.map(Some),
+    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// A day's proofs, by account. Voids have no account and no part in it.
-pub fn prove(data: &DataDir, segments: &[Segment]) -> Result<Vec<Proof>> {
+pub fn proofs_of(data: &DataDir, segments: &[Segment]) -> Result<Vec<Proof>> {
     let files = segments.iter().map(|segment| Groups::open(&data.join(&segment.path)));
     let files: Vec<Groups> = files.collect::<Result<_>>()?;
     let groups_of = |file| (0..Groups::count(file)).map(move |at| (file, at));

@@ -4,11 +4,13 @@
 //! reads none of them.
 
 use chrono::NaiveDate;
+use rayon::prelude::*;
 
 use super::{proof, store};
 use crate::books::Books;
 use crate::error::Result;
 use crate::ledger::Lease;
+use crate::raw::segment::check_written;
 use crate::raw::store::Segment;
 
 /// What stands for all rows of a UTC day; each account has a [`proof::Proof`] beside it.
@@ -18,10 +20,12 @@ pub struct ProvedDay {
     pub rows: i64,
     /// Sum of the rows' durations, a decimal integer.
     pub duration_ms: String,
+    pub accounts: i64,
 }
 
 /// The proof of a day whose segments these are, made unless an earlier run made it and no row came since. Returns whether it was
-/// made now, too. The caller holds the lease.
+/// made now, too. A segment that is not what was written cannot be proved ([`Error::Damaged`](crate::error::Error)): its proof would stand
+/// for good. The caller holds the lease.
 pub async fn prove(books: &Books, lease: &Lease, day: NaiveDate, segments: &[Segment]) -> Result<(ProvedDay, bool)> {
     let rows = segments.iter().map(|s| s.rows).sum();
     // Rows are only ever added to a day, and merging segments keeps them: with as many rows it is the same day.
@@ -40,11 +44,16 @@ async fn prove_anew(
     segments: &[Segment],
     rows: i64,
 ) -> Result<ProvedDay> {
-    let accounts = tokio::task::block_in_place(|| proof::prove(&books.data, segments))?;
+    let check = |segment: &Segment| check_written(&books.data.join(&segment.path), &segment.digest);
+    let accounts = tokio::task::block_in_place(|| {
+        segments.par_iter().try_for_each(check)?;
+        proof::proofs_of(&books.data, segments)
+    })?;
     let duration_ms: i128 = accounts.iter().map(|p| p.duration_ms).sum();
     let proved = ProvedDay {
         rows,
         duration_ms: duration_ms.to_string(),
+        accounts: i64::try_from(accounts.len()).unwrap_or(i64::MAX),
     };
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;

@@ -54,7 +54,7 @@ pub async fn mark_expired(
 
 /// What stands for a day, if it is proved.
 pub async fn proved_day(ledger: &Ledger, day: NaiveDate) -> Result<Option<ProvedDay>> {
-    let row = query("SELECT row_count, duration_ms FROM proved_day WHERE day = ?")
+    let row = query("SELECT row_count, duration_ms, accounts FROM proved_day WHERE day = ?")
         .bind(day.to_string())
         .fetch_optional(ledger)
         .await?;
@@ -62,17 +62,25 @@ pub async fn proved_day(ledger: &Ledger, day: NaiveDate) -> Result<Option<Proved
         Ok(ProvedDay {
             rows: row.try_get(0)?,
             duration_ms: row.try_get(1)?,
+            accounts: row.try_get(2)?,
         })
     };
     row.map(proved).transpose()
 }
 
 /// Accounts with rows of a day, as it was proved.
-pub async fn proved_accounts(ledger: &Ledger, day: NaiveDate) -> Result<BTreeSet<u64>> {
+pub async fn proved_accounts(ledger: &Ledger, day: NaiveDate, proved: &ProvedDay) -> Result<BTreeSet<u64>> {
     let rows = query("SELECT uin FROM proved_account WHERE day = ?")
         .bind(day.to_string())
         .fetch_all(ledger)
         .await?;
+    if i64::try_from(rows.len()) != Ok(proved.accounts) {
+        return Err(Error::Unbalanced(format!(
+            "{day} was proved with {} accounts, and the ledger has {}; restore it from a backup",
+            proved.accounts,
+            rows.len()
+        )));
+    }
     rows.iter()
         .map(|row| crate::account::store::parse_uin(&row.try_get::<String>(0)?))
         .collect()
@@ -84,12 +92,13 @@ pub async fn replace_proofs(tx: &mut Tx, day: NaiveDate, proved: &ProvedDay, acc
     for table in ["proved_day", "proved_account"] {
         delete_rows(tx, table, "day = ?", &[day.as_str().into()]).await?;
     }
-    let row: [Value; 3] = [
+    let row: [Value; 4] = [
         day.as_str().into(),
         proved.rows.into(),
         proved.duration_ms.as_str().into(),
+        proved.accounts.into(),
     ];
-    insert_row(tx, "proved_day (day, row_count, duration_ms)", row).await?;
+    insert_row(tx, "proved_day (day, row_count, duration_ms, accounts)", row).await?;
     let rows = accounts.iter().map(|proof| -> [Value; 5] {
         [
             day.as_str().into(),

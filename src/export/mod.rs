@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use crate::books::Books;
+use crate::close::document::DocumentError;
 use crate::close::statement::Statement;
 use crate::close::store::{chain_heads, statement_of};
 use crate::digest::sha256_hex;
@@ -232,8 +233,14 @@ fn rows_of(page: &[Row]) -> Result<(Rows, Totals)> {
     for statement in &statements {
         totals.add(statement).map_err(|e| Error::Unbalanced(e.to_string()))?;
     }
-    let rows = Rows::of(&statements).map_err(|e| Error::Unbalanced(e.to_string()))?;
-    Ok((rows, totals))
+    let refused = |e: CsvError| match e {
+        CsvError::Document {
+            source: DocumentError::Expired { .. },
+            ..
+        } => Error::Usage(e.to_string()),
+        _ => Error::Unbalanced(e.to_string()),
+    };
+    Ok((Rows::of(&statements).map_err(refused)?, totals))
 }
 
 fn write_rows(

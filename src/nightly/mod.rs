@@ -148,6 +148,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             .map(|h| format!("day held: {}", h.sentence)),
     );
     let kept = keep::keep(books, lease, metered.batch_hi).await?;
+    needs_person.extend(kept.damaged.iter().map(|damaged| format!("not merged: {damaged}")));
     Ok(Night {
         as_of: books.clock.text(),
         cards,

@@ -3,11 +3,10 @@
 use polars::prelude::*;
 
 use super::rows::columns_of;
-use super::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, read_columns};
+use super::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, check_written, read_columns};
 use super::store::{Segment, add_segments, drop_segments, segments_between};
 use crate::books::Books;
 use crate::columns::{RowGroup, schema_of};
-use crate::digest::sha256_hex_of_file;
 use crate::error::{Doing as _, Error, Result};
 use crate::files::sync_all;
 use crate::ledger::{Lease, commit_intake};
@@ -18,9 +17,18 @@ const SMALL_SEGMENTS_MIN: usize = 8;
 /// Segments below this are small. A larger one is left alone, so that a row is rewritten a few times in its life.
 const SMALL_ROWS: i64 = 256 * 1024;
 
-/// Merges what is due among segments of metered batches. Returns (segments before, segments after).
-pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Result<(usize, usize)> {
-    let (mut before, mut after) = (0, 0);
+/// What merging did.
+#[derive(Clone, Debug, Default)]
+pub struct Merged {
+    /// Segments before and after.
+    pub segments: (usize, usize),
+    /// What was left as it is because a segment is damaged.
+    pub damaged: Vec<String>,
+}
+
+/// Merges what is due among segments of metered batches.
+pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Result<Merged> {
+    let mut merged = Merged::default();
     for kind in [SegmentKind::Usage, SegmentKind::Log] {
         let segments = segments_between(&books.ledger, kind, 0, metered_to).await?;
         let small: Vec<Segment> = segments
@@ -31,14 +39,23 @@ pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Re
             .chunk_by(|a, b| a.day == b.day)
             .filter(|day| day.len() >= SMALL_SEGMENTS_MIN)
         {
-            after += merge_day(books, lease, kind, day).await?;
-            before += day.len();
+            match merge_day(books, lease, kind, day).await {
+                Ok(after) => {
+                    merged.segments.0 += day.len();
+                    merged.segments.1 += after;
+                }
+                Err(damaged @ Error::Damaged { .. }) => merged.damaged.push(damaged.to_string()),
+                Err(error) => return Err(error),
+            }
         }
     }
-    Ok((before, after))
+    Ok(merged)
 }
 
 async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[Segment]) -> Result<usize> {
+    // The new segment's digest would hide what was damaged in one before.
+    let check = |segment: &Segment| check_written(&books.data.join(&segment.path), &segment.digest);
+    tokio::task::block_in_place(|| segments.iter().try_for_each(check))?;
     let intake = books.register_intake("merge").await?;
     let merged = tokio::task::block_in_place(|| {
         let mut writer = SegmentWriter::new(&books.data, kind, segments[0].day, intake);
@@ -66,22 +83,9 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
     Ok(merged.len())
 }
 
-/// The new segment's digest would hide what was damaged in one before.
-fn check_digest(books: &Books, segment: &Segment) -> Result<()> {
-    let place = books.data.join(&segment.path);
-    if sha256_hex_of_file(&place)? == segment.digest {
-        return Ok(());
-    }
-    Err(Error::damaged(
-        place,
-        "is not the segment that was written; restore it from a backup",
-    ))
-}
-
 fn concatenated(books: &Books, segments: &[Segment]) -> Result<DataFrame> {
     let mut all: Option<DataFrame> = None;
     for segment in segments {
-        check_digest(books, segment)?;
         let frame = read_columns(&books.data.join(&segment.path), &[])?;
         match &mut all {
             None => all = Some(frame),

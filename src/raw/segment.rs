@@ -16,7 +16,8 @@ use polars_io::prelude::*;
 use polars_parquet::read::FileMetadata;
 
 use crate::columns::{ColumnFile, RowGroup, Schema};
-use crate::error::{AtPath as _, Doing as _, Result};
+use crate::digest::sha256_hex_of_file;
+use crate::error::{AtPath as _, Doing as _, Error, Result};
 use crate::files::{DataDir, create_dir_durably};
 
 /// Rows of a row group at most. Measured at 2 and 20 million records: smaller groups repeat their dictionaries,
@@ -59,6 +60,18 @@ pub struct NewSegment {
     pub rows: usize,
     pub bytes: u64,
     pub digest: String,
+}
+
+/// Fails when a segment is not what was written, by the digest that the ledger has of it.
+pub fn check_written(place: &Path, digest: &str) -> Result<()> {
+    if !place.exists() {
+        return Err(Error::damaged(place, "is missing; restore it from a backup"));
+    }
+    if sha256_hex_of_file(place)? != digest {
+        let what = "is not the segment that was written; restore it from a backup";
+        return Err(Error::damaged(place, what));
+    }
+    Ok(())
 }
 
 /// Writes the segments of one day and intake, rolling over at [`SEGMENT_ROWS_MAX`].

@@ -220,6 +220,19 @@ pub async fn proofs(ledger: &Ledger, day: NaiveDate) -> Result<Vec<Proof>> {
         .collect()
 }
 
+/// Days whose raw is gone, and whose proof is missing, or one of other rows.
+pub async fn expired_days_proved_otherwise(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT e.day FROM expired_day e LEFT JOIN proved_day p ON p.day = e.day \
+         LEFT JOIN (SELECT day, COUNT(*) AS found FROM proved_account GROUP BY day) a ON a.day = e.day \
+         WHERE e.kind = 'usage' AND (p.day IS NULL OR p.row_count <> e.row_count OR p.duration_ms <> e.duration_ms \
+         OR p.accounts <> COALESCE(a.found, 0)) ORDER BY e.day",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
 /// Days whose raw is gone, each with one digest over those of its accounts.
 pub async fn expired_days(ledger: &Ledger) -> Result<Vec<ExpiredDay>> {
     let days = query("SELECT day, expired_at, row_count FROM expired_day WHERE kind = 'usage' ORDER BY day")

@@ -1,5 +1,7 @@
 //! What stands for a day's raw rows: made the night before they go, made anew when more come, held against them while they stay.
 
+use std::path::PathBuf;
+
 use tallybook::explain::explain;
 use tallybook::ledger::query;
 
@@ -41,6 +43,18 @@ fn behind(place: &Place, now: &str) -> (i64, usize) {
     (behind.records, behind.expired.len())
 }
 
+/// Leaves no row in the day's segments.
+fn spoil_segments(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = place.data().join("raw").join(format!("day={DAY}"));
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let spoiled = files.map(|path| {
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, "no rows").unwrap();
+        (path, whole)
+    });
+    spoiled.collect()
+}
+
 #[test]
 fn a_day_is_proved_the_night_before_it_goes_and_none_of_its_rows_is_read_when_it_goes() {
     let place = closed();
@@ -55,10 +69,7 @@ fn a_day_is_proved_the_night_before_it_goes_and_none_of_its_rows_is_read_when_it
         (1, 0),
         "its rows are still there"
     );
-    let folder = place.data().join("raw").join(format!("day={DAY}"));
-    for file in std::fs::read_dir(folder).unwrap() {
-        std::fs::write(file.unwrap().path(), "no rows").unwrap();
-    }
+    spoil_segments(&place);
     assert_eq!(
         place.night("2025-05-15T00:00:00Z").expired.days,
         [(DAY.parse().unwrap(), 1)]
@@ -106,6 +117,64 @@ fn a_day_that_got_records_after_it_was_proved_is_proved_anew_before_it_goes() {
 }
 
 #[test]
+fn a_day_whose_segments_are_merged_after_it_was_proved_is_the_same_day() {
+    let place = Place::new();
+    for number in 1..8 {
+        let record = line(&format!("r{number}"), 7, NOVEMBER, 60_000);
+        let file = place.file(&format!("{number}.ndjson"), record);
+        place.ingest("2024-11-20T00:00:00Z", &file).unwrap();
+    }
+    place.night("2024-12-10T00:00:00Z");
+    // What is sent again is a row of the day, too, and the eighth segment.
+    place.drop("again.ndjson", format!("\n{}", line("r1", 7, NOVEMBER, 60_000)));
+    let night = place.night("2025-05-14T00:00:00Z");
+    assert_eq!(
+        (night.expired.proved_ahead.len(), night.kept.segments_merged),
+        (1, (8, 1))
+    );
+    assert_eq!(
+        verified(&place, "2025-05-14T12:00:00Z").differences,
+        Vec::<String>::new()
+    );
+    spoil_segments(&place);
+    let night = place.night("2025-05-15T00:00:00Z");
+    assert_eq!(night.expired.days, [(DAY.parse().unwrap(), 8)]);
+}
+
+#[test]
+fn a_day_with_a_damaged_segment_is_held_for_a_person_and_proved_once_it_is_restored() {
+    let place = closed();
+    let spoiled = spoil_segments(&place);
+    for night in ["2025-05-14T00:00:00Z", "2025-05-15T00:00:00Z"] {
+        let night = place.night(night);
+        let held: Vec<_> = night.expired.held.iter().map(|held| (held.code, held.day)).collect();
+        assert_eq!(held, [("damaged", DAY.parse().unwrap())]);
+        assert_eq!((night.exit_code(), night.expired.proved_ahead.len()), (3, 0));
+    }
+    for (path, whole) in spoiled {
+        std::fs::write(path, whole).unwrap();
+    }
+    let night = place.night("2025-05-15T12:00:00Z");
+    assert_eq!(night.expired.days, [(DAY.parse().unwrap(), 1)]);
+    assert_eq!(
+        verified(&place, "2025-05-15T12:00:00Z").differences,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_day_whose_proof_has_lost_an_account_does_not_go() {
+    let place = closed();
+    place.night("2025-05-14T00:00:00Z");
+    ledgers::execute(place.path(), "DELETE FROM proved_account WHERE uin = '7'");
+    let failed = place.try_night("2025-05-15T00:00:00Z").unwrap_err().to_string();
+    assert!(
+        failed.contains("was proved with 1 accounts, and the ledger has 0"),
+        "{failed}"
+    );
+}
+
+#[test]
 fn a_proof_that_is_not_one_of_the_rows_is_named_while_they_are_there() {
     let place = closed();
     place.night("2025-05-14T00:00:00Z");
@@ -120,6 +189,18 @@ fn a_proof_that_is_not_one_of_the_rows_is_named_while_they_are_there() {
     let found = verified(&place, "2025-05-14T12:00:00Z").differences.join("\n");
     assert!(
         found.contains("the proof of 2024-11-15 is not one of its rows: account 7"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_day_that_went_with_other_rows_than_its_proof_has_is_named() {
+    let place = closed();
+    assert_eq!(place.night("2025-05-15T00:00:00Z").expired.days.len(), 1);
+    ledgers::execute(place.path(), "UPDATE proved_day SET row_count = 2");
+    let found = verified(&place, "2025-05-15T12:00:00Z").differences.join("\n");
+    assert!(
+        found.contains("2024-11-15 expired with other rows than its proof has"),
         "{found}"
     );
 }

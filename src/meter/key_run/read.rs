@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::span::{SHELVES, Span};
 use super::{
-    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, HASH_BYTES, KEY_BYTES, Key, LEAD_BYTES, MARK,
-    STARTS_BYTES, TAIL_BYTES, Verdict,
+    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, MARK, STARTS_BYTES,
+    TAIL_BYTES, Verdict,
 };
 use crate::error::{AtPath as _, Error, Result};
 
@@ -20,8 +20,16 @@ use crate::error::{AtPath as _, Error, Result};
 const DAMAGED: &str =
     "is not the key run that was written, so that records sent again might not be known; restore it from a backup";
 
-/// Leads for which one request to the disk is worth a page read for one of them.
-const LEADS_READ_AT_ONCE: usize = 1 << 15;
+/// A search reads starts and leads of a block of so many keys. With one for each block, or more, they are asked for all at once.
+const KEYS_READ_AHEAD: usize = BLOCK_KEYS;
+
+/// How many bytes of each key stand before a column.
+const HASH: usize = LEAD_BYTES;
+const CONTENT: usize = HASH + 8;
+const BATCH: usize = CONTENT + 8;
+const LINE: usize = BATCH + 4;
+const DAY: usize = LINE + 4;
+const CHECK: usize = DAY + 4;
 
 /// Leads that are compared at once: nearly every shelf has no more.
 const LEADS_AT_ONCE: usize = 16;
@@ -38,9 +46,7 @@ pub struct KeyRun {
 struct Block {
     end: BlockEnd,
     /// Whether its starts and leads were found to be what was written.
-    searched: AtomicBool,
-    /// Whether its hashes were.
-    hashes: AtomicBool,
+    is_checked: AtomicBool,
 }
 
 impl Block {
@@ -109,41 +115,24 @@ impl KeyRun {
             end: BlockEnd {
                 span,
                 searched: number(2),
-                hashes: number(3),
-                others: number(4),
+                others: number(3),
             },
-            searched: AtomicBool::new(false),
-            hashes: AtomicBool::new(false),
+            is_checked: AtomicBool::new(false),
         }
     }
 
     /// Checks, once, that starts and leads of a block are what was written.
     fn check_searched(&self, block: usize) -> Result<()> {
-        let Block { end, searched, .. } = &self.blocks[block];
-        self.check_once(searched, self.searched(block), end.searched)
-    }
-
-    /// Checks, once, that the hashes of a block are what was written.
-    fn check_hashes(&self, block: usize) -> Result<()> {
-        let Block { end, hashes, .. } = &self.blocks[block];
-        self.check_once(hashes, self.hashes(block), end.hashes)
-    }
-
-    fn check_once(&self, is_checked: &AtomicBool, bytes: Range<usize>, written: u64) -> Result<()> {
-        if !is_checked.load(Ordering::Relaxed) {
-            #[cfg(unix)]
-            self.advise(memmap2::Advice::WillNeed, bytes.clone());
-            self.check(bytes, written)?;
-            is_checked.store(true, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn check(&self, bytes: Range<usize>, written: u64) -> Result<()> {
-        if xxh3_64(&self.map[bytes]) == written {
+        let known = &self.blocks[block];
+        if known.is_checked.load(Ordering::Relaxed) {
             return Ok(());
         }
-        Err(Error::damaged(&self.place, DAMAGED))
+        let searched = self.searched(block);
+        #[cfg(unix)]
+        self.advise(memmap2::Advice::WillNeed, searched.clone());
+        self.check(searched, known.end.searched)?;
+        known.is_checked.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Checks that every key is what was written.
@@ -151,12 +140,22 @@ impl KeyRun {
         #[cfg(unix)]
         self.advise(memmap2::Advice::Sequential, 0..self.map.len());
         (0..self.blocks.len()).into_par_iter().try_for_each(|block| {
-            let hashes = self.hashes(block);
-            let others = hashes.end..hashes.end + self.keys_of(block) * (KEY_BYTES - LEAD_BYTES - HASH_BYTES);
             self.check_searched(block)?;
-            self.check_hashes(block)?;
+            let start = self.searched(block).end;
+            let others = start..start + self.keys_of(block) * (KEY_BYTES - LEAD_BYTES);
             self.check(others, self.blocks[block].end.others)
         })
+    }
+
+    fn check(&self, bytes: Range<usize>, written: u64) -> Result<()> {
+        if xxh3_64(&self.map[bytes]) == written {
+            return Ok(());
+        }
+        Err(self.damaged())
+    }
+
+    fn damaged(&self) -> Error {
+        Error::damaged(&self.place, DAMAGED)
     }
 
     /// Where starts and leads of a block stand.
@@ -165,15 +164,9 @@ impl KeyRun {
         start..start + STARTS_BYTES + self.keys_of(block) * LEAD_BYTES
     }
 
-    /// Where the hashes of a block stand.
-    fn hashes(&self, block: usize) -> Range<usize> {
-        let start = self.searched(block).end;
-        start..start + self.keys_of(block) * HASH_BYTES
-    }
-
     /// Asks the system to read all that searches look at from disk, when so many of them will look at nearly all of it.
     pub fn read_ahead(&self, searches: usize) {
-        if searches.saturating_mul(LEADS_READ_AT_ONCE) < self.len {
+        if searches.saturating_mul(KEYS_READ_AHEAD) < self.len {
             return;
         }
         #[cfg(unix)]
@@ -216,10 +209,12 @@ impl KeyRun {
             }
             self.check_searched(block)?;
             for at in self.alike(block, span, hash) {
-                if self.hash(at) == hash {
-                    self.key(at, self.exception(at)).into_iter().for_each(&mut take);
-                } else {
-                    self.check_hashes(block)?;
+                let key = self.written(at);
+                if key.check() != u16::from_le_bytes(self.value(CHECK, at)) {
+                    return Err(self.damaged());
+                }
+                if key.hash == hash {
+                    standing(key, self.exception(at)).into_iter().for_each(&mut take);
                 }
             }
         }
@@ -231,7 +226,10 @@ impl KeyRun {
         #[cfg(unix)]
         self.advise(memmap2::Advice::Sequential, 0..self.map.len());
         let mut exceptions = self.exceptions().iter().map(exception_of).peekable();
-        (0..self.len).filter_map(move |at| self.key(at, exceptions.next_if(|exception| exception.place == at as u64)))
+        (0..self.len).filter_map(move |at| {
+            let exception = exceptions.next_if(|exception| exception.place == at as u64);
+            standing(self.written(at), exception)
+        })
     }
 
     /// Whether a block has a key with the leading bits of a hash. Where shelves have few leads, those of the next one are compared as well:
@@ -278,24 +276,16 @@ impl KeyRun {
         self.map[start..start + self.keys_of(block) * LEAD_BYTES].as_chunks().0
     }
 
-    fn hash(&self, at: usize) -> u64 {
-        u64::from_le_bytes(self.value(LEAD_BYTES, at))
-    }
-
-    /// The key at a place; none where a duplicate stands.
-    fn key(&self, at: usize, exception: Option<Exception>) -> Option<Key> {
-        let (day, verdict) = match exception {
-            None => (i32::from_le_bytes(self.value(26, at)), Verdict::Accepted),
-            Some(exception) => (exception.day, exception.verdict),
-        };
-        (verdict != Verdict::Duplicate).then(|| Key {
-            hash: self.hash(at),
-            content: u64::from_le_bytes(self.value(10, at)),
-            batch: u32::from_le_bytes(self.value(18, at)),
-            line: u32::from_le_bytes(self.value(22, at)),
-            day,
-            verdict,
-        })
+    /// What stands at a place, whatever holds instead of it.
+    fn written(&self, at: usize) -> Key {
+        Key {
+            hash: u64::from_le_bytes(self.value(HASH, at)),
+            content: u64::from_le_bytes(self.value(CONTENT, at)),
+            batch: u32::from_le_bytes(self.value(BATCH, at)),
+            line: u32::from_le_bytes(self.value(LINE, at)),
+            day: i32::from_le_bytes(self.value(DAY, at)),
+            verdict: Verdict::Accepted,
+        }
     }
 
     /// The value at `at` of the column before which each key has `before` bytes.
@@ -327,6 +317,14 @@ impl KeyRun {
     }
 }
 
+/// The key with what holds instead of what is written; none where a duplicate stands.
+pub(super) fn standing(key: Key, exception: Option<Exception>) -> Option<Key> {
+    let Some(Exception { day, verdict, .. }) = exception else {
+        return Some(key);
+    };
+    (verdict != Verdict::Duplicate).then_some(Key { day, verdict, ..key })
+}
+
 fn exception_of(bytes: &[u8; EXCEPTION_BYTES]) -> Exception {
     let [p0, p1, p2, p3, p4, p5, p6, p7, d0, d1, d2, d3, verdict] = *bytes;
     Exception {
@@ -341,7 +339,7 @@ fn exception_of(bytes: &[u8; EXCEPTION_BYTES]) -> Exception {
 }
 
 /// What stands after the blocks begins here.
-fn start_of_exceptions(keys: usize) -> usize {
+pub(super) fn start_of_exceptions(keys: usize) -> usize {
     MARK.len() + keys.div_ceil(BLOCK_KEYS) * STARTS_BYTES + keys * KEY_BYTES
 }
 

@@ -3,7 +3,7 @@
 use crate::radix::bits;
 
 /// Shelves of a block. Hashes lie evenly, so that each shelf of a full block has some 8 to 16 keys: one lead in 4,000 or more is that of
-/// another hash, and costs a page from disk.
+/// another hash, and costs some pages from disk.
 pub const SHELVES: usize = 1 << SHELF_BITS;
 const SHELF_BITS: u32 = 12;
 const LEAD_BITS: u32 = u16::BITS;

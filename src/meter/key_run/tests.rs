@@ -2,6 +2,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::read::{standing, start_of_exceptions};
 use super::*;
 
 fn key(hash: u64, line: u32) -> Key {
@@ -156,49 +157,75 @@ fn a_run_of_several_blocks_is_read_as_it_was_written_without_its_duplicates() {
     assert!(expected.iter().all(|key| of_hash(&run, key.hash) == [*key]));
 }
 
-/// Keys as far apart as hashes are, in a file, of which each byte in turn is another one.
-fn for_each_damage(count: u32, mut act: impl FnMut(usize, &[Key], crate::error::Result<KeyRun>)) {
-    let dir = tempfile::tempdir().unwrap();
-    let place = dir.path().join("a.keys");
-    let keys: Vec<Key> = (0..count)
-        .map(|n| key(u64::from(n) * (u64::MAX / u64::from(count)), n))
-        .collect();
-    let mut run = KeyWriter::create(&place).unwrap();
-    for key in &keys {
-        run.push(*key).unwrap();
-    }
+/// Keys as far apart as hashes are, with an exception.
+fn keys_far_apart(count: u32) -> (Vec<Key>, Exception) {
+    let key_of = |n: u32| key(u64::from(n) * (u64::MAX / u64::from(count)), n);
     let decided = Exception {
         place: 3,
         day: 7,
         verdict: Verdict::Conflict,
     };
+    ((0..count).map(key_of).collect(), decided)
+}
+
+/// Writes keys, and hands on the run with each of some bytes changed in turn.
+fn for_each_damage(count: u32, bytes: impl Fn(usize) -> Vec<usize>, mut act: impl FnMut(usize, Result<KeyRun>)) {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("a.keys");
+    let (keys, decided) = keys_far_apart(count);
+    let mut run = KeyWriter::create(&place).unwrap();
+    for key in keys {
+        run.push(key).unwrap();
+    }
     run.finish(&[decided]).unwrap();
     let whole = std::fs::read(&place).unwrap();
-    for at in 0..whole.len() {
+    for at in bytes(whole.len()) {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x80;
         std::fs::write(&place, damaged).unwrap();
-        act(at, &keys, KeyRun::open(&place));
+        act(at, KeyRun::open(&place));
     }
+}
+
+fn assert_told(outcome: Result<()>) {
+    let told = outcome.expect_err("damage is told").to_string();
+    assert!(told.contains("a.keys: is no"), "{told}");
 }
 
 #[test]
 fn a_damaged_byte_anywhere_is_found_before_runs_are_merged() {
-    for_each_damage(50, |at, _, run| {
-        let checked = run.and_then(|run| run.check_all());
-        let error = checked.expect_err("every byte is checked").to_string();
-        assert!(error.contains("a.keys"), "byte {at}: {error}");
+    let all = |length| (0..length).collect();
+    for_each_damage(50, all, |_, run| {
+        assert_told(run.and_then(|run| run.check_all()));
+    });
+    let some = |length| (0..length).step_by(40_009).chain(length - 200..length).collect();
+    let several_blocks = u32::try_from(2 * BLOCK_KEYS + 3).unwrap();
+    for_each_damage(several_blocks, some, |_, run| {
+        assert_told(run.and_then(|run| run.check_all()));
     });
 }
 
 #[test]
-fn a_damaged_byte_in_what_is_searched_is_told_before_it_hides_a_key() {
-    let searched = MARK.len()..MARK.len() + STARTS_BYTES + 50 * LEAD_BYTES;
-    let hashes = searched.end..searched.end + 50 * HASH_BYTES;
-    for_each_damage(50, |at, keys, run| {
-        let Ok(run) = run else { return };
-        let outcome = run.of_hashes(keys.iter().map(|key| key.hash), |_, _| {});
-        let is_searched = searched.contains(&at) || hashes.contains(&at);
-        assert_eq!(outcome.is_err(), is_searched, "byte {at}");
+fn a_damaged_byte_is_told_by_a_search_before_it_hides_or_changes_a_key() {
+    let (keys, decided) = keys_far_apart(50);
+    let blocks_end = start_of_exceptions(50);
+    let in_block = |length| (0..length).collect();
+    for_each_damage(50, in_block, |at, run| {
+        let is_in_block = (MARK.len()..blocks_end).contains(&at);
+        if !is_in_block {
+            return assert_told(run.map(drop));
+        }
+        let run = run.unwrap();
+        assert_told(run.of_hashes(keys.iter().map(|key| key.hash), |_, _| {}));
+        // One by one: what is found is what was written, and what is not is told.
+        for (place, key) in (0..).zip(&keys) {
+            let found = keys_of_hash(std::slice::from_ref(&run), key.hash);
+            let written = if place == decided.place {
+                standing(*key, Some(decided)).unwrap()
+            } else {
+                *key
+            };
+            assert!(found.is_err() || found.unwrap() == [written], "byte {at}, key {place}");
+        }
     });
 }

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::span::{SHELVES, Span};
 use super::{
-    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, HASH_BYTES, KEY_BYTES, Key, LEAD_BYTES, MARK,
-    STARTS_BYTES, TAIL_BYTES, Verdict,
+    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, MARK, STARTS_BYTES,
+    TAIL_BYTES, Verdict,
 };
 use crate::error::{AtPath as _, Result};
 use crate::files::{DigestedFile, WrittenDigest};
@@ -85,12 +85,11 @@ impl KeyWriter {
         add_column(&mut bytes, &self.block, |key| key.batch.to_le_bytes());
         add_column(&mut bytes, &self.block, |key| key.line.to_le_bytes());
         add_column(&mut bytes, &self.block, |key| key.day.to_le_bytes());
-        let (searched, columns) = bytes.split_at(STARTS_BYTES + self.block.len() * LEAD_BYTES);
-        let (hashes, others) = columns.split_at(self.block.len() * HASH_BYTES);
+        add_column(&mut bytes, &self.block, |key| key.check().to_le_bytes());
+        let (searched, others) = bytes.split_at(STARTS_BYTES + self.block.len() * LEAD_BYTES);
         self.blocks.push(BlockEnd {
             span,
             searched: xxh3_64(searched),
-            hashes: xxh3_64(hashes),
             others: xxh3_64(others),
         });
         self.keys += self.block.len();
@@ -117,7 +116,7 @@ impl KeyWriter {
             bytes.push(exception.verdict as u8);
         }
         for end in &self.blocks {
-            for number in [end.span.first, end.span.last, end.searched, end.hashes, end.others] {
+            for number in [end.span.first, end.span.last, end.searched, end.others] {
                 bytes.extend_from_slice(&number.to_le_bytes());
             }
         }
