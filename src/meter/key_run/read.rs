@@ -20,9 +20,6 @@ use crate::error::{AtPath as _, Error, Result};
 const DAMAGED: &str =
     "is not the key run that was written, so that records sent again might not be known; restore it from a backup";
 
-/// A search reads starts and leads of a block of so many keys. With one for each block, or more, they are asked for all at once.
-const KEYS_READ_AHEAD: usize = BLOCK_KEYS;
-
 /// How many bytes of each key stand before a column.
 const HASH: usize = LEAD_BYTES;
 const CONTENT: usize = HASH + 8;
@@ -164,9 +161,10 @@ impl KeyRun {
         start..start + STARTS_BYTES + self.keys_of(block) * LEAD_BYTES
     }
 
-    /// Asks the system to read all that searches look at from disk, when so many of them will look at nearly all of it.
+    /// Asks the system to read all that searches look at from disk, when there is one for each block: each reads starts and leads of a whole
+    /// one.
     pub fn read_ahead(&self, searches: usize) {
-        if searches.saturating_mul(KEYS_READ_AHEAD) < self.len {
+        if searches < self.blocks.len() {
             return;
         }
         #[cfg(unix)]
