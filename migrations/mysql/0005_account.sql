@@ -42,3 +42,14 @@ CREATE TABLE terms (
     FOREIGN KEY (uin) REFERENCES account (uin),
     FOREIGN KEY (agreement) REFERENCES agreement (agreement)
 ) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
+
+-- How many accounts are alike in all that their open period depends on: what is due is counted without reading every account. Counted
+-- anew in each transaction that changes accounts or closes periods.
+CREATE TABLE account_kind (
+    agreement BIGINT, -- none when the terms have changed: these are read one by one
+    first_day VARCHAR(10), -- none when periods are closed; they begin where the last one ended
+    closed_to VARCHAR(10), -- end of the last closed period
+    accounts  BIGINT NOT NULL,
+    seal      BIGINT NOT NULL,
+    FOREIGN KEY (agreement) REFERENCES agreement (agreement)
+) CHARACTER SET utf8mb4 /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;

@@ -40,3 +40,13 @@ CREATE TABLE terms (
     seal      BIGINT NOT NULL,
     PRIMARY KEY (uin, from_day)
 );
+
+-- How many accounts are alike in all that their open period depends on: what is due is counted without reading every account. Counted
+-- anew in each transaction that changes accounts or closes periods.
+CREATE TABLE account_kind (
+    agreement BIGINT REFERENCES agreement (agreement), -- none when the terms have changed: these are read one by one
+    first_day TEXT COLLATE "C", -- none when periods are closed; they begin where the last one ended
+    closed_to TEXT COLLATE "C", -- end of the last closed period
+    accounts  BIGINT NOT NULL,
+    seal      BIGINT NOT NULL
+);

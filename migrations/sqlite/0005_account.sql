@@ -40,3 +40,13 @@ CREATE TABLE terms (
     seal      INTEGER NOT NULL,
     PRIMARY KEY (uin, from_day)
 ) WITHOUT ROWID;
+
+-- How many accounts are alike in all that their open period depends on: what is due is counted without reading every account. Counted
+-- anew in each transaction that changes accounts or closes periods.
+CREATE TABLE account_kind (
+    agreement INTEGER REFERENCES agreement (agreement), -- none when the terms have changed: these are read one by one
+    first_day TEXT, -- none when periods are closed; they begin where the last one ended
+    closed_to TEXT, -- end of the last closed period
+    accounts  INTEGER NOT NULL,
+    seal      INTEGER NOT NULL
+);

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::Account;
+use super::kind::Kinds;
 use super::store::{add_accounts, add_terms, load_accounts, usage_files_from};
 use super::terms::{PriceOverride, Terms};
 use super::usage::last_day;
@@ -77,14 +78,16 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     for price in &new.overrides {
         check_override(&cards, &new, price)?;
     }
-    match known {
+    let changed = match known {
         None => {
             let account = Account {
                 terms: vec![new.clone()],
                 first_day: Some(from),
                 closed_to: None,
             };
-            add_accounts(&mut tx, &[(wanted.uin, account)], "person", &books.clock.text()).await?;
+            let added = [(wanted.uin, account.clone())];
+            add_accounts(&mut tx, &added, "person", &books.clock.text()).await?;
+            account
         }
         Some(account) => {
             if zone != account.terms[0].zone {
@@ -96,8 +99,14 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
             check_start(account, wanted.uin, from)?;
             check_measured(books, &mut tx, account, wanted.uin, &new).await?;
             add_terms(&mut tx, wanted.uin, &new).await?;
+            let mut account = account.clone();
+            account.terms.push(new.clone());
+            account
         }
-    }
+    };
+    let mut kinds = Kinds::of(&accounts);
+    kinds.change(known, &changed);
+    kinds.store(&mut tx).await?;
     let decision = Decision {
         who: &books.settings.who,
         action: if known.is_some() {

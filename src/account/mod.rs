@@ -1,6 +1,7 @@
 //! Accounts: who is billed, under which terms, and how far their periods are closed.
 
 pub mod add;
+pub mod kind;
 pub mod store;
 pub mod terms;
 mod usage;

@@ -29,38 +29,15 @@ pub async fn load_account(ledger: &Ledger, uin: u64) -> Result<Option<Account>> 
     Ok(load(ledger, "WHERE uin = ?", Some(uin)).await?.remove(&uin))
 }
 
-/// Accounts that are alike in all that their periods depend on, one of each kind with the number of them. Nearly all accounts are of a
-/// few kinds, and the ledger counts them faster than it hands them out.
-pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>> {
-    let rows = query(format!(
-        "SELECT g.body, k.first_day, k.stated_to, k.emptied_to, k.accounts FROM \
-         (SELECT o.agreement, o.first_day, o.stated_to, o.emptied_to, COUNT(*) AS accounts FROM \
-         (SELECT (SELECT MAX(t.agreement) FROM terms t WHERE t.uin = a.uin) AS agreement, a.first_day, {CLOSED_TO} \
-         FROM account a WHERE a.uin NOT IN ({WITH_SEVERAL_TERMS})) o \
-         GROUP BY o.agreement, o.first_day, o.stated_to, o.emptied_to) k LEFT JOIN agreement g ON g.agreement = k.agreement"
-    ))
-    .fetch_all(ledger)
-    .await?;
-    let mut kinds = Vec::new();
-    for row in rows {
-        let Some(terms) = row.try_get::<Option<String>>(0)? else {
-            return Err(Error::Unbalanced("an account has no terms in the ledger".to_owned()));
-        };
-        let account = account_of(vec![serde_json::from_str(&terms)?], &row)?;
-        kinds.push((account, usize::try_from(row.try_get::<i64>(4)?).unwrap_or(0)));
-    }
-    let all = query("SELECT COUNT(*) FROM account").fetch_one(ledger).await?;
-    if kinds.iter().map(|(_, accounts)| *accounts).sum::<usize>()
-        != usize::try_from(all.try_get::<i64>(0)?).unwrap_or(0)
-    {
-        let others = load(ledger, &format!("WHERE uin IN ({WITH_SEVERAL_TERMS})"), None).await?;
-        kinds.extend(others.into_values().map(|account| (account, 1)));
-    }
-    Ok(kinds)
+/// Reads the accounts whose terms have changed.
+pub(super) async fn load_with_several_terms(ledger: &Ledger) -> Result<BTreeMap<u64, Account>> {
+    load(
+        ledger,
+        "WHERE uin IN (SELECT uin FROM terms GROUP BY uin HAVING COUNT(*) > 1)",
+        None,
+    )
+    .await
 }
-
-/// Accounts whose terms have changed.
-const WITH_SEVERAL_TERMS: &str = "SELECT uin FROM terms GROUP BY uin HAVING COUNT(*) > 1";
 
 /// How far an account `a` is closed, by its last statement and by its last period without one: of an index each, with nothing to sort.
 const CLOSED_TO: &str = "(SELECT s.period_end FROM statement s WHERE s.uin = a.uin ORDER BY s.period_start DESC LIMIT 1) AS stated_to, \
@@ -107,15 +84,17 @@ async fn load_agreements(ledger: &Ledger, condition: &str, uin: Option<u64>) -> 
 
 /// An account by its terms and the columns `first_day`, `stated_to` and `emptied_to`.
 fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
-    let day = |name: &str| -> Result<Option<NaiveDate>> {
-        let text: Option<String> = row.named(name)?;
-        text.as_deref().map(parse_day).transpose()
-    };
     Ok(Account {
         terms,
-        first_day: day("first_day")?,
-        closed_to: day("stated_to")?.max(day("emptied_to")?),
+        first_day: optional_day(row, "first_day")?,
+        closed_to: optional_day(row, "stated_to")?.max(optional_day(row, "emptied_to")?),
     })
+}
+
+/// A day of a column that may have none.
+pub(super) fn optional_day(row: &Row, column: &str) -> Result<Option<NaiveDate>> {
+    let text: Option<String> = row.named(column)?;
+    text.as_deref().map(parse_day).transpose()
 }
 
 /// Adds accounts with their terms.
@@ -162,7 +141,7 @@ pub async fn add_terms(tx: &mut Tx, uin: u64, terms: &Terms) -> Result<()> {
 }
 
 /// The number of the text of some terms, which is added when no account has it yet.
-async fn agreement_of(tx: &mut Tx, terms: &Terms) -> Result<i64> {
+pub(super) async fn agreement_of(tx: &mut Tx, terms: &Terms) -> Result<i64> {
     let body = serde_json::to_string(terms)?;
     let digest = sha256_hex(body.as_bytes());
     let known = query("SELECT agreement FROM agreement WHERE digest = ?")

@@ -10,7 +10,7 @@ use crate::money::{DISCOUNT_DECIMALS, PRICE_DECIMALS};
 use crate::span::Cycle;
 
 /// What an account has agreed to, from a date on. Build it with [`Terms::new`], which checks it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "TermsText", into = "TermsText")]
 pub struct Terms {
     /// The first day they hold, in the account's zone; a period starts on it.
@@ -28,7 +28,7 @@ pub struct Terms {
 }
 
 /// A unit price that takes the place of the card's price, whatever its model.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceOverride {
     /// The SKU.

@@ -113,11 +113,7 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &mut AccountBook) -> 
         async |piece| writing.add(piece).await,
     )
     .await?;
-    let (closed, periods) = writing.commit().await?;
-    for (uin, period) in periods {
-        accounts.close_to(uin, period.end);
-    }
-    Ok(closed)
+    writing.commit(accounts).await
 }
 
 /// Moves back the days whose usage is read, for accounts with something to adjust.

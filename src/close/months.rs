@@ -130,11 +130,21 @@ fn row_of(month: &str, &((currency, uin), (total, records, drafts)): &(Key, Mont
 
 /// Months and accounts whose sum is not that of their periods, once every closing is summed up.
 pub async fn sums_that_differ(ledger: &Ledger) -> Result<Vec<String>> {
-    let newer = query("SELECT COUNT(*) FROM closing WHERE closing > (SELECT value FROM counter WHERE name = 'summed')")
-        .fetch_one(ledger)
-        .await?;
-    if newer.try_get::<i64>(0)? > 0 {
-        return Ok(Vec::new());
+    let row =
+        query("SELECT (SELECT value FROM counter WHERE name = ?), (SELECT COALESCE(MAX(closing), 0) FROM closing)")
+            .bind(SUMMED)
+            .fetch_one(ledger)
+            .await?;
+    let (summed, last): (Option<i64>, i64) = (row.try_get(0)?, row.try_get(1)?);
+    match summed {
+        Some(summed) if summed == last => {}
+        Some(summed) if summed < last => return Ok(Vec::new()),
+        _ => {
+            let says = summed.map_or_else(|| "nothing".to_owned(), |summed| summed.to_string());
+            return Ok(vec![format!(
+                "the counter `{SUMMED}` says {says}, and the last closing is {last}: months would not be summed up again"
+            )]);
+        }
     }
     let months = query("SELECT month FROM statement UNION SELECT month FROM draft UNION SELECT month FROM account_month ORDER BY month")
         .fetch_all(ledger)

@@ -8,6 +8,8 @@ use super::months::JustStated;
 use super::store::{self, NewClosing};
 use super::waiting;
 use super::{AccountClose, Closed, Stated};
+use crate::account::AccountBook;
+use crate::account::kind::Kinds;
 use crate::books::Books;
 use crate::error::{Error, Result};
 use crate::ledger::{Lease, Tx, next_number};
@@ -90,8 +92,8 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Commits, when there is something to commit, and tells what was closed, with each period.
-    pub async fn commit(mut self) -> Result<(Closed, Vec<(u64, Period)>)> {
+    /// Commits, when there is something to commit, and tells what was closed. The periods are closed in `accounts`, too.
+    pub async fn commit(mut self, accounts: &mut AccountBook) -> Result<Closed> {
         for (currency, total) in self.totals {
             let total = plain(total, currency.minor_units());
             self.closed.totals.insert(currency.to_string(), total);
@@ -99,10 +101,14 @@ impl<'a> Writing<'a> {
         if let Some((mut tx, closing)) = self.open {
             store::add_stated_periods(&mut tx, closing, &self.stated).await?;
             store::count_closing(&mut tx, closing, self.closed.statements, self.closed.periods).await?;
+            for (uin, period) in self.periods {
+                accounts.close_to(uin, period.end);
+            }
+            Kinds::of(accounts).store(&mut tx).await?;
             self.books.ledger.commit(tx, "close").await?;
             self.closed.closing = Some(closing);
         }
-        Ok((self.closed, self.periods))
+        Ok(self.closed)
     }
 }
 

@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::store::{self, NewMetering, NewUsageFile};
 use super::{Files, Metered};
 use crate::account::Account;
+use crate::account::kind::Kinds;
 use crate::account::store::{add_accounts, set_first_day};
 use crate::books::Books;
 use crate::error::Result;
@@ -121,6 +122,13 @@ impl<'a> Writing<'a> {
         if let Some(file) = &usage {
             tokio::task::block_in_place(|| sync_all(&[self.books.data.join(&file.path)]))?;
             store::add_usage_file(&mut self.tx, self.metering, file).await?;
+        }
+        if !self.accounts.is_empty() {
+            let mut kinds = Kinds::of(&self.plan.accounts);
+            for (uin, account) in &self.accounts {
+                kinds.change(self.plan.accounts.get(*uin), account);
+            }
+            kinds.store(&mut self.tx).await?;
         }
         self.books.ledger.commit_of(self.tx, "meter", self.intake).await?;
         let metered = Metered {

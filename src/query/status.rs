@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::store;
-use crate::account::store::kinds_of_accounts;
+use crate::account::kind::kinds_of_accounts;
 use crate::account::{Account, AccountBook};
 use crate::books::Books;
 use crate::card::book::CardBook;

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use super::Verified;
 use super::files::DamagedFiles;
+use crate::account::kind::kinds_that_differ;
 use crate::account::store::load_accounts;
 use crate::account::{Account, AccountBook};
 use crate::books::Books;
@@ -39,6 +40,9 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
     }
     let expired = expired_months(&books.ledger, LINES).await?;
     let accounts = load_accounts(&books.ledger).await?;
+    for sentence in kinds_that_differ(&books.ledger, &accounts).await? {
+        verified.differs(sentence);
+    }
     let usage = read_usage(books, &accounts, damaged).await?;
     if usage.is_none() {
         verified

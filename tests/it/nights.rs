@@ -630,6 +630,25 @@ fn a_void_of_a_void_is_refused_whenever_it_comes() {
     assert_eq!((status.voids_waiting, status.voids.len()), (0, 0));
 }
 
+/// Due periods of each account, by the accounts one by one; `status` must say the same.
+fn due_periods(place: &Place, now: &str) -> Vec<usize> {
+    let (status, accounts, cards) = run(async {
+        let books = place.books(at(now)).await;
+        let status = tallybook::query::status::status(&books).await.unwrap();
+        let accounts = load_accounts(&books.ledger).await.unwrap();
+        let cards = load_cards(&books.ledger).await.unwrap();
+        books.ledger.close().await;
+        (status, accounts, cards)
+    });
+    let due = due(&accounts, &cards, at(now));
+    let periods: Vec<usize> = due.iter().map(|due| due.periods.len()).collect();
+    assert_eq!(
+        (status.accounts, status.periods_due),
+        (accounts.len(), periods.iter().sum())
+    );
+    periods
+}
+
 #[test]
 fn status_counts_the_accounts_and_their_due_periods_whatever_their_terms() {
     let place = Place::new();
@@ -642,21 +661,20 @@ fn status_counts_the_accounts_and_their_due_periods_whatever_their_terms() {
     // First one cycle, then another.
     place.add_account(now, 5, "mps-cn", monthly(1), "2024-09-01");
     place.add_account(now, 5, "mps-cn", Cycle::Daily, "2024-10-01");
-    let (status, accounts, cards) = run(async {
-        let books = place.books(at(now)).await;
-        let status = tallybook::query::status::status(&books).await.unwrap();
-        let accounts = load_accounts(&books.ledger).await.unwrap();
-        let cards = load_cards(&books.ledger).await.unwrap();
-        books.ledger.close().await;
-        (status, accounts, cards)
-    });
-    let due = due(&accounts, &cards, at(now));
-    let periods: Vec<usize> = due.iter().map(|due| due.periods.len()).collect();
-    assert_eq!(periods[..3], [2, 2, 2]);
-    assert_eq!(
-        (status.accounts, status.periods_due),
-        (accounts.len(), periods.iter().sum())
+    assert_eq!(due_periods(&place, now)[..3], [2, 2, 2]);
+    place.drop("a.ndjson", line("a", 6, NOVEMBER, 60_000));
+    place.night(now);
+    assert!(due_periods(&place, now).is_empty());
+    let later = "2025-01-20T00:00:00Z";
+    let in_january = due_periods(&place, later);
+    assert_eq!((in_january.len(), in_january[0], in_january[5]), (6, 2, 2));
+    // Usage before what account 6 was known by, and a new account.
+    place.drop(
+        "b.ndjson",
+        line("b", 6, "2024-10-05T10:00:00+08:00", 60_000) + &line("c", 7, NOVEMBER, 60_000),
     );
+    place.night("2024-11-21T00:00:00Z");
+    assert_eq!(due_periods(&place, later).len(), 7);
 }
 
 #[test]

@@ -258,6 +258,40 @@ fn a_changed_number_in_any_row_of_the_ledger_is_found_and_its_table_is_named() {
     assert!(changed > 150, "{changed} columns were changed");
 }
 
+#[test]
+fn every_counter_that_is_renamed_moved_or_gone_is_named() {
+    let shop = rich_books();
+    crate::world::run(async {
+        let books = shop.place.books(at(NOW)).await;
+        let rows = query("SELECT name FROM counter")
+            .fetch_all(&books.ledger)
+            .await
+            .unwrap();
+        books.ledger.close().await;
+        assert!(rows.len() > 10, "{} counters", rows.len());
+        for row in rows {
+            let name: String = row.try_get(0).unwrap();
+            for change in [
+                "UPDATE counter SET name = 'other'",
+                "UPDATE counter SET value = value + 1",
+                "DELETE FROM counter",
+            ] {
+                let copy = shop.place.copy();
+                ledgers::execute(copy.path(), &format!("{change} WHERE name = '{name}'"));
+                let books = copy.books(at(NOW)).await;
+                let found = verify(&books).await.unwrap().differences;
+                books.ledger.close().await;
+                assert!(
+                    found
+                        .iter()
+                        .any(|sentence| sentence.contains(&format!("counter `{name}`"))),
+                    "{change}, {name}: {found:?}"
+                );
+            }
+        }
+    });
+}
+
 /// Every column of every table that has rows.
 async fn columns(shop: &Shop) -> Vec<(String, String)> {
     let books = shop.place.books(at(NOW)).await;
@@ -283,7 +317,7 @@ async fn columns(shop: &Shop) -> Vec<(String, String)> {
 async fn first_cell(place: &Place, table: &str) -> (String, String) {
     let books = place.books(at(NOW)).await;
     let condition = if table == "tally" { "row_count > 0" } else { "1 = 1" };
-    let row = query(format!("SELECT * FROM {table} WHERE {condition} LIMIT 1"))
+    let row = query(format!("SELECT * FROM {table} WHERE {condition} ORDER BY 1 LIMIT 1"))
         .fetch_one(&books.ledger)
         .await
         .unwrap();
