@@ -41,10 +41,9 @@ impl Chunk {
     }
 }
 
-/// Splits NDJSON at line ends, or CSV at line ends outside quotes.
+/// Splits an input at line ends.
 pub struct Chunks<R> {
     reader: R,
-    quotes: bool,
     /// What was read after the last whole record.
     carry: Vec<u8>,
     line: u64,
@@ -53,23 +52,14 @@ pub struct Chunks<R> {
 }
 
 impl<R: Read> Chunks<R> {
-    /// Chunks of lines.
+    /// Chunks of whole lines.
     pub fn of_lines(reader: R) -> Self {
         Self {
             reader,
-            quotes: false,
             carry: Vec::new(),
             line: 1,
             at_start: true,
             ended: false,
-        }
-    }
-
-    /// Chunks of CSV rows, which may hold line ends inside quotes.
-    pub fn of_rows(reader: R) -> Self {
-        Self {
-            quotes: true,
-            ..Self::of_lines(reader)
         }
     }
 
@@ -98,7 +88,7 @@ impl<R: Read> Chunks<R> {
             if self.ended {
                 break;
             }
-            if let Some(end) = self.last_end(&buffer[..held], searched) {
+            if let Some(end) = last_end(&buffer[..held], searched) {
                 self.carry.extend_from_slice(&buffer[end..held]);
                 return Ok(end);
             }
@@ -124,27 +114,12 @@ impl<R: Read> Chunks<R> {
         }
         Ok(held)
     }
+}
 
-    /// Just after the last line end, of a row if rows are asked for. `searched` bytes hold none.
-    fn last_end(&self, bytes: &[u8], searched: usize) -> Option<usize> {
-        if !self.quotes {
-            let fresh = searched.min(bytes.len());
-            return memchr::memrchr(b'\n', &bytes[fresh..]).map(|at| fresh + at + 1);
-        }
-        if memchr::memchr(b'"', bytes).is_none() {
-            return memchr::memrchr(b'\n', bytes).map(|at| at + 1);
-        }
-        let mut inside = false;
-        let mut end = None;
-        for at in memchr::memchr2_iter(b'"', b'\n', bytes) {
-            if bytes[at] == b'"' {
-                inside = !inside;
-            } else if !inside {
-                end = Some(at + 1);
-            }
-        }
-        end
-    }
+/// Just after the last line end. `searched` bytes hold none.
+fn last_end(bytes: &[u8], searched: usize) -> Option<usize> {
+    let fresh = searched.min(bytes.len());
+    memchr::memrchr(b'\n', &bytes[fresh..]).map(|at| fresh + at + 1)
 }
 
 /// How many lines end in `bytes`.
@@ -182,7 +157,6 @@ mod tests {
         for found in [
             chunks(Chunks::of_lines(&text[..])),
             chunks(Chunks::of_lines(Drops(&text, 4_321))),
-            chunks(Chunks::of_rows(&text[..])),
         ] {
             assert!(found.len() > 1 && found.iter().all(|chunk| chunk.1.len() % 100_000 == 0));
             let mut lines = 1;
@@ -193,15 +167,6 @@ mod tests {
             let bytes: Vec<u8> = found.into_iter().flat_map(|chunk| chunk.1).collect();
             assert!(bytes == text);
         }
-    }
-
-    #[test]
-    fn a_line_end_inside_quotes_ends_no_row() {
-        let row = format!("\"{}\n{}\"\n", "a".repeat(3_000_000), "b".repeat(3_000_000));
-        let text = row.repeat(3);
-        let found = chunks(Chunks::of_rows(text.as_bytes()));
-        assert!(found.iter().all(|chunk| chunk.1.len() % row.len() == 0));
-        assert_eq!(found.iter().map(|chunk| chunk.1.len()).sum::<usize>(), text.len());
     }
 
     #[test]

@@ -2,10 +2,8 @@
 //! one JSON column `parameters`, or columns `parameters.codec`, ....
 //!
 //! An empty cell is absent. In a `parameters.` column a cell that is a JSON number, `true` or `false` is that,
-//! any other is text. The reader must be flexible (`ReaderBuilder::flexible`), so that a row with a wrong number
-//! of cells is refused alone; a row's line is the one that it begins on.
+//! any other is text. A row is one line; `cells.rs` splits it.
 
-use std::io::Read as _;
 use std::ops::Range;
 
 use csv::ByteRecord;
@@ -320,24 +318,6 @@ fn parameters_object(header: &CsvHeader, row: &ByteRecord, object: &mut String) 
     }
     object.push('}');
     Ok(())
-}
-
-/// What [`data_rows`] reads before the bytes it is given.
-pub(super) const DATA_ROWS_LEAD: &[u8] = b"\n";
-
-/// Reads rows below the header. A reader takes a byte order mark off its very first bytes; in a row it is data, wherever the
-/// row stands, so an empty line comes first.
-pub(super) fn data_rows(bytes: &[u8]) -> ::csv::Reader<std::io::Chain<&[u8], &[u8]>> {
-    ::csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(DATA_ROWS_LEAD.chain(bytes))
-}
-
-/// A row's bytes without the end of its line; spaces at the end are data.
-pub(super) fn without_line_end(row: &[u8]) -> &[u8] {
-    let row = row.strip_suffix(b"\n").unwrap_or(row);
-    row.strip_suffix(b"\r").unwrap_or(row)
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> R
 fn read_rows(books: &Books, input: &Input, mut door: Door, writers: &Writers) -> Result<Checked> {
     let (reader, meter) = input.open()?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
-    let mut chunks = Chunks::of_rows(reader);
+    let mut chunks = Chunks::of_lines(reader);
     let mut first = Chunk::default();
     let header = if chunks.fill(&mut first).map_err(|e| input.unreadable(&e))? {
         Some(take_header(input, &mut first, &mut door)?)

@@ -5,6 +5,7 @@ mod columns;
 mod line;
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use polars::prelude::*;
@@ -39,10 +40,12 @@ impl<'a> Rows<'a> {
     pub fn open(name: &'a str, path: &'a Path) -> Result<Self> {
         let unusable = |what: String| unusable(name, what);
         let mut reader = ParquetReader::new(File::open(path).at(path)?);
-        let schema = reader
-            .schema()
-            .map_err(|e| unusable(format!("is no Parquet file that can be read: {e}")))?;
+        let schema = decoded(|| reader.schema())
+            .map_err(|what| unusable(format!("is no Parquet file that can be read: {what}")))?;
         check_columns(schema.iter_names().map(PlSmallStr::as_str)).map_err(unusable)?;
+        for column in schema.iter_values() {
+            check_type(&column.name, &column.dtype).map_err(unusable)?;
+        }
         let metadata = reader.get_metadata().doing(format!("reading {name}"))?.clone();
         Ok(Self { name, path, metadata })
     }
@@ -64,9 +67,9 @@ impl<'a> Rows<'a> {
             .read_parallel(ParallelStrategy::None)
             .with_slice(Some((slice.first, slice.count)));
         reader.set_metadata(self.metadata.clone());
-        let frame = reader.finish().map_err(|e| {
+        let frame = decoded(|| reader.finish()).map_err(|what| {
             let what = format!(
-                "cannot be read at row {}: {e}; nothing of it was taken",
+                "cannot be read at row {}: {what}; nothing of it was taken",
                 slice.first + 1
             );
             unusable(self.name, what)
@@ -92,6 +95,39 @@ fn unusable(name: &str, what: String) -> Error {
     Error::Input {
         input: name.to_owned(),
         what,
+    }
+}
+
+/// What polars makes of a sender's bytes, or why it does not. Of some damaged files its decoder panics instead of saying so.
+fn decoded<T>(decode: impl FnOnce() -> PolarsResult<T>) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(decoded)) => Ok(decoded),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("its bytes are damaged; the decoder gave up".to_owned()),
+    }
+}
+
+/// Values of other types have no meaning in a record, and polars, as it is built here, panics at some.
+fn check_type(name: &str, of_column: &ArrowDataType) -> std::result::Result<(), String> {
+    use ArrowDataType as Type;
+    match of_column {
+        Type::Struct(fields) => {
+            let member = |field: &ArrowField| check_type(&format!("{name}.{}", field.name), &field.dtype);
+            fields.iter().try_for_each(member)
+        }
+        Type::Null | Type::Boolean | Type::Float32 | Type::Float64 | Type::Timestamp(..) => Ok(()),
+        Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64 => Ok(()),
+        Type::UInt8 | Type::UInt16 | Type::UInt32 | Type::UInt64 => Ok(()),
+        Type::Utf8 | Type::LargeUtf8 | Type::Utf8View => Ok(()),
+        Type::Dictionary(..) => Err(format!(
+            "column {name:?} is a dictionary (a category); write it as plain text or numbers"
+        )),
+        Type::Decimal(..) | Type::Decimal32(..) | Type::Decimal64(..) | Type::Decimal256(..) => Err(format!(
+            "column {name:?} has decimals; write whole numbers as integers, others as text or floats"
+        )),
+        other => Err(format!(
+            "column {name:?} has the type {other:?}, which no field of a usage record has"
+        )),
     }
 }
 

@@ -71,6 +71,7 @@ codes! {
     PARAMETERS_TOO_LARGE = "parameters_too_large", "parameters of more than 4 KiB";
     BAD_EVENT = "bad_event", "a `CloudEvent` that is not as its version 1.0 says";
     EVENT_CONFLICT = "event_conflict", "a `CloudEvent` whose attributes and data differ";
+    BAD_CELL = "bad_cell", "a CSV cell that is not as RFC 4180 writes it, on one line: a stray quote, or one that is not closed";
     WRONG_CELL_COUNT = "wrong_cell_count", "a CSV row with more or fewer cells than its header";
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::csv::{CsvHeader, data_rows};
+use super::cells::split;
+use super::csv::CsvHeader;
 use super::input::{Format, Measured};
+use super::rows;
 use super::store::{self, Batch, NewBatch, QuarantinedLine};
 use super::worker::{Door, Tally, Worker};
 use super::writers::Writers;
@@ -105,16 +107,11 @@ fn try_lines(
 ) -> Result<(Tally, Vec<i64>)> {
     let mut worker = Worker::new(door, writers);
     let mut accepted = Vec::new();
+    let mut reading = rows::Reading::default();
     for (number, bytes) in lines {
         let line = u64::try_from(*number).unwrap_or(0);
         let passes = match (Format::from_text(&batch.format), &door.header) {
-            (Some(Format::Csv), Some(header)) => {
-                let mut row = ::csv::ByteRecord::new();
-                match data_rows(bytes).read_byte_record(&mut row) {
-                    Ok(true) => worker.take_row(header, line, &row, bytes)?,
-                    _ => false,
-                }
-            }
+            (Some(Format::Csv), Some(header)) => rows::take(&mut worker, header, line, bytes, &mut reading)?,
             _ => worker.take_line(line, bytes)?,
         };
         if passes {
@@ -125,17 +122,24 @@ fn try_lines(
     Ok((tally, accepted))
 }
 
-/// The first row of a CSV text, and where the next begins.
+/// The first row of a CSV text, and where the next line begins.
 pub fn first_row(bytes: &[u8]) -> std::result::Result<(::csv::ByteRecord, usize), String> {
+    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let end = memchr::memchr(b'\n', &bytes[blank..]).map_or(bytes.len(), |at| blank + at + 1);
+    let line = rows::without_line_end(&bytes[blank..end]);
+    if let Ok(text) = std::str::from_utf8(line)
+        && split(text, &mut Vec::new()).is_none()
+    {
+        return Err("the header row is not as RFC 4180 writes it; look for a stray quote, and for lines that end in a carriage return \
+                    without a line feed"
+            .to_owned());
+    }
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .from_reader(bytes);
+        .from_reader(line);
     let mut row = ::csv::ByteRecord::new();
     reader.read_byte_record(&mut row).map_err(|e| e.to_string())?;
-    let end = usize::try_from(reader.position().byte())
-        .unwrap_or(bytes.len())
-        .min(bytes.len());
     Ok((row, end))
 }
 

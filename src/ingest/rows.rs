@@ -1,58 +1,99 @@
-//! The rows of a chunk of CSV: most are split and read where they stand, with parameters that were seen before; the others by the
-//! CSV reader or in full.
+//! The rows of a chunk of CSV: most are read where they stand, with parameters that were seen before; the others in full.
 
 use csv::ByteRecord;
 
 use super::cells::{Cell, first_line, split};
-use super::chunk::{Chunk, line_ends};
-use super::csv::{CsvHeader, DATA_ROWS_LEAD, ParameterCells, data_rows, without_line_end};
+use super::chunk::Chunk;
+use super::csv::{CsvHeader, ParameterCells};
 use super::plain::Values;
 use super::record::{MAX_LINE_BYTES, Record};
+use super::refusal::{Refusal, code};
 use super::worker::Worker;
 use crate::error::Result;
 use crate::raw::symbols::Symbol;
 
+/// A row that is being read: its cells, and what they say.
+#[derive(Default)]
+pub struct Reading {
+    cells: Vec<Cell>,
+    record: ByteRecord,
+}
+
 /// Gives every row of a chunk to a worker.
 pub fn check(worker: &mut Worker, header: &CsvHeader, chunk: &Chunk) -> Result<()> {
-    let bytes = chunk.bytes();
+    let mut reading = Reading::default();
     // UTF-8 is checked once for all rows, unless one of them is none.
-    let (left, line) = match std::str::from_utf8(bytes) {
-        Ok(text) => check_split(worker, header, chunk.first_line, text)?,
-        Err(_) => (bytes, chunk.first_line),
-    };
-    if !left.is_empty() {
-        check_by_reader(worker, header, line, left)?;
+    match std::str::from_utf8(chunk.bytes()) {
+        Ok(text) => check_text(worker, header, chunk.first_line, text, &mut reading)?,
+        Err(_) => {
+            for (line, bytes) in (chunk.first_line..).zip(chunk.bytes().split_inclusive(|byte| *byte == b'\n')) {
+                take(worker, header, line, without_line_end(bytes), &mut reading)?;
+            }
+        }
     }
     worker.write_what_is_full()
 }
 
-/// Checks rows up to the first that cannot be split. Returns what is left, and the number of its first line.
-fn check_split<'t>(
+fn check_text(
     worker: &mut Worker,
     header: &CsvHeader,
     first_line_number: u64,
-    text: &'t str,
-) -> Result<(&'t [u8], u64)> {
-    let mut cells = Vec::new();
-    let mut row_in_full = ByteRecord::new();
+    text: &str,
+    reading: &mut Reading,
+) -> Result<()> {
     let (mut left, mut line) = (text, first_line_number);
     while !left.is_empty() {
         let (row, length) = first_line(left);
-        if split(row, &mut cells).is_none() {
-            break;
-        }
-        // An empty line is no row.
-        if !row.is_empty() {
-            let payload = || Ok(row.as_bytes().to_vec());
-            match known_record(worker, header, row, &cells) {
-                Some((record, parameters)) => worker.take_known(line, &record, parameters, payload)?,
-                None => check_in_full(worker, header, line, row, &cells, &mut row_in_full)?,
+        let known = split(row, &mut reading.cells).and_then(|()| known_record(worker, header, row, &reading.cells));
+        match known {
+            Some((record, parameters)) => {
+                worker.take_known(line, &record, parameters, || Ok(row.as_bytes().to_vec()))?;
             }
+            None => drop(take(worker, header, line, row.as_bytes(), reading)?),
         }
         left = &left[length..];
         line += 1;
     }
-    Ok((left.as_bytes(), line))
+    Ok(())
+}
+
+/// One row, without the end of its line, read in full. Returns whether it was accepted; an empty line is no row.
+pub fn take(worker: &mut Worker, header: &CsvHeader, line: u64, bytes: &[u8], reading: &mut Reading) -> Result<bool> {
+    if bytes.is_empty() {
+        return Ok(false);
+    }
+    let row = match std::str::from_utf8(bytes) {
+        Ok(row) => row,
+        Err(error) => return worker.refuse_row(line, not_utf8(&error), bytes),
+    };
+    if split(row, &mut reading.cells).is_none() {
+        return worker.refuse_row(line, bad_cell(reading.cells.len() + 1), bytes);
+    }
+    reading.record.clear();
+    for cell in &reading.cells {
+        reading.record.push_field(cell.text(row).as_bytes());
+    }
+    let is_taken = worker.take_row(header, line, &reading.record, bytes)?;
+    if is_taken && let ParameterCells::Together(columns) = header.parameter_cells() {
+        worker.learn_cells(span(row, &reading.cells[columns.clone()]), header, &reading.record);
+    }
+    Ok(is_taken)
+}
+
+fn not_utf8(error: &std::str::Utf8Error) -> Refusal {
+    let sentence = format!(
+        "the row is not UTF-8 from byte {} on; send it as UTF-8",
+        error.valid_up_to()
+    );
+    Refusal::new(code::NOT_UTF8, sentence)
+}
+
+fn bad_cell(position: usize) -> Refusal {
+    let sentence = format!(
+        "cell {position} of the row is not as RFC 4180 writes it: a cell with a quote, a comma or a carriage return in it stands in \
+         quotes, a quote in it is written twice, and it ends on its line"
+    );
+    Refusal::new(code::BAD_CELL, sentence)
 }
 
 /// The record of a row whose values need no second look and whose parameters were seen before.
@@ -88,44 +129,10 @@ fn span<'r>(row: &'r str, cells: &[Cell]) -> &'r str {
     }
 }
 
-fn check_in_full(
-    worker: &mut Worker,
-    header: &CsvHeader,
-    line: u64,
-    row: &str,
-    cells: &[Cell],
-    record: &mut ByteRecord,
-) -> Result<()> {
-    record.clear();
-    for cell in cells {
-        record.push_field(cell.text(row).as_bytes());
-    }
-    let is_taken = worker.take_row(header, line, record, row.as_bytes())?;
-    if is_taken && let ParameterCells::Together(columns) = header.parameter_cells() {
-        worker.learn_cells(span(row, &cells[columns.clone()]), header, record);
-    }
-    Ok(())
-}
-
-fn check_by_reader(worker: &mut Worker, header: &CsvHeader, first_line: u64, bytes: &[u8]) -> Result<()> {
-    let mut reader = data_rows(bytes);
-    let mut row = ByteRecord::new();
-    let (mut at, mut line) = (0, first_line);
-    loop {
-        // Reading from memory and with `flexible`, the reader has no error to return.
-        let before = reader.position().byte();
-        if !reader.read_byte_record(&mut row).unwrap_or(false) {
-            return Ok(());
-        }
-        let place = |byte: u64| usize::try_from(byte).unwrap_or(0).saturating_sub(DATA_ROWS_LEAD.len());
-        let (from, end) = (place(before), place(reader.position().byte()));
-        // The reader takes line ends before a row as part of it, also the second half of the last row's.
-        let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
-        let start = from + bytes[from..end].iter().take_while(is_line_end).count();
-        line += line_ends(&bytes[at..start]);
-        at = start;
-        worker.take_row(header, line, &row, without_line_end(&bytes[start..end]))?;
-    }
+/// A line's bytes without its end; spaces at the end are data.
+pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]

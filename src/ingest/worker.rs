@@ -190,6 +190,12 @@ impl<'d> Worker<'d> {
         self.note(line, outcome, bytes)
     }
 
+    /// One row of a CSV that cannot be split into its cells. It is not accepted.
+    pub fn refuse_row(&mut self, line: u64, refusal: Refusal, bytes: &[u8]) -> Result<bool> {
+        self.tally.received += 1;
+        self.note(line, Err(refusal), bytes)
+    }
+
     /// A record that was read without its line, with parameters that were seen before. `payload` makes what it leaves in
     /// quarantine.
     pub fn take_known(

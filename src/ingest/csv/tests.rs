@@ -85,7 +85,7 @@ fn parameters_come_as_columns_or_as_one_object() {
 #[test]
 fn a_row_that_is_no_record_is_refused_alone() {
     let text = format!(
-        "{COLUMNS}\na,{CELLS}\nb,{CELLS},more\nc,1\n\"d\nd\",{CELLS}\ne,{CELLS}\n,{CELLS}\nf,1.00005E+11,1,T,1,2026-10-22T07:54:27Z\ng,1,1,T,,2026-10-22T07:54:27Z\nh,1,1,T,-1,2026-10-22T07:54:27Z\ni,1,1,T,NaN,2026-10-22T07:54:27Z"
+        "{COLUMNS}\na,{CELLS}\nb,{CELLS},more\nc,1\n\"d\td\",{CELLS}\ne,{CELLS}\n,{CELLS}\nf,1.00005E+11,1,T,1,2026-10-22T07:54:27Z\ng,1,1,T,,2026-10-22T07:54:27Z\nh,1,1,T,-1,2026-10-22T07:54:27Z\ni,1,1,T,NaN,2026-10-22T07:54:27Z"
     );
     assert_eq!(
         rows(&text),
@@ -93,13 +93,13 @@ fn a_row_that_is_no_record_is_refused_alone() {
             "2: a {}",
             "3: wrong_cell_count the row has 7 cells; the header has 6",
             "4: wrong_cell_count the row has 2 cells; the header has 6",
-            "5: control_character `id` is \"d\\nd\" with a control character; it may have none",
-            "7: e {}",
-            "8: missing_field `id` is missing; every record needs it",
-            "9: not_a_number `uin` is \"1.00005E+11\", which is not a number; digits up to 18446744073709551615 are expected",
-            "10: missing_field `duration_ms` is missing; a usage record needs it",
-            "11: negative `duration_ms` is \"-1\", which is negative; a whole number of milliseconds from 0 to 9007199254740992 is expected",
-            "12: not_a_number `duration_ms` is \"NaN\", which is not a number; a whole number of milliseconds from 0 to 9007199254740992 is expected",
+            "5: control_character `id` is \"d\\td\" with a control character; it may have none",
+            "6: e {}",
+            "7: missing_field `id` is missing; every record needs it",
+            "8: not_a_number `uin` is \"1.00005E+11\", which is not a number; digits up to 18446744073709551615 are expected",
+            "9: missing_field `duration_ms` is missing; a usage record needs it",
+            "10: negative `duration_ms` is \"-1\", which is negative; a whole number of milliseconds from 0 to 9007199254740992 is expected",
+            "11: not_a_number `duration_ms` is \"NaN\", which is not a number; a whole number of milliseconds from 0 to 9007199254740992 is expected",
         ]
     );
 }

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use polars_arrow::datatypes::IntegerType;
 use proptest::prelude::*;
 
 use super::*;
@@ -222,6 +223,55 @@ fn a_type_that_no_field_has_is_an_error_of_the_file() {
     let door = Door::new(Clock::at(chrono::DateTime::UNIX_EPOCH), "default", HashSet::new(), None);
     let error = columns::check(&mut Worker::new(&door, &writers), &frame, 1, |what| unusable("x", what)).unwrap_err();
     assert!(error.to_string().contains("has the type date"), "{error}");
+}
+
+#[test]
+fn a_type_that_polars_may_panic_at_is_named_before_anything_is_read() {
+    let decimals = || ArrowDataType::Decimal(10, 2);
+    let member = |dtype| ArrowField::new("fps".into(), dtype, true);
+    let categories = ArrowDataType::Dictionary(IntegerType::Int32, Box::new(ArrowDataType::LargeUtf8), false);
+    for (dtype, expected) in [
+        (
+            categories,
+            "column \"x\" is a dictionary (a category); write it as plain text or numbers",
+        ),
+        (decimals(), "column \"x\" has decimals"),
+        (
+            ArrowDataType::Struct(vec![member(decimals())]),
+            "column \"x.fps\" has decimals",
+        ),
+        (
+            ArrowDataType::Struct(vec![member(ArrowDataType::Date32)]),
+            "column \"x.fps\" has the type Date32, which no field",
+        ),
+    ] {
+        let refused = check_type("x", &dtype).unwrap_err();
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+    let plain = ArrowDataType::Struct(vec![member(ArrowDataType::Float64), member(ArrowDataType::Utf8View)]);
+    assert_eq!(check_type("x", &plain), Ok(()));
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_an_error_of_the_file_wherever_that_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("x.parquet");
+    let mut whole = Vec::new();
+    ParquetWriter::new(&mut whole).finish(&mut usual(20)).unwrap();
+    for length in 0..=whole.len() {
+        std::fs::write(&place, &whole[..length]).unwrap();
+        match Rows::open("x", &place) {
+            Ok(_) => assert_eq!(length, whole.len()),
+            Err(Error::Input { .. }) => {}
+            Err(other) => panic!("{length} bytes: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_panic_of_the_decoder_is_an_error_of_the_file() {
+    let refused = decoded::<()>(|| panic!("assertion failed: bits"));
+    assert_eq!(refused.unwrap_err(), "its bytes are damaged; the decoder gave up");
 }
 
 #[test]
