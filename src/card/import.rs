@@ -28,7 +28,7 @@ pub struct Imported {
 pub fn read_files(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     for path in paths {
-        list(path, &mut files)?;
+        files.extend(files_below(path)?);
     }
     files.sort();
     files.dedup();
@@ -36,6 +36,13 @@ pub fn read_files(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
         .into_iter()
         .map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path).at(&path)?)))
         .collect()
+}
+
+/// The card files of a folder and those in it, or the file that the path is.
+pub fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    list(path, &mut files)?;
+    Ok(files)
 }
 
 fn list(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! One command: what it calls, what it prints, its exit code.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -169,7 +170,7 @@ pub(super) fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl F
 /// What is committed when a close starts belongs into it.
 async fn meter_and_close(books: &Books, lease: &Lease) -> crate::error::Result<crate::close::Closed> {
     let (_, mut accounts) = meter(books, lease).await?;
-    let closed = close(books, lease, &mut accounts).await?;
+    let closed = close(books, lease, &mut accounts, &BTreeSet::new()).await?;
     draft_open_periods(books, lease, &accounts, &closed).await?;
     Ok(closed)
 }

@@ -1,5 +1,7 @@
 //! Which periods are due, and their usage.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::account::{Account, AccountBook};
@@ -50,6 +52,33 @@ fn due_of(uin: u64, account: &Account, cards: &CardBook, now: DateTime<Utc>) -> 
         .counters_from(&first)
         .min(first.start);
     (!periods.is_empty()).then_some(Due { uin, periods, from })
+}
+
+/// Takes out periods under some cards, by name, with those after them. Returns how many accounts each holds back.
+pub fn hold_back(due: &mut Vec<Due>, accounts: &AccountBook, cards: &BTreeSet<String>) -> BTreeMap<String, usize> {
+    let mut held = BTreeMap::new();
+    if cards.is_empty() {
+        return held;
+    }
+    due.retain_mut(|due| {
+        let card = |period: &Period| {
+            accounts
+                .get(due.uin)
+                .map(|account| &account.terms_on(period.start).card)
+        };
+        let first = due
+            .periods
+            .iter()
+            .position(|period| card(period).is_some_and(|card| cards.contains(card)));
+        if let Some(at) = first {
+            *held
+                .entry(card(&due.periods[at]).cloned().unwrap_or_default())
+                .or_default() += 1;
+            due.periods.truncate(at);
+        }
+        !due.periods.is_empty()
+    });
+    held
 }
 
 /// Whether the period's end and the grace of the card in force on its last day have passed.

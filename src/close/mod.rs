@@ -23,7 +23,7 @@ pub mod store;
 pub mod waiting;
 mod write;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::account::AccountBook;
 use crate::books::Books;
@@ -55,6 +55,9 @@ pub struct Closed {
     /// By currency: the sum of the totals, plain decimals.
     pub totals: BTreeMap<String, String>,
     pub blocked: Vec<Blocked>,
+    /// How many accounts have due periods that wait for a card, by the card's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<String, usize>,
     /// The number of the closing; none when nothing closed.
     #[serde(skip)]
     pub closing: Option<i64>,
@@ -80,15 +83,25 @@ const ACCOUNTS_OF_A_PIECE: usize = 512;
 /// Pieces that are rated and wait to be written: enough that neither side waits for long.
 const PIECES_AHEAD: usize = 8;
 
-/// Closes every due period, in the ledger and in `accounts`. The caller holds the lease.
+/// Closes every due period, in the ledger and in `accounts`, but for those under cards of which the ledger lacks a version
+/// (`incomplete`, by name). The caller holds the lease.
 #[tracing::instrument(skip_all)]
-pub async fn close(books: &Books, lease: &Lease, accounts: &mut AccountBook) -> Result<Closed> {
+pub async fn close(
+    books: &Books,
+    lease: &Lease,
+    accounts: &mut AccountBook,
+    incomplete: &BTreeSet<String>,
+) -> Result<Closed> {
     let (cards, card_hi) = load_cards_and_number(&books.ledger).await?;
     let mut due = due::due(accounts, &cards, books.clock.now());
+    let held = due::hold_back(&mut due, accounts, incomplete);
     let past = read_past(&books.ledger, &due).await?;
     reach_back(&mut due, accounts, &past);
     let Some((from, to)) = due::days_needed(&due) else {
-        return Ok(Closed::default());
+        return Ok(Closed {
+            held,
+            ..Closed::default()
+        });
     };
     let metered = progress(&books.ledger).await?;
     let rating = Rating {
@@ -113,7 +126,8 @@ pub async fn close(books: &Books, lease: &Lease, accounts: &mut AccountBook) -> 
         async |piece| writing.add(piece).await,
     )
     .await?;
-    writing.commit(accounts).await
+    let closed = writing.commit(accounts).await?;
+    Ok(Closed { held, ..closed })
 }
 
 /// Moves back the days whose usage is read, for accounts with something to adjust.

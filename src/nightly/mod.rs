@@ -12,12 +12,13 @@
 //! report      for the morning, and for `status`
 //! ```
 
+mod cards;
 mod keep;
 pub mod report;
 pub mod store;
 
 use crate::books::Books;
-use crate::card::import::{Imported, import};
+use crate::card::import::Imported;
 use crate::close::draft::draft_open_periods;
 use crate::close::{Closed, close};
 use crate::conflict::{self, Listed};
@@ -30,6 +31,7 @@ use crate::meter::store::Total;
 use crate::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::both;
 use crate::raw::strays::refuse_older_ledger;
+use cards::import_cards;
 use keep::Kept;
 
 /// Conflicts in a night's report.
@@ -97,17 +99,36 @@ pub async fn nightly(books: &Books) -> Result<Night> {
     let lease = Lease::take(&books.ledger, "nightly").await?;
     let night = run(books, &lease).await;
     let released = lease.release().await;
-    let night = night?;
+    let night = match night {
+        Ok(night) => night,
+        Err(error) => {
+            record_failure(books, &error).await;
+            return Err(error);
+        }
+    };
     released?;
     let json = serde_json::to_string(&night)?;
     store::record_run(books, "nightly", night.exit_code(), &json, &report::night(&night)).await?;
     Ok(night)
 }
 
+/// A night that failed is among the runs that `status` shows, unless another run has the books. Where the ledger takes nothing, there is
+/// the error alone.
+async fn record_failure(books: &Books, error: &Error) {
+    if matches!(error, Error::LeaseHeld { .. } | Error::Overtaken(_)) {
+        return;
+    }
+    let text = format!("night of {} failed: {error}", books.clock.text());
+    let json = serde_json::json!({ "failed": error.to_string() }).to_string();
+    if let Err(unrecorded) = store::record_run(books, "nightly", error.exit_code(), &json, &text).await {
+        tracing::warn!(%unrecorded, "the failed night is not among the runs");
+    }
+}
+
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     refuse_older_ledger(books).await?;
-    let mut needs_person = Vec::new();
-    let cards = import_cards(books, &mut needs_person).await?;
+    let cards = import_cards(books).await?;
+    let mut needs_person = cards.refused;
     let dropped = take_dropped(books).await?;
     needs_person.extend(dropped.refused.iter().map(|f| format!("file refused: {}", f.why)));
     needs_person.extend(
@@ -123,7 +144,10 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         0 => Vec::new(),
         _ => conflict::list(books, false, Some(CONFLICTS_TOLD)).await?,
     };
-    let closed = close(books, lease, &mut accounts).await?;
+    let closed = close(books, lease, &mut accounts, &cards.incomplete).await?;
+    needs_person.extend(closed.held.iter().map(|(card, accounts)| {
+        format!("rate card {card}: {accounts} accounts were not closed, for a version of it is not imported and prices may be missing")
+    }));
     needs_person.extend(closed.blocked.iter().map(|b| {
         let unpriced = if b.unpriced.is_empty() {
             String::new()
@@ -151,7 +175,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     needs_person.extend(kept.damaged.iter().map(|damaged| format!("not merged: {damaged}")));
     Ok(Night {
         as_of: books.clock.text(),
-        cards,
+        cards: cards.imported,
         dropped,
         metered,
         conflicts,
@@ -163,22 +187,6 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         kept,
         needs_person,
     })
-}
-
-/// A folder that is not there is no error: cards may have been imported by hand.
-async fn import_cards(books: &Books, needs_person: &mut Vec<String>) -> Result<Vec<Imported>> {
-    let folder = &books.settings.rate_cards;
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    match import(books, std::slice::from_ref(folder), None).await {
-        Ok(imported) => Ok(imported.into_iter().filter(|i| i.outcome != "unchanged").collect()),
-        Err(Error::NeedsPerson(why)) => {
-            needs_person.push(format!("rate cards not imported: {why}"));
-            Ok(Vec::new())
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Reads both sides back from the ledger, and fails when they differ.

@@ -1,5 +1,7 @@
 //! Nights in a row: repeats, late usage, blocked periods, expiry, proofs.
 
+use std::collections::BTreeSet;
+
 use tallybook::account::store::load_accounts;
 use tallybook::card::import::import;
 use tallybook::card::store::load_cards;
@@ -515,7 +517,9 @@ fn a_statement_that_is_gone_is_missed_by_its_export() {
         let books = place.books(at("2024-12-10T00:00:00Z")).await;
         let lease = Lease::take(&books.ledger, "close").await.unwrap();
         let mut accounts = load_accounts(&books.ledger).await.unwrap();
-        let closed = tallybook::close::close(&books, &lease, &mut accounts).await.unwrap();
+        let closed = tallybook::close::close(&books, &lease, &mut accounts, &BTreeSet::new())
+            .await
+            .unwrap();
         assert_eq!(closed.statements, 2);
         let mut tx = books.ledger.begin().await.unwrap();
         query("DELETE FROM statement WHERE uin = '8'")
@@ -675,6 +679,86 @@ fn status_counts_the_accounts_and_their_due_periods_whatever_their_terms() {
     );
     place.night("2024-11-21T00:00:00Z");
     assert_eq!(due_periods(&place, later).len(), 7);
+}
+
+/// A folder with the real cards of one version each.
+fn card_folder() -> tempfile::TempDir {
+    let cards = tempfile::tempdir().unwrap();
+    for card in ["mps-cn", "mps-intl"] {
+        let file = format!("{card}/2024-01-01.toml");
+        std::fs::create_dir(cards.path().join(card)).unwrap();
+        std::fs::copy(crate::world::real_cards().join(&file), cards.path().join(file)).unwrap();
+    }
+    cards
+}
+
+#[test]
+fn a_broken_card_keeps_no_other_out_and_nothing_is_closed_under_it() {
+    let cards = card_folder();
+    let place = Place::with_cards(cards.path(), "mps-cn");
+    place.night("2024-10-20T00:00:00Z");
+    let monthly = Cycle::Monthly { anchor_day: 1 };
+    place.add_account("2024-10-20T00:00:00Z", 8, "mps-intl", monthly, "2024-10-01");
+    place.drop(
+        "a.ndjson",
+        line("a", 7, NOVEMBER, 60_000) + &line("b", 8, NOVEMBER, 60_000),
+    );
+    // One card gets a version that cannot be read, the other a good one.
+    std::fs::write(cards.path().join("mps-intl/2024-11-01.toml"), "card = mps-intl").unwrap();
+    let real = std::fs::read_to_string(cards.path().join("mps-cn/2024-01-01.toml")).unwrap();
+    let later = real.replace("from = 2024-01-01", "from = 2024-11-10");
+    std::fs::write(cards.path().join("mps-cn/2024-11-10.toml"), later).unwrap();
+    let night = place.night("2024-12-10T00:00:00Z");
+    let imported: Vec<&str> = night.cards.iter().map(|card| card.from.as_str()).collect();
+    assert_eq!((imported, night.exit_code()), (vec!["2024-11-10"], 3));
+    assert_eq!((night.closed.periods, night.closed.held["mps-intl"]), (1, 1));
+    let [broken, held] = &night.needs_person[..] else {
+        panic!("{:?}", night.needs_person)
+    };
+    assert!(broken.contains("mps-intl/2024-11-01.toml"), "{broken}");
+    assert!(
+        held.contains("rate card mps-intl: 1 accounts were not closed"),
+        "{held}"
+    );
+    std::fs::remove_file(cards.path().join("mps-intl/2024-11-01.toml")).unwrap();
+    let night = place.night("2024-12-11T00:00:00Z");
+    assert_eq!((night.closed.periods, night.exit_code()), (2, 0));
+}
+
+#[test]
+fn a_version_in_the_folder_of_another_card_holds_back_both() {
+    let cards = card_folder();
+    let place = Place::with_cards(cards.path(), "mps-cn");
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    place.night("2024-11-20T00:00:00Z");
+    let real = std::fs::read_to_string(cards.path().join("mps-cn/2024-01-01.toml")).unwrap();
+    let later = real.replace("from = 2024-01-01", "from = 2024-11-21");
+    std::fs::write(cards.path().join("mps-intl/2024-11-21.toml"), later).unwrap();
+    let night = place.night("2024-12-10T00:00:00Z");
+    assert_eq!((night.closed.periods, night.closed.held["mps-cn"]), (0, 1));
+}
+
+#[test]
+fn a_night_that_failed_is_among_the_runs_with_its_error() {
+    let place = Place::new();
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    place.night("2024-11-20T00:00:00Z");
+    place.drop("b.ndjson", line("b", 7, NOVEMBER, 60_000));
+    crate::ledgers::execute(place.path(), "UPDATE account SET first_day = 'x'");
+    let failed = place.try_night("2024-11-21T00:00:00Z").unwrap_err();
+    crate::ledgers::execute(place.path(), "UPDATE account SET first_day = '2024-11-15'");
+    let runs = run(async {
+        let books = place.books(at("2024-11-22T00:00:00Z")).await;
+        let runs = tallybook::nightly::store::last_runs(&books.ledger, 5).await.unwrap();
+        books.ledger.close().await;
+        runs
+    });
+    assert_eq!(runs.len(), 2);
+    assert_eq!(runs[0].exit_code, i64::from(failed.exit_code()));
+    assert_eq!(
+        runs[0].text,
+        format!("night of 2024-11-21T00:00:00+00:00 failed: {failed}")
+    );
 }
 
 #[test]
