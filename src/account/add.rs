@@ -1,5 +1,7 @@
 //! Adding accounts and terms by hand, and the terms of those that appear by themselves.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
@@ -36,15 +38,18 @@ pub fn default_terms(books: &Books, cards: &CardBook) -> Result<Terms> {
     )
 }
 
-/// What a person says about an account.
-#[derive(Clone, Debug)]
+/// What a person says about an account. What is not said is as the account's last terms have it, or the default.
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub uin: u64,
     pub card: Option<String>,
     pub zone: Option<chrono_tz::Tz>,
-    pub cycle: Cycle,
-    pub discount_percent: Decimal,
+    pub cycle: Option<Cycle>,
+    pub discount_percent: Option<Decimal>,
+    /// Each takes the place of the earlier one of its SKU and region group. Those of another card do not stay.
     pub overrides: Vec<PriceOverride>,
+    /// Whether the agreed prices of the last terms hold no longer.
+    pub card_prices: bool,
     pub from: Option<NaiveDate>,
 }
 
@@ -54,26 +59,38 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     // The write lock comes first, so that what is read here still holds when it is used.
     let mut tx = books.ledger.begin().await?;
     let cards = load_cards(&books.ledger).await?;
+    let accounts = load_accounts(&books.ledger).await?;
+    let known = accounts.get(wanted.uin);
+    let last = known.and_then(|account| account.terms.last());
     let name = wanted
         .card
         .clone()
+        .or_else(|| last.map(|terms| terms.card.clone()))
         .unwrap_or_else(|| books.settings.default_card.clone());
     let Some(card) = cards.of_name(&name).last() else {
         return Err(Error::Usage(format!(
             "rate card {name:?} is not imported; `tallybook rate-card list` shows those that are"
         )));
     };
-    let accounts = load_accounts(&books.ledger).await?;
-    let known = accounts.get(wanted.uin);
-    let zone = wanted.zone.or(known.map(|a| a.terms[0].zone)).unwrap_or(card.zone);
+    let zone = wanted.zone.or(last.map(|terms| terms.zone)).unwrap_or(card.zone);
     let from = wanted.from.unwrap_or_else(|| local_day(zone, books.clock.now()));
     let new = terms(
         from,
         &name,
         zone,
-        wanted.cycle,
-        wanted.discount_percent,
-        wanted.overrides,
+        wanted
+            .cycle
+            .or(last.map(|terms| terms.cycle))
+            .unwrap_or(Cycle::Monthly { anchor_day: 1 }),
+        wanted
+            .discount_percent
+            .or(last.map(|terms| terms.discount_percent))
+            .unwrap_or_default(),
+        agreed_prices(
+            // A price of another card is in another currency, maybe.
+            last.filter(|terms| terms.card == name && !wanted.card_prices),
+            wanted.overrides,
+        ),
     )?;
     for price in &new.overrides {
         check_override(&cards, &new, price)?;
@@ -124,6 +141,15 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     Ok(new)
 }
 
+/// The prices of earlier terms, with new ones in the place of those of the same SKU and region group.
+fn agreed_prices(earlier: Option<&Terms>, new: Vec<PriceOverride>) -> Vec<PriceOverride> {
+    let is_replaced = |old: &&PriceOverride| new.iter().any(|new| new.scope() == old.scope());
+    let earlier = earlier.map_or(&[][..], |terms| &terms.overrides);
+    let mut prices: Vec<PriceOverride> = earlier.iter().filter(|old| !is_replaced(old)).cloned().collect();
+    prices.extend(new);
+    prices
+}
+
 fn terms(
     from: NaiveDate,
     card: &str,
@@ -155,8 +181,8 @@ fn check_override(cards: &CardBook, terms: &Terms, price: &PriceOverride) -> Res
     if prices().any(|p| p.region_group == *group) {
         return Ok(());
     }
-    let mut groups: Vec<&str> = prices().map(|p| p.region_group.as_str()).collect();
-    groups.dedup();
+    let groups: BTreeSet<&str> = prices().map(|p| p.region_group.as_str()).collect();
+    let groups: Vec<&str> = groups.into_iter().collect();
     Err(Error::Usage(format!(
         "rate card {} has no price of {} in a region group {group:?}; its groups are {}",
         terms.card,

@@ -146,7 +146,8 @@ impl Terms {
 }
 
 impl PriceOverride {
-    fn scope(&self) -> (&str, Option<&str>) {
+    /// What it is a price of: SKU and region group.
+    pub(super) fn scope(&self) -> (&str, Option<&str>) {
         (&self.sku, self.region_group.as_deref())
     }
 }

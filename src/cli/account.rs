@@ -7,10 +7,11 @@ use super::args::{AccountCommand, Args, CycleName};
 use super::run::report;
 use crate::account::add::{Wanted, add};
 use crate::account::store::load_accounts;
-use crate::account::terms::PriceOverride;
+use crate::account::terms::{PriceOverride, Terms};
 use crate::books::Books;
 use crate::error::Error;
 use crate::ledger::Lease;
+use crate::money::parse_plain;
 use crate::span::Cycle;
 use crate::table::Table;
 
@@ -25,13 +26,20 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
             anchor_day,
             discount,
             prices,
+            card_prices,
             from,
         } => {
-            let cycle = match cycle {
-                CycleName::Daily => Cycle::Daily,
-                CycleName::Monthly => Cycle::Monthly {
-                    anchor_day: *anchor_day,
-                },
+            let cycle = match (cycle, *anchor_day) {
+                (None, None) => None,
+                (Some(CycleName::Daily), None) => Some(Cycle::Daily),
+                (Some(CycleName::Daily), Some(_)) => {
+                    return Err(
+                        Error::Usage("--anchor-day is of a monthly cycle; leave it out with daily".to_owned()).into(),
+                    );
+                }
+                (_, anchor_day) => Some(Cycle::Monthly {
+                    anchor_day: anchor_day.unwrap_or(1),
+                }),
             };
             let overrides = prices.iter().map(|text| price_override(text)).collect::<Result<_>>()?;
             let wanted = Wanted {
@@ -41,15 +49,14 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                 cycle,
                 discount_percent: *discount,
                 overrides,
+                card_prices: *card_prices,
                 from: *from,
             };
             let lease = Lease::take(&books.ledger, "account add").await?;
             let terms = add(books, wanted).await;
             lease.release().await?;
             let terms = terms?;
-            report(args, &terms, || {
-                format!("account {uin}: {} in {} from {}\n", terms.card, terms.zone, terms.from)
-            });
+            report(args, &terms, || format!("account {uin}\n{}", terms_text(&terms)));
         }
         AccountCommand::List => {
             let accounts = load_accounts(&books.ledger).await?;
@@ -97,21 +104,7 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
 fn account_text(uin: u64, account: &crate::account::Account) -> String {
     let mut text = format!("account {uin}\n");
     for terms in &account.terms {
-        text.push_str(&format!(
-            "terms    from {}: card {}, {}, {}, discount {} %\n",
-            terms.from,
-            terms.card,
-            terms.zone,
-            cycle_text(terms.cycle),
-            terms.discount_percent
-        ));
-        for price in &terms.overrides {
-            let group = price
-                .region_group
-                .as_ref()
-                .map_or_else(String::new, |group| format!(" in {group}"));
-            text.push_str(&format!("         {}{group} at {}\n", price.sku, price.unit_price));
-        }
+        text.push_str(&terms_text(terms));
     }
     let day = |day: Option<NaiveDate>| day.map_or_else(|| "-".to_owned(), |d| d.to_string());
     text.push_str(&format!(
@@ -121,6 +114,25 @@ fn account_text(uin: u64, account: &crate::account::Account) -> String {
     ));
     if let Some(period) = account.open_period() {
         text.push_str(&format!("open     {} to {}\n", period.start, period.end));
+    }
+    text
+}
+
+fn terms_text(terms: &Terms) -> String {
+    let mut text = format!(
+        "terms    from {}: card {}, {}, {}, discount {} %\n",
+        terms.from,
+        terms.card,
+        terms.zone,
+        cycle_text(terms.cycle),
+        terms.discount_percent
+    );
+    for price in &terms.overrides {
+        let group = price
+            .region_group
+            .as_ref()
+            .map_or_else(String::new, |group| format!(" in {group}"));
+        text.push_str(&format!("         {}{group} at {}\n", price.sku, price.unit_price));
     }
     text
 }
@@ -153,7 +165,7 @@ fn price_override(text: &str) -> Result<PriceOverride> {
         Some((sku, group)) => (sku, Some(group.to_owned())),
         None => (name, None),
     };
-    let unit_price = price.parse().map_err(|_| wrong())?;
+    let unit_price = parse_plain(price).map_err(|_| wrong())?;
     Ok(PriceOverride {
         sku: sku.to_owned(),
         region_group: group,

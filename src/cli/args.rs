@@ -234,7 +234,7 @@ pub enum ConflictCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
-    /// Add an account, or later terms to one that is there
+    /// Add an account, or later terms to one that is there; in these, what is not said stays as it was
     Add {
         uin: u64,
         /// Rate card [default: the default card, mps-cn]
@@ -243,17 +243,21 @@ pub enum AccountCommand {
         /// Time zone of its days [default: the card's]
         #[arg(long)]
         zone: Option<chrono_tz::Tz>,
-        #[arg(long, value_enum, default_value_t = CycleName::Monthly)]
-        cycle: CycleName,
-        /// Day of the month on which a monthly period starts, 1 to 31
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=31))]
-        anchor_day: u8,
-        /// Percent off every line, at most 2 decimals
-        #[arg(long, default_value = "0", value_name = "PERCENT")]
-        discount: rust_decimal::Decimal,
+        /// How often it is billed [default: monthly]
+        #[arg(long, value_enum)]
+        cycle: Option<CycleName>,
+        /// Day of the month on which a monthly period starts, 1 to 31 [default: 1]
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=31))]
+        anchor_day: Option<u8>,
+        /// Percent off every line, at most 2 decimals [default: 0]
+        #[arg(long, value_name = "PERCENT", value_parser = crate::money::parse_plain)]
+        discount: Option<rust_decimal::Decimal>,
         /// Agreed price: SKU=PRICE, or SKU@REGION-GROUP=PRICE
         #[arg(long = "price", value_name = "SKU=PRICE")]
         prices: Vec<String>,
+        /// Leave the agreed prices of earlier terms behind, as another card does
+        #[arg(long)]
+        card_prices: bool,
         /// First day of the terms [default: today]
         #[arg(long, value_name = "DAY")]
         from: Option<NaiveDate>,

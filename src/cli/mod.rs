@@ -41,6 +41,7 @@ pub fn main() -> ExitCode {
         Err(error) => return failed(&args, &format!("starting threads: {error}"), 1),
     };
     match runtime.block_on(run::run(&args)) {
+        Ok(0) if print::is_output_lost() => ExitCode::FAILURE,
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let code = error

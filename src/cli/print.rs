@@ -1,7 +1,8 @@
 //! What answers look like in a terminal.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::close::document::{COLUMNS, DocumentError, EXPORTED_COLUMNS, rows};
 use crate::ledger::Entry;
@@ -11,9 +12,24 @@ use crate::query::status::Status;
 use crate::table::{Table, grouped};
 use crate::verify::Verified;
 
-/// Prints to standard output. A reader that has gone (`| head`) is no failure: the work is done and recorded.
+/// Whether a part of the output could not be written.
+static OUTPUT_IS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints to standard output. A reader that has gone (`| head`) is no failure: the work is done and recorded. A full disk is one, and
+/// [`is_output_lost`] says so.
 pub fn out(text: &str) {
-    std::io::stdout().write_all(text.as_bytes()).ok();
+    let mut to = std::io::stdout();
+    if let Err(error) = to.write_all(text.as_bytes()).and_then(|()| to.flush())
+        && error.kind() != ErrorKind::BrokenPipe
+        && !OUTPUT_IS_LOST.swap(true, Ordering::Relaxed)
+    {
+        eprintln!("tallybook: writing the output: {error}");
+    }
+}
+
+/// Whether a part of what was printed did not get to where it should.
+pub fn is_output_lost() -> bool {
+    OUTPUT_IS_LOST.load(Ordering::Relaxed)
 }
 
 /// A statement or draft, with its lines.

@@ -141,11 +141,10 @@ async fn prepare(books: &Books, accounts: &[DemoAccount]) -> Result<()> {
         let wanted = Wanted {
             uin: account.uin,
             card: Some(account.card.to_owned()),
-            zone: None,
-            cycle: account.cycle,
-            discount_percent: account.discount_percent,
-            overrides: Vec::new(),
+            cycle: Some(account.cycle),
+            discount_percent: Some(account.discount_percent),
             from: Some(account.from as NaiveDate),
+            ..Wanted::default()
         };
         add(books, wanted).await?;
     }

@@ -89,15 +89,15 @@ pub async fn add_accounts(books: &Books, accounts: &BTreeMap<u64, calendar::Term
             uin,
             card: Some(NAME.to_owned()),
             zone: Some(terms.zone),
-            cycle: match terms.cycle {
+            cycle: Some(match terms.cycle {
                 calendar::Cycle::Daily => Cycle::Daily,
                 calendar::Cycle::Monthly(anchor) => Cycle::Monthly {
                     anchor_day: u8::try_from(anchor).unwrap(),
                 },
-            },
-            discount_percent: rust_decimal::Decimal::new(i64::try_from(terms.discount).unwrap(), 2),
-            overrides: Vec::new(),
+            }),
+            discount_percent: Some(rust_decimal::Decimal::new(i64::try_from(terms.discount).unwrap(), 2)),
             from: Some(TERMS_FROM.parse().unwrap()),
+            ..Wanted::default()
         };
         add(books, wanted).await.unwrap();
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use tallybook::account::add::{Wanted, add};
 use tallybook::account::store::load_accounts;
+use tallybook::account::terms::PriceOverride;
 use tallybook::card::import::import;
 use tallybook::card::store::load_cards;
 use tallybook::close::due::due;
@@ -679,6 +681,63 @@ fn status_counts_the_accounts_and_their_due_periods_whatever_their_terms() {
     );
     place.night("2024-11-21T00:00:00Z");
     assert_eq!(due_periods(&place, later).len(), 7);
+}
+
+#[test]
+fn later_terms_keep_what_is_not_said_and_agreed_prices_go_with_their_card() {
+    let place = Place::new();
+    place.night("2024-09-01T00:00:00Z");
+    let price = |sku: &str, price: i64| PriceOverride {
+        sku: sku.to_owned(),
+        region_group: None,
+        unit_price: price.into(),
+    };
+    let terms_of = |from: &str, wanted: Wanted| {
+        let wanted = Wanted {
+            uin: 7,
+            from: Some(from.parse().unwrap()),
+            ..wanted
+        };
+        run(async {
+            let books = place.books(at("2024-09-01T00:00:00Z")).await;
+            let terms = add(&books, wanted).await.unwrap();
+            books.ledger.close().await;
+            terms
+        })
+    };
+    let first = Wanted {
+        cycle: Some(Cycle::Daily),
+        discount_percent: Some(50.into()),
+        overrides: vec![price("Audio", 1), price("Standard.H264.HD", 2)],
+        ..Wanted::default()
+    };
+    let first = terms_of("2024-09-01", first);
+    let second = Wanted {
+        overrides: vec![price("Audio", 3)],
+        ..Wanted::default()
+    };
+    let second = terms_of("2024-10-01", second);
+    assert_eq!((second.cycle, second.discount_percent), (Cycle::Daily, 50.into()));
+    assert_eq!(second.overrides, [price("Audio", 3), price("Standard.H264.HD", 2)]);
+    let third = Wanted {
+        card_prices: true,
+        ..Wanted::default()
+    };
+    assert_eq!(terms_of("2024-11-01", third).overrides, []);
+    let fourth = Wanted {
+        overrides: vec![price("Audio", 3)],
+        ..Wanted::default()
+    };
+    terms_of("2024-12-01", fourth);
+    let fifth = Wanted {
+        card: Some("mps-intl".to_owned()),
+        ..Wanted::default()
+    };
+    let fifth = terms_of("2025-01-01", fifth);
+    assert_eq!(
+        (fifth.overrides, fifth.discount_percent, fifth.zone),
+        (vec![], 50.into(), first.zone)
+    );
 }
 
 /// A folder with the real cards of one version each.

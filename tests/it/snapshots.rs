@@ -122,13 +122,16 @@ fn help() {
 fn what_was_typed_wrong_is_answered_with_the_cure() {
     let place = place_with_usage();
     place.night("2024-12-04T00:00:00Z");
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 9] = [
         &["ingest", "usage.txt"],
         &["ingest", "missing.ndjson"],
         &["statement", "1"],
         &["export", "--again", "99"],
         &["account", "add", "7", "--card", "nonesuch"],
+        &["account", "add", "7", "--price", "Audio=1e3"],
         &["--ledger", "oracle://u:secret@h/d", "status"],
+        &["--ledger", "postgres://u:secret@h", "status"],
+        &["--ledger", "postgres://u:secret@h/d", "demo"],
     ];
     let answers: Vec<String> = wrong
         .iter()

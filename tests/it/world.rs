@@ -139,11 +139,9 @@ impl Place {
             let wanted = Wanted {
                 uin,
                 card: Some(card.to_owned()),
-                zone: None,
-                cycle,
-                discount_percent: rust_decimal::Decimal::ZERO,
-                overrides: Vec::new(),
+                cycle: Some(cycle),
                 from: Some(from.parse().unwrap()),
+                ..Wanted::default()
             };
             add(&books, wanted).await.unwrap();
             books.ledger.close().await;

@@ -75,7 +75,11 @@ fn check(engine: Engine, url: &str) -> Result<()> {
     if after.contains(['@', '#']) {
         return Err(wrong(url, PERCENT));
     }
-    let options = after.split_once('?').map_or("", |(_, options)| options);
+    let (path, options) = after.split_once('?').unwrap_or((after, ""));
+    // Servers have a database for who names none, which is not meant to hold anything.
+    if path.trim_start_matches('/').is_empty() && !options.split('&').any(|option| option.starts_with("dbname=")) {
+        return Err(wrong(url, "name the database after the host: HOST/DATABASE"));
+    }
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let name = option.split('=').next().unwrap_or_default();
         let known: &[&str] = match engine {
@@ -162,6 +166,8 @@ mod tests {
                 "\"passwd\" is not known",
             ),
             ("mysql://u@h/d?password=secret", "\"password\" is not known"),
+            ("mysql://u@h/", "name the database"),
+            ("postgres://u@h?sslmode=require", "name the database"),
             (
                 "mysql://u@h/d?ssl_mode=secret",
                 "\"ssl_mode\" is not known (is `ssl-mode` meant?)",

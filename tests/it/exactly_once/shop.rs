@@ -8,7 +8,6 @@ use tallybook::account::terms::Terms;
 use tallybook::card::import::{Correction, import};
 use tallybook::error::Error;
 use tallybook::nightly::Night;
-use tallybook::span::Cycle;
 
 use crate::world::{Place, at, run};
 
@@ -98,11 +97,8 @@ impl Shop {
             let wanted = Wanted {
                 uin,
                 card: Some("usd".to_owned()),
-                zone: None,
-                cycle: Cycle::Monthly { anchor_day: 1 },
-                discount_percent: rust_decimal::Decimal::ZERO,
-                overrides: Vec::new(),
                 from: Some(from.parse().unwrap()),
+                ..Wanted::default()
             };
             let added = add(&books, wanted).await;
             books.ledger.close().await;
