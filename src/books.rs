@@ -82,7 +82,7 @@ impl Books {
         }
         let url = url.map_or_else(|| Ledger::embedded_url(folder), ToOwned::to_owned);
         let place = data.join("ledger.lock");
-        let locked = tokio::task::spawn_blocking(move || files::lock(&place)).await;
+        let locked = tokio::task::spawn_blocking(move || files::lock(&place, settings.ledger_wait_s)).await;
         let lock = locked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
         let ledger = Ledger::open(&url, settings.ledger_wait_s).await?;
         drop(lock);

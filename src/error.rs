@@ -21,6 +21,12 @@ pub enum Error {
         "another run holds the books: {owner}, last heard of {age_s} s ago; wait for it, or if it is dead its lease ends after {limit_s} s"
     )]
     LeaseHeld { owner: String, age_s: i64, limit_s: i64 },
+    /// Another process is opening the books and does not come to an end.
+    #[error(
+        "another process has been opening the books for more than {wait_s} s (`ledger_wait_s`); if it stands still, end it: it has {} \
+         locked", place.display()
+    )]
+    Opening { place: PathBuf, wait_s: u32 },
     /// Another run went on in this one's place. Nothing was written.
     #[error("{0}")]
     Overtaken(String),
@@ -60,7 +66,7 @@ impl Error {
             Self::Usage(_) => 2,
             Self::NeedsPerson(_) => 3,
             Self::Unbalanced(_) => 4,
-            Self::LeaseHeld { .. } | Self::Overtaken(_) => 5,
+            Self::LeaseHeld { .. } | Self::Opening { .. } | Self::Overtaken(_) => 5,
             _ => 1,
         }
     }

@@ -1,9 +1,10 @@
 //! Files that must survive a power cut: written whole, synced with every folder made for them.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -34,16 +35,32 @@ impl DataDir {
     }
 }
 
+/// How often it is tried again to lock a file.
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Waits for a lock file, which is free again when the value goes: two first starts must not make the tables twice.
-pub fn lock(place: &Path) -> Result<File> {
+///
+/// # Errors
+/// [`Error::Opening`] when it is not free after `wait_s` seconds: who has it may stand still.
+pub fn lock(place: &Path, wait_s: u32) -> Result<File> {
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(place)
         .at(place)?;
-    file.lock().at(place)?;
-    Ok(file)
+    let until = Instant::now() + Duration::from_secs(wait_s.into());
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_AGAIN),
+            Err(TryLockError::WouldBlock) => {
+                let place = place.to_owned();
+                return Err(Error::Opening { place, wait_s });
+            }
+            Err(TryLockError::Error(error)) => return Err(error).at(place),
+        }
+    }
 }
 
 /// Makes a folder and syncs the parent of each level it had to make.
@@ -248,5 +265,22 @@ impl<F: Write> Write for DigestedFile<F> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_another_has_is_waited_for_so_long_and_then_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("x.lock");
+        let first = lock(&place, 0).unwrap();
+        let refused = lock(&place, 0).unwrap_err();
+        assert_eq!(refused.exit_code(), 5);
+        assert!(refused.to_string().contains("x.lock"), "{refused}");
+        drop(first);
+        lock(&place, 0).unwrap();
     }
 }

@@ -105,7 +105,7 @@ pub enum Command {
         #[arg(long, value_name = "DAY", requires = "reason")]
         waive: Option<NaiveDate>,
         /// With --waive: why, for the audit
-        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: Option<String>,
     },
     /// An account's usage by day, app, region and SKU
@@ -161,6 +161,14 @@ pub enum Command {
     Migrate,
 }
 
+/// A reason is read by others, later.
+fn not_blank(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("say why".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Span {
     /// First day, in the account's time zone [default: 31 days ago]
@@ -201,7 +209,7 @@ pub enum RateCardCommand {
         #[arg(long, value_name = "DATE", requires = "reason")]
         corrects: Option<NaiveDate>,
         /// With --corrects: why, for the audit
-        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: Option<String>,
     },
 }
@@ -220,14 +228,14 @@ pub enum ConflictCommand {
     Keep {
         number: i64,
         /// Why, for the audit
-        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
     /// Let the later one stand, for good: the books move by the difference
     Replace {
         number: i64,
         /// Why, for the audit
-        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
 }

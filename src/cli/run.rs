@@ -177,7 +177,10 @@ async fn meter_and_close(books: &Books, lease: &Lease) -> crate::error::Result<c
 
 async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
     if args.ledger.is_some() {
-        return Err(Error::Usage("demo makes an embedded ledger of its own; leave --ledger out".to_owned()).into());
+        return Err(Error::Usage(
+            "demo makes an embedded ledger of its own; leave --ledger and TALLYBOOK_LEDGER out".to_owned(),
+        )
+        .into());
     }
     let folder = args.data_dir.clone().unwrap_or_else(|| PathBuf::from("tallybook-demo"));
     let outcome = demo::run(&folder, seed, records, &mut |line| {

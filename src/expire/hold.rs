@@ -81,7 +81,7 @@ pub async fn reasons(
             hold(
                 "unmetered",
                 format!(
-                    "{unmetered} records of {day} have no meter; add one to the rate card, or waive the day: tallybook expire --waive {day}"
+                    "{unmetered} records of {day} have no meter; add one to the rate card, or waive the day: tallybook expire --waive {day} --reason WHY"
                 ),
                 true,
             );
@@ -92,7 +92,7 @@ pub async fn reasons(
                 "conflict",
                 format!(
                     "{conflicts} conflicts of {day} are open; resolve them (tallybook conflict list), or waive the day to let them go: \
-                     tallybook expire --waive {day}"
+                     tallybook expire --waive {day} --reason WHY"
                 ),
                 true,
             );

@@ -19,7 +19,7 @@ use crate::meter::plan::Plan;
 use crate::meter::resolution::Place;
 use crate::meter::sums::Status;
 use crate::rate::Kind;
-use crate::raw::segment::SegmentKind;
+use crate::raw::segment::{SegmentKind, check_written};
 use crate::raw::store::{batches_by_intake, segments_of_day};
 use crate::span::day_of_number;
 
@@ -190,7 +190,11 @@ async fn counted(books: &Books, known: &Known<'_>, first: NaiveDate, to: NaiveDa
     let mut day = Some(first);
     while let Some(utc_day) = day.filter(|day| *day <= to) {
         for segment in segments_of_day(&books.ledger, SegmentKind::Usage, utc_day).await? {
-            let read = || content::of_account(&books.data, &segment, &batches, known.usage.uin);
+            let read = || {
+                // What is damaged is no evidence.
+                check_written(&books.data.join(&segment.path), &segment.digest)?;
+                content::of_account(&books.data, &segment, &batches, known.usage.uin)
+            };
             let records: Vec<RealRecord> = tokio::task::block_in_place(read)?;
             for record in records {
                 found.extend(count(record, &runs, &now, before.as_ref())?);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tallybook::conflict::resolve;
 use tallybook::expire::store::waive;
+use tallybook::explain::explain;
 use tallybook::ledger::{Engine, Lease, Value, query};
 use tallybook::meter::resolution::Word;
 use tallybook::verify::{Verified, verify};
@@ -189,6 +190,26 @@ fn a_damaged_segment_is_not_merged_into_one_whose_digest_is_right() {
     let night = shop.place.night("2024-11-20T00:00:00Z");
     assert_eq!((night.exit_code(), night.kept.segments_merged), (0, (8, 1)));
     assert_eq!(records(&night, "metered"), 8);
+}
+
+#[test]
+fn a_damaged_segment_is_no_evidence_of_a_line() {
+    let shop = Shop::new("CNY", PRICE);
+    shop.drop(&[usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000)]);
+    shop.place.night("2024-12-10T00:00:00Z");
+    let explained = || {
+        crate::world::run(async {
+            let books = shop.place.books(at("2024-12-11T00:00:00Z")).await;
+            let explained = explain(&books, "7-20241101-20241201", Some(1), 9).await;
+            books.ledger.close().await;
+            explained.map(|_| ()).map_err(|error| error.to_string())
+        })
+    };
+    explained().unwrap();
+    let (path, name, whole) = first_file(&shop, "raw");
+    write_flipped(&path, &whole, whole.len() / 2);
+    let refused = explained().unwrap_err();
+    assert!(refused.contains(&name) && refused.contains("restore it"), "{refused}");
 }
 
 #[test]
