@@ -338,3 +338,24 @@ fn a_refused_row_keeps_its_spaces_and_its_line_number_and_is_refused_again() {
         books.ledger.close().await;
     });
 }
+
+/// The text of the README's first block of a kind.
+fn readme_block(kind: &str) -> String {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once(&format!("```{kind}\n")).unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_records_that_the_readme_shows_are_taken_and_metered() {
+    let place = Place::new();
+    place.drop("a.ndjson", readme_block("json"));
+    place.drop("b.csv", readme_block("csv"));
+    let night = place.night("2026-10-06T00:00:00Z");
+    let records = |status: &str| {
+        let total = night.control.run.statuses.iter().find(|(name, _)| *name == status);
+        total.unwrap().1.records
+    };
+    assert_eq!(night.control.run.received.records, 3);
+    assert_eq!((records("metered"), records("void"), records("voided")), (1, 1, 1));
+}
