@@ -204,7 +204,14 @@ fn what_waits(status: &Status) -> Vec<(&'static str, String)> {
             c.source, c.id, c.batch, c.line, c.first_batch, c.first_line
         )
     })));
-    lines.push(("voids", format!("{} waiting for their record", status.voids_waiting)));
+    let of_voids = match status.voids_of_voids {
+        0 => String::new(),
+        count => format!("; {count} named a void and took nothing back"),
+    };
+    lines.push((
+        "voids",
+        format!("{} waiting for their record{of_voids}", status.voids_waiting),
+    ));
     lines.extend(first_few(status.voids.iter().map(|v| {
         format!(
             "  {} {}: taken back by batch {} line {}, since {}",

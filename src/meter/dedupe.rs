@@ -88,6 +88,12 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// How many voids were found now to name a void.
+    pub fn voids_of_voids(&self) -> usize {
+        let found = self.new_voids.iter().chain(&self.ended_waits);
+        found.filter(|void| void.state == VoidState::Refused).count()
+    }
+
     /// Records of earlier batches that count otherwise from now on.
     pub fn moved(&self) -> Vec<&RealRecord> {
         let replaced = self.replaced.iter().flat_map(|(stood, stands)| [stood, stands]);

@@ -73,6 +73,8 @@ pub struct Metered {
     pub usage_rows: usize,
     pub conflicts: usize,
     pub voids: usize,
+    /// Those of them, and of the ones that waited, that name a void: they take nothing back.
+    pub voids_of_voids: usize,
     /// Records no meter takes, of all meterings.
     pub unmetered: usize,
     /// Accounts that appeared.
@@ -93,6 +95,7 @@ impl Metered {
             usage_rows: self.usage_rows + next.usage_rows,
             conflicts: self.conflicts + next.conflicts,
             voids: self.voids + next.voids,
+            voids_of_voids: self.voids_of_voids + next.voids_of_voids,
             unmetered: next.unmetered,
             new_accounts: self.new_accounts + next.new_accounts,
             placed_again: self.placed_again + next.placed_again,

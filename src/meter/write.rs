@@ -88,6 +88,7 @@ impl<'a> Writing<'a> {
             rows: plan.segments.iter().map(|segment| segment.rows).sum(),
             conflicts: decided.conflicts.len(),
             voids: decided.new_voids.len(),
+            voids_of_voids: decided.voids_of_voids(),
             unmetered: outcome.unmetered_file.as_ref().map_or(plan.unmetered.len(), Vec::len),
             placed_again: outcome.placed_again,
             ..Metered::default()

@@ -52,6 +52,10 @@ pub fn metered(metered: &Metered) -> String {
         (metered.new_accounts, "accounts appeared and have the default terms"),
         (metered.conflicts, "conflicts: same id, other content; the first stands"),
         (metered.voids, "voids"),
+        (
+            metered.voids_of_voids,
+            "voids name a void and take nothing back: send the record again under an id of its own",
+        ),
         (metered.unmetered, "records have no meter (see status)"),
         (
             usize::try_from(metered.placed_again).unwrap_or(0),

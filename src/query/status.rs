@@ -37,6 +37,8 @@ pub struct Status {
     /// The open conflicts, the waiting voids and the late usage, one by one.
     pub conflicts: Vec<Conflict>,
     pub voids_waiting: i64,
+    /// Voids that name a void and took nothing back.
+    pub voids_of_voids: i64,
     pub voids: Vec<WaitingVoid>,
     pub unmetered: Vec<Unmetered>,
     pub late_records: i64,
@@ -123,6 +125,7 @@ pub async fn status(books: &Books) -> Result<Status> {
         conflicts_open: counts.conflicts_open,
         conflicts: store::conflicts(&books.ledger).await?,
         voids_waiting: counts.voids_waiting,
+        voids_of_voids: counts.voids_of_voids,
         voids: store::waiting_voids(&books.ledger).await?,
         unmetered: store::unmetered(&books.ledger).await?,
         late_records: counts.late_records,

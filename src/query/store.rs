@@ -57,6 +57,7 @@ pub struct Counts {
     pub statements_not_exported: i64,
     pub conflicts_open: i64,
     pub voids_waiting: i64,
+    pub voids_of_voids: i64,
     pub late_records: i64,
     pub days_expired: i64,
 }
@@ -75,6 +76,7 @@ pub async fn counts(ledger: &Ledger) -> Result<Counts> {
         statements_not_exported: count("SELECT COALESCE(SUM(statements), 0) FROM stated_period WHERE export IS NULL")
             .await?,
         conflicts_open: count("SELECT COUNT(*) FROM conflict WHERE state = 'open'").await?,
+        voids_of_voids: count("SELECT COUNT(*) FROM void WHERE state = 'refused'").await?,
         voids_waiting: count("SELECT COUNT(*) FROM void WHERE state = 'waiting'").await?,
         late_records: count("SELECT COALESCE(SUM(records), 0) FROM late_usage WHERE closing IS NULL").await?,
         days_expired: count("SELECT COUNT(*) FROM expired_day WHERE kind = 'usage'").await?,

@@ -627,13 +627,18 @@ fn a_void_of_a_void_is_refused_whenever_it_comes() {
         ),
         (2, 1, 0)
     );
+    assert_eq!((night.metered.voids, night.metered.voids_of_voids), (1, 1));
+    assert!(tallybook::nightly::report::night(&night).contains("1 voids name a void and take nothing back"));
     let status = run(async {
         let books = place.books(at("2024-11-22T00:00:00Z")).await;
         let status = tallybook::query::status::status(&books).await.unwrap();
         books.ledger.close().await;
         status
     });
-    assert_eq!((status.voids_waiting, status.voids.len()), (0, 0));
+    assert_eq!(
+        (status.voids_waiting, status.voids.len(), status.voids_of_voids),
+        (0, 0, 1)
+    );
 }
 
 /// Due periods of each account, by the accounts one by one; `status` must say the same.
