@@ -16,6 +16,9 @@ pub enum Error {
     /// The control totals do not balance, or a proof failed.
     #[error("the books do not balance: {0}")]
     Unbalanced(String),
+    /// An amount or a quantity of one account does not fit.
+    #[error("{0}")]
+    TooLarge(String),
     /// Another run holds the lease.
     #[error(
         "another run holds the books: {owner}, last heard of {age_s} s ago; wait for it, or if it is dead its lease ends after {limit_s} s"
@@ -65,7 +68,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::NeedsPerson(_) => 3,
-            Self::Unbalanced(_) => 4,
+            Self::Unbalanced(_) | Self::TooLarge(_) => 4,
             Self::LeaseHeld { .. } | Self::Opening { .. } | Self::Overtaken(_) => 5,
             _ => 1,
         }

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::money::{DISCOUNT_DECIMALS, PRICE_DECIMALS};
+use crate::money::{DISCOUNT_DECIMALS, PRICE_DECIMALS, PRICE_END};
 use crate::span::Cycle;
 
 /// What an account has agreed to, from a date on. Build it with [`Terms::new`], which checks it.
@@ -59,7 +59,8 @@ pub enum TermsError {
     },
     /// An agreed price is negative or too fine.
     #[error(
-        "price {unit_price} agreed for SKU `{sku}` is out of range; a price is not negative and has at most {PRICE_DECIMALS} decimals"
+        "price {unit_price} agreed for SKU `{sku}` is out of range; a price is not negative, below {PRICE_END} and has at most \
+         {PRICE_DECIMALS} decimals"
     )]
     Price {
         /// The SKU.
@@ -105,7 +106,8 @@ impl Terms {
         }
         for agreed in &mut overrides {
             agreed.unit_price = agreed.unit_price.normalize();
-            if agreed.unit_price < Decimal::ZERO || PRICE_DECIMALS < agreed.unit_price.scale() {
+            let is_in_range = Decimal::ZERO <= agreed.unit_price && agreed.unit_price < PRICE_END.into();
+            if !is_in_range || PRICE_DECIMALS < agreed.unit_price.scale() {
                 return Err(TermsError::Price {
                     sku: agreed.sku.clone(),
                     unit_price: agreed.unit_price,
@@ -247,7 +249,7 @@ mod tests {
         for discount in ["-1", "100.01", "1.005"] {
             assert!(terms(discount, vec![]).unwrap_err().to_string().contains(discount));
         }
-        for price in ["-0.1", "0.0000001"] {
+        for price in ["-0.1", "0.0000001", "1000000000000"] {
             assert!(
                 terms("0", vec![agreed("A", None, price)])
                     .unwrap_err()

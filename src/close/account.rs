@@ -12,7 +12,7 @@ use crate::card::book::CardBook;
 use crate::error::{Error, Result};
 use crate::meter::usage_table::AccountRows;
 use crate::money::Currency;
-use crate::rate::{Charge, DayUsage, PeriodUsage, Rated, Step, rate, steps};
+use crate::rate::{Charge, DayUsage, ModelError, PeriodUsage, RateError, Rated, Step, rate, steps};
 use crate::span::{Cycle, Period, all_days};
 
 /// Why closed periods are rated again.
@@ -257,6 +257,19 @@ fn note(period: Period, touched: &Touched) -> String {
     format!("{} to {}: {}", period.start, period.end, causes.join("; "))
 }
 
+/// What does not fit concerns its account alone.
+fn not_rated(error: RateError) -> Error {
+    match error {
+        RateError::Overflow { .. }
+        | RateError::Amount { .. }
+        | RateError::Model {
+            source: ModelError::Overflow,
+            ..
+        } => Error::TooLarge(error.to_string()),
+        _ => Error::Unbalanced(error.to_string()),
+    }
+}
+
 /// The usage of one period, and of the days before it that move its counters.
 pub struct PeriodRows<'a> {
     usage: Vec<DayUsage<'a>>,
@@ -312,7 +325,7 @@ impl<'a> PeriodRows<'a> {
 
     /// Charges of the period.
     pub fn rate(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> Result<Rated<'a>> {
-        rate(&self.input(uin, period, account, cards)).map_err(|e| Error::Unbalanced(e.to_string()))
+        rate(&self.input(uin, period, account, cards)).map_err(not_rated)
     }
 
     /// The steps to the charges of the period.
@@ -323,7 +336,7 @@ impl<'a> PeriodRows<'a> {
         account: &'a Account,
         cards: &'a CardBook,
     ) -> Result<Vec<Step<'a>>> {
-        steps(&self.input(uin, period, account, cards)).map_err(|e| Error::Unbalanced(e.to_string()))
+        steps(&self.input(uin, period, account, cards)).map_err(not_rated)
     }
 
     fn input(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> PeriodUsage<'a> {

@@ -121,10 +121,31 @@ impl Drafting<'_> {
         let mut past = self.past.get(&open.uin);
         let mut drafts = Vec::new();
         for &period in &open.periods {
-            drafts.extend(draft(&usage, period, past.take())?);
+            match draft(&usage, period, past.take()) {
+                // It blocks the period's close, which tells why.
+                Err(Error::TooLarge(_)) => drafts.extend(draft_without_amounts(&usage, period)?),
+                draft => drafts.extend(draft?),
+            }
         }
         Ok(drafts)
     }
+}
+
+/// The draft of a period whose amounts do not fit: it says that something is not in the total.
+fn draft_without_amounts(usage: &AccountUsage, period: Period) -> Result<Option<Draft>> {
+    let terms = usage.account.terms_on(period.start);
+    let Some(card) = usage.cards.of_name(&terms.card).last() else {
+        return Ok(None);
+    };
+    Ok(Some(Draft {
+        uin: usage.uin,
+        period,
+        currency: card.currency,
+        foot: Foot::of(std::iter::empty(), card.currency).map_err(|e| Error::Unbalanced(e.to_string()))?,
+        lines: 0,
+        records: 0,
+        unpriced: 1,
+    }))
 }
 
 /// The draft of a period; none when there is nothing to charge and nothing without a price.
@@ -140,7 +161,7 @@ fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>) -> Result<Op
         };
         let amounts = charges.charges.iter().map(|charge| (charge.kind, charge.amount));
         let foot = Foot::of(amounts, currency)
-            .map_err(|e| Error::Unbalanced(format!("the draft of account {}, {period}: {e}", usage.uin)))?;
+            .map_err(|e| Error::TooLarge(format!("the draft of account {}, {period}: {e}", usage.uin)))?;
         Ok(Some(Draft {
             uin: usage.uin,
             period,

@@ -40,7 +40,7 @@ use account::{AccountUsage, PeriodCharges};
 use due::Due;
 use months::JustStated;
 use past::{Past, read_past};
-use statement::{Closing, Statement};
+use statement::{Closing, Statement, StatementError};
 use write::{RestsOn, Writing};
 
 /// What a close did.
@@ -218,7 +218,11 @@ impl Rating<'_> {
                 };
                 state(&closing, self.books.clock.now(), &charges).map(Ok)
             });
-            match stated? {
+            let stated = match stated {
+                Err(Error::TooLarge(why)) => Err(blocked(due.uin, period, why, Vec::new())),
+                stated => stated?,
+            };
+            match stated {
                 Ok(Some(stated)) => {
                     head = Some(stated.statement.digest.clone());
                     close.statements.push(stated);
@@ -264,7 +268,10 @@ pub fn state(
         charges: &charges.charges,
         previous_digest: of.head,
     };
-    let statement = Statement::close(&closing).map_err(|e| Error::Unbalanced(e.to_string()))?;
+    let statement = Statement::close(&closing).map_err(|e| match e {
+        StatementError::Money { .. } => Error::TooLarge(e.to_string()),
+        _ => Error::Unbalanced(e.to_string()),
+    })?;
     let own = charges
         .charges
         .iter()

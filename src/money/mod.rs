@@ -20,6 +20,9 @@ pub const QUANTITY_DECIMALS: u32 = 6;
 /// Most decimals that a unit price may have.
 pub const PRICE_DECIMALS: u32 = 6;
 
+/// The first unit price that is too large: with the decimals it leaves room for an exact product in 128 bits.
+pub const PRICE_END: u64 = 10_u64.pow(12);
+
 /// Most decimals that a percent discount may have.
 pub const DISCOUNT_DECIMALS: u32 = 2;
 

@@ -17,6 +17,7 @@ use tallybook::nightly::{Night, nightly};
 use tallybook::span::Cycle;
 use tallybook::verify::{Verified, verify};
 
+use crate::exactly_once::shop::{Shop, usage};
 use crate::world::{Place, at, line, run};
 
 const NOVEMBER: &str = "2024-11-15T10:00:00+08:00";
@@ -742,6 +743,30 @@ fn later_terms_keep_what_is_not_said_and_agreed_prices_go_with_their_card() {
     assert_eq!(
         (fifth.overrides, fifth.discount_percent, fifth.zone),
         (vec![], 50.into(), first.zone)
+    );
+}
+
+#[test]
+fn an_amount_that_does_not_fit_blocks_its_account_and_no_other() {
+    let shop = Shop::new(
+        "CNY",
+        "\"A\" = { unit_price = \"999999999999\", origin = \"illustrative\" }",
+    );
+    shop.drop(&[
+        usage("a", 7, "A", NOVEMBER, 9_007_199_254_740_992),
+        usage("b", 8, "A", NOVEMBER, 60_000),
+    ]);
+    let open = shop.place.night("2024-11-20T00:00:00Z");
+    assert_eq!((open.exit_code(), open.drafts), (0, 2));
+    let night = shop.place.night("2024-12-10T00:00:00Z");
+    assert_eq!((night.exit_code(), night.closed.statements), (3, 1));
+    let [blocked] = &night.closed.blocked[..] else {
+        panic!("{:?}", night.closed.blocked)
+    };
+    assert!(
+        blocked.uin == 7 && blocked.why.contains("does not fit"),
+        "{}",
+        blocked.why
     );
 }
 

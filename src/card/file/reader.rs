@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::card::finding::Findings;
+use crate::money::PRICE_END;
 
 /// Most decimals of a price or a tier bound (billing rules, section 5).
 pub(super) const MAX_DECIMALS: usize = 6;
@@ -18,7 +19,7 @@ const MAX_NAME_BYTES: usize = 128;
 pub(super) const MAX_WHOLE_DIGITS: usize = 12;
 
 /// The first whole number with more digits than that.
-pub(super) const WHOLE_END: u64 = 10_u64.pow(12);
+pub(super) const WHOLE_END: u64 = PRICE_END;
 
 /// A table of the file, and how findings call it.
 pub(super) struct Entry<'t, 'i> {
