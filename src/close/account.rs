@@ -258,7 +258,7 @@ fn note(period: Period, touched: &Touched) -> String {
 }
 
 /// What does not fit concerns its account alone.
-fn not_rated(error: RateError) -> Error {
+fn not_rated(error: &RateError) -> Error {
     match error {
         RateError::Overflow { .. }
         | RateError::Amount { .. }
@@ -325,7 +325,7 @@ impl<'a> PeriodRows<'a> {
 
     /// Charges of the period.
     pub fn rate(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> Result<Rated<'a>> {
-        rate(&self.input(uin, period, account, cards)).map_err(not_rated)
+        rate(&self.input(uin, period, account, cards)).map_err(|error| not_rated(&error))
     }
 
     /// The steps to the charges of the period.
@@ -336,7 +336,7 @@ impl<'a> PeriodRows<'a> {
         account: &'a Account,
         cards: &'a CardBook,
     ) -> Result<Vec<Step<'a>>> {
-        steps(&self.input(uin, period, account, cards)).map_err(not_rated)
+        steps(&self.input(uin, period, account, cards)).map_err(|error| not_rated(&error))
     }
 
     fn input(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> PeriodUsage<'a> {

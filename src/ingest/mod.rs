@@ -128,6 +128,7 @@ fn read_input(books: &Books, input: &Input, door: Door, intake: i64) -> Result<R
         Format::Ndjson => read_lines(books, input, &door, &writers)?,
         Format::Csv => read_rows(books, input, door, &writers)?,
     };
+    check_durations(input, &tally)?;
     let segments = writers.finish()?;
     let _syncing = tracing::debug_span!("sync").entered();
     sync_all(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
@@ -136,6 +137,23 @@ fn read_input(books: &Books, input: &Input, door: Door, intake: i64) -> Result<R
         header,
         tally,
         segments,
+    })
+}
+
+/// More media than an input can be of, in milliseconds: two million years. With a column of such numbers, the sums of all batches
+/// would not fit into what ledgers have for them, and a batch cannot be taken back.
+const DURATIONS_END: u64 = 1 << 56;
+
+fn check_durations(input: &Input, tally: &Tally) -> Result<()> {
+    if tally.duration_ms < DURATIONS_END {
+        return Ok(());
+    }
+    Err(Error::Input {
+        input: input.name.clone(),
+        what: format!(
+            "its durations add up to {} ms, which is no time that passes (2^56 ms are two million years); nothing of it was taken",
+            tally.duration_ms
+        ),
     })
 }
 

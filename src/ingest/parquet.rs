@@ -115,10 +115,22 @@ fn check_type(name: &str, of_column: &ArrowDataType) -> std::result::Result<(), 
             let member = |field: &ArrowField| check_type(&format!("{name}.{}", field.name), &field.dtype);
             fields.iter().try_for_each(member)
         }
-        Type::Null | Type::Boolean | Type::Float32 | Type::Float64 | Type::Timestamp(..) => Ok(()),
-        Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64 => Ok(()),
-        Type::UInt8 | Type::UInt16 | Type::UInt32 | Type::UInt64 => Ok(()),
-        Type::Utf8 | Type::LargeUtf8 | Type::Utf8View => Ok(()),
+        Type::Null
+        | Type::Boolean
+        | Type::Int8
+        | Type::Int16
+        | Type::Int32
+        | Type::Int64
+        | Type::UInt8
+        | Type::UInt16
+        | Type::UInt32
+        | Type::UInt64
+        | Type::Float32
+        | Type::Float64
+        | Type::Timestamp(..)
+        | Type::Utf8
+        | Type::LargeUtf8
+        | Type::Utf8View => Ok(()),
         Type::Dictionary(..) => Err(format!(
             "column {name:?} is a dictionary (a category); write it as plain text or numbers"
         )),

@@ -80,6 +80,8 @@ pub struct Tally {
     pub received: u64,
     pub stored: u64,
     pub refused: Vec<Refused>,
+    /// Milliseconds of usage that was stored; at the largest number it may be more.
+    pub duration_ms: u64,
     /// UTC days stored, in days since 1970.
     pub days: HashSet<i32>,
 }
@@ -91,6 +93,7 @@ impl Tally {
         self.received += other.received;
         self.stored += other.stored;
         self.refused.extend(other.refused);
+        self.duration_ms = self.duration_ms.saturating_add(other.duration_ms);
         self.days.extend(other.days);
         self
     }
@@ -321,6 +324,8 @@ impl<'d> Worker<'d> {
             key: identity_hash_with(self.symbols.hash(source_symbol), record.id),
             content: content_fingerprint_with(record, hashes),
         };
+        let duration_ms = record.duration_ms.map_or(0, i64::unsigned_abs);
+        self.tally.duration_ms = self.tally.duration_ms.saturating_add(duration_ms);
         let day = record.finished_at.map_or(self.door.today, utc_day);
         self.days.entry(day).or_default().push(&row);
         self.held_rows += 1;

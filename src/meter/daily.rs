@@ -14,6 +14,7 @@ use super::store::{AccountDays, DayTotal};
 use super::sums::Status;
 use super::usage::UsageRow;
 use crate::account::Account;
+use crate::error::{Error, Result};
 use crate::span::{day_of_number, month_text};
 
 /// The first day with records of each account.
@@ -172,14 +173,24 @@ impl<'p> SkuDays<'p> {
 }
 
 /// Metered usage of all accounts together, with the task type.
-pub fn usage_totals(outcome: &Outcome) -> Vec<DayTotal> {
-    let narrow = |value: i128| i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX });
-    let of_place = |(&(code, day), sums): (&(PlaceCode, i32), &[i128; 3])| DayTotal {
-        day: day_of_number(day),
-        place: outcome.places.get(code).clone(),
-        sums: sums.map(narrow),
+///
+/// # Errors
+/// A sum that does not fit.
+pub fn usage_totals(outcome: &Outcome) -> Result<Vec<DayTotal>> {
+    let of_place = |(&(code, day), sums): (&(PlaceCode, i32), &[i128; 3])| -> Result<DayTotal> {
+        let (day, place) = (day_of_number(day), outcome.places.get(code).clone());
+        let narrow = |value: i128| {
+            i64::try_from(value).map_err(|_| {
+                Error::TooLarge(format!(
+                    "{day}: the usage of all accounts adds up to {value} base units, which does not fit; look for impossible durations \
+                     and counts"
+                ))
+            })
+        };
+        let sums = [narrow(sums[0])?, narrow(sums[1])?, narrow(sums[2])?];
+        Ok(DayTotal { day, place, sums })
     };
-    let is_some = |total: &DayTotal| total.sums != [0; 3];
+    let is_some = |total: &Result<DayTotal>| total.as_ref().map_or(true, |total| total.sums != [0; 3]);
     outcome.day_totals().iter().map(of_place).filter(is_some).collect()
 }
 

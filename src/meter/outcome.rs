@@ -179,8 +179,10 @@ impl Outcome {
     }
 
     /// The control totals for the ledger.
-    pub fn control_totals(&self) -> Vec<(i64, &'static str, Total)> {
-        let narrow = |value: i128| i64::try_from(value).unwrap_or(i64::MAX);
+    ///
+    /// # Errors
+    /// A total that does not fit: a smaller one would balance, and be wrong.
+    pub fn control_totals(&self) -> Result<Vec<(i64, &'static str, Total)>> {
         let mut all = Vec::new();
         for (&batch, totals) in &self.totals {
             for (&status, total) in totals.iter().filter(|(_, total)| **total != Wide::default()) {
@@ -190,16 +192,24 @@ impl Outcome {
                     raw_count,
                     uplift,
                 } = *total;
+                let narrow = |value: i128| {
+                    i64::try_from(value).map_err(|_| {
+                        Error::TooLarge(format!(
+                            "batch {batch}: the {status} records add up to {value} base units, which does not fit; look for impossible \
+                             durations and counts"
+                        ))
+                    })
+                };
                 let total = Total {
                     records,
-                    raw_ms: narrow(raw_ms),
-                    raw_count: narrow(raw_count),
-                    uplift: narrow(uplift),
+                    raw_ms: narrow(raw_ms)?,
+                    raw_count: narrow(raw_count)?,
+                    uplift: narrow(uplift)?,
                 };
                 all.push((batch, status, total));
             }
         }
-        all
+        Ok(all)
     }
 
     /// The usage, piece by piece.

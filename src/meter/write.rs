@@ -50,7 +50,7 @@ impl<'a> Writing<'a> {
         } = *basis;
         let now = books.clock.text();
         // Before the transaction: every other writer waits for its end.
-        let totals = daily::usage_totals(outcome);
+        let totals = daily::usage_totals(outcome)?;
         let conflicts: Vec<_> = decided.conflicts.iter().map(|c| (c, outcome.conflict_day(c))).collect();
         let days: BTreeSet<_> = plan.segments.iter().map(|segment| segment.day).collect();
         let mut tx = books.ledger.begin().await?;
@@ -80,7 +80,7 @@ impl<'a> Writing<'a> {
         store::book_replacements(&mut tx, metering).await?;
         store::add_voids(&mut tx, metering, &decided.new_voids, &now).await?;
         store::end_waits(&mut tx, metering, &decided.ended_waits).await?;
-        store::add_control_totals(&mut tx, metering, &outcome.control_totals()).await?;
+        store::add_control_totals(&mut tx, metering, &outcome.control_totals()?).await?;
         store::add_usage_totals(&mut tx, metering, totals).await?;
         let metered = Metered {
             batches: plan.up_to - plan.progress.batch_hi,

@@ -46,7 +46,8 @@ pub async fn usage(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) ->
             if first <= day && day < end {
                 let sum = sums.entry((day, appid, region.to_owned(), sku.to_owned())).or_default();
                 for (sum, more) in sum.iter_mut().zip([of.records, of.raw, of.billable]) {
-                    *sum = sum.saturating_add(more);
+                    let added = sum.checked_add(more);
+                    *sum = added.ok_or_else(|| Error::TooLarge(format!("usage of {name} does not fit")))?;
                 }
             }
             Ok(())

@@ -359,3 +359,43 @@ fn the_records_that_the_readme_shows_are_taken_and_metered() {
     assert_eq!(night.control.run.received.records, 3);
     assert_eq!((records("metered"), records("void"), records("voided")), (1, 1, 1));
 }
+
+#[test]
+fn durations_that_no_time_has_are_an_error_of_the_file() {
+    let place = Place::new();
+    let most = |count: u32| -> String {
+        (0..count)
+            .map(|at| line(&format!("r{at}"), 7, GOOD_TIME, 1 << 53))
+            .collect()
+    };
+    let error = place.ingest(NOW, &place.file("a.ndjson", most(8))).unwrap_err();
+    assert!(
+        matches!(&error, Error::Input { what, .. } if what.contains("add up to")),
+        "{error}"
+    );
+    assert_eq!(
+        place
+            .ingest(NOW, &place.file("b.ndjson", most(7)))
+            .unwrap()
+            .batch
+            .stored,
+        7
+    );
+}
+
+#[test]
+fn counts_that_do_not_fit_are_an_error_and_no_smaller_number() {
+    let place = Place::new();
+    let images = |at: u32| {
+        format!(
+            "{{\"id\":\"s{at}\",\"uin\":{},\"appid\":2,\"task_type\":\"Snapshot\",\"parameters\":{{\"type\":\"ImageSprite\",\
+             \"images\":9007199254740992}},\"duration_ms\":0,\"finished_at\":\"{GOOD_TIME}\"}}\n",
+            7 + at % 2
+        )
+    };
+    // Those of each account fit.
+    place.drop("a.ndjson", (0..1_200).map(images).collect::<String>());
+    let error = place.try_night(NOW).unwrap_err();
+    assert_eq!(error.exit_code(), 4);
+    assert!(error.to_string().contains("does not fit"), "{error}");
+}

@@ -31,26 +31,26 @@ fn by_reader(names: &str, rows: &[u8]) -> String {
             if line.is_empty() {
                 continue;
             }
-            match String::from_utf8(line.to_vec()) {
-                Err(error) => worker.refuse_row(number, not_utf8(&error.utf8_error()), line)?,
-                Ok(text) => match first_bad_cell(&text) {
-                    Some(position) => worker.refuse_row(number, bad_cell(position), line)?,
-                    None => {
-                        // The library takes a byte order mark off its very first bytes; in a row it is data.
-                        let line_after_another = (&b"\n"[..]).chain(line);
-                        let mut reader = ::csv::ReaderBuilder::new()
-                            .has_headers(false)
-                            .flexible(true)
-                            .from_reader(line_after_another);
-                        let mut row = ByteRecord::new();
-                        // The library takes no cell at all for no row.
-                        if !reader.read_byte_record(&mut row).unwrap() {
-                            row.push_field(b"");
-                        }
-                        worker.take_row(&header, number, &row, line)?
-                    }
-                },
+            let refusal = match String::from_utf8(line.to_vec()) {
+                Err(error) => Some(not_utf8(&error.utf8_error())),
+                Ok(text) => first_bad_cell(&text).map(bad_cell),
             };
+            if let Some(refusal) = refusal {
+                worker.refuse_row(number, refusal, line)?;
+                continue;
+            }
+            // The library takes a byte order mark off its very first bytes; in a row it is data.
+            let line_after_another = (&b"\n"[..]).chain(line);
+            let mut reader = ::csv::ReaderBuilder::new()
+                .has_headers(false)
+                .flexible(true)
+                .from_reader(line_after_another);
+            let mut row = ByteRecord::new();
+            // The library takes no cell at all for no row.
+            if !reader.read_byte_record(&mut row).unwrap() {
+                row.push_field(b"");
+            }
+            worker.take_row(&header, number, &row, line)?;
         }
         Ok(())
     };
@@ -77,9 +77,8 @@ fn first_bad_cell(row: &str) -> Option<usize> {
                 At::Start
             }
             // Twice inside a quoted cell, it closes and opens it again.
-            (At::Start | At::Closed, '"') => At::Quoted,
             (At::Quoted, '"') => At::Closed,
-            (At::Quoted, _) => At::Quoted,
+            (At::Start | At::Closed, '"') | (At::Quoted, _) => At::Quoted,
             (At::Start | At::Plain, sign) if sign != '"' && sign != '\r' => At::Plain,
             _ => return Some(position),
         };
