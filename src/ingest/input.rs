@@ -190,38 +190,40 @@ impl Read for Metered {
     }
 }
 
+/// What is read at a time to be measured: a digest of much at once is made several times as fast as of little.
+const MEASURED_BYTES: usize = 1 << 20;
+
 /// An input as a plain file that can be read anywhere: itself, or an unpacked copy that goes with this value.
-pub struct Spool {
+pub struct Spool<'a> {
+    input: &'a Input,
     path: PathBuf,
-    is_copy: bool,
-    measured: Measured,
+    /// Of an input that was unpacked: it was read then.
+    copied: Option<Measured>,
 }
 
-impl Spool {
-    /// Measures the input, and unpacks it into the data folder unless it is a plain file already. The copy is named by the
-    /// intake, so that the sweeper removes it when the process dies.
-    pub fn of(input: &Input, data: &DataDir, intake: i64) -> Result<Self> {
+impl<'a> Spool<'a> {
+    /// Unpacks the input into the data folder unless it is a plain file already. The copy is named by the intake, so that the
+    /// sweeper removes it when the process dies.
+    pub fn of(input: &'a Input, data: &DataDir, intake: i64) -> Result<Self> {
         if let (Some(path), Compression::None) = (&input.path, input.compression) {
-            let (mut reader, meter) = input.stored_bytes()?;
-            io::copy(&mut reader, &mut io::sink()).at(path)?;
             return Ok(Self {
+                input,
                 path: path.clone(),
-                is_copy: false,
-                measured: meter.finish(),
+                copied: None,
             });
         }
         create_dir_durably(&data.join("spool"))?;
         let path = data.join(&format!("spool/i{intake:08}.parquet"));
         let mut copy = Self {
+            input,
             path,
-            is_copy: true,
-            measured: Measured::default(),
+            copied: Some(Measured::default()),
         };
         let (mut reader, meter) = input.open()?;
         let mut file = File::create(&copy.path).at(&copy.path)?;
         unpack(input, &mut *reader, &copy.path, &mut file)?;
         fault::file("written", &copy.path);
-        copy.measured = meter.finish();
+        copy.copied = Some(meter.finish());
         Ok(copy)
     }
 
@@ -229,14 +231,26 @@ impl Spool {
         &self.path
     }
 
-    pub fn measured(&self) -> Measured {
-        self.measured.clone()
+    /// Measures the input as it is stored.
+    pub fn measure(&self) -> Result<Measured> {
+        if let Some(measured) = &self.copied {
+            return Ok(measured.clone());
+        }
+        let (mut reader, meter) = self.input.stored_bytes()?;
+        let mut buffer = vec![0; MEASURED_BYTES];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(meter.finish()),
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error).at(&self.path),
+                _ => {}
+            }
+        }
     }
 }
 
-impl Drop for Spool {
+impl Drop for Spool<'_> {
     fn drop(&mut self) {
-        if self.is_copy {
+        if self.copied.is_some() {
             std::fs::remove_file(&self.path).ok();
             fault::file("removed", &self.path);
         }

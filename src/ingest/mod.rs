@@ -209,8 +209,15 @@ fn read_parquet(books: &Books, input: &Input, door: &Door, writers: &Writers, in
         *slice = found.unwrap_or_default();
         Ok(found.is_some())
     };
-    let tally = check_all(door, writers, next, |worker, slice| rows.check(worker, *slice))?;
-    Ok((spool.measured(), None, tally))
+    // A single thread measures what all others decode.
+    std::thread::scope(|scope| {
+        let measuring = scope.spawn(|| spool.measure());
+        let tally = check_all(door, writers, next, |worker, slice| rows.check(worker, *slice));
+        let measured = measuring
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((measured?, None, tally?))
+    })
 }
 
 /// Takes the header row off the first chunk. Returns it as it stands.
