@@ -71,7 +71,7 @@ impl<'a> BilledGroup<'a> {
             named,
             line,
         });
-        billed.quantity = sum([billed.quantity, priced.quantity]).map_err(|e| Error::Unbalanced(e.to_string()))?;
+        billed.quantity = sum([billed.quantity, priced.quantity]).map_err(|e| Error::TooLarge(e.to_string()))?;
         Ok(())
     }
 }
@@ -132,7 +132,7 @@ fn adjust_group<'a>(
     for slice in slices {
         let should_be = due.slices.get(&slice).map_or(Decimal::ZERO, |charge| charge.quantity);
         let was = billed.slices.get(&slice).map_or(Decimal::ZERO, |was| was.quantity);
-        let difference = sum([should_be, -was]).map_err(|e| Error::Unbalanced(e.to_string()))?;
+        let difference = sum([should_be, -was]).map_err(|e| Error::TooLarge(e.to_string()))?;
         if !difference.is_zero() {
             differences.push((slice, difference));
         }
@@ -150,7 +150,7 @@ fn adjust_group<'a>(
         line.quantity = quantity;
         line.note = note;
         line.amount = line_amount(quantity, slice.1, slice.2)
-            .map_err(|e| Error::Unbalanced(format!("account {uin}, SKU `{}`: {e}", group.3)))?;
+            .map_err(|e| Error::TooLarge(format!("account {uin}, SKU `{}`: {e}", group.3)))?;
         lines.push(line);
     }
     Ok(())

@@ -54,6 +54,7 @@ pub fn parse_instant(text: &str) -> Result<i64, InstantError> {
 }
 
 /// The UTC day of an instant, as days since 1970-01-01.
+#[inline]
 pub fn utc_day(instant_ns: i64) -> i32 {
     const _: () = assert!(i64::MAX / (SECONDS_PER_DAY * NS_PER_SECOND) < i32::MAX as i64);
     #[expect(
@@ -66,6 +67,7 @@ pub fn utc_day(instant_ns: i64) -> i32 {
 
 /// Refuses a `finished_at` more than [`MAX_AHEAD_NS`] after the run's clock, and one on a UTC day (in days
 /// since 1970-01-01) that `is_expired` names. Instants are in nanoseconds since 1970.
+#[inline]
 pub fn check_time(finished_at: i64, now: i64, is_expired: impl FnOnce(i32) -> bool) -> Result<(), Refusal> {
     if finished_at.saturating_sub(now) > MAX_AHEAD_NS {
         let sentence = format!(

@@ -14,6 +14,7 @@ use crate::error::{Doing as _, Result};
 pub const ID_COLUMNS: [&str; 2] = ["id", "id_128"];
 
 /// The bytes that `id` spells, if it is 32 lower-case hex digits.
+#[inline]
 pub fn packed(id: &str) -> Option<[u8; 16]> {
     let digits: &[u8; 32] = id.as_bytes().try_into().ok()?;
     let mut bytes = [0; 16];

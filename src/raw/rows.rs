@@ -123,6 +123,7 @@ impl RawRows {
         self.line.is_empty()
     }
 
+    #[inline]
     pub fn push(&mut self, row: &RawRow) {
         let at = self.line.len();
         self.line.push(row.line);

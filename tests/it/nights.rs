@@ -770,6 +770,27 @@ fn an_amount_that_does_not_fit_blocks_its_account_and_no_other() {
     );
 }
 
+#[test]
+fn an_adjustment_that_does_not_fit_blocks_its_account_and_no_other() {
+    let price = |price: &str| format!("\"A\" = {{ unit_price = \"{price}\", origin = \"illustrative\" }}");
+    let shop = Shop::new("CNY", &price("1"));
+    shop.drop(&[
+        usage("a", 7, "A", NOVEMBER, 9_007_199_254_740_992),
+        usage("b", 8, "A", NOVEMBER, 60_000),
+    ]);
+    assert_eq!(shop.place.night("2024-12-10T00:00:00Z").closed.statements, 2);
+    shop.write_card(&price("999999999999"));
+    shop.correct("2024-12-11T00:00:00Z");
+    let night = shop.place.night("2025-01-10T00:00:00Z");
+    assert_eq!((night.exit_code(), night.closed.statements), (3, 1));
+    let blocked = &night.closed.blocked[0];
+    assert!(
+        blocked.uin == 7 && blocked.why.contains("does not fit"),
+        "{}",
+        blocked.why
+    );
+}
+
 /// A folder with the real cards of one version each.
 fn card_folder() -> tempfile::TempDir {
     let cards = tempfile::tempdir().unwrap();
