@@ -5,8 +5,11 @@
 //! - `TALLYBOOK_STOP_AT=NAME` or `NAME#3` says `stopped at ...` on standard error at the first (third) pass and waits for a
 //!   line on standard input: time enough to kill the process for real, or to let another one overtake it.
 //! - `TALLYBOOK_LOSE_ANSWER_AT=STEP` lets a commit happen and reports that the ledger died before it answered.
+//! - `TALLYBOOK_MACHINE_CLOCK=RFC3339` is what the machine's clock says.
 
 use std::path::Path;
+
+use chrono::{DateTime, Utc};
 
 /// A point between two things that must not be torn apart.
 #[cfg(debug_assertions)]
@@ -38,6 +41,19 @@ pub fn loses_answer(step: &str) -> bool {
 #[cfg(not(debug_assertions))]
 pub fn loses_answer(_step: &str) -> bool {
     false
+}
+
+/// What the machine's clock is to say.
+#[cfg(debug_assertions)]
+pub fn machine_clock() -> Option<DateTime<Utc>> {
+    let text = std::env::var("TALLYBOOK_MACHINE_CLOCK").ok()?;
+    Some(text.parse().expect("the test's machine clock is an instant"))
+}
+
+/// What the machine's clock is to say: what it says, in a release build.
+#[cfg(not(debug_assertions))]
+pub fn machine_clock() -> Option<DateTime<Utc>> {
+    None
 }
 
 #[cfg(debug_assertions)]

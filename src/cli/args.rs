@@ -31,8 +31,8 @@ pub struct Args {
     /// Folder of rate cards, imported each night [default: rate-cards]
     #[arg(long, global = true, env = "TALLYBOOK_RATE_CARDS", value_name = "DIR")]
     pub rate_cards: Option<PathBuf>,
-    /// Run as if it were this time, to replay a night [default: now]
-    #[arg(long, global = true, env = "TALLYBOOK_AS_OF", value_name = "RFC3339")]
+    /// Run as if it were this earlier time, to replay a night [default: now]
+    #[arg(long, global = true, value_name = "RFC3339")]
     pub as_of: Option<DateTime<Utc>>,
     /// Who decides, for the audit trail [default: the user's name]
     #[arg(long, global = true, env = "TALLYBOOK_WHO", value_name = "NAME")]

@@ -33,7 +33,7 @@ struct File {
 }
 
 /// Opens the books that arguments, environment and settings file name.
-pub async fn open_books(args: &Args) -> Result<Books> {
+pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
     let file = read_file(args.config.as_deref())?;
     let defaults = Settings::default();
     let settings = Settings {
@@ -72,7 +72,6 @@ pub async fn open_books(args: &Args) -> Result<Books> {
         .or(file.data_dir)
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
     let ledger = args.ledger.clone().or(file.ledger);
-    let clock = args.as_of.map_or_else(Clock::system, Clock::at);
     let mut books = Books::open(&data_dir, ledger.as_deref(), clock, settings)
         .await
         .with_context(|| format!("opening the books in {}", data_dir.display()))?;

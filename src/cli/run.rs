@@ -12,6 +12,7 @@ use super::config::open_books;
 use super::{account, conflict, explain, print, quarantine, rate_card};
 use crate::account::store::load_accounts;
 use crate::books::Books;
+use crate::clock::Clock;
 use crate::close::close;
 use crate::close::draft::draft_open_periods;
 use crate::error::Error;
@@ -31,6 +32,7 @@ const UNBALANCED: u8 = 4;
 
 /// Runs the command and returns its exit code.
 pub async fn run(args: &Args) -> Result<u8> {
+    let clock = args.as_of.map_or_else(|| Ok(Clock::system()), Clock::as_of)?;
     if let Command::RateCard {
         command: RateCardCommand::Check { files },
     } = &args.command
@@ -40,7 +42,7 @@ pub async fn run(args: &Args) -> Result<u8> {
     if let Command::Demo { records, seed } = &args.command {
         return run_demo(args, *seed, *records).await;
     }
-    let books = open_books(args).await?;
+    let books = open_books(args, clock).await?;
     let code = run_with_books(args, &books).await;
     books.ledger.close().await;
     code

@@ -93,7 +93,7 @@ pub async fn close(
     incomplete: &BTreeSet<String>,
 ) -> Result<Closed> {
     let (cards, card_hi) = load_cards_and_number(&books.ledger).await?;
-    let mut due = due::due(accounts, &cards, books.clock.now());
+    let mut due = due::due(accounts, &cards, books.clock.irreversible());
     let held = due::hold_back(&mut due, accounts, incomplete);
     let past = read_past(&books.ledger, &due).await?;
     reach_back(&mut due, accounts, &past);

@@ -37,7 +37,7 @@ use chrono::NaiveDate;
 use crate::account::add::{Wanted, add};
 use crate::books::{Books, Settings};
 use crate::card::import::import;
-use crate::clock::Clock;
+use crate::clock::{Clock, instant_text};
 use crate::error::{AtPath as _, Error, Result};
 use crate::files::create_dir_durably;
 use crate::nightly::{Control, Night, nightly};
@@ -75,6 +75,13 @@ pub struct Outcome {
 
 /// Makes the month and runs its nights; `say` gets a line per night.
 pub async fn run(folder: &Path, seed: u64, records: usize, say: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    let last_night = calendar::as_of(calendar::LAST_NIGHT);
+    if Clock::system().machine() < last_night {
+        return Err(Error::Usage(format!(
+            "the demo's nights end at {}, and this machine's clock lies before that: set it right",
+            instant_text(last_night)
+        )));
+    }
     make_folder(folder)?;
     let month = tokio::task::block_in_place(|| month(seed, records));
     say(&format!(
@@ -94,7 +101,7 @@ pub async fn run(folder: &Path, seed: u64, records: usize, say: &mut dyn FnMut(&
         needs_person: Vec::new(),
     };
     for (number, night) in month.nights.iter().enumerate() {
-        let books = open(folder, Clock::at(night.as_of)).await?;
+        let books = open(folder, Clock::as_of(night.as_of)?).await?;
         if number == 0 {
             prepare(&books, &month.accounts).await?;
         }

@@ -35,7 +35,7 @@ pub struct ExpiredMonths {
 /// Drops what the settings say. The caller holds the lease.
 pub async fn expire_months(books: &Books, lease: &Lease) -> Result<ExpiredMonths> {
     let mut expired = ExpiredMonths::default();
-    let today = books.clock.today();
+    let today = books.clock.irreversible().date_naive();
     if let Some(before) = books.settings.keep_usage_months.and_then(|keep| kept_from(today, keep)) {
         // Of each account the first month is found at once; all rows are many.
         let first = "SELECT DISTINCT m.month FROM \

@@ -62,7 +62,7 @@ impl Expired {
 #[tracing::instrument(skip_all)]
 pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Expired> {
     let mut expired = Expired::default();
-    let today = books.clock.today();
+    let today = books.clock.irreversible().date_naive();
     for day in days_past(books, SegmentKind::Log, LOG_MONTHS, today).await? {
         expire_log_day(books, lease, day).await?;
         expired.log_days += 1;

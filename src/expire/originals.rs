@@ -6,11 +6,11 @@ use crate::books::Books;
 use crate::error::{AtPath as _, Result};
 use crate::ingest::drop_folder::moved_folders;
 
-/// Removes files that came more than `months` ago, by the run's clock and the file's own time. Returns how many went.
+/// Removes files that came more than `months` ago, by the earlier clock and the file's own time. Returns how many went.
 pub fn remove_old_files(books: &Books, months: u32) -> Result<usize> {
     let limit = books
         .clock
-        .now()
+        .irreversible()
         .checked_sub_months(Months::new(months))
         .unwrap_or(DateTime::<Utc>::MIN_UTC);
     let mut removed = 0;

@@ -264,7 +264,7 @@ pub async fn replace_held(ledger: &Ledger, lease: &Lease, held: &[Held]) -> Resu
 
 /// Removes the bytes of quarantined lines received more than `months` ago; reason and digest stay.
 pub async fn drop_old_payloads(books: &Books, lease: &Lease, months: u32) -> Result<u64> {
-    let Some(limit) = books.clock.now().checked_sub_months(Months::new(months)) else {
+    let Some(limit) = books.clock.irreversible().checked_sub_months(Months::new(months)) else {
         return Ok(0);
     };
     let mut tx = books.ledger.begin().await?;

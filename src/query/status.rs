@@ -106,7 +106,7 @@ pub struct Unmetered {
 pub async fn status(books: &Books) -> Result<Status> {
     let kinds = kinds_of_accounts(&books.ledger).await?;
     let cards = load_cards(&books.ledger).await?;
-    let periods_due = periods_due(&kinds, &cards, books.clock.now());
+    let periods_due = periods_due(&kinds, &cards, books.clock.irreversible());
     let counts = store::counts(&books.ledger).await?;
     Ok(Status {
         as_of: books.clock.text(),

@@ -4,12 +4,14 @@ use std::process::Command;
 
 use tallybook::span::Cycle;
 
+use crate::crashes::process::MACHINE_CLOCK;
 use crate::world::{Place, line, real_cards};
 
 fn printed(place: &Place, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tallybook"));
     command.arg("--data-dir").arg(place.data());
     command.arg("--rate-cards").arg(real_cards()).args(arguments);
+    command.env("TALLYBOOK_MACHINE_CLOCK", MACHINE_CLOCK);
     if let Some(ledger) = crate::ledgers::url(place.path()) {
         command.env("TALLYBOOK_LEDGER", ledger);
     }

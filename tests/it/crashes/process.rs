@@ -16,6 +16,9 @@ pub struct Ended {
     pub said: String,
 }
 
+/// What the machine's clock says: later than every night of these tests, which are replays.
+pub const MACHINE_CLOCK: &str = "2026-12-01T00:00:00Z";
+
 /// The program in a folder: books in `books`, rate cards in `cards`, and nothing taken from this process's environment.
 pub fn program(place: &Path, as_of: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tallybook"));
@@ -32,6 +35,7 @@ pub fn program(place: &Path, as_of: &str, args: &[&str]) -> Command {
     ]);
     command.args(args).stdout(Stdio::null());
     command.env("TALLYBOOK_DEFAULT_CARD", "c");
+    command.env("TALLYBOOK_MACHINE_CLOCK", MACHINE_CLOCK);
     if let Some(ledger) = crate::ledgers::url(place) {
         command.env("TALLYBOOK_LEDGER", ledger);
     }
