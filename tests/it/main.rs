@@ -54,6 +54,9 @@ mod servers;
 /// The version of the tables.
 mod schema;
 
+/// Books made by earlier programs.
+mod old_books;
+
 /// What people read.
 mod snapshots;
 

@@ -1,0 +1,176 @@
+//! Books made by commit 4a0f036 (`tests/data/books-4a0f036`): they open, know their records again in every format, and stay what they were.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use tallybook::export::export_again;
+use tallybook::ledger::Engine;
+use tallybook::query::usage::usage;
+use tallybook::verify::verify;
+
+use crate::ledgers::{engine, run_sql, url};
+use crate::world::{Place, at, run};
+
+/// The accounts of these books.
+const ACCOUNTS: [u64; 3] = [100, 200, 300];
+
+/// Each has all records of all inputs, in a format of its own.
+const AGAIN: [&str; 4] = [
+    "again-numbers.ndjson",
+    "again-texts.ndjson",
+    "again-cells.csv",
+    "again-columns.parquet",
+];
+
+/// The inputs as they were ingested.
+const INPUTS: [&str; 4] = ["numbers.ndjson", "texts.ndjson", "cells.csv", "columns.parquet"];
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+fn fixture() -> PathBuf {
+    data().join("books-4a0f036")
+}
+
+fn unpacked(name: &str) -> Vec<u8> {
+    let packed = std::fs::read(fixture().join(name)).unwrap();
+    let mut bytes = Vec::new();
+    GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// A copy of the books, with the ledger of this run's engine as that commit left it.
+fn old_books() -> Place {
+    let place = Place::with_cards(&data().join("rate-cards"), "small");
+    let folder = match engine() {
+        Engine::Sqlite => "sqlite",
+        Engine::Postgres => "postgres",
+        Engine::MySql => "mysql",
+    };
+    copy_folder(&fixture().join(folder), &place.data());
+    let Some(url) = url(place.path()) else {
+        std::fs::write(place.data().join("ledger.sqlite"), unpacked("sqlite.gz")).unwrap();
+        return place;
+    };
+    let name = std::fs::read_to_string(place.path().join("ledger.name")).unwrap();
+    let dump = String::from_utf8(unpacked(&format!("{folder}.sql.gz"))).unwrap();
+    run_sql(
+        url,
+        match engine() {
+            Engine::Postgres => {
+                format!("DROP SCHEMA {name} CASCADE; CREATE SCHEMA {name}; SET search_path = {name};\n{dump}")
+            }
+            _ => {
+                format!("DROP DATABASE {name}; CREATE DATABASE {name}; USE {name}; SET foreign_key_checks = 0;\n{dump}")
+            }
+        },
+    );
+    place
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The accounts' usage as that commit printed it with `usage --csv`.
+fn usage_as_csv(place: &Place) -> String {
+    run(async {
+        let books = place.books(at("2025-01-03T00:00:00Z")).await;
+        let mut text = String::new();
+        for uin in ACCOUNTS {
+            text.push_str("day,app,region,sku,records,raw_units,billable_units\n");
+            let (from, to) = ("2024-08-01".parse().unwrap(), "2025-01-31".parse().unwrap());
+            for line in usage(&books.ledger, uin, from, to).await.unwrap() {
+                text.push_str(&format!(
+                    "{},{},{},{},{},{},{}\n",
+                    line.day, line.appid, line.region, line.sku, line.records, line.raw_units, line.billable_units
+                ));
+            }
+        }
+        books.ledger.close().await;
+        text
+    })
+}
+
+fn expected_usage() -> String {
+    std::fs::read_to_string(fixture().join("usage.csv")).unwrap()
+}
+
+fn verified(place: &Place, now: &str) {
+    run(async {
+        let books = place.books(at(now)).await;
+        let verified = verify(&books).await.unwrap();
+        assert_eq!(verified.differences, Vec::<String>::new());
+        assert!(verified.statements > 0 && verified.raw_rows > 0);
+        books.ledger.close().await;
+    });
+}
+
+#[test]
+fn old_books_open_and_verify() {
+    let place = old_books();
+    verified(&place, "2025-01-01T00:00:00Z");
+    assert_eq!(usage_as_csv(&place), expected_usage());
+}
+
+#[test]
+fn inputs_of_old_books_are_known_by_their_bytes() {
+    let place = old_books();
+    for name in INPUTS {
+        let ingested = place
+            .ingest("2025-01-01T00:00:00Z", &fixture().join("inputs").join(name))
+            .unwrap();
+        assert!(ingested.already, "{name}");
+    }
+}
+
+#[test]
+fn old_books_close_their_next_month_as_the_old_program_did() {
+    let place = old_books();
+    for name in AGAIN {
+        place
+            .ingest("2025-01-01T00:00:00Z", &fixture().join("inputs").join(name))
+            .unwrap();
+    }
+    place.night("2025-01-10T13:00:00Z");
+    for sheet in ["statement_lines.csv", "statements.csv"] {
+        let folder = "2024-12-01_2025-01-01/000012";
+        let expected = std::fs::read_to_string(fixture().join("next-exports").join(folder).join(sheet)).unwrap();
+        let found = std::fs::read_to_string(place.data().join("exports").join(folder).join(sheet)).unwrap();
+        assert_eq!(found, expected, "{sheet}");
+    }
+    verified(&place, "2025-01-10T14:00:00Z");
+}
+
+#[test]
+fn exports_of_old_books_are_made_again_to_the_byte() {
+    let place = old_books();
+    run(async {
+        let books = place.books(at("2025-01-03T00:00:00Z")).await;
+        let mut compared = 0;
+        for period in std::fs::read_dir(place.data().join("exports")).unwrap() {
+            for export in std::fs::read_dir(period.unwrap().path()).unwrap().map(Result::unwrap) {
+                let number = export.file_name().to_str().unwrap().parse().unwrap();
+                let again = place.path().join(format!("again-{number}"));
+                export_again(&books, number, Some(&again)).await.unwrap();
+                for file in std::fs::read_dir(export.path()).unwrap().map(Result::unwrap) {
+                    let made = std::fs::read(again.join(file.file_name())).unwrap();
+                    assert!(std::fs::read(file.path()).unwrap() == made, "{:?}", file.path());
+                    compared += 1;
+                }
+            }
+        }
+        assert_eq!(compared, 11 * 3);
+        books.ledger.close().await;
+    });
+}
