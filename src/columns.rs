@@ -2,6 +2,9 @@
 //!
 //! A row group is encoded apart from its file, so that several threads encode for one file and only the writing waits.
 
+pub mod footer;
+mod without_index;
+
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{Column, CompatLevel, PlSmallStr, PolarsResult};
@@ -15,8 +18,9 @@ use polars_parquet::write::{
 
 use crate::error::{AtPath as _, Doing as _, Result};
 use crate::files::{DigestedFile, WrittenDigest};
+pub use without_index::{LAYOUT, copy_without_index};
 
-/// What the footer tells of a column: a writer that tells of one must tell something of each.
+/// What the footer tells of a column.
 const NULLS: StatisticsOptions = StatisticsOptions {
     min_value: false,
     max_value: false,
@@ -199,10 +203,15 @@ pub struct ColumnFile {
 impl ColumnFile {
     /// Creates a file that must not be there yet.
     pub fn create(place: &Path, schema: Schema) -> Result<Self> {
+        // What is told of a column is its own to say. With statistics here the file would have a column index as well, in which a page
+        // without a smallest value counts as one of nulls alone: Spark and DuckDB believe it, and skip the page without a word.
+        Self::with(place, schema, StatisticsOptions::empty())
+    }
+
+    fn with(place: &Path, schema: Schema, statistics: StatisticsOptions) -> Result<Self> {
         let (file, digest) = DigestedFile::create_new(place)?;
-        // What is told of a column is its own to say.
         let options = WriteOptions {
-            statistics: NULLS,
+            statistics,
             version: Version::V1,
             compression: CompressionOptions::Uncompressed,
             data_page_size: None,

@@ -157,6 +157,8 @@ pub enum Command {
     Verify,
     /// What is where: files, rows, days held, periods due, the last runs
     Status,
+    /// Rewrite Parquet files of older versions, in which Spark and DuckDB miss rows; nights do it as well, some each
+    RewriteFiles,
     /// Make the ledger's tables, or bring them up to this program; every command does it by itself
     Migrate,
 }

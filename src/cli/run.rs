@@ -120,6 +120,7 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             let status = query::status::status(books).await?;
             report(args, &status, || print::status(&status));
         }
+        Command::RewriteFiles => return rewrite_files(args, books).await,
         Command::Migrate => {
             let migrated = Migrated::of(books);
             report(args, &migrated, || migrated.text());
@@ -221,6 +222,24 @@ async fn verify(args: &Args, books: &Books) -> Result<u8> {
     let verified = crate::verify::verify(books).await?;
     report(args, &verified, || print::verified(&verified));
     Ok(if verified.differences.is_empty() { 0 } else { UNBALANCED })
+}
+
+async fn rewrite_files(args: &Args, books: &Books) -> Result<u8> {
+    let lease = Lease::take(&books.ledger, "rewrite").await?;
+    let rewritten = nightly::keep::rewrite_all(books, &lease).await;
+    lease.release().await?;
+    let rewritten = rewritten?;
+    report(args, &rewritten, || {
+        let mut text = night_report::rewritten(&rewritten);
+        text.extend(
+            rewritten
+                .damaged
+                .iter()
+                .map(|damaged| format!("NEEDS A PERSON: not rewritten: {damaged}\n")),
+        );
+        text
+    });
+    Ok(if rewritten.damaged.is_empty() { 0 } else { NEEDS_PERSON })
 }
 
 async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason: Option<&str>) -> Result<u8> {

@@ -31,6 +31,7 @@ pub mod plan;
 mod read_ahead;
 pub mod rebuild;
 pub mod resolution;
+pub mod rewrite;
 pub mod store;
 pub mod sums;
 mod then;

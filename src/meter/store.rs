@@ -1,16 +1,19 @@
 //! The ledger of metering.
 
 mod claims;
+mod files;
 
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 
 pub use claims::{add_conflicts, add_voids, book_replacements, end_waits, load_resolutions, load_voids};
+pub use files::{replace_unmetered_file, replace_usage_file, unmetered_files_of_before, usage_files_of_before};
 
 use super::measure::UnmeteredRecord;
 use super::place::Place;
 use super::then::MeteredBatches;
+use crate::columns::LAYOUT;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Tx, Value, delete_rows, insert_row, insert_rows, query};
 use crate::span::{day_of_number, month_text};
@@ -147,7 +150,7 @@ pub struct NewUsageFile {
 }
 
 pub async fn add_usage_file(tx: &mut Tx, metering: i64, file: &NewUsageFile) -> Result<()> {
-    let row: [Value; 7] = [
+    let row: [Value; 8] = [
         file.path.as_str().into(),
         metering.into(),
         file.day_min.to_string().into(),
@@ -155,8 +158,9 @@ pub async fn add_usage_file(tx: &mut Tx, metering: i64, file: &NewUsageFile) -> 
         i64::try_from(file.rows).unwrap_or(i64::MAX).into(),
         i64::try_from(file.bytes).unwrap_or(i64::MAX).into(),
         file.digest.as_str().into(),
+        LAYOUT.into(),
     ];
-    let into = "usage_file (path, metering, day_min, day_max, row_count, bytes, digest)";
+    let into = "usage_file (path, metering, day_min, day_max, row_count, bytes, digest, layout)";
     insert_row(tx, into, row).await
 }
 
@@ -205,13 +209,14 @@ pub async fn add_unmetered(
     (path, digest): (&str, &str),
     records: &[UnmeteredRecord],
 ) -> Result<()> {
-    let row: [Value; 4] = [
+    let row: [Value; 5] = [
         path.into(),
         metering.into(),
         i64::try_from(records.len()).unwrap_or(i64::MAX).into(),
         digest.into(),
+        LAYOUT.into(),
     ];
-    insert_row(tx, "unmetered_file (path, metering, row_count, digest)", row).await?;
+    insert_row(tx, "unmetered_file (path, metering, row_count, digest, layout)", row).await?;
     let mut listed: std::collections::BTreeMap<UnmeteredLine, (i64, i64)> = std::collections::BTreeMap::new();
     for r in records {
         let day = crate::ingest::instant::utc_day(r.finished_at_ns);

@@ -4,15 +4,21 @@ use crate::books::Books;
 use crate::error::Result;
 use crate::ledger::Lease;
 use crate::meter::merge_keys::merge_key_runs;
+use crate::meter::rewrite::{Rewritten, rewrite_files};
 use crate::meter::store::progress;
 use crate::raw::merge::merge_segments;
 use crate::raw::sweep::sweep;
+
+/// What a night rewrites of the files of before, in bytes: some seconds of reading and writing.
+const REWRITTEN_BYTES_MAX: u64 = 4 << 30;
 
 /// What housekeeping did: files before and after.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Kept {
     pub segments_merged: (usize, usize),
     pub key_runs_merged: (usize, usize),
+    /// Files that other readers lost rows of, copied without their wrong index.
+    pub rewritten: Rewritten,
     pub files_removed: usize,
     /// Segments that are not what was written.
     pub damaged: Vec<String>,
@@ -23,11 +29,21 @@ pub async fn keep(books: &Books, lease: &Lease, metered_to: i64) -> Result<Kept>
     let merged = merge_segments(books, lease, metered_to).await?;
     let metering = progress(&books.ledger).await?.metering;
     let key_runs_merged = merge_key_runs(books, lease, metering).await?;
+    let rewritten = rewrite_files(books, lease, metered_to, REWRITTEN_BYTES_MAX).await?;
     let files_removed = sweep(books).await?;
     Ok(Kept {
         segments_merged: merged.segments,
         key_runs_merged,
+        rewritten,
         files_removed,
         damaged: merged.damaged,
     })
+}
+
+/// Rewrites all files of before, and removes what they were. The caller holds the lease.
+pub async fn rewrite_all(books: &Books, lease: &Lease) -> Result<Rewritten> {
+    let metered_to = progress(&books.ledger).await?.batch_hi;
+    let rewritten = rewrite_files(books, lease, metered_to, u64::MAX).await?;
+    sweep(books).await?;
+    Ok(rewritten)
 }

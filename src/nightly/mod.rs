@@ -8,12 +8,12 @@
 //! draft       what stays open, for dashboards
 //! export      what is closed, at the same time
 //! expire      what is past its time
-//! keep        merge small files, sweep orphans
+//! keep        merge small files, rewrite files of before, sweep orphans
 //! report      for the morning, and for `status`
 //! ```
 
 mod cards;
-mod keep;
+pub mod keep;
 pub mod report;
 pub mod store;
 
@@ -173,6 +173,12 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     );
     let kept = keep::keep(books, lease, metered.batch_hi).await?;
     needs_person.extend(kept.damaged.iter().map(|damaged| format!("not merged: {damaged}")));
+    needs_person.extend(
+        kept.rewritten
+            .damaged
+            .iter()
+            .map(|damaged| format!("not rewritten: {damaged}")),
+    );
     Ok(Night {
         as_of: books.clock.text(),
         cards: cards.imported,

@@ -9,6 +9,7 @@ use crate::expire::Expired;
 use crate::export::Exported;
 use crate::ingest::Ingested;
 use crate::meter::Metered;
+use crate::meter::rewrite::Rewritten;
 use crate::meter::store::Total;
 use crate::table::{Table, grouped};
 
@@ -210,9 +211,30 @@ pub fn night(night: &Night) -> String {
         kept.key_runs_merged.1,
         kept.files_removed
     );
+    if kept.rewritten.files + kept.rewritten.left > 0 {
+        text.push_str(&rewritten(&kept.rewritten));
+    }
     for what in &night.needs_person {
         let _infallible = writeln!(text, "NEEDS A PERSON: {what}");
     }
+    text
+}
+
+/// Files that were rewritten for other readers.
+pub fn rewritten(rewritten: &Rewritten) -> String {
+    let mut text = format!(
+        "rewrote  {} files ({} MB), whose rows other readers (Spark, DuckDB) could miss; rows unchanged",
+        grouped_size(rewritten.files),
+        rewritten.bytes.div_ceil(1_000_000)
+    );
+    if rewritten.left > 0 {
+        let _infallible = write!(
+            text,
+            "; {} files are left: the next night goes on, or `tallybook rewrite-files` now",
+            grouped_size(rewritten.left)
+        );
+    }
+    text.push('\n');
     text
 }
 

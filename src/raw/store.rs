@@ -3,8 +3,9 @@
 use chrono::NaiveDate;
 
 use super::segment::{NewSegment, SegmentKind};
+use crate::columns::LAYOUT;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_rows, query};
+use crate::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_rows, query, reseal};
 
 /// A segment that the ledger names.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub fn parse_day(text: &str) -> Result<NaiveDate> {
 
 /// Names new segments of the batches `batch_lo..=batch_hi`.
 pub async fn add_segments(tx: &mut Tx, segments: &[NewSegment], batch_lo: i64, batch_hi: i64) -> Result<()> {
-    let rows = segments.iter().map(|s| -> [Value; 8] {
+    let rows = segments.iter().map(|s| -> [Value; 9] {
         [
             s.path.as_str().into(),
             s.kind.text().into(),
@@ -36,11 +37,12 @@ pub async fn add_segments(tx: &mut Tx, segments: &[NewSegment], batch_lo: i64, b
             i64::try_from(s.rows).expect("a segment's rows fit").into(),
             i64::try_from(s.bytes).expect("a file's size fits").into(),
             s.digest.as_str().into(),
+            LAYOUT.into(),
         ]
     });
     insert_rows(
         tx,
-        "segment (path, kind, day, batch_lo, batch_hi, row_count, bytes, digest)",
+        "segment (path, kind, day, batch_lo, batch_hi, row_count, bytes, digest, layout)",
         rows,
     )
     .await?;
@@ -83,6 +85,62 @@ fn segment_of(row: &Row) -> Result<Segment> {
         bytes: row.try_get(5)?,
         digest: row.try_get(6)?,
     })
+}
+
+/// A file that the ledger names, to be copied under another name.
+#[derive(Clone, Debug)]
+pub struct NamedFile {
+    pub path: String,
+    pub digest: String,
+}
+
+/// A copy of such a file.
+#[derive(Clone, Debug)]
+pub struct CopiedFile {
+    pub path: String,
+    pub bytes: u64,
+    pub digest: String,
+}
+
+/// Segments of batches up to `up_to` that are laid out as before, by path.
+pub async fn segments_of_before(ledger: &Ledger, up_to: i64) -> Result<Vec<NamedFile>> {
+    let rows = query("SELECT path, digest FROM segment WHERE layout IS NULL AND batch_hi <= ? ORDER BY path")
+        .bind(up_to)
+        .fetch_all(ledger)
+        .await?;
+    rows.iter().map(named_file).collect()
+}
+
+/// A row of path and digest.
+pub fn named_file(row: &Row) -> Result<NamedFile> {
+    Ok(NamedFile {
+        path: row.try_get(0)?,
+        digest: row.try_get(1)?,
+    })
+}
+
+/// Names a copy in the place of a segment, which is removed after the commit.
+pub async fn replace_segment(tx: &mut Tx, path: &str, copy: &CopiedFile) -> Result<()> {
+    replace_file(tx, "segment", path, copy).await
+}
+
+/// Names a copy in the place of a file that a row of `table` names, and that is removed after the commit.
+pub async fn replace_file(tx: &mut Tx, table: &str, path: &str, copy: &CopiedFile) -> Result<()> {
+    let replaced = query(format!(
+        "UPDATE {table} SET path = ?, bytes = ?, digest = ?, layout = ? WHERE path = ?"
+    ))
+    .bind(copy.path.as_str())
+    .bind(i64::try_from(copy.bytes).expect("a file's size fits"))
+    .bind(copy.digest.as_str())
+    .bind(LAYOUT)
+    .bind(path)
+    .execute(&mut *tx)
+    .await?;
+    if replaced != 1 {
+        return Err(Error::Unbalanced(format!("{path} left the ledger while it was in use")));
+    }
+    reseal(tx, table, "path = ?", &[copy.path.as_str().into()]).await?;
+    note_dropped(tx, &[path.to_owned()]).await
 }
 
 /// Takes files out of the manifest; they are removed from disk after the commit.

@@ -63,5 +63,8 @@ mod snapshots;
 /// Raw read by another engine.
 mod second_reader;
 
+/// Filters of engines that trust what our files say of their columns.
+mod other_readers;
+
 /// The queries of dashboards.
 mod dashboards;
