@@ -30,6 +30,8 @@ pub struct Settings {
     pub rate_cards: PathBuf,
     /// None: `drop/` in the data folder.
     pub drop: Option<PathBuf>,
+    /// How many seconds a file in the drop folder must have been left alone before it is read.
+    pub drop_rest_s: u32,
     /// Who types: for the audit trail.
     pub who: String,
     /// Months for which dashboards' usage is kept in the ledger; none: for ever.
@@ -48,6 +50,7 @@ impl Default for Settings {
             unknown_accounts: UnknownAccounts::Add,
             rate_cards: PathBuf::from("rate-cards"),
             drop: None,
+            drop_rest_s: 60,
             who: "unknown".to_owned(),
             keep_usage_months: None,
             keep_statement_months: None,

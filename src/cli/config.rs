@@ -24,6 +24,7 @@ struct File {
     ledger: Option<String>,
     rate_cards: Option<PathBuf>,
     drop: Option<PathBuf>,
+    drop_rest_s: Option<u32>,
     source: Option<String>,
     default_card: Option<String>,
     unknown_accounts: Option<UnknownAccounts>,
@@ -50,6 +51,9 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
             .or(file.rate_cards)
             .unwrap_or(defaults.rate_cards),
         drop: from_env("TALLYBOOK_DROP").map(PathBuf::from).or(file.drop),
+        drop_rest_s: whole_number("TALLYBOOK_DROP_REST_S", "seconds, such as 60")?
+            .or(file.drop_rest_s)
+            .unwrap_or(defaults.drop_rest_s),
         who: args
             .who
             .clone()

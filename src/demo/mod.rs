@@ -117,6 +117,8 @@ pub async fn run(folder: &Path, seed: u64, records: usize, say: &mut dyn FnMut(&
 async fn open(folder: &Path, clock: Clock) -> Result<Books> {
     let settings = Settings {
         rate_cards: folder.join("rate-cards"),
+        // Its files are whole when they are dropped.
+        drop_rest_s: 0,
         ..Settings::default()
     };
     Books::open(folder, None, clock, settings).await

@@ -1,10 +1,17 @@
 //! The drop folder: producers put files in, the night takes those that are complete.
 //!
-//! A file is moved to `done/` or `refused/` below the folder only after the commit (or the refusal), and only while
+//! A file is taken when it rests ([`rest`]), so that none is read under its writer's hands. It is moved to `done/` or `refused/` below the folder only after the commit (or the refusal), and only while
 //! its size and digest are still those that were read. Names there carry the digest, so equal names never overwrite.
+
+mod names;
+mod rest;
+mod writers;
 
 use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use rest::Left;
 
 use super::input::{Input, Measured};
 use super::{Ingested, ingest};
@@ -13,9 +20,6 @@ use crate::digest::input_digest_of_file;
 use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
 use crate::files::{create_dir_durably, rename_durably};
-
-/// A name with one of these endings is still being written.
-const UNFINISHED: [&str; 2] = [".part", ".tmp"];
 
 const DONE: &str = "done";
 const REFUSED: &str = "refused";
@@ -30,6 +34,8 @@ pub struct Dropped {
     pub refused: Vec<RefusedFile>,
     /// Files that changed while they were read; they stay and are taken next time.
     pub changed: Vec<String>,
+    /// What does not rest; it stays and is looked at in the next night.
+    pub left: Vec<Left>,
     /// What is no plain file: folders, links, pipes. They are never taken.
     pub skipped: Vec<String>,
 }
@@ -41,13 +47,21 @@ pub struct RefusedFile {
     pub why: String,
 }
 
-/// Ingests the complete files of the drop folder in the order of their names.
-#[tracing::instrument(skip_all)]
+/// Ingests the files of the drop folder that rest, in the order of their names. Waits once, at most `drop_rest_s`, for those that do not.
 pub async fn take_dropped(books: &Books) -> Result<Dropped> {
+    take_dropped_waiting(books, async |how_long| tokio::time::sleep(how_long).await).await
+}
+
+/// The same with another way to wait: a test's files change meanwhile.
+#[tracing::instrument(skip_all)]
+pub async fn take_dropped_waiting(books: &Books, wait: impl AsyncFnOnce(Duration)) -> Result<Dropped> {
     let folder = books.settings.drop_folder(&books.data);
     create_dir_durably(&folder)?;
-    let (files, skipped) = complete_files(&folder)?;
+    let (files, skipped) = dropped_files(&folder)?;
+    let rest = Duration::from_secs(books.settings.drop_rest_s.into());
+    let (files, left) = rest::resting(files, rest, books.clock.machine(), wait).await?;
     let mut dropped = Dropped {
+        left,
         skipped,
         ..Dropped::default()
     };
@@ -108,13 +122,13 @@ fn is_still(input: &Input, measured: &Measured) -> Result<bool> {
     Ok(tokio::task::block_in_place(|| input.digest())?.as_deref() == Some(measured.digest.as_str()))
 }
 
-/// Complete files by name, and the names of what is no file.
-fn complete_files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
+/// Files by name, and the names of what is no file.
+fn dropped_files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
     let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).at(folder)? {
         let entry = entry.at(folder)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending)) {
+        if names::is_left_alone(&name) {
             continue;
         }
         if entry.file_type().at(folder)?.is_file() {

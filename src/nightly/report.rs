@@ -186,6 +186,9 @@ pub fn night(night: &Night) -> String {
             "CHANGED  {name} changed while it was read; it stays in the drop folder"
         );
     }
+    for left in &night.dropped.left {
+        let _infallible = writeln!(text, "LEFT     {} is left for the next night: {}", left.name, left.why);
+    }
     text.push_str(&metered(&night.metered));
     for conflict in &night.conflicts {
         let _infallible = writeln!(

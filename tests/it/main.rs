@@ -30,6 +30,9 @@ mod tamper;
 /// Inputs of every bad kind.
 mod inputs;
 
+/// Files still written, and files that change after they were read.
+mod edges_dropfolder;
+
 /// Nights in a row: late usage, expiry, repeats.
 mod nights;
 

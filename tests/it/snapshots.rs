@@ -12,6 +12,7 @@ fn printed(place: &Place, arguments: &[&str]) -> String {
     command.arg("--data-dir").arg(place.data());
     command.arg("--rate-cards").arg(real_cards()).args(arguments);
     command.env("TALLYBOOK_MACHINE_CLOCK", MACHINE_CLOCK);
+    command.env("TALLYBOOK_DROP_REST_S", "0");
     if let Some(ledger) = crate::ledgers::url(place.path()) {
         command.env("TALLYBOOK_LEDGER", ledger);
     }

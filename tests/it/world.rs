@@ -49,6 +49,7 @@ impl Place {
         let settings = Settings {
             rate_cards: rate_cards.to_owned(),
             default_card: default_card.to_owned(),
+            drop_rest_s: 0,
             ..Settings::default()
         };
         Self {

@@ -36,6 +36,7 @@ pub fn program(place: &Path, as_of: &str, args: &[&str]) -> Command {
     command.args(args).stdout(Stdio::null());
     command.env("TALLYBOOK_DEFAULT_CARD", "c");
     command.env("TALLYBOOK_MACHINE_CLOCK", MACHINE_CLOCK);
+    command.env("TALLYBOOK_DROP_REST_S", "0");
     if let Some(ledger) = crate::ledgers::url(place) {
         command.env("TALLYBOOK_LEDGER", ledger);
     }
