@@ -114,13 +114,20 @@ pub async fn broken_seals(ledger: &Ledger, table: &str) -> Result<(Tally, Vec<St
     Ok((found, broken))
 }
 
-/// Such as `usage_daily (uin 7, metering 3)`.
+/// Such as `usage_daily (uin 7, metering 3)`, and the columns whose text is none.
 fn name_of(table: &str, row: &Row) -> String {
     let shown = |(name, value): (&String, &Value)| match value {
         Value::Integer(value) => format!("{name} {value}"),
         Value::Text(text) if text.len() <= SHOWN_MAX => format!("{name} {text}"),
         _ => format!("{name} ?"),
     };
-    let named: Vec<String> = row.names().iter().zip(row.values()).take(3).map(shown).collect();
-    format!("{table} ({})", named.join(", "))
+    let columns = || row.names().iter().zip(row.values());
+    let named: Vec<String> = columns().take(3).map(shown).collect();
+    let is_no_text = |(name, value): &(&String, &Value)| {
+        let is_covered = !UNCOVERED.contains(&(table, name.as_str()));
+        matches!(value, Value::Bytes(bytes) if is_covered && std::str::from_utf8(bytes).is_err())
+    };
+    let no_text = columns().filter(is_no_text);
+    let no_text: String = no_text.map(|(name, _)| format!("; {name} is no UTF-8")).collect();
+    format!("{table} ({}{no_text})", named.join(", "))
 }

@@ -199,6 +199,9 @@ fn shown(value: &Value) -> String {
         Value::Integer(value) => value.to_string(),
         Value::Amount(value) => amount_text(*value),
         Value::Text(text) => crate::shown::quoted(text),
+        Value::Bytes(bytes) if std::str::from_utf8(bytes).is_err() => {
+            format!("{} bytes that are no UTF-8", bytes.len())
+        }
         Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
         Value::NullInteger | Value::NullText => "nothing".to_owned(),
     }

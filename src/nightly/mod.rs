@@ -30,6 +30,7 @@ use crate::ledger::Lease;
 use crate::meter::store::Total;
 use crate::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::both;
+use crate::raw::gone::gone;
 use crate::raw::strays::refuse_older_ledger;
 use cards::import_cards;
 use keep::Kept;
@@ -138,6 +139,9 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             .map(|name| format!("{name} lies in the drop folder and is no plain file; put files there themselves")),
     );
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
+    let gone = gone(books, before).await?;
+    gone.refuse_without_files()?;
+    needs_person.extend(gone.sentences);
     let (metered, mut accounts) = meter(books, lease).await?;
     let control = control(books, before, metered.batch_hi).await?;
     let conflicts = match metered.conflicts {

@@ -194,6 +194,36 @@ pub async fn named_files(ledger: &Ledger) -> Result<Vec<String>> {
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
+/// A file that is in use: a committed row names it.
+#[derive(Clone, Debug)]
+pub struct FileInUse {
+    pub path: String,
+    /// SHA-256.
+    pub digest: String,
+    /// None where the ledger does not say.
+    pub bytes: Option<i64>,
+}
+
+/// Every file in use, by path.
+pub async fn files_in_use(ledger: &Ledger) -> Result<Vec<FileInUse>> {
+    let rows = query(
+        "SELECT path, digest, bytes FROM segment UNION ALL SELECT path, digest, bytes FROM usage_file \
+         UNION ALL SELECT path, digest, bytes FROM key_run UNION ALL SELECT path, digest, NULL FROM unmetered_file \
+         ORDER BY path",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(FileInUse {
+                path: row.try_get(0)?,
+                digest: row.try_get(1)?,
+                bytes: row.try_get(2)?,
+            })
+        })
+        .collect()
+}
+
 /// The batch of each committed intake that wrote raw rows.
 pub async fn batches_by_intake(ledger: &Ledger) -> Result<std::collections::HashMap<i64, i64>> {
     let rows = query("SELECT intake, batch FROM batch").fetch_all(ledger).await?;

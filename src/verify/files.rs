@@ -5,30 +5,29 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{Verified, store};
+use super::Verified;
 use crate::books::Books;
 use crate::digest::{input_digest_of_file, sha256_hex_of_file};
 use crate::error::{AtPath as _, Result};
 use crate::ingest::drop_folder::{digest_in_name, moved_folders};
+use crate::raw::store::{FileInUse, files_in_use};
 use crate::raw::strays::refuse_older_ledger;
-
-/// A file that the ledger names.
-#[derive(Clone, Debug)]
-pub struct Named {
-    pub path: String,
-    pub digest: String,
-    /// None where the ledger does not say.
-    pub bytes: Option<i64>,
-}
 
 /// Paths of damaged or missing files.
 pub type DamagedFiles = HashSet<String>;
 
-pub async fn verify(books: &Books, verified: &mut Verified) -> Result<DamagedFiles> {
-    let named = store::named_files(&books.ledger).await?;
+pub async fn verify(books: &Books, verified: &mut Verified) -> DamagedFiles {
+    let named = match files_in_use(&books.ledger).await {
+        Ok(named) => named,
+        Err(error) => {
+            verified.differs(format!("files were not looked at: {error}"));
+            Vec::new()
+        }
+    };
     verified.files = named.len();
     let found: Vec<(String, String)> = tokio::task::block_in_place(|| {
-        let damage = |file: &Named| damage(&books.data.join(&file.path), file).map(|what| (file.path.clone(), what));
+        let damage =
+            |file: &FileInUse| damage(&books.data.join(&file.path), file).map(|what| (file.path.clone(), what));
         named.par_iter().filter_map(damage).collect()
     });
     for (path, what) in &found {
@@ -38,11 +37,11 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> Result<DamagedFil
     verified.part(part);
     let part = refuse_older_ledger(books).await;
     verified.part(part);
-    Ok(found.into_iter().map(|(path, _)| path).collect())
+    found.into_iter().map(|(path, _)| path).collect()
 }
 
 /// What is wrong with a file; none when it is as it was written.
-fn damage(place: &Path, named: &Named) -> Option<String> {
+fn damage(place: &Path, named: &FileInUse) -> Option<String> {
     if !place.exists() {
         return Some("is missing; restore it from a backup".to_owned());
     }

@@ -56,8 +56,8 @@ const TOLD_MAX: usize = 40;
 /// Proves the books.
 pub async fn verify(books: &Books) -> Result<Verified> {
     let mut verified = Verified::default();
-    ledger::verify(books, &mut verified).await?;
-    let damaged = files::verify(books, &mut verified).await?;
+    ledger::verify(books, &mut verified).await;
+    let damaged = files::verify(books, &mut verified).await;
     let part = usage::verify(books, &damaged, &mut verified).await;
     verified.part(part);
     let part = statements::verify(books, &damaged, &mut verified).await;
@@ -66,9 +66,7 @@ pub async fn verify(books: &Books) -> Result<Verified> {
     verified.part(part);
     let part = proofs::verify(books, &damaged, &mut verified).await;
     verified.part(part);
-    verified.difference_count = verified.differences.len();
     if verified.difference_count > TOLD_MAX {
-        verified.differences.truncate(TOLD_MAX);
         let more = verified.difference_count - TOLD_MAX;
         verified.differences.push(format!("and {more} more"));
     }
@@ -77,7 +75,18 @@ pub async fn verify(books: &Books) -> Result<Verified> {
 
 impl Verified {
     fn differs(&mut self, sentence: impl Into<String>) {
-        self.differences.push(sentence.into());
+        self.difference_count += 1;
+        if self.difference_count <= TOLD_MAX {
+            self.differences.push(sentence.into());
+        }
+    }
+
+    /// A part that only has sentences.
+    fn sentences(&mut self, outcome: Result<Vec<String>>) {
+        match outcome {
+            Ok(sentences) => sentences.into_iter().for_each(|sentence| self.differs(sentence)),
+            Err(error) => self.differs(error.to_string()),
+        }
     }
 
     /// A part that fails by itself is a difference, and the other parts go on.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::NaiveDate;
 
 use super::ExpiredDay;
-use super::files::Named;
 use crate::account::store::parse_uin;
 use crate::digest::{Hasher, sha256_hex};
 use crate::error::{Error, Result};
@@ -59,42 +58,20 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
     Ok(differences)
 }
 
-/// Quarantined lines whose bytes are not those that came.
-pub async fn payloads(ledger: &Ledger) -> Result<Vec<String>> {
-    let rows = query("SELECT quarantine, payload, payload_digest FROM quarantine WHERE payload IS NOT NULL")
-        .fetch_all(ledger)
-        .await?;
-    let mut differences = Vec::new();
-    for row in rows {
-        let number: i64 = row.try_get(0)?;
-        let found = row.try_get::<Vec<u8>>(1).map(|payload| sha256_hex(&payload)).ok();
-        if found != row.try_get(2).ok() {
-            differences.push(format!(
-                "ledger table quarantine: the bytes of line {number} are not those that came"
-            ));
-        }
-    }
-    Ok(differences)
-}
-
-/// Every file that a committed row names, with its digest.
-pub async fn named_files(ledger: &Ledger) -> Result<Vec<Named>> {
-    let rows = query(
-        "SELECT path, digest, bytes FROM segment UNION ALL SELECT path, digest, bytes FROM usage_file \
-         UNION ALL SELECT path, digest, bytes FROM key_run UNION ALL SELECT path, digest, NULL FROM unmetered_file \
-         ORDER BY path",
-    )
-    .fetch_all(ledger)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Named {
-                path: row.try_get(0)?,
-                digest: row.try_get(1)?,
-                bytes: row.try_get(2)?,
-            })
+/// Hands on a sentence for each quarantined line whose bytes are not those that came.
+pub async fn payloads(ledger: &Ledger, mut differs: impl FnMut(String) + Send) -> Result<()> {
+    query("SELECT quarantine, payload, payload_digest FROM quarantine WHERE payload IS NOT NULL")
+        .for_each(ledger, |row| {
+            let number: i64 = row.try_get(0)?;
+            let found = row.try_get::<Vec<u8>>(1).map(|payload| sha256_hex(&payload)).ok();
+            if found != row.try_get(2).ok() {
+                differs(format!(
+                    "ledger table quarantine: the bytes of line {number} are not those that came"
+                ));
+            }
+            Ok(())
         })
-        .collect()
+        .await
 }
 
 /// Metered batches whose control totals do not add up, or are not what the door counted.

@@ -33,7 +33,7 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
             verified.raw_rows = recounted.rows;
             verified.usage_sums = recounted.compared;
             verified.not_proved.extend(recounted.not_counted);
-            verified.differences.extend(recounted.differences);
+            verified.sentences(Ok(recounted.differences));
         }
         Err(error) => verified.differs(format!("raw could not be measured again: {error}")),
     }

@@ -71,3 +71,6 @@ mod other_readers;
 
 /// The queries of dashboards.
 mod dashboards;
+
+/// Files that are gone, rows that are no text, proofs of much.
+mod edges_proof;

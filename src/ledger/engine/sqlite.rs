@@ -138,7 +138,11 @@ fn value(row: &SqliteRow, at: usize) -> sqlx::Result<Value> {
     let stored = raw.type_info();
     Ok(match sqlx::TypeInfo::name(&*stored) {
         "INTEGER" => Value::Integer(row.try_get_unchecked(at)?),
-        "TEXT" => Value::Text(row.try_get_unchecked(at)?),
+        // Bytes that are no UTF-8 are a row that nobody of ours wrote: its reader is told so, and `verify` names it.
+        "TEXT" => match row.try_get_unchecked(at) {
+            Ok(text) => Value::Text(text),
+            Err(_) => Value::Bytes(row.try_get_unchecked(at)?),
+        },
         _ => Value::Bytes(row.try_get_unchecked(at)?),
     })
 }
