@@ -1,6 +1,9 @@
 //! The books: everything a stage needs to do its work.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
 
 use crate::clock::Clock;
 use crate::error::Result;
@@ -25,6 +28,8 @@ pub enum UnknownAccounts {
 pub struct Settings {
     /// Sender of records that do not name one.
     pub source: String,
+    /// Zones of sources that write local times, by source.
+    pub zones: BTreeMap<String, Tz>,
     pub default_card: String,
     pub unknown_accounts: UnknownAccounts,
     pub rate_cards: PathBuf,
@@ -46,6 +51,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             source: "default".to_owned(),
+            zones: BTreeMap::new(),
             default_card: "mps-cn".to_owned(),
             unknown_accounts: UnknownAccounts::Add,
             rate_cards: PathBuf::from("rate-cards"),

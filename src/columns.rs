@@ -12,8 +12,9 @@ use polars_arrow::array::{Array, DictionaryArray, PrimitiveArray, Utf8ViewArray}
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType};
 use polars_arrow::types::NativeType;
 use polars_parquet::write::{
-    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, Encoding, FileWriter, StatisticsOptions,
-    Version, WriteOptions, ZstdLevel, array_to_columns, compress, fallible_streaming_iterator, to_parquet_type,
+    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, Encoding, FileWriter, KeyValue,
+    StatisticsOptions, Version, WriteOptions, ZstdLevel, array_to_columns, compress, fallible_streaming_iterator,
+    to_parquet_type,
 };
 
 use crate::error::{AtPath as _, Doing as _, Result};
@@ -198,6 +199,7 @@ pub struct ColumnFile {
     writer: FileWriter<DigestedFile>,
     digest: WrittenDigest,
     place: PathBuf,
+    notes: Vec<KeyValue>,
 }
 
 impl ColumnFile {
@@ -218,7 +220,20 @@ impl ColumnFile {
         };
         let writer = FileWriter::try_new(file, schema, options).doing(format!("writing {}", place.display()))?;
         let place = place.to_owned();
-        Ok(Self { writer, digest, place })
+        Ok(Self {
+            writer,
+            digest,
+            place,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Adds a name and a value to the footer.
+    pub fn note(&mut self, name: &str, value: &str) {
+        self.notes.push(KeyValue {
+            key: name.to_owned(),
+            value: Some(value.to_owned()),
+        });
     }
 
     /// Appends a row group.
@@ -233,7 +248,8 @@ impl ColumnFile {
 
     /// Ends the file; not synced. Returns its size and SHA-256.
     pub fn finish(mut self) -> Result<(u64, String)> {
-        let ended = self.writer.end(None);
+        let notes = std::mem::take(&mut self.notes);
+        let ended = self.writer.end((!notes.is_empty()).then_some(notes));
         let bytes = self.outcome(ended)?;
         Ok((bytes, self.digest.hex()))
     }

@@ -40,6 +40,16 @@ pub fn canonical(text: &str) -> Result<Cow<'_, str>, NumberError> {
     write_out(text).map(Cow::Owned)
 }
 
+/// The canonical form of a text that is a plain decimal: digits, perhaps a sign before and a fraction after them; no exponent, no `+`, no
+/// zero in front of other digits.
+pub fn plain_decimal(text: &str) -> Option<Cow<'_, str>> {
+    let begins_as_one = matches!(text.as_bytes().first(), Some(b'0'..=b'9' | b'-'));
+    if !begins_as_one || text.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
+        return None;
+    }
+    canonical(text).ok()
+}
+
 /// The value of the JSON number `text` if it is whole and fits: `32000`, `32000.0` and `3.2e4` are equal.
 #[inline]
 pub fn whole(text: &str) -> Result<u64, NumberError> {

@@ -1,9 +1,15 @@
 //! A record's parameters: named scalars, and the one canonical text that stands for them.
 //!
 //! The canonical text is a JSON object without white space: keys sorted by their bytes, nulls left out,
-//! numbers as canonical decimals ([`crate::number::canonical`]), strings with as few escapes as can be. So
-//! equal parameters have equal texts, whatever they were written like, and a text can be a dictionary key.
+//! numbers as canonical decimals ([`crate::number::canonical`]), strings with as few escapes as can be. A text stays text, so that raw
+//! says what was written.
+//!
+//! Senders write one value as a number here and as text there: a CSV has nothing but text. So two texts, or two numbers, are equal as they
+//! stand, a number and a text where the text is a plain decimal of that value, and a truth value and its name ([`are_equal`]). The coarse
+//! text ([`coarse`]) has plain decimals in text as numbers: parameters that are equal have the same one, but not the other way round
+//! (`"1.0"` and `"1.00"`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -89,8 +95,10 @@ pub enum ParametersError {
         /// What would be right.
         limit: String,
     },
-    /// A measured value that is not a number.
-    #[error("`parameters` has {value} for {key}; a number is expected")]
+    /// A measured value that is not a number, or text that is no plain decimal.
+    #[error(
+        "`parameters` has {value} for {key}; a number is expected, such as 1920: plain digits, no unit, no thousands separator"
+    )]
     NotMeasured {
         /// The name.
         key: String,
@@ -121,7 +129,96 @@ pub fn canonical(raw_json: &[u8]) -> Result<String, ParametersError> {
     Ok(canonical)
 }
 
+/// Whether two canonical texts mean the same parameters.
+pub fn are_equal(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    match (read(one), read(other)) {
+        (Ok(one), Ok(other)) => one.is_equal(&other),
+        _ => false,
+    }
+}
+
+/// The coarse text of a canonical one: plain decimals in text are numbers, and the names of truth values are these.
+pub fn coarse(canonical: &str) -> Cow<'_, str> {
+    // A text that stands for another value begins with a digit, a sign, or as a truth value does.
+    let may_differ = memchr::memchr_iter(b'"', canonical.as_bytes())
+        .any(|at| matches!(canonical.as_bytes().get(at + 1), Some(b'0'..=b'9' | b'-' | b't' | b'f')));
+    if !may_differ {
+        return Cow::Borrowed(canonical);
+    }
+    match read(canonical) {
+        Ok(parameters) => Cow::Owned(
+            Parameters(
+                parameters
+                    .0
+                    .into_iter()
+                    .map(|(name, value)| (name, value.coarse()))
+                    .collect(),
+            )
+            .canonical(),
+        ),
+        Err(_) => Cow::Borrowed(canonical),
+    }
+}
+
+impl Scalar {
+    /// Whether both mean the same value.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(text), value @ (Self::Number(_) | Self::Bool(_)))
+            | (value @ (Self::Number(_) | Self::Bool(_)), Self::Text(text)) => meaning_of(text).as_ref() == Some(value),
+            _ => self == other,
+        }
+    }
+
+    /// The value as a list writes it: a number as its shortest decimal text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Number(text) => text,
+            Self::Bool(true) => "true",
+            Self::Bool(false) => "false",
+        }
+    }
+
+    /// The value as a canonical decimal, where it is a number or a plain decimal in text.
+    pub fn decimal(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Number(number) => Some(Cow::Borrowed(number)),
+            Self::Text(text) => number::plain_decimal(text),
+            Self::Bool(_) => None,
+        }
+    }
+
+    fn coarse(self) -> Self {
+        match self {
+            Self::Text(text) => meaning_of(&text).unwrap_or(Self::Text(text)),
+            other => other,
+        }
+    }
+}
+
+/// The number or truth value that a text is equal to.
+fn meaning_of(text: &str) -> Option<Scalar> {
+    match text {
+        "true" => Some(Scalar::Bool(true)),
+        "false" => Some(Scalar::Bool(false)),
+        _ => number::plain_decimal(text).map(|number| Scalar::Number(number.into_owned())),
+    }
+}
+
 impl Parameters {
+    /// Whether both have the same names with equal values.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self
+                .0
+                .iter()
+                .zip(&other.0)
+                .all(|((name, value), (other_name, other))| name == other_name && value.is_equal(other))
+    }
+
     /// The parameters of a canonical text, which [`canonical`] made.
     pub fn from_canonical(text: &str) -> Result<Self, ParametersError> {
         read(text)
@@ -140,12 +237,9 @@ impl Parameters {
         }
     }
 
-    /// The number `name`, if it is a whole one from 0 that fits u64.
+    /// The number `name`, also of a plain decimal in text, if it is a whole one from 0 that fits u64.
     pub fn integer(&self, name: &str) -> Option<u64> {
-        match self.get(name) {
-            Some(Scalar::Number(number)) => number.parse().ok(),
-            _ => None,
-        }
+        self.get(name)?.decimal()?.parse().ok()
     }
 
     /// The canonical text, whatever its length.
@@ -260,7 +354,9 @@ fn scalar(name: &str, value: Value<'_>) -> Result<Option<Scalar>, ParametersErro
         Value::Text(text) => {
             let text = text.value();
             if is_measured {
-                return Err(not_measured(format!("the text {}", quoted(&text))));
+                let number = number::plain_decimal(&text);
+                let number = number.ok_or_else(|| not_measured(format!("the text {}", quoted(&text))))?;
+                number_of(name, &number)?;
             }
             if text.contains('\0') {
                 return Err(ParametersError::ControlCharacter {
@@ -318,8 +414,76 @@ mod tests {
     }
 
     #[test]
-    fn a_number_and_its_text_are_not_equal() {
-        assert_ne!(text_of(r#"{"steps":30}"#), text_of(r#"{"steps":"30"}"#));
+    fn text_stays_text() {
+        assert_eq!(
+            text_of(r#"{"steps":"30","width":"1920"}"#).as_deref(),
+            Ok(r#"{"steps":"30","width":"1920"}"#)
+        );
+    }
+
+    #[test]
+    fn a_text_is_equal_to_the_number_or_truth_value_that_it_plainly_means_and_to_no_other_text() {
+        let equal = |one: &str, other: &str| {
+            let of = |value: &str| text_of(&format!(r#"{{"a":{value},"b":"x"}}"#)).unwrap();
+            let (one, other) = (of(one), of(other));
+            let is_equal = are_equal(&one, &other);
+            assert_eq!(are_equal(&other, &one), is_equal, "{one} {other}");
+            assert!(!is_equal || coarse(&one) == coarse(&other), "{one} {other}");
+            is_equal
+        };
+        for (text, value) in [
+            (r#""1920""#, "1920"),
+            (r#""1920.0""#, "1920"),
+            (r#""1.10""#, "1.1"),
+            (r#""-0""#, "0"),
+            (r#""-2.50""#, "-2.5"),
+            (r#""0.5""#, "5e-1"),
+            (r#""true""#, "true"),
+            (r#""false""#, "false"),
+        ] {
+            assert!(equal(text, value), "{text} {value}");
+        }
+        for (one, other) in [
+            (r#""12E4""#, "120000"),
+            (r#""007""#, "7"),
+            (r#""+5""#, "5"),
+            (r#"".5""#, "0.5"),
+            (r#""5.""#, "5"),
+            (r#""1,920""#, "1920"),
+            (r#"" 1""#, "1"),
+            (r#""0x10""#, "16"),
+            (r#""TRUE""#, "true"),
+            (r#""true""#, "false"),
+            (r#""1""#, "true"),
+            (r#""1.10""#, r#""1.1""#),
+            ("1", "2"),
+            (r#""x""#, r#""y""#),
+        ] {
+            assert!(!equal(one, other), "{one} {other}");
+        }
+        assert!(!are_equal(r#"{"a":1}"#, r#"{"a":1,"b":1}"#));
+        assert!(!are_equal(r#"{"a":1}"#, r#"{"b":1}"#));
+        assert_eq!(
+            coarse(r#"{"a":"1.10","b":"12E4","c":"true","d":"tru","e":"007","f":"-1"}"#),
+            r#"{"a":1.1,"b":"12E4","c":true,"d":"tru","e":"007","f":-1}"#
+        );
+    }
+
+    #[test]
+    fn a_measured_value_may_be_text_that_is_a_plain_decimal() {
+        for raw in [r#"{"width":"1920"}"#, r#"{"width":"1920.0"}"#, r#"{"images":"0"}"#] {
+            assert_eq!(text_of(raw).as_deref(), Ok(raw));
+        }
+        for (raw, problem) in [
+            (r#"{"width":"1920px"}"#, "a number is expected"),
+            (r#"{"width":"1,920"}"#, "a number is expected"),
+            (r#"{"width":"1e3"}"#, "a number is expected"),
+            (r#"{"width":"-1"}"#, "which is negative"),
+            (r#"{"width":"1.5"}"#, "which is not a whole number"),
+        ] {
+            let sentence = text_of(raw).unwrap_err().to_string();
+            assert!(sentence.contains(problem), "{raw}: {sentence}");
+        }
     }
 
     #[test]
@@ -350,12 +514,14 @@ mod tests {
                 "`parameters` has 9007199254740993 for \"height\", which is too large; a whole number from 0 to 9007199254740992 is expected",
             ),
             (
-                r#"{"images":"8"}"#,
-                "`parameters` has the text \"8\" for \"images\"; a number is expected",
+                r#"{"images":"8 of 9"}"#,
+                "`parameters` has the text \"8 of 9\" for \"images\"; a number is expected, such as 1920: plain digits, no unit, no \
+                 thousands separator",
             ),
             (
                 r#"{"images":true}"#,
-                "`parameters` has true for \"images\"; a number is expected",
+                "`parameters` has true for \"images\"; a number is expected, such as 1920: plain digits, no unit, no thousands \
+                 separator",
             ),
             (
                 r#"{"fps":1e400}"#,
@@ -414,7 +580,32 @@ mod tests {
         assert_eq!(text_of(&object(4097)), Err(ParametersError::TooLarge { bytes: 4097 }));
     }
 
+    /// Values that may be equal though they are written otherwise.
+    fn value() -> impl Strategy<Value = Scalar> {
+        prop_oneof![
+            "-?[0-2]{1,2}(\\.[0-2]{1,2})?|true|false|[a-z]|1e1".prop_map(Scalar::Text),
+            "-?[12]?(0|1|2|0\\.1|2\\.01)"
+                .prop_map(|text| Scalar::Number(number::canonical(&text).unwrap_or("0".into()).into_owned())),
+            any::<bool>().prop_map(Scalar::Bool),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn what_is_equal_has_the_same_coarse_text_and_one_that_does_not_change_again(one in value(), other in value()) {
+            let of = |value: &Scalar| Parameters([("a".to_owned(), value.clone())].into()).canonical();
+            let (left, right) = (of(&one), of(&other));
+            prop_assert_eq!(are_equal(&left, &right), one.is_equal(&other));
+            if one.is_equal(&other) {
+                prop_assert_eq!(coarse(&left), coarse(&right));
+            }
+            let coarse_text = coarse(&left).into_owned();
+            prop_assert_eq!(coarse(&coarse_text), coarse_text.as_str());
+            // Only two texts may be of one coarse text and not equal.
+            let are_texts = matches!((&one, &other), (Scalar::Text(_), Scalar::Text(_)));
+            prop_assert!(are_texts || one.is_equal(&other) == (coarse(&left) == coarse(&right)));
+        }
+
         #[test]
         fn the_canonical_text_is_json_and_canonical_itself(
             members in proptest::collection::btree_map("[a-z]{1,5}|\\PC{1,3}", "\\PC{0,8}|[\u{1}-\u{20}\"\\\\]{0,5}", 0..6)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::args::Args;
+use super::sources::Sources;
 use crate::books::{Books, Settings, UnknownAccounts};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -25,7 +26,9 @@ struct File {
     rate_cards: Option<PathBuf>,
     drop: Option<PathBuf>,
     drop_rest_s: Option<u32>,
-    source: Option<String>,
+    /// A name, or a table for each source.
+    source: Option<toml::Value>,
+    default_source: Option<String>,
     default_card: Option<String>,
     unknown_accounts: Option<UnknownAccounts>,
     keep_usage_months: Option<u32>,
@@ -37,8 +40,12 @@ struct File {
 pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
     let file = read_file(args.config.as_deref())?;
     let defaults = Settings::default();
+    let sources = Sources::of(file.source, file.default_source)?;
     let settings = Settings {
-        source: from_env("TALLYBOOK_SOURCE").or(file.source).unwrap_or(defaults.source),
+        source: from_env("TALLYBOOK_SOURCE")
+            .or(sources.default)
+            .unwrap_or(defaults.source),
+        zones: sources.zones,
         default_card: from_env("TALLYBOOK_DEFAULT_CARD")
             .or(file.default_card)
             .unwrap_or(defaults.default_card),

@@ -9,6 +9,7 @@ use crate::conflict::{Listed, ResolvedConflict, Shown, list, resolve, show};
 use crate::ledger::Lease;
 use crate::meter::resolution::Word;
 use crate::nightly::report::{metered, money_text};
+use crate::parameters::are_equal;
 use crate::table::Table;
 
 /// Runs one of them.
@@ -74,7 +75,8 @@ fn shown_text(shown: &Shown) -> String {
     let row = &shown.listed.row;
     let mut table = Table::new(&["field", "stands", "later"]);
     for (name, stands, later) in &shown.fields {
-        let mark = if stands == later { "" } else { " *" };
+        let is_same = stands == later || *name == "parameters" && are_equal(stands, later);
+        let mark = if is_same { "" } else { " *" };
         table.row([format!("{name}{mark}"), stands.clone(), later.clone()]);
     }
     format!(

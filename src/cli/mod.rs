@@ -9,6 +9,7 @@ mod print;
 mod quarantine;
 mod rate_card;
 mod run;
+mod sources;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -253,7 +253,7 @@ async fn repeats(books: &Books, sided: &Sided) -> Result<Vec<i64>> {
     let others = with_sides(books, others).await?;
     let same = others.iter().filter(|other| {
         let other = other.later.as_ref();
-        other.is_some_and(|other| other.content == later.content)
+        other.is_some_and(|other| other.content.is_equal(&later.content))
     });
     Ok(same.map(|other| other.listed.row.conflict).collect())
 }

@@ -3,7 +3,10 @@
 //! The digest is the SHA-256 (lower-case hex) of the account's rows, sorted by source and id and, where one identity has
 //! several rows, by their text. A row is one JSON array and a line feed:
 //! `[source, id, uin, appid, task_type, parameters, duration_ms, finished_at, status]`, all texts; `parameters` is the
-//! canonical JSON and `finished_at` nanoseconds since 1970. Files and batches play no part.
+//! coarse JSON ([`crate::parameters::coarse`]: plain decimals in text are numbers, so that equal parameters are one text) and `finished_at`
+//! nanoseconds since 1970. Files and batches play no part.
+//!
+//! Digests of before had the canonical JSON there ([`Parameters::AsWritten`]): they stand, and hold for the same rows.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +18,7 @@ use crate::digest::{Hasher, push_hex};
 use crate::error::{Doing as _, Result};
 use crate::files::DataDir;
 use crate::parallel;
-use crate::parameters::push_string;
+use crate::parameters::{coarse, push_string};
 use crate::raw::id::{Id, Ids};
 use crate::raw::segment::Groups;
 use crate::raw::store::Segment;
@@ -27,6 +30,15 @@ pub struct Proof {
     pub rows: i64,
     pub duration_ms: i128,
     pub digest: String,
+}
+
+/// How parameters stand in what is digested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameters {
+    /// Their coarse text.
+    Coarse,
+    /// Their canonical text: of proofs made before there were coarse ones.
+    AsWritten,
 }
 
 const COLUMNS: [&str; 10] = [
@@ -43,14 +55,14 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// A day's proofs, by account. Voids have no account and no part in it.
-pub fn proofs_of(data: &DataDir, segments: &[Segment]) -> Result<Vec<Proof>> {
+pub fn proofs_of(data: &DataDir, segments: &[Segment], parameters: Parameters) -> Result<Vec<Proof>> {
     let files = segments.iter().map(|segment| Groups::open(&data.join(&segment.path)));
     let files: Vec<Groups> = files.collect::<Result<_>>()?;
     let groups_of = |file| (0..Groups::count(file)).map(move |at| (file, at));
     let groups: Vec<(&Groups, usize)> = files.iter().flat_map(groups_of).collect();
     let parts = parallel::map(groups.len(), |at| {
         let (file, group) = groups[at];
-        Part::of(&file.read(group, &COLUMNS)?)
+        Part::of(&file.read(group, &COLUMNS)?, parameters)
     })?;
     let mut accounts: BTreeMap<u64, Vec<Found>> = BTreeMap::new();
     for part in &parts {
@@ -128,14 +140,15 @@ struct Row {
 }
 
 impl Part {
-    fn of(frame: &DataFrame) -> Result<Self> {
+    fn of(frame: &DataFrame, parameters_form: Parameters) -> Result<Self> {
         let column = |name: &str| frame.column(name).doing("reading a day");
         let unsigned = |name: &str| column(name)?.u64().cloned().doing("reading a day");
         let mut texts = Texts::default();
         let mut text =
             |name: &str| -> Result<Vec<Text>> { Ok(texts.numbers(column(name)?.str().doing("reading a day")?)) };
         let (source, task_type) = (text("source")?, text("task_type")?);
-        let (parameters, status) = (text("parameters")?, text("status")?);
+        let status = text("status")?;
+        let parameters = texts.parameters(column("parameters")?.str().doing("reading a day")?, parameters_form);
         let (uin, appid) = (unsigned("uin")?, unsigned("appid")?);
         let duration_ms = column("duration_ms")?.i64().doing("reading a day")?;
         let finished_at = column("finished_at")?.datetime().doing("reading a day")?;
@@ -174,6 +187,31 @@ struct Texts {
 }
 
 impl Texts {
+    /// The numbers of a column's parameters, in a form.
+    fn parameters(&mut self, column: &StringChunked, form: Parameters) -> Vec<Text> {
+        match form {
+            Parameters::AsWritten => self.numbers(column),
+            Parameters::Coarse => {
+                // A distinct text is read once.
+                let mut coarse_of: HashMap<String, Text> = HashMap::new();
+                let mut numbers = Vec::with_capacity(column.len());
+                for text in column.iter() {
+                    let text = text.unwrap_or_default();
+                    let number = match coarse_of.get(text) {
+                        Some(&known) => known,
+                        None => {
+                            let number = self.number(&coarse(text));
+                            coarse_of.insert(text.to_owned(), number);
+                            number
+                        }
+                    };
+                    numbers.push(number);
+                }
+                numbers
+            }
+        }
+    }
+
     /// The numbers of a column's texts.
     fn numbers(&mut self, column: &StringChunked) -> Vec<Text> {
         let mut last: Option<(&str, Text)> = None;

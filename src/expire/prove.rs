@@ -47,7 +47,7 @@ async fn prove_anew(
     let check = |segment: &Segment| check_written(&books.data.join(&segment.path), &segment.digest);
     let accounts = tokio::task::block_in_place(|| {
         segments.par_iter().try_for_each(check)?;
-        proof::proofs_of(&books.data, segments)
+        proof::proofs_of(&books.data, segments, proof::Parameters::Coarse)
     })?;
     let duration_ms: i128 = accounts.iter().map(|p| p.duration_ms).sum();
     let proved = ProvedDay {

@@ -122,6 +122,14 @@ fn last_end(bytes: &[u8], searched: usize) -> Option<usize> {
     memchr::memrchr(b'\n', &bytes[fresh..]).map(|at| fresh + at + 1)
 }
 
+/// A line without the byte order marks at its start: files that have one each get joined.
+pub(super) fn without_marks(mut line: &[u8]) -> &[u8] {
+    while let Some(rest) = line.strip_prefix(BYTE_ORDER_MARK) {
+        line = rest;
+    }
+    line
+}
+
 /// How many lines end in `bytes`.
 pub(super) fn line_ends(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64

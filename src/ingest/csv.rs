@@ -1,14 +1,13 @@
 //! A record that comes as a CSV row (RFC 4180, UTF-8). The header names the record's fields; parameters are
 //! one JSON column `parameters`, or columns `parameters.codec`, ....
 //!
-//! An empty cell is absent. In a `parameters.` column a cell that is a JSON number, `true` or `false` is that,
-//! any other is text. A row is one line; `cells.rs` splits it.
+//! An empty cell is absent. A cell of a `parameters.` column is text: what looks like a number may be a name (`12E4`, `1.10`, `007`), and
+//! raw keeps what was written. A row is one line; `cells.rs` splits it.
 
 use std::ops::Range;
 
 use csv::ByteRecord;
 
-use crate::json::is_number;
 use crate::parameters::push_string;
 use crate::shown::quoted;
 
@@ -309,11 +308,7 @@ fn parameters_object(header: &CsvHeader, row: &ByteRecord, object: &mut String) 
                 object.push(',');
             }
             object.push_str(key);
-            if is_number(cell) || matches!(cell, "true" | "false") {
-                object.push_str(cell);
-            } else {
-                push_string(object, cell);
-            }
+            push_string(object, cell);
         }
     }
     object.push('}');

@@ -10,7 +10,8 @@ use crate::json::{Scanner, Text, Value};
 use crate::number::{NumberError, digits};
 use crate::shown::quoted;
 
-use super::field::{Field, Fields, Given, Offence, Subject};
+use super::dotted;
+use super::field::{Field, Fields, Given, Subject};
 use super::reading::wrong_type;
 use super::refusal::{Refusal, code, duplicate_field, unknown_field};
 
@@ -43,21 +44,36 @@ pub(super) fn is_event(text: &str) -> bool {
 
 /// The record's fields that the event `text` carries.
 #[cold]
-pub(super) fn fields_of(text: &str) -> Result<Fields<'_>, Refusal> {
+pub(super) fn fields_of<'a>(text: &'a str, object: &'a mut String) -> Result<Fields<'a>, Refusal> {
     let envelope = read_envelope(text)?;
     let mut fields = match envelope.data {
-        Some(data) => Fields::of_object(data).map_err(|offence| in_data(offence, data))?,
+        Some(data) => dotted::of_object(data, object).map_err(in_data)?,
         None => Fields::default(),
     };
     take_over(&mut fields, Field::Source, envelope.source)?;
     take_over(&mut fields, Field::Id, envelope.id)?;
     if let Some(time) = envelope.time.filter(|_| !fields.has(Field::FinishedAt)) {
         fields.replace(Field::FinishedAt, Given::Json(Value::Text(time)));
+        fields.has_time_of_envelope = true;
     }
     if let Some(subject) = envelope.subject {
         fields.subject = account_of(&subject.value())?;
+        fields.other_subject = Some(subject).filter(|_| fields.subject.is_none());
     }
     Ok(fields)
+}
+
+/// Refuses an event whose subject names no account, where its data names none either.
+#[cold]
+pub(super) fn check_subject(fields: &Fields<'_>) -> Result<(), Refusal> {
+    let Some(subject) = fields.other_subject else {
+        return Ok(());
+    };
+    let sentence = format!(
+        "the event's `subject` is {}, which names no account: UIN/APPID in digits is expected there, or `uin` and `appid` in its `data`",
+        quoted(&subject.value())
+    );
+    Err(Refusal::new(code::MISSING_FIELD, sentence))
 }
 
 fn read_envelope(text: &str) -> Result<Envelope<'_>, Refusal> {
@@ -158,6 +174,8 @@ fn take_over<'a>(fields: &mut Fields<'a>, field: Field, attribute: Option<Text<'
             let sentence = format!("`{name}` is {inner} in the event's data, but {outer} at its own level");
             return Err(Refusal::new(code::EVENT_CONFLICT, sentence));
         }
+        // An integer is its digits.
+        Given::Json(Value::Number(inner)) if field == Field::Id && inner == attribute.value() => {}
         Given::Absent | Given::Cell(_) | Given::Json(Value::Null | Value::Text(_)) => {}
         Given::Json(other) => return Err(wrong_type(name, other, "a text in quotes")),
     }
@@ -183,8 +201,7 @@ fn account_of(subject: &str) -> Result<Option<Subject>, Refusal> {
     }
 }
 
-fn in_data(offence: Offence<'_>, data: &str) -> Refusal {
-    let refusal = offence.refusal(data);
+fn in_data(refusal: Refusal) -> Refusal {
     Refusal {
         sentence: format!("in the event's data: {}", refusal.sentence),
         ..refusal
@@ -231,6 +248,61 @@ mod tests {
         accept(
             &format!(r#"{},"specversion":"1.0"}}"#, line.strip_suffix('}').unwrap()),
             |record| assert_eq!(record.id, "e-1"),
+        );
+    }
+
+    #[test]
+    fn a_subject_that_names_no_account_is_named_where_data_names_none_either() {
+        let line = with("100/125", "customer-1");
+        let found = refusal(&line);
+        assert_eq!(
+            (found.code, found.sentence.as_str()),
+            (
+                "missing_field",
+                "the event's `subject` is \"customer-1\", which names no account: UIN/APPID in digits is expected there, or `uin` and \
+                 `appid` in its `data`"
+            )
+        );
+        let named = line.replace(r#""duration_ms":5"#, r#""duration_ms":5,"uin":7,"appid":8"#);
+        accept(&named, |record| {
+            assert_eq!((record.uin, record.appid), (Some(7), Some(8)))
+        });
+        let found = refusal(&with("100/125", "0100005E+11/125"));
+        assert!(found.sentence.contains("`subject`"), "{found}");
+    }
+
+    #[test]
+    fn a_time_of_the_event_is_called_what_the_event_calls_it() {
+        let found = refusal(&with("2026-10-22T07:54:27Z", "2026-10-22T07:54:27"));
+        assert_eq!(found.code, "not_a_time");
+        assert!(
+            found
+                .sentence
+                .starts_with("`time` is \"2026-10-22T07:54:27\": the offset is missing"),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn parameters_of_an_event_may_have_keys_of_their_own() {
+        let line = with(
+            r#""parameters":{"width":1920}"#,
+            r#""parameters.width":1920,"parameters.codec":"H264""#,
+        );
+        accept(&line, |record| {
+            assert_eq!(
+                canonical_parameters(&record).as_deref(),
+                Ok(r#"{"codec":"H264","width":1920}"#)
+            );
+        });
+        let found = refusal(&with(
+            r#""duration_ms":5"#,
+            r#""duration_ms":5,"parameters.codec":"H264""#,
+        ));
+        assert_eq!(found.code, "duplicate_field");
+        assert!(
+            found.sentence.starts_with("in the event's data: `parameters`"),
+            "{found}"
         );
     }
 

@@ -1,9 +1,10 @@
 //! The named fields of a record, as they were given: by JSON, by a `CloudEvent` or by a CSV row.
 
+use chrono_tz::Tz;
+
 use crate::json::{Scanner, SyntaxError, Text, Value, check};
 use crate::nearest::nearest;
 
-use super::record::Scratch;
 use super::refusal::{Refusal, duplicate_field, unknown_field};
 
 /// A field of the usage record. Names are the same in JSON, CSV and Parquet.
@@ -146,6 +147,12 @@ pub struct Fields<'a> {
     any_escaped: bool,
     /// The account that the envelope names, besides what the fields say.
     pub subject: Option<Subject>,
+    /// The subject of an envelope that names no account.
+    pub other_subject: Option<Text<'a>>,
+    /// Whether the time is the envelope's.
+    pub has_time_of_envelope: bool,
+    /// The zone of the sender, if it writes local times.
+    pub zone: Option<Tz>,
 }
 
 /// Why members do not make fields. The text after the offence has not been looked at.
@@ -186,6 +193,9 @@ impl Default for Fields<'_> {
             given: [Given::Absent; FIELD_COUNT],
             any_escaped: false,
             subject: None,
+            other_subject: None,
+            has_time_of_envelope: false,
+            zone: None,
         }
     }
 }
@@ -199,7 +209,14 @@ impl<'a> Fields<'a> {
         scanner.open_object()?;
         let mut key = scanner.first_key()?;
         while let Some(name) = key {
-            let field = field_of(name).ok_or(Offence::Unknown(name))?;
+            let Some(field) = field_of(name) else {
+                // What has no value is absent, whatever its name.
+                if scanner.value()? != Value::Null {
+                    return Err(Offence::Unknown(name));
+                }
+                key = scanner.next_key()?;
+                continue;
+            };
             let value = if field == Field::Parameters {
                 scanner.value_unchecked_if_flat_object()?
             } else {
@@ -218,6 +235,25 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn get(&self, field: Field) -> Given<'a> {
         self.given[field as usize]
+    }
+
+    /// What the sender calls the time at which the output was done.
+    #[inline]
+    pub(super) fn name_of_time(&self) -> &'static str {
+        if self.has_time_of_envelope {
+            "time"
+        } else {
+            Field::FinishedAt.name()
+        }
+    }
+
+    /// Who sent it, where that is said. Escapes have been resolved.
+    pub(super) fn source(&self) -> Option<&'a str> {
+        match self.get(Field::Source) {
+            Given::Cell(text) => Some(text),
+            Given::Json(Value::Text(text)) => Some(text.raw()),
+            _ => None,
+        }
     }
 
     /// Whether `field` has a value: JSON null has none.
@@ -243,25 +279,25 @@ impl<'a> Fields<'a> {
         let _was_absent = self.put(field, given);
     }
 
-    /// Resolves the escapes of every text, in `scratch`; nothing is done where there are none.
+    /// Resolves the escapes of every text, in `resolved`; nothing is done where there are none.
     #[inline]
-    pub(super) fn unescape(&mut self, scratch: &'a mut Scratch) {
+    pub(super) fn unescape(&mut self, resolved: &'a mut String) {
         if self.any_escaped {
-            self.unescape_each(scratch);
+            self.unescape_each(resolved);
         }
     }
 
     #[cold]
-    fn unescape_each(&mut self, scratch: &'a mut Scratch) {
+    fn unescape_each(&mut self, out: &'a mut String) {
         let mut ends = [0; FIELD_COUNT];
-        scratch.text.clear();
+        out.clear();
         for (given, end) in self.given.iter().zip(&mut ends) {
             if let Given::Json(Value::Text(text)) = given {
-                text.unescape_into(&mut scratch.text);
+                text.unescape_into(out);
             }
-            *end = scratch.text.len();
+            *end = out.len();
         }
-        let resolved: &'a str = &scratch.text;
+        let resolved: &'a str = out;
         let mut start = 0;
         for (given, end) in self.given.iter_mut().zip(ends) {
             if let Given::Json(Value::Text(text)) = given {

@@ -10,11 +10,11 @@ pub const NOT_REACHED: &str = "0000-00-00T00:00:00Z";
 /// How far `finished_at` may lie ahead of the run's clock: clocks differ, but not by more than an hour.
 pub const MAX_AHEAD_NS: i64 = 3_600 * NS_PER_SECOND;
 
-const NS_PER_SECOND: i64 = 1_000_000_000;
+pub(super) const NS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// `YYYY-MM-DDTHH:MM:SS`
-const DATE_TIME_BYTES: usize = 19;
+pub(super) const DATE_TIME_BYTES: usize = 19;
 
 /// A nanosecond is the finest that is kept.
 const MAX_FRACTION_DIGITS: usize = 9;
@@ -25,6 +25,50 @@ pub enum InstantError {
     /// Not of the form.
     #[error("expected is RFC 3339 with an offset, as 2026-10-22T07:54:27.746Z or 2026-10-22T15:54:27+08:00")]
     Form,
+    /// A time without an offset.
+    #[error(
+        "the offset is missing; add it, as 2026-10-22T07:54:27Z or 2026-10-22T15:54:27+08:00, or give the sender's zone in the settings: \
+         [source.NAME] with zone = \"Asia/Shanghai\""
+    )]
+    NoOffset,
+    /// A date and nothing more.
+    #[error("a date alone is no time; expected are a time of day and an offset too, as 2026-10-22T07:54:27Z")]
+    DateOnly,
+    /// A count of something.
+    #[error("a count of seconds, milliseconds or days is not read as a time; write it out, as 2026-10-22T07:54:27Z")]
+    Count,
+    /// A date in another form.
+    #[error("the date is not written as year, month and day with hyphens between; expected is 2026-10-22T07:54:27Z")]
+    DateForm,
+    /// A comma before the fraction.
+    #[error("a comma stands before the fraction of a second; write a point, as 2026-10-22T07:54:27.746Z")]
+    Comma,
+    /// Letters in the place of the offset.
+    #[error(
+        "the letters of a zone are no offset, and CST alone means three; write the offset itself, as +08:00, or Z for UTC"
+    )]
+    Abbreviation,
+    /// A blank before a numeric offset.
+    #[error("a blank stands before the offset; leave it out, as 2026-10-22T15:54:27+08:00")]
+    BlankBeforeOffset,
+    /// In brackets stands no zone.
+    #[error(
+        "what stands in brackets is no zone of the IANA list, such as Asia/Shanghai; leave it out: the offset says all"
+    )]
+    UnknownZone,
+    /// In brackets stands a zone that has another offset.
+    #[error("the zone in brackets has another offset at that time; which of the two counts cannot be known")]
+    ZoneDiffers,
+    /// A local time that its zone has twice.
+    #[error(
+        "the offset is missing, and the zone of its sender has this local time twice, when clocks are set back; send it with its offset"
+    )]
+    LocalTwice,
+    /// A local time that its zone never has.
+    #[error(
+        "the offset is missing, and the zone of its sender never has this local time, for clocks are set forward; send it with its offset"
+    )]
+    LocalNever,
     /// No such day, time or offset.
     #[error("there is no such date, time of day or offset")]
     NoSuchTime,
@@ -39,8 +83,8 @@ pub enum InstantError {
     OutOfRange,
 }
 
-/// The instant of an RFC 3339 text, in nanoseconds since 1970-01-01T00:00:00Z. The offset is required, a
-/// space in the place of `T` is not taken, `-00:00` counts as UTC.
+/// The instant of an RFC 3339 text as most write it, in nanoseconds since 1970-01-01T00:00:00Z. The offset is required, `-00:00` counts as
+/// UTC. For other ways to write it, and for what is wrong with one that is none, there is [`super::time_text::read_time`].
 #[inline]
 pub fn parse_instant(text: &str) -> Result<i64, InstantError> {
     let bytes = text.as_bytes();
@@ -91,9 +135,9 @@ pub fn check_time(finished_at: i64, now: i64, is_expired: impl FnOnce(i32) -> bo
 #[cold]
 pub(super) fn refuse_instant(field: &str, text: &str, error: InstantError) -> Refusal {
     let code = match error {
-        InstantError::Form | InstantError::NoSuchTime => code::NOT_A_TIME,
         InstantError::LeapSecond => code::LEAP_SECOND,
         InstantError::TooFine | InstantError::OutOfRange => code::OUT_OF_RANGE,
+        _ => code::NOT_A_TIME,
     };
     Refusal::new(code, format!("`{field}` is {}: {error}", quoted(text)))
 }
@@ -104,7 +148,7 @@ fn written(instant_ns: i64) -> String {
 
 /// The seconds since 1970 of `YYYY-MM-DDTHH:MM:SS` read as UTC.
 #[inline]
-fn local_seconds(text: &[u8; DATE_TIME_BYTES]) -> Result<i64, InstantError> {
+pub(super) fn local_seconds(text: &[u8; DATE_TIME_BYTES]) -> Result<i64, InstantError> {
     let separated =
         text[4] == b'-' && text[7] == b'-' && matches!(text[10], b'T' | b't') && text[13] == b':' && text[16] == b':';
     if !separated {
@@ -133,7 +177,7 @@ fn local_seconds(text: &[u8; DATE_TIME_BYTES]) -> Result<i64, InstantError> {
 
 /// The nanoseconds of an optional `.fff`, and what follows it.
 #[inline]
-fn fraction(text: &[u8]) -> Result<(i64, &[u8]), InstantError> {
+pub(super) fn fraction(text: &[u8]) -> Result<(i64, &[u8]), InstantError> {
     let Some((b'.', rest)) = text.split_first() else {
         return Ok((0, text));
     };
@@ -153,7 +197,7 @@ fn fraction(text: &[u8]) -> Result<(i64, &[u8]), InstantError> {
 
 /// The seconds by which `Z` or `±HH:MM` is ahead of UTC.
 #[inline]
-fn offset_seconds(text: &[u8]) -> Result<i64, InstantError> {
+pub(super) fn offset_seconds(text: &[u8]) -> Result<i64, InstantError> {
     match *text {
         [b'Z' | b'z'] => Ok(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {

@@ -99,10 +99,10 @@ impl Layout {
         scanner.open_object().ok()?;
         let mut key = scanner.first_key().ok()?;
         while let Some(name) = key {
-            let field = Field::named(&name.value())?;
             let value = scanner.value().ok()?;
-            // A null is as good as nothing: it is part of what stands between the values.
+            // A null is as good as nothing, whatever its name: it is part of what stands between the values.
             if value != Value::Null {
+                let field = Field::named(&name.value())?;
                 let (length, form) = extent(field, value)?;
                 let to = scanner.position() - usize::from(form == Form::Quoted);
                 let next = line.as_bytes().get(to).copied()?;

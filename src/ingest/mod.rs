@@ -13,6 +13,7 @@ mod cells;
 pub mod chunk;
 mod crew;
 pub mod csv;
+mod dotted;
 pub mod drop_folder;
 pub mod event;
 pub mod field;
@@ -30,14 +31,19 @@ pub mod refusal;
 pub mod retry;
 pub mod rows;
 pub mod store;
+pub mod time_text;
+mod unseen;
 pub mod worker;
 pub mod writers;
+
+use std::sync::Arc;
 
 use chunk::{Chunk, Chunks};
 use crew::check_all;
 use csv::CsvHeader;
 use input::{Format, Input, Measured};
 use store::{Batch, NewBatch};
+use time_text::Zones;
 use worker::{Door, Tally, Worker};
 use writers::Writers;
 
@@ -110,7 +116,9 @@ async fn open_door(books: &Books, source: &str) -> Result<Door> {
         .into_iter()
         .map(crate::span::number_of_day)
         .collect();
-    Ok(Door::new(books.clock, source, expired, known_accounts))
+    let mut door = Door::new(books.clock, source, expired, known_accounts);
+    door.zones = Zones::new(source, &books.settings.zones).map(Arc::new);
+    Ok(door)
 }
 
 /// What reading an input left on disk and in memory.

@@ -14,7 +14,7 @@ use crate::parameters::MAX_MEASURED;
 
 use super::field::Field;
 use super::instant::{InstantError, NOT_REACHED, parse_instant};
-use super::reading::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES};
+use super::reading::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES, has_no_blank_at_ends};
 use super::record::{Kind, Record};
 
 /// The text of each field that is there.
@@ -126,7 +126,7 @@ fn printable(text: &str) -> Option<&str> {
 
 #[inline]
 fn identifier(text: &str, bytes_max: usize) -> Option<&str> {
-    printable(text).filter(|text| (1..=bytes_max).contains(&text.len()))
+    printable(text).filter(|text| text.len() <= bytes_max && has_no_blank_at_ends(text))
 }
 
 #[inline]

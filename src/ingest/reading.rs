@@ -6,8 +6,10 @@ use crate::parameters::MAX_MEASURED;
 use crate::shown::{plain, quoted};
 
 use super::field::{Field, Fields, Given};
-use super::instant::{NOT_REACHED, parse_instant, refuse_instant};
+use super::instant::{NOT_REACHED, refuse_instant};
 use super::refusal::{Refusal, code, number_code};
+use super::time_text::read_time;
+use super::unseen::unseen;
 
 /// The most bytes of `source`, `id` and `voids`: they are keys, kept for months in every index.
 pub const MAX_ID_BYTES: usize = 128;
@@ -27,25 +29,51 @@ pub(super) fn text<'a>(fields: &Fields<'a>, field: Field) -> Result<Option<&'a s
     }
 }
 
-/// A text that names something: 1 to `max_bytes` bytes, no control character.
+/// A text that names something: 1 to `max_bytes` bytes, each character of which can be seen. An id may be an integer.
 #[inline]
 pub(super) fn identifier<'a>(fields: &Fields<'a>, field: Field, max_bytes: usize) -> Result<Option<&'a str>, Refusal> {
-    let text = text(fields, field)?;
+    let text = match fields.get(field) {
+        Given::Json(Value::Number(number)) if matches!(field, Field::Id | Field::Voids) => {
+            Some(check_exact(field, number)?)
+        }
+        _ => text(fields, field)?,
+    };
     if let Some(text) = text {
         check_identifier(field.name(), text, max_bytes)?;
     }
     Ok(text)
 }
 
-/// Refuses a `text` for `name` that is empty, longer than `max_bytes` or has a control character: it would
-/// not survive every ledger, log and spreadsheet that it comes to.
+/// The JSON number of something that is named, as its digits.
+#[inline]
+fn check_exact(field: Field, number: &str) -> Result<&str, Refusal> {
+    if number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-')) {
+        return Ok(number);
+    }
+    let sentence = format!("`{}` is {}, {INEXACT}", field.name(), plain(number));
+    Err(Refusal::new(code::NOT_WHOLE, sentence))
+}
+
+/// What is wrong with a number that names something and is written as a float is.
+const INEXACT: &str = "with a fraction or an exponent: spreadsheets and floating-point columns write long numbers so, and lose digits; \
+                       send all its digits, as text or as an integer (in a spreadsheet: make the column text before numbers are put in)";
+
+/// Refuses a `text` for `name` that is empty, longer than `max_bytes` or has a character that no one sees: it would not survive every
+/// ledger, log and spreadsheet that it comes to, and who looks at two such texts sees one.
 #[inline]
 pub(super) fn check_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
     let is_plain = text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
-    if !text.is_empty() && text.len() <= max_bytes && is_plain {
+    if text.len() <= max_bytes && is_plain && has_no_blank_at_ends(text) {
         return Ok(());
     }
     check_odd_identifier(name, text, max_bytes)
+}
+
+/// Whether a text neither begins nor ends with a blank; an empty one does.
+#[inline]
+pub(super) fn has_no_blank_at_ends(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    matches!((bytes.first(), bytes.last()), (Some(first), Some(last)) if *first != b' ' && *last != b' ')
 }
 
 #[cold]
@@ -65,7 +93,16 @@ fn check_odd_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), 
         );
         return Err(Refusal::new(code::CONTROL_CHARACTER, sentence));
     }
-    Ok(())
+    match unseen(text) {
+        None => Ok(()),
+        Some((what, place)) => {
+            let sentence = format!(
+                "`{name}` is {} with {what} {place}, which no one sees; send it without",
+                quoted(text)
+            );
+            Err(Refusal::new(code::INVISIBLE_CHARACTER, sentence))
+        }
+    }
 }
 
 /// An account or application number: a JSON number, or digits in a JSON string or a CSV cell. A cell in
@@ -76,7 +113,7 @@ pub(super) fn account_number(fields: &Fields<'_>, field: Field) -> Result<Option
         Given::Absent | Given::Json(Value::Null) => return Ok(None),
         Given::Cell(cell) => number::digits(cell),
         Given::Json(Value::Text(text)) => number::digits(text.raw()),
-        Given::Json(Value::Number(text)) => number::whole(text),
+        Given::Json(Value::Number(text)) => number::whole(check_exact(field, text)?),
         Given::Json(other) => {
             return Err(wrong_type(field.name(), other, "a number, or its digits in quotes,"));
         }
@@ -113,14 +150,14 @@ pub(super) fn duration(fields: &Fields<'_>, field: Field) -> Result<Option<i64>,
 /// The time at which a record's output was done, in nanoseconds since 1970.
 #[inline]
 pub(super) fn finish(fields: &Fields<'_>) -> Result<Option<i64>, Refusal> {
-    let name = Field::FinishedAt.name();
-    match text(fields, Field::FinishedAt)? {
+    let name = fields.name_of_time();
+    match time(fields, Field::FinishedAt)? {
         None => Ok(None),
         Some(NOT_REACHED) => {
             let sentence = format!("`{name}` is \"{NOT_REACHED}\", not reached yet; send the record when it is");
             Err(Refusal::new(code::NOT_FINISHED, sentence))
         }
-        Some(text) => parse_instant(text)
+        Some(text) => read_time(text, fields.zone)
             .map(Some)
             .map_err(|error| refuse_instant(name, text, error)),
     }
@@ -129,11 +166,24 @@ pub(super) fn finish(fields: &Fields<'_>) -> Result<Option<i64>, Refusal> {
 /// A time that need not be there, in nanoseconds since 1970; none also where it was not reached.
 #[inline]
 pub(super) fn optional_time(fields: &Fields<'_>, field: Field) -> Result<Option<i64>, Refusal> {
-    match text(fields, field)? {
+    match time(fields, field)? {
         None | Some(NOT_REACHED) => Ok(None),
-        Some(text) => parse_instant(text)
+        Some(text) => read_time(text, fields.zone)
             .map(Some)
             .map_err(|error| refuse_instant(field.name(), text, error)),
+    }
+}
+
+/// The text of a time.
+#[inline]
+fn time<'a>(fields: &Fields<'a>, field: Field) -> Result<Option<&'a str>, Refusal> {
+    match fields.get(field) {
+        Given::Json(number @ Value::Number(_)) => Err(wrong_type(
+            field.name(),
+            number,
+            "a time as text, such as \"2026-10-22T07:54:27Z\",",
+        )),
+        _ => text(fields, field),
     }
 }
 
@@ -193,6 +243,37 @@ fn refuse_number(fields: &Fields<'_>, field: Field, error: NumberError, limit: &
         Given::Json(Value::Number(text)) => plain(text),
         _ => "something else".to_owned(),
     };
-    let sentence = format!("`{}` is {value}, which is {error}; {limit}", field.name());
+    let cure = cure_of_number(fields, field, error);
+    let sentence = format!("`{}` is {value}, which is {error}; {limit}{cure}", field.name());
     Refusal::new(number_code(error), sentence)
+}
+
+/// What a sender of such a number most likely has to do.
+fn cure_of_number(fields: &Fields<'_>, field: Field, error: NumberError) -> &'static str {
+    let text = match fields.get(field) {
+        Given::Cell(text) => text,
+        Given::Json(Value::Text(text)) => text.raw(),
+        _ => "",
+    };
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_float = || number::canonical(text).is_ok() && text.contains(['.', 'e', 'E']);
+    if error == NumberError::Negative && field == Field::DurationMs {
+        "; to take usage back, send a void: `kind` is \"void\", `voids` the id of the record"
+    } else if matches!(field, Field::Uin | Field::Appid) && is_float() {
+        "; written like this it may have lost digits (spreadsheets do that to long numbers): make the column text before numbers are put in"
+    } else if text.strip_prefix('\'').is_some_and(is_digits) {
+        "; leave out the apostrophe in front, which is a spreadsheet's"
+    } else if text
+        .strip_prefix("=\"")
+        .and_then(|text| text.strip_suffix('"'))
+        .is_some_and(is_digits)
+    {
+        "; write the digits alone: `=\"...\"` is a spreadsheet's formula"
+    } else if text.contains(',') && text.split(',').all(is_digits) {
+        "; a comma is not read, neither before a fraction nor between thousands: write the digits alone"
+    } else if text.trim() != text && is_digits(text.trim()) {
+        "; leave out the blank at its end"
+    } else {
+        ""
+    }
 }

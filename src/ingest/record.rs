@@ -4,9 +4,12 @@
 //! what it means ([`Record`]). Only `parameters` is left as its text: texts repeat, so the caller checks each
 //! distinct one once, with [`parameters::canonical`]. A record is not accepted before that has succeeded.
 
+use std::sync::Arc;
+
 use crate::parameters;
 use crate::shown::quoted;
 
+use super::dotted;
 use super::event;
 use super::field::{Field, Fields, Offence};
 use super::reading::{
@@ -14,6 +17,7 @@ use super::reading::{
     required, text,
 };
 use super::refusal::{Refusal, code};
+use super::time_text::Zones;
 
 /// The longest line that is read. A record has some hundred bytes; the limit bounds what one line can hold.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
@@ -71,8 +75,10 @@ pub struct Record<'a> {
 pub struct Scratch {
     /// Texts whose escapes are resolved.
     pub(super) text: String,
-    /// The parameters object made of a CSV row's cells.
+    /// The parameters object made of a CSV row's cells, or of a line's `parameters.` keys.
     pub(super) object: String,
+    /// Zones of senders that write local times.
+    pub(super) zones: Option<Arc<Zones>>,
 }
 
 /// Whether a line holds nothing: such a line is counted in the numbering, but is no record.
@@ -84,12 +90,18 @@ pub fn is_blank(line: &[u8]) -> bool {
 /// Not checked: the parameters' inside, and `finished_at` against the clock ([`super::instant::check_time`]).
 pub fn parse_line<'a>(line: &'a [u8], scratch: &'a mut Scratch) -> Result<Record<'a>, Refusal> {
     let text = line_text(line)?;
+    let Scratch {
+        text: resolved,
+        object,
+        zones,
+    } = scratch;
     let fields = match Fields::of_object(text) {
         Ok(fields) => fields,
-        Err(Offence::Unknown(_)) if event::is_event(text) => event::fields_of(text)?,
+        Err(Offence::Unknown(_)) if event::is_event(text) => event::fields_of(text, object)?,
+        Err(Offence::Unknown(_)) if dotted::is_dotted(text) => dotted::fields_of(text, object)?,
         Err(offence) => return Err(not_fields(offence, text)),
     };
-    Record::of_fields(fields, scratch)
+    Record::of_fields(fields, resolved, zones.as_deref())
 }
 
 /// Refuses a name for an ingest's own source that a record could not have.
@@ -104,8 +116,13 @@ pub fn canonical_parameters(record: &Record<'_>) -> Result<String, Refusal> {
 
 impl<'a> Record<'a> {
     /// The record that the fields mean.
-    pub(super) fn of_fields(mut fields: Fields<'a>, scratch: &'a mut Scratch) -> Result<Self, Refusal> {
-        fields.unescape(scratch);
+    pub(super) fn of_fields(
+        mut fields: Fields<'a>,
+        resolved: &'a mut String,
+        zones: Option<&Zones>,
+    ) -> Result<Self, Refusal> {
+        fields.unescape(resolved);
+        fields.zone = zones.and_then(|zones| zones.of(fields.source()));
         Self::of_plain_fields(&fields)
     }
 
@@ -113,6 +130,9 @@ impl<'a> Record<'a> {
     #[inline]
     pub(super) fn of_plain_fields(fields: &Fields<'a>) -> Result<Self, Refusal> {
         let mut record = Self::read(fields)?;
+        if record.kind == Kind::Usage && record.uin.is_none() {
+            event::check_subject(fields)?;
+        }
         record.complete()?;
         Ok(record)
     }

@@ -52,11 +52,12 @@ codes! {
     EMPTY_TEXT = "empty_text", "an empty text where at least one byte is needed";
     TEXT_TOO_LONG = "text_too_long", "a text of more bytes than the field may have";
     CONTROL_CHARACTER = "control_character", "a control character in an identifier or parameter";
+    INVISIBLE_CHARACTER = "invisible_character", "an identifier with a character that no one sees: a byte order mark, a blank at its end, a zero-width space";
     NOT_A_NUMBER = "not_a_number", "a text that is not the number it should be";
     NEGATIVE = "negative", "a measured value below zero";
-    NOT_WHOLE = "not_whole", "a measured value that is not a whole number";
+    NOT_WHOLE = "not_whole", "a measured value that is not a whole number, or an account or id that is written as a float";
     OUT_OF_RANGE = "out_of_range", "a number or a time that does not fit";
-    NOT_A_TIME = "not_a_time", "a text that is not an RFC 3339 time with an offset";
+    NOT_A_TIME = "not_a_time", "a text that is not a time with an offset";
     LEAP_SECOND = "leap_second", "a time in second 60";
     NOT_FINISHED = "not_finished", "`finished_at` is 0000-00-00T00:00:00Z: not reached yet";
     IN_THE_FUTURE = "in_the_future", "`finished_at` is more than 1 hour after the run's clock";

@@ -1,21 +1,24 @@
 //! A worker at the door: checks records, collects accepted ones by UTC day, keeps refused ones with their reason.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use csv::ByteRecord;
 use hashbrown::HashMap;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, without_marks};
 use super::csv::{CsvHeader, record_from_row};
-use super::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with};
+use super::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with, text_hash};
 use super::instant::{check_time, utc_day};
 use super::layout::Layouts;
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
 use super::refusal::{Refusal, code};
+use super::time_text::Zones;
 use super::writers::Writers;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::parameters::coarse;
 use crate::raw::rows::{LogRow, RawRow, RawRows, UsageFields, log_columns};
 use crate::raw::segment::{ROW_GROUP_ROWS, SegmentKind};
 use crate::raw::symbols::{Symbol, Symbols};
@@ -44,6 +47,8 @@ pub struct Door {
     pub expired: HashSet<i32>,
     /// The accounts, when unknown ones are to be refused.
     pub known_accounts: Option<HashSet<u64>>,
+    /// Zones of senders that write local times.
+    pub zones: Option<Arc<Zones>>,
     /// Columns, of a CSV.
     pub header: Option<CsvHeader>,
     /// Bytes refused so far, over all workers.
@@ -60,6 +65,7 @@ impl Door {
             default_source: source.to_owned(),
             expired,
             known_accounts,
+            zones: None,
             header: None,
             refused_bytes: AtomicUsize::new(0),
         }
@@ -106,6 +112,8 @@ pub struct Worker<'d> {
     symbols: Symbols,
     /// Canonical parameters by their text as it was sent.
     parameters: HashMap<Box<str>, Symbol>,
+    /// Hashes of the coarse texts of parameters, by the symbols of the canonical ones.
+    coarse_hashes: Vec<u64>,
     /// The same by the words of their columns, of Parquet.
     words: HashMap<Box<[u64]>, Symbol>,
     /// The same by their cells, of CSV.
@@ -125,13 +133,17 @@ impl<'d> Worker<'d> {
             writers,
             symbols: Symbols::default(),
             parameters: HashMap::new(),
+            coarse_hashes: Vec::new(),
             words: HashMap::new(),
             cells: HashMap::new(),
             layouts: Layouts::default(),
             days: HashMap::new(),
             held_rows: 0,
             logs: BTreeMap::new(),
-            scratch: Scratch::default(),
+            scratch: Scratch {
+                zones: door.zones.clone(),
+                ..Scratch::default()
+            },
             tally: Tally::default(),
         }
     }
@@ -171,6 +183,8 @@ impl<'d> Worker<'d> {
 
     /// One line of NDJSON. Returns whether it was accepted.
     pub fn take_line(&mut self, line: u64, bytes: &[u8]) -> Result<bool> {
+        let marked = bytes;
+        let bytes = without_marks(bytes);
         if is_blank(bytes) {
             return Ok(false);
         }
@@ -181,7 +195,7 @@ impl<'d> Worker<'d> {
             self.accept(line, &record, None)
         });
         self.scratch = scratch;
-        self.note(line, outcome, bytes)
+        self.note(line, outcome, marked)
     }
 
     /// One row of a CSV. Returns whether it was accepted.
@@ -304,7 +318,7 @@ impl<'d> Worker<'d> {
         let task_type = self.symbols.intern(record.task_type.unwrap_or(""));
         let hashes = TextHashes {
             task_type: self.symbols.hash(task_type),
-            parameters: self.symbols.hash(parameters),
+            parameters: self.coarse_hashes[parameters as usize],
         };
         let usage = (record.kind == Kind::Usage).then(|| UsageFields {
             uin: record.uin.unwrap_or(0),
@@ -351,8 +365,17 @@ impl<'d> Worker<'d> {
         }
         let canonical = canonical_parameters(record)?;
         let symbol = self.symbols.intern(&canonical);
+        self.keep_coarse_hash(symbol, &canonical);
         self.parameters.insert(text.into(), symbol);
         Ok(symbol)
+    }
+
+    fn keep_coarse_hash(&mut self, symbol: Symbol, canonical: &str) {
+        let at = symbol as usize;
+        if self.coarse_hashes.len() <= at {
+            self.coarse_hashes.resize(at + 1, 0);
+        }
+        self.coarse_hashes[at] = text_hash(&coarse(canonical));
     }
 
     fn keep_log(&mut self, line: u32, day: i32, source: &str, record: &Record) {
@@ -419,6 +442,7 @@ impl<'d> Worker<'d> {
             self.write_everything()?;
             self.symbols.clear();
             self.parameters.clear();
+            self.coarse_hashes.clear();
             self.words.clear();
             self.cells.clear();
         }

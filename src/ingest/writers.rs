@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use crate::columns::{FileColumn, RowGroup, schema_of};
 use crate::error::Result;
 use crate::files::DataDir;
+use crate::raw::fingerprints::Fingerprints;
 use crate::raw::segment::{NewSegment, SegmentKind, SegmentWriter};
 use crate::span::day_of_number;
 
@@ -42,7 +43,8 @@ impl Writers {
             let mut by_day = self.by_day.lock().unwrap_or_else(PoisonError::into_inner);
             let writer = by_day.entry((kind.text(), day)).or_insert_with(|| {
                 let day: NaiveDate = day_of_number(day);
-                Arc::new(Mutex::new(SegmentWriter::new(&self.data, kind, day, self.intake)))
+                let writer = SegmentWriter::new(&self.data, kind, day, self.intake);
+                Arc::new(Mutex::new(writer.with_fingerprints(Fingerprints::NOW)))
             });
             Arc::clone(writer)
         };

@@ -108,7 +108,8 @@ impl Search<'_> {
     #[tracing::instrument(skip_all)]
     pub fn run(&self, place: &Path) -> Result<(Candidates, WritingKeys)> {
         let buckets = Buckets::of(self.identities.len());
-        let (sorted, writing) = WritingKeys::begin(KeyWriter::create(place)?, Arc::clone(self.identities));
+        let keys = KeyWriter::create(place, self.identities.fingerprints)?;
+        let (sorted, writing) = WritingKeys::begin(keys, Arc::clone(self.identities));
         match self.passes(&buckets, |rows| sorted.send(rows).is_ok())? {
             Some(found) => Ok((found, writing)),
             None => Err(writing.why_it_ended()),

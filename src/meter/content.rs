@@ -9,12 +9,13 @@ use crate::clock::instant_ns_text;
 use crate::error::{Doing as _, Result};
 use crate::files::DataDir;
 use crate::parallel;
+use crate::parameters;
 use crate::raw::id::Ids;
 use crate::raw::segment::read_columns;
 use crate::raw::store::Segment;
 
-/// All that raw holds of one record. Equal fields but `batch` and `line` are equal records.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// All that raw holds of one record.
+#[derive(Clone, Debug)]
 pub struct RealRecord {
     pub batch: i64,
     pub line: u32,
@@ -23,14 +24,14 @@ pub struct RealRecord {
     pub content: Content,
 }
 
-/// The billable content, compared as values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The billable content. It is compared as values ([`Content::is_equal`]), which its texts are not.
+#[derive(Clone, Debug)]
 pub enum Content {
     Usage {
         uin: u64,
         appid: u64,
         task_type: String,
-        /// Canonical, so that equal texts are equal values.
+        /// The canonical text.
         parameters: String,
         duration_ms: i64,
         finished_at_ns: i64,
@@ -42,6 +43,46 @@ pub enum Content {
 }
 
 impl Content {
+    /// Whether both mean the same: all fields are equal, parameters as [`parameters::are_equal`] has it. Not transitive: two texts may both
+    /// be equal to one number.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Usage {
+                    uin,
+                    appid,
+                    task_type,
+                    parameters,
+                    duration_ms,
+                    finished_at_ns,
+                    failed,
+                },
+                Self::Usage {
+                    uin: other_uin,
+                    appid: other_appid,
+                    task_type: other_task_type,
+                    parameters: other_parameters,
+                    duration_ms: other_duration_ms,
+                    finished_at_ns: other_finished_at_ns,
+                    failed: other_failed,
+                },
+            ) => {
+                (uin, appid, duration_ms, finished_at_ns, failed)
+                    == (
+                        other_uin,
+                        other_appid,
+                        other_duration_ms,
+                        other_finished_at_ns,
+                        other_failed,
+                    )
+                    && task_type == other_task_type
+                    && parameters::are_equal(parameters, other_parameters)
+            }
+            (Self::Void { target }, Self::Void { target: other }) => target == other,
+            _ => false,
+        }
+    }
+
     /// Names and texts of its fields, for people.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         match self {

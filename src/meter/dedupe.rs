@@ -1,7 +1,7 @@
 //! Exact dedupe: which new row stands, which is a duplicate, a conflict, a void, or voided. Pure.
 //!
-//! Hashes only name suspects. Whoever shares a hash is compared by real source and id, then by real content; only a key
-//! whose raw has expired is compared by its fingerprints alone.
+//! Hashes only name suspects. Whoever shares a hash is compared by real source and id, then by real content, as long as its raw is there
+//! ([`is_repeat_of_expired`]).
 
 use std::collections::{HashMap, HashSet};
 
@@ -245,8 +245,10 @@ fn decide_group(
 /// Whether a row repeats a conflict that was resolved.
 fn is_repeat(new: NewRows, row: Row, record: &RealRecord, key: &Key, real: &Real) -> bool {
     match real.keys.get(&(i64::from(key.batch), key.line)) {
-        Some(known) => (&known.source, &known.id, &known.content) == (&record.source, &record.id, &record.content),
-        None => key.content == new.content(row),
+        Some(known) => {
+            (&known.source, &known.id) == (&record.source, &record.id) && known.content.is_equal(&record.content)
+        }
+        None => is_repeat_of_expired(new, row, record, key),
     }
 }
 
@@ -255,12 +257,22 @@ fn is_same(new: NewRows, row: Row, record: &RealRecord, first: Standing, real: &
         Standing::New(first) => real
             .rows
             .get(&first)
-            .is_some_and(|first| first.content == record.content),
+            .is_some_and(|first| first.content.is_equal(&record.content)),
         Standing::Old(key) => match real.keys.get(&(i64::from(key.batch), key.line)) {
-            Some(first) => first.content == record.content,
-            None => key.content == new.content(row),
+            Some(first) => first.content.is_equal(&record.content),
+            None => is_repeat_of_expired(new, row, record, &key),
         },
     }
+}
+
+/// Whether a row repeats a key whose raw has expired, so that nothing but its fingerprint and its day are left. Usage of that day is
+/// refused, so that what comes has another time. A void has no time, and one fingerprint in every version.
+fn is_repeat_of_expired(new: NewRows, row: Row, record: &RealRecord, key: &Key) -> bool {
+    let may_be_equal = match record.content {
+        Content::Usage { .. } => key.day == new.identities.day(row),
+        Content::Void { .. } => true,
+    };
+    may_be_equal && key.content == new.content(row)
 }
 
 /// Keys of earlier meterings by hash, and what people said about their conflicts.

@@ -5,7 +5,8 @@ use polars::prelude::*;
 use crate::error::{Doing as _, Error, Result};
 use crate::files::DataDir;
 use crate::parallel;
-use crate::raw::segment::for_each_group;
+use crate::raw::fingerprints::Fingerprints;
+use crate::raw::segment::Groups;
 use crate::raw::store::Segment;
 
 /// A new row: its segment and place in it, as one number over all new rows.
@@ -24,6 +25,8 @@ pub struct Identities {
     pub days: Vec<i32>,
     /// Rows that are voids, ascending.
     pub voids: Vec<Row>,
+    /// The oldest version of their fingerprints.
+    pub fingerprints: Fingerprints,
     /// The segment of every so many rows.
     hints: Vec<u32>,
 }
@@ -43,10 +46,12 @@ impl Identities {
             batches: Vec::new(),
             days: Vec::new(),
             voids: Vec::new(),
+            fingerprints: Fingerprints::NOW,
             hints: Vec::new(),
         };
-        let voids: Vec<Vec<Row>> = parallel::map(segments.len(), |at| voids_of(data, &segments[at]))?;
-        for (at, (segment, voids)) in (0..).zip(segments.iter().zip(voids)) {
+        let found: Vec<(Fingerprints, Vec<Row>)> = parallel::map(segments.len(), |at| voids_of(data, &segments[at]))?;
+        for (at, (segment, (version, voids))) in (0..).zip(segments.iter().zip(found)) {
+            all.fingerprints = all.fingerprints.min(version);
             let start = all.starts[all.starts.len() - 1];
             let end = start + Row::try_from(segment.rows).expect("counted above");
             all.voids.extend(voids.into_iter().map(|row| start + row));
@@ -94,25 +99,26 @@ pub fn batch_number(batch: i64) -> Result<u32> {
         .map_err(|_| Error::Usage(format!("batch {batch} is beyond 2^32, the most a ledger can number")))
 }
 
-/// The rows of a segment that are voids.
-fn voids_of(data: &DataDir, segment: &Segment) -> Result<Vec<Row>> {
+/// The version of a segment's fingerprints, and its rows that are voids.
+fn voids_of(data: &DataDir, segment: &Segment) -> Result<(Fingerprints, Vec<Row>)> {
     let place = data.join(&segment.path);
+    let groups = Groups::open(&place)?;
     let mut rows: Row = 0;
     let mut voids = Vec::new();
-    for_each_group(&place, &["voids"], |frame| {
+    for group in 0..groups.count() {
+        let frame = groups.read(group, &["voids"])?;
         let targets = frame.column("voids").and_then(Column::str).doing("reading voids")?;
         if targets.null_count() < targets.len() {
             let own = (rows..).zip(targets.iter()).filter(|(_, target)| target.is_some());
             voids.extend(own.map(|(row, _)| row));
         }
         rows += Row::try_from(frame.height()).expect("a segment's rows fit");
-        Ok(())
-    })?;
+    }
     if i64::from(rows) != segment.rows {
         return Err(Error::damaged(
             &place,
             format!("has {rows} rows where the ledger says {}", segment.rows),
         ));
     }
-    Ok(voids)
+    Ok((groups.fingerprints(), voids))
 }

@@ -1,6 +1,7 @@
 //! Key runs: immutable, sorted files of identity keys, searched in place.
 //!
-//! A file is the mark `TBKEYS04`, then blocks of [`BLOCK_KEYS`] keys (the last may have fewer), each in columns: `start` u16 of
+//! A file is the mark `TBKEYS05` (`TBKEYS04` where a fingerprint is of the version before, see [`Fingerprints`]: then none of them proves that
+//! contents differ), then blocks of [`BLOCK_KEYS`] keys (the last may have fewer), each in columns: `start` u16 of
 //! [`SHELVES`] shelves (how many keys of the block stand before it), `lead` u16 (see `key_run/span.rs`), `hash` u64 (of source and id,
 //! ascending), `content` u64 (fingerprint of the billable content), `batch` u32, `line` u32, `day` i32 (UTC, days since 1970: when the key
 //! may go), `check` u16 (of what is written of the key). Equal hashes stand in the order of (batch, line). Then come the exceptions, by
@@ -26,11 +27,20 @@ mod write;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
+use crate::raw::fingerprints::Fingerprints;
 pub use read::KeyRun;
 use span::{SHELVES, Span};
 pub use write::{KeyWriter, WrittenRun};
 
-const MARK: &[u8; 8] = b"TBKEYS04";
+/// Of fingerprints of a version, or of none older.
+fn mark_of(fingerprints: Fingerprints) -> &'static [u8; MARK_BYTES] {
+    match fingerprints {
+        Fingerprints::Spelling => b"TBKEYS04",
+        Fingerprints::Coarse => b"TBKEYS05",
+    }
+}
+
+const MARK_BYTES: usize = 8;
 /// Keys of a block: its columns are written at once.
 pub const BLOCK_KEYS: usize = 1 << 15;
 /// The starts of a block's shelves.

@@ -11,6 +11,7 @@ use crate::books::Books;
 use crate::error::Result;
 use crate::files::{create_dir_durably, sync_all};
 use crate::ledger::{Lease, commit_intake};
+use crate::raw::fingerprints::Fingerprints;
 use crate::raw::store::expired_days;
 use crate::span::number_of_day;
 
@@ -86,7 +87,9 @@ fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: 
     for run in runs {
         run.check_all()?;
     }
-    let mut merged = KeyWriter::create(place)?;
+    // Keys of several versions: a difference proves no more than it does for the oldest.
+    let fingerprints = runs.iter().map(KeyRun::fingerprints).min().unwrap_or(Fingerprints::NOW);
+    let mut merged = KeyWriter::create(place, fingerprints)?;
     let order = |key: &Key| (key.hash, key.batch, key.line);
     let mut keys = runs
         .iter()

@@ -14,7 +14,9 @@ use chrono::NaiveDate;
 use polars::prelude::*;
 use polars_io::prelude::*;
 use polars_parquet::read::FileMetadata;
+use polars_parquet::write::KeyValue;
 
+use super::fingerprints::Fingerprints;
 use crate::columns::{ColumnFile, RowGroup, Schema};
 use crate::digest::sha256_hex_of_file;
 use crate::error::{AtPath as _, Doing as _, Error, Result};
@@ -26,6 +28,9 @@ pub const ROW_GROUP_ROWS: usize = 128 * 1024;
 
 /// Rows of a segment at most, so that a reader that holds a whole one stays below about a gigabyte.
 pub const SEGMENT_ROWS_MAX: usize = 4 * 1024 * 1024;
+
+/// What a segment's footer names the version of its fingerprints with.
+const FINGERPRINTS: &str = "tallybook.fingerprints";
 
 /// The two kinds of segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +85,7 @@ pub struct SegmentWriter {
     kind: SegmentKind,
     day: NaiveDate,
     intake: i64,
+    fingerprints: Option<Fingerprints>,
     open: Option<Open>,
     finished: Vec<NewSegment>,
 }
@@ -97,8 +103,18 @@ impl SegmentWriter {
             kind,
             day,
             intake,
+            fingerprints: None,
             open: None,
             finished: Vec::new(),
+        }
+    }
+
+    /// The writer of segments that name the version of their fingerprints. Those of merged segments are never looked at again.
+    #[must_use]
+    pub fn with_fingerprints(self, version: Fingerprints) -> Self {
+        Self {
+            fingerprints: Some(version),
+            ..self
         }
     }
 
@@ -133,7 +149,10 @@ impl SegmentWriter {
     }
 
     fn roll(&mut self) -> Result<()> {
-        if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
+            if let Some(version) = self.fingerprints {
+                open.file.note(FINGERPRINTS, version.text());
+            }
             let (bytes, digest) = open.file.finish()?;
             self.finished.push(NewSegment {
                 path: open.path,
@@ -198,6 +217,18 @@ impl Groups {
             metadata,
             starts,
         })
+    }
+
+    /// The version of a segment's fingerprints; the first one named none.
+    pub fn fingerprints(&self) -> Fingerprints {
+        let notes = self.metadata.key_value_metadata().iter().flatten();
+        let is_now =
+            |note: &KeyValue| note.key == FINGERPRINTS && note.value.as_deref() == Some(Fingerprints::NOW.text());
+        if notes.into_iter().any(is_now) {
+            Fingerprints::NOW
+        } else {
+            Fingerprints::Spelling
+        }
     }
 
     /// How many they are.

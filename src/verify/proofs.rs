@@ -6,7 +6,7 @@ use super::files::DamagedFiles;
 use super::{Verified, store};
 use crate::books::Books;
 use crate::error::Result;
-use crate::expire::proof::{Proof, proofs_of};
+use crate::expire::proof::{Parameters, Proof, proofs_of};
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, segments_of_day};
 
@@ -34,8 +34,14 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
 
 async fn verify_day(books: &Books, day: NaiveDate, segments: &[Segment], verified: &mut Verified) -> Result<()> {
     let written = store::proofs(&books.ledger, day).await?;
-    let made = tokio::task::block_in_place(|| proofs_of(&books.data, segments));
-    if made.as_ref().is_ok_and(|made| *made == written) || has_moved_on(books, day, segments, &written).await? {
+    let made_of = |form| tokio::task::block_in_place(|| proofs_of(&books.data, segments, form));
+    let made = made_of(Parameters::Coarse);
+    let is_made = |made: &Result<Vec<Proof>>| made.as_ref().is_ok_and(|made| *made == written);
+    // A proof of before there were coarse parameters stands.
+    if is_made(&made)
+        || is_made(&made_of(Parameters::AsWritten))
+        || has_moved_on(books, day, segments, &written).await?
+    {
         return Ok(());
     }
     if let Some(uin) = first_difference(&written, &made?) {

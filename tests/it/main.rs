@@ -33,6 +33,9 @@ mod inputs;
 /// Files still written, and files that change after they were read.
 mod edges_dropfolder;
 
+/// Values as services write them.
+mod edges_values;
+
 /// Nights in a row: late usage, expiry, repeats.
 mod nights;
 

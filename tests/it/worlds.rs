@@ -266,13 +266,19 @@ struct Spelling {
     offset: FixedOffset,
     /// Numbers as `5.0`, accounts as numbers, defaults written out, nulls for what is absent.
     is_loose: bool,
+    /// Numbers of parameters as text, as a CSV has them.
+    is_text: bool,
 }
 
 fn spelling() -> impl Strategy<Value = Spelling> {
     let offset = select(vec![0, 8 * 3_600, -5 * 3_600, 19_800]);
-    (offset, any::<bool>()).prop_map(|(seconds, is_loose)| {
+    (offset, any::<bool>(), any::<bool>()).prop_map(|(seconds, is_loose, is_text)| {
         let offset = FixedOffset::east_opt(seconds).expect("less than a day");
-        Spelling { offset, is_loose }
+        Spelling {
+            offset,
+            is_loose,
+            is_text,
+        }
     })
 }
 
@@ -397,6 +403,7 @@ fn write_parameters(out: &mut String, parameters: &Parameters, spelling: Spellin
         let name = quoted(name);
         let _ = match value {
             Value::Text(text) => write!(out, "{name}:{}", quoted(text)),
+            Value::Number(number) if spelling.is_text => write!(out, "{name}:\"{number}\""),
             Value::Number(number) if spelling.is_loose && number.is_integer() => write!(out, "{name}:{number}.0"),
             Value::Number(number) => write!(out, "{name}:{number}"),
         };

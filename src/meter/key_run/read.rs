@@ -11,10 +11,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::span::{SHELVES, Span};
 use super::{
-    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, MARK, STARTS_BYTES,
-    TAIL_BYTES, Verdict,
+    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, MARK_BYTES,
+    STARTS_BYTES, TAIL_BYTES, Verdict, mark_of,
 };
 use crate::error::{AtPath as _, Error, Result};
+use crate::raw::fingerprints::Fingerprints;
 
 /// What is told of a run that is not what was written, with its name before it.
 const DAMAGED: &str =
@@ -35,6 +36,7 @@ const LEADS_AT_ONCE: usize = 16;
 pub struct KeyRun {
     place: PathBuf,
     map: Mmap,
+    fingerprints: Fingerprints,
     len: usize,
     exceptions: usize,
     blocks: Vec<Block>,
@@ -70,15 +72,19 @@ impl KeyRun {
             let blocks = keys.div_ceil(BLOCK_KEYS) * (STARTS_BYTES + BLOCK_END_BYTES);
             let keys = keys.checked_mul(KEY_BYTES)?;
             let all = keys.checked_add(exceptions.checked_mul(EXCEPTION_BYTES)?)?;
-            all.checked_add(MARK.len() + blocks + TAIL_BYTES)
+            all.checked_add(MARK_BYTES + blocks + TAIL_BYTES)
         };
-        let counts = counts.filter(|&counts| map.starts_with(MARK) && bytes_of(counts) == Some(map.len()));
-        let Some((len, exceptions)) = counts else {
+        let version = Fingerprints::ALL
+            .into_iter()
+            .find(|version| map.starts_with(mark_of(*version)));
+        let counts = counts.filter(|&counts| bytes_of(counts) == Some(map.len()));
+        let (Some(fingerprints), Some((len, exceptions))) = (version, counts) else {
             return Err(Error::damaged(place, "is no key run, or is cut off"));
         };
         let mut run = Self {
             place: place.to_owned(),
             map,
+            fingerprints,
             len,
             exceptions,
             blocks: Vec::new(),
@@ -92,6 +98,11 @@ impl KeyRun {
         #[cfg(unix)]
         run.advise(memmap2::Advice::Random, 0..run.map.len());
         Ok(run)
+    }
+
+    /// The oldest version of its fingerprints.
+    pub fn fingerprints(&self) -> Fingerprints {
+        self.fingerprints
     }
 
     /// Tells the system how a part of the file will be read. It is only sooner than without.
@@ -338,10 +349,10 @@ fn exception_of(bytes: &[u8; EXCEPTION_BYTES]) -> Exception {
 
 /// What stands after the blocks begins here.
 pub(super) fn start_of_exceptions(keys: usize) -> usize {
-    MARK.len() + keys.div_ceil(BLOCK_KEYS) * STARTS_BYTES + keys * KEY_BYTES
+    MARK_BYTES + keys.div_ceil(BLOCK_KEYS) * STARTS_BYTES + keys * KEY_BYTES
 }
 
 /// Where a block begins: all before it are full.
 fn start_of(block: usize) -> usize {
-    MARK.len() + block * (STARTS_BYTES + BLOCK_KEYS * KEY_BYTES)
+    MARK_BYTES + block * (STARTS_BYTES + BLOCK_KEYS * KEY_BYTES)
 }

@@ -17,7 +17,7 @@ fn key(hash: u64, line: u32) -> Key {
 }
 
 fn write(place: &Path, keys: &[Key]) -> WrittenRun {
-    let mut run = KeyWriter::create(place).unwrap();
+    let mut run = KeyWriter::create(place, Fingerprints::NOW).unwrap();
     for key in keys {
         run.push(*key).unwrap();
     }
@@ -114,6 +114,19 @@ fn equal_hashes_are_found_across_blocks() {
 }
 
 #[test]
+fn a_run_names_the_oldest_version_of_its_fingerprints() {
+    let dir = tempfile::tempdir().unwrap();
+    for version in [Fingerprints::Spelling, Fingerprints::Coarse] {
+        let place = dir.path().join(version.text());
+        let mut run = KeyWriter::create(&place, version).unwrap();
+        run.push(key(1, 1)).unwrap();
+        run.finish(&[]).unwrap();
+        assert_eq!(KeyRun::open(&place).unwrap().fingerprints(), version);
+        assert!(std::fs::read(&place).unwrap().starts_with(mark_of(version)));
+    }
+}
+
+#[test]
 fn a_cut_off_file_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("a.keys");
@@ -131,7 +144,7 @@ fn a_run_of_several_blocks_is_read_as_it_was_written_without_its_duplicates() {
     // As far apart as hashes are.
     let hash = |n: u32| u64::from(n) * (u64::MAX / u64::from(count));
     let keys: Vec<Key> = (0..count).map(|n| key(hash(n), n)).collect();
-    let mut run = KeyWriter::create(&place).unwrap();
+    let mut run = KeyWriter::create(&place, Fingerprints::NOW).unwrap();
     for key in &keys {
         run.push(*key).unwrap();
     }
@@ -173,7 +186,7 @@ fn for_each_damage(count: u32, bytes: impl Fn(usize) -> Vec<usize>, mut act: imp
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("a.keys");
     let (keys, decided) = keys_far_apart(count);
-    let mut run = KeyWriter::create(&place).unwrap();
+    let mut run = KeyWriter::create(&place, Fingerprints::NOW).unwrap();
     for key in keys {
         run.push(key).unwrap();
     }
@@ -211,7 +224,7 @@ fn a_damaged_byte_is_told_by_a_search_before_it_hides_or_changes_a_key() {
     let blocks_end = start_of_exceptions(50);
     let in_block = |length| (0..length).collect();
     for_each_damage(50, in_block, |at, run| {
-        let is_in_block = (MARK.len()..blocks_end).contains(&at);
+        let is_in_block = (MARK_BYTES..blocks_end).contains(&at);
         if !is_in_block {
             return assert_told(run.map(drop));
         }

@@ -7,11 +7,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::span::{SHELVES, Span};
 use super::{
-    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, MARK, STARTS_BYTES,
-    TAIL_BYTES, Verdict,
+    BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, STARTS_BYTES,
+    TAIL_BYTES, Verdict, mark_of,
 };
 use crate::error::{AtPath as _, Result};
 use crate::files::{DigestedFile, WrittenDigest};
+use crate::raw::fingerprints::Fingerprints;
 use crate::uncached::UncachedFile;
 
 /// A run that is being written.
@@ -36,8 +37,8 @@ pub struct WrittenRun {
 }
 
 impl KeyWriter {
-    /// Creates a file that must not be there yet.
-    pub fn create(place: &Path) -> Result<Self> {
+    /// Creates a file that must not be there yet, for keys with fingerprints of a version, or of none older.
+    pub fn create(place: &Path, fingerprints: Fingerprints) -> Result<Self> {
         // The next night looks at few of its bytes.
         let (out, digest) = DigestedFile::of(UncachedFile::create(place)?);
         let mut run = Self {
@@ -50,7 +51,7 @@ impl KeyWriter {
             keys: 0,
             bytes: 0,
         };
-        run.add(MARK)?;
+        run.add(mark_of(fingerprints))?;
         Ok(run)
     }
 
