@@ -189,27 +189,20 @@ struct Texts {
 impl Texts {
     /// The numbers of a column's parameters, in a form.
     fn parameters(&mut self, column: &StringChunked, form: Parameters) -> Vec<Text> {
-        match form {
-            Parameters::AsWritten => self.numbers(column),
-            Parameters::Coarse => {
-                // A distinct text is read once.
-                let mut coarse_of: HashMap<String, Text> = HashMap::new();
-                let mut numbers = Vec::with_capacity(column.len());
-                for text in column.iter() {
-                    let text = text.unwrap_or_default();
-                    let number = match coarse_of.get(text) {
-                        Some(&known) => known,
-                        None => {
-                            let number = self.number(&coarse(text));
-                            coarse_of.insert(text.to_owned(), number);
-                            number
-                        }
-                    };
-                    numbers.push(number);
-                }
-                numbers
-            }
+        if form == Parameters::AsWritten {
+            return self.numbers(column);
         }
+        // A distinct text is read once.
+        let mut coarse_of: HashMap<String, Text> = HashMap::new();
+        let mut number_of = |text: &str| {
+            if let Some(&known) = coarse_of.get(text) {
+                return known;
+            }
+            let number = self.number(&coarse(text));
+            coarse_of.insert(text.to_owned(), number);
+            number
+        };
+        column.iter().map(|text| number_of(text.unwrap_or_default())).collect()
     }
 
     /// The numbers of a column's texts.

@@ -35,10 +35,8 @@ pub(super) fn fields_of<'a>(text: &'a str, object: &'a mut String) -> Result<Fie
     object.push('{');
     each_member(text, |name, value, raw| {
         if let Some(field) = Field::named(name) {
-            return match fields.put(field, Given::Json(value)) {
-                true => Ok(()),
-                false => Err(duplicate_field(field.name())),
-            };
+            let is_first = fields.put(field, Given::Json(value));
+            return is_first.then_some(()).ok_or_else(|| duplicate_field(field.name()));
         }
         if let Some(parameter) = parameter_of(name) {
             first.get_or_insert_with(|| name.to_owned());

@@ -202,10 +202,8 @@ fn account_of(subject: &str) -> Result<Option<Subject>, Refusal> {
 }
 
 fn in_data(refusal: Refusal) -> Refusal {
-    Refusal {
-        sentence: format!("in the event's data: {}", refusal.sentence),
-        ..refusal
-    }
+    let Refusal { code, sentence } = refusal;
+    Refusal::new(code, format!("in the event's data: {sentence}"))
 }
 
 #[cfg(test)]
@@ -265,7 +263,7 @@ mod tests {
         );
         let named = line.replace(r#""duration_ms":5"#, r#""duration_ms":5,"uin":7,"appid":8"#);
         accept(&named, |record| {
-            assert_eq!((record.uin, record.appid), (Some(7), Some(8)))
+            assert_eq!((record.uin, record.appid), (Some(7), Some(8)));
         });
         let found = refusal(&with("100/125", "0100005E+11/125"));
         assert!(found.sentence.contains("`subject`"), "{found}");

@@ -343,7 +343,7 @@ fn what_names_something_is_digits_or_an_integer_and_never_a_float() {
         assert!(found.sentence.contains(cure), "{found}");
     }
     accept(&with("138196", "138196.0"), |record| {
-        assert_eq!(record.duration_ms, Some(138_196))
+        assert_eq!(record.duration_ms, Some(138_196));
     });
 }
 
