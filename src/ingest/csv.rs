@@ -211,6 +211,7 @@ pub fn record_from_row<'a>(
             fields.replace(*field, Given::Cell(cell_text(field.name(), cell)?));
         }
     }
+    fields.zone = scratch.zones.as_ref().and_then(|zones| zones.of(fields.source()));
     // Cells have no escapes, so that the record needs nothing of the scratch but the object.
     let object: &'a str = &scratch.object;
     if header.has_parameter_columns {
