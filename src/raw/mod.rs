@@ -1,7 +1,7 @@
 //! Raw: immutable Parquet segments by UTC day, and the care for them.
 
-pub mod gone;
 pub mod fingerprints;
+pub mod gone;
 pub mod id;
 pub mod merge;
 pub mod rows;
