@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::files::{self, DataDir};
 use crate::ledger::{Ledger, register_intake};
+use crate::places;
 use crate::progress::Progress;
 use crate::raw::strays;
 
@@ -83,25 +84,59 @@ pub struct Books {
 }
 
 impl Books {
-    /// Opens the books in a data folder; `url` none means the embedded ledger in it.
+    /// Opens the books in a data folder, making them if need be; `url` none means the embedded ledger in it.
     pub async fn open(folder: &Path, url: Option<&str>, clock: Clock, settings: Settings) -> Result<Self> {
-        let data = DataDir::open(folder)?;
-        if url.is_none() {
-            strays::refuse_without_ledger(&data)?;
+        let data = DataDir::at(folder);
+        match url {
+            Some(url) => places::refuse_lost_folder(&data, url, settings.ledger_wait_s).await?,
+            None => strays::refuse_without_ledger(&data)?,
         }
+        data.make()?;
         let url = url.map_or_else(|| Ledger::embedded_url(folder), ToOwned::to_owned);
-        let place = data.join("ledger.lock");
-        let locked = tokio::task::spawn_blocking(move || files::lock(&place, settings.ledger_wait_s)).await;
-        let lock = locked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
+        let lock = lock_ledger(&data, settings.ledger_wait_s).await?;
         let ledger = Ledger::open(&url, settings.ledger_wait_s).await?;
         drop(lock);
-        Ok(Self {
+        Ok(Self::of(data, ledger, clock, settings))
+    }
+
+    /// Opens books that are there, and makes none.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Usage`] where there are none: it names the nearest, and nothing was made.
+    pub async fn open_there(folder: &Path, url: Option<&str>, clock: Clock, settings: Settings) -> Result<Self> {
+        let data = DataDir::at(folder);
+        if url.is_none() {
+            strays::refuse_without_ledger(&data)?;
+            places::refuse_without_books(folder)?;
+        }
+        let is_there = folder.is_dir();
+        let lock = match is_there {
+            true => Some(lock_ledger(&data, settings.ledger_wait_s).await?),
+            false => None,
+        };
+        let server = url.map(ToOwned::to_owned);
+        let url = server.clone().unwrap_or_else(|| Ledger::embedded_url(folder));
+        let ledger = Ledger::open_there(&url, settings.ledger_wait_s).await?;
+        drop(lock);
+        match (ledger, server) {
+            (None, Some(url)) => Err(places::no_tables(&url)),
+            (None, None) => Err(places::no_books(folder)),
+            (Some(ledger), Some(url)) if !is_there => {
+                ledger.close().await;
+                Err(places::no_data_folder(folder, &url))
+            }
+            (Some(ledger), _) => Ok(Self::of(data, ledger, clock, settings)),
+        }
+    }
+
+    fn of(data: DataDir, ledger: Ledger, clock: Clock, settings: Settings) -> Self {
+        Self {
             data,
             ledger,
             clock,
             settings,
             progress: Progress::hidden(),
-        })
+        }
     }
 
     /// Registers a writer and returns its number, unless the ledger is older than the files beside it.
@@ -109,4 +144,11 @@ impl Books {
         strays::refuse_older_ledger(self).await?;
         register_intake(&self.ledger, stage).await
     }
+}
+
+/// Waits until no other process is opening the books.
+async fn lock_ledger(data: &DataDir, wait_s: u32) -> Result<std::fs::File> {
+    let place = data.join("ledger.lock");
+    let locked = tokio::task::spawn_blocking(move || files::lock(&place, wait_s)).await;
+    locked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

@@ -19,10 +19,21 @@ pub struct DataDir {
 }
 
 impl DataDir {
+    /// The folder at a place, which need not be there.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// Opens the folder, making it if need be.
     pub fn open(root: &Path) -> Result<Self> {
-        create_dir_durably(root)?;
-        Ok(Self { root: root.to_owned() })
+        let data = Self::at(root);
+        data.make()?;
+        Ok(data)
+    }
+
+    /// Makes the folder if need be.
+    pub fn make(&self) -> Result<()> {
+        create_dir_durably(&self.root)
     }
 
     pub fn root(&self) -> &Path {

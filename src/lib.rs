@@ -66,6 +66,9 @@ pub mod ledger;
 /// What every stage needs.
 pub mod books;
 
+/// Where books are, for who mistyped the place.
+pub mod places;
+
 /// Raw segments.
 pub mod raw;
 

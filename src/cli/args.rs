@@ -163,6 +163,24 @@ pub enum Command {
     Migrate,
 }
 
+impl Command {
+    /// Whether it makes books where there are none: what brings something in does. All others are told where the nearest are.
+    pub fn makes_books(&self) -> bool {
+        matches!(
+            self,
+            Self::Ingest { .. }
+                | Self::Nightly
+                | Self::Migrate
+                | Self::Account {
+                    command: AccountCommand::Add { .. }
+                }
+                | Self::RateCard {
+                    command: RateCardCommand::Import { .. }
+                }
+        )
+    }
+}
+
 /// A reason is read by others, later.
 fn not_blank(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {

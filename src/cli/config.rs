@@ -10,12 +10,11 @@ use crate::books::{Books, Settings, UnknownAccounts};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::expire::ledger::{KEEP_STATEMENT_MONTHS_MIN, KEEP_USAGE_MONTHS_MIN};
+use crate::places::DEFAULT_DATA_DIR;
 use crate::progress::Progress;
 
 /// The settings file when none is named; it need not be there.
 const DEFAULT_CONFIG: &str = "tallybook.toml";
-
-const DEFAULT_DATA_DIR: &str = "tallybook-data";
 
 /// The settings file.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -83,9 +82,15 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
         .or(file.data_dir)
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
     let ledger = args.ledger.clone().or(file.ledger);
-    let mut books = Books::open(&data_dir, ledger.as_deref(), clock, settings)
-        .await
-        .with_context(|| format!("opening the books in {}", data_dir.display()))?;
+    let opened = match args.command.makes_books() {
+        true => Books::open(&data_dir, ledger.as_deref(), clock, settings).await,
+        false => Books::open_there(&data_dir, ledger.as_deref(), clock, settings).await,
+    };
+    let mut books = opened.map_err(|error| match error {
+        // It names the place itself.
+        Error::Usage(_) => error.into(),
+        other => anyhow::Error::new(other).context(format!("opening the books in {}", data_dir.display())),
+    })?;
     if !args.json {
         books.progress = Progress::on_terminal();
     }

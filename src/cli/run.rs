@@ -23,6 +23,7 @@ use crate::ingest::input::Input;
 use crate::ledger::{Lease, Schema, audit_trail};
 use crate::meter::{meter, rebuild};
 use crate::nightly::report as night_report;
+use crate::places::DEMO_DATA_DIR;
 use crate::table::{Table, grouped};
 use crate::{demo, nightly, query};
 
@@ -185,7 +186,7 @@ async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
         )
         .into());
     }
-    let folder = args.data_dir.clone().unwrap_or_else(|| PathBuf::from("tallybook-demo"));
+    let folder = args.data_dir.clone().unwrap_or_else(|| PathBuf::from(DEMO_DATA_DIR));
     let outcome = demo::run(&folder, seed, records, &mut |line| {
         if !args.json {
             print::out(&format!("{line}\n"));

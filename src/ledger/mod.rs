@@ -58,19 +58,38 @@ impl Ledger {
     /// transaction waits for another program's, and a question for a server that is away.
     pub async fn open(url: &str, wait_s: u32) -> Result<Self> {
         let pool = Pool::open(url, wait_s).await?;
-        let schema = match schema::bring_up(&pool).await {
-            Ok(schema) => schema,
+        match schema::bring_up(&pool).await {
+            Ok(schema) => Ok(Self::of(pool, wait_s, schema)),
             Err(error) => {
                 pool.close().await;
-                return Err(error);
+                Err(error)
             }
-        };
-        Ok(Self {
+        }
+    }
+
+    /// Opens a ledger that has tables, bringing them up as needed; none where it has none, and none are made.
+    pub async fn open_there(url: &str, wait_s: u32) -> Result<Option<Self>> {
+        let pool = Pool::open(url, wait_s).await?;
+        match schema::bring_up_if_there(&pool).await {
+            Ok(Some(schema)) => Ok(Some(Self::of(pool, wait_s, schema))),
+            Ok(None) => {
+                pool.close().await;
+                Ok(None)
+            }
+            Err(error) => {
+                pool.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn of(pool: Pool, wait_s: u32, schema: Schema) -> Self {
+        Self {
             pool,
             wait_s,
             schema,
             is_given_up: Arc::default(),
-        })
+        }
     }
 
     /// The version of its tables, before and after it was opened.

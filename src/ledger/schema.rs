@@ -44,6 +44,14 @@ pub(super) async fn bring_up(pool: &Pool) -> Result<Schema> {
     Ok(schema)
 }
 
+/// The same for tables that are there; none where there are none.
+pub(super) async fn bring_up_if_there(pool: &Pool) -> Result<Option<Schema>> {
+    match done(pool).await?.is_empty() {
+        true => Ok(None),
+        false => bring_up(pool).await.map(Some),
+    }
+}
+
 async fn done(pool: &Pool) -> Result<Vec<Done>> {
     let sql =
         "SELECT version, checksum, CASE WHEN success THEN 1 ELSE 0 END AS ended FROM _sqlx_migrations ORDER BY version";
