@@ -110,9 +110,10 @@ impl Books {
             places::refuse_without_books(folder)?;
         }
         let is_there = folder.is_dir();
-        let lock = match is_there {
-            true => Some(lock_ledger(&data, settings.ledger_wait_s).await?),
-            false => None,
+        let lock = if is_there {
+            Some(lock_ledger(&data, settings.ledger_wait_s).await?)
+        } else {
+            None
         };
         let server = url.map(ToOwned::to_owned);
         let url = server.clone().unwrap_or_else(|| Ledger::embedded_url(folder));

@@ -11,6 +11,19 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+/// The variables that tests set.
+#[cfg(debug_assertions)]
+pub const VARIABLES: &[&str] = &[
+    "TALLYBOOK_FAULT_LOG",
+    "TALLYBOOK_STOP_AT",
+    "TALLYBOOK_LOSE_ANSWER_AT",
+    "TALLYBOOK_MACHINE_CLOCK",
+];
+
+/// The variables that tests set: none in a release build.
+#[cfg(not(debug_assertions))]
+pub const VARIABLES: &[&str] = &[];
+
 /// A point between two things that must not be torn apart.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) {

@@ -8,6 +8,10 @@ CREATE ROLE tallybook_reader LOGIN PASSWORD 'CHANGE-ME' CONNECTION LIMIT 20;
 ALTER ROLE tallybook_reader SET default_transaction_read_only = on;
 ALTER ROLE tallybook_reader SET statement_timeout = '60s';
 
+-- A tool that rounds a date to its month makes an instant of it, in the session's zone: east of UTC each month would be labelled as the
+-- one before.
+ALTER ROLE tallybook_reader SET timezone = 'UTC';
+
 -- By default everybody may make temporary tables, and before PostgreSQL 15 also tables in `public`. tallybook needs neither.
 REVOKE TEMPORARY ON DATABASE tallybook FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
@@ -26,5 +30,6 @@ GRANT SELECT ON
     public.dash_blocked,
     public.dash_quarantine,
     public.dash_conflicts,
-    public.dash_control_totals
+    public.dash_control_totals,
+    public.dash_control_days
     TO tallybook_reader;

@@ -4,6 +4,7 @@ pub mod add;
 pub mod kind;
 pub mod store;
 pub mod terms;
+pub mod unknown;
 mod usage;
 
 use std::collections::BTreeMap;

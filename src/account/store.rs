@@ -24,6 +24,12 @@ pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
     Ok(AccountBook::new(load(ledger, "", None).await?))
 }
 
+/// The numbers of all accounts.
+pub(super) async fn all_uins(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query("SELECT uin FROM account ORDER BY uin").fetch_all(ledger).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
 /// Reads one account with its terms; none when there is none of this number.
 pub async fn load_account(ledger: &Ledger, uin: u64) -> Result<Option<Account>> {
     Ok(load(ledger, "WHERE uin = ?", Some(uin)).await?.remove(&uin))

@@ -8,6 +8,7 @@ use super::run::report;
 use crate::account::add::{Wanted, add};
 use crate::account::store::load_accounts;
 use crate::account::terms::{PriceOverride, Terms};
+use crate::account::unknown::unknown_account;
 use crate::books::Books;
 use crate::error::Error;
 use crate::ledger::Lease;
@@ -90,10 +91,7 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
         AccountCommand::Show { uin } => {
             let accounts = load_accounts(&books.ledger).await?;
             let Some(account) = accounts.get(*uin) else {
-                return Err(Error::Usage(format!(
-                    "there is no account {uin}; `tallybook account list` shows those there are"
-                ))
-                .into());
+                return Err(unknown_account(&books.ledger, *uin).await?.into());
             };
             report(args, &account_json(*uin, account), || account_text(*uin, account));
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::typed;
 use crate::ingest::input::Format;
 
 /// Usage records in, exact statements out.
@@ -31,8 +32,8 @@ pub struct Args {
     /// Folder of rate cards, imported each night [default: rate-cards]
     #[arg(long, global = true, env = "TALLYBOOK_RATE_CARDS", value_name = "DIR")]
     pub rate_cards: Option<PathBuf>,
-    /// Run as if it were this earlier time, to replay a night [default: now]
-    #[arg(long, global = true, value_name = "RFC3339")]
+    /// Run as if it were this earlier time, or 00:00 UTC of this day, to replay a night [default: now]
+    #[arg(long, global = true, value_name = "TIME", value_parser = typed::instant)]
     pub as_of: Option<DateTime<Utc>>,
     /// Who decides, for the audit trail [default: the user's name]
     #[arg(long, global = true, env = "TALLYBOOK_WHO", value_name = "NAME")]
@@ -102,21 +103,23 @@ pub enum Command {
     /// Let raw days go that are past six months and proved, and service-log fields after one
     Expire {
         /// Let a day's unmetered records and conflicts go unresolved
-        #[arg(long, value_name = "DAY", requires = "reason")]
+        #[arg(long, value_name = "DAY", requires = "reason", value_parser = typed::day)]
         waive: Option<NaiveDate>,
         /// With --waive: why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: Option<String>,
     },
-    /// An account's usage by day, app, region and SKU
+    /// Accounts' usage by day, app, region and SKU
     Usage {
-        uin: u64,
+        #[command(flatten)]
+        accounts: Accounts,
         #[command(flatten)]
         span: Span,
     },
-    /// An account's statements: closed ones, and drafts of open periods
+    /// Accounts' statements: closed ones, and drafts of open periods
     Statement {
-        uin: u64,
+        #[command(flatten)]
+        accounts: Accounts,
         #[command(flatten)]
         span: Span,
     },
@@ -164,6 +167,17 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it reads the folder of rate cards.
+    pub fn reads_rate_cards(&self) -> bool {
+        match self {
+            Self::Nightly => true,
+            Self::RateCard {
+                command: RateCardCommand::Import { files, .. },
+            } => files.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Whether it makes books where there are none: what brings something in does. All others are told where the nearest are.
     pub fn makes_books(&self) -> bool {
         matches!(
@@ -189,14 +203,27 @@ fn not_blank(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+#[derive(Clone, Debug, clap::Args)]
+pub struct Accounts {
+    /// Account numbers
+    #[arg(value_name = "UIN", required_unless_present = "all", value_parser = typed::uin)]
+    pub uins: Vec<u64>,
+    /// All accounts
+    #[arg(long, conflicts_with = "uins")]
+    pub all: bool,
+}
+
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Span {
-    /// First day, in the account's time zone [default: 31 days ago]
-    #[arg(long, value_name = "DAY")]
+    /// First day or month, in the account's time zone [default: 31 days ago]
+    #[arg(long, value_name = "DAY", value_parser = typed::first_day)]
     pub from: Option<NaiveDate>,
-    /// Day after the last [default: tomorrow]
-    #[arg(long, value_name = "DAY")]
+    /// Day after the last [default: tomorrow in the account's time zone]
+    #[arg(long, value_name = "DAY", value_parser = typed::day_after)]
     pub to: Option<NaiveDate>,
+    /// The days of a month, such as 2026-10, in place of --from and --to
+    #[arg(long, value_name = "MONTH", value_parser = typed::month, conflicts_with_all = ["from", "to"])]
+    pub month: Option<NaiveDate>,
     /// Print CSV
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
@@ -215,7 +242,7 @@ pub enum RateCardCommand {
     Show {
         name: String,
         /// [default: today]
-        #[arg(long, value_name = "DAY")]
+        #[arg(long, value_name = "DAY", value_parser = typed::day)]
         on: Option<NaiveDate>,
     },
     /// Import card files or folders: new versions, and revisions that only add
@@ -226,7 +253,7 @@ pub enum RateCardCommand {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
         /// The version, by its first day, that is imported as a correction
-        #[arg(long, value_name = "DATE", requires = "reason")]
+        #[arg(long, value_name = "DATE", requires = "reason", value_parser = typed::day)]
         corrects: Option<NaiveDate>,
         /// With --corrects: why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -264,12 +291,13 @@ pub enum ConflictCommand {
 pub enum AccountCommand {
     /// Add an account, or later terms to one that is there; in these, what is not said stays as it was
     Add {
+        #[arg(value_parser = typed::uin)]
         uin: u64,
         /// Rate card [default: the default card, mps-cn]
         #[arg(long)]
         card: Option<String>,
         /// Time zone of its days [default: the card's]
-        #[arg(long)]
+        #[arg(long, value_parser = typed::zone)]
         zone: Option<chrono_tz::Tz>,
         /// How often it is billed [default: monthly]
         #[arg(long, value_enum)]
@@ -287,13 +315,16 @@ pub enum AccountCommand {
         #[arg(long)]
         card_prices: bool,
         /// First day of the terms [default: today]
-        #[arg(long, value_name = "DAY")]
+        #[arg(long, value_name = "DAY", value_parser = typed::day)]
         from: Option<NaiveDate>,
     },
     /// All accounts
     List,
     /// One account with its terms and periods
-    Show { uin: u64 },
+    Show {
+        #[arg(value_parser = typed::uin)]
+        uin: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

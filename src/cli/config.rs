@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::args::Args;
+use super::environment::setting;
 use super::sources::Sources;
 use crate::books::{Books, Settings, UnknownAccounts};
 use crate::clock::Clock;
@@ -41,30 +42,26 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
     let defaults = Settings::default();
     let sources = Sources::of(file.source, file.default_source)?;
     let settings = Settings {
-        source: from_env("TALLYBOOK_SOURCE")
+        source: setting("TALLYBOOK_SOURCE")
             .or(sources.default)
             .unwrap_or(defaults.source),
         zones: sources.zones,
-        default_card: from_env("TALLYBOOK_DEFAULT_CARD")
+        default_card: setting("TALLYBOOK_DEFAULT_CARD")
             .or(file.default_card)
             .unwrap_or(defaults.default_card),
         unknown_accounts: unknown_accounts()?
             .or(file.unknown_accounts)
             .unwrap_or(defaults.unknown_accounts),
-        rate_cards: args
-            .rate_cards
-            .clone()
-            .or(file.rate_cards)
-            .unwrap_or(defaults.rate_cards),
-        drop: from_env("TALLYBOOK_DROP").map(PathBuf::from).or(file.drop),
+        rate_cards: rate_cards(args, file.rate_cards)?.unwrap_or(defaults.rate_cards),
+        drop: setting("TALLYBOOK_DROP").map(PathBuf::from).or(file.drop),
         drop_rest_s: whole_number("TALLYBOOK_DROP_REST_S", "seconds, such as 60")?
             .or(file.drop_rest_s)
             .unwrap_or(defaults.drop_rest_s),
         who: args
             .who
             .clone()
-            .or_else(|| from_env("USER"))
-            .or_else(|| from_env("LOGNAME"))
+            .or_else(|| user("USER"))
+            .or_else(|| user("LOGNAME"))
             .unwrap_or(defaults.who),
         keep_usage_months: months("keep_usage_months", file.keep_usage_months, KEEP_USAGE_MONTHS_MIN)?,
         keep_statement_months: months(
@@ -82,9 +79,10 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
         .or(file.data_dir)
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
     let ledger = args.ledger.clone().or(file.ledger);
-    let opened = match args.command.makes_books() {
-        true => Books::open(&data_dir, ledger.as_deref(), clock, settings).await,
-        false => Books::open_there(&data_dir, ledger.as_deref(), clock, settings).await,
+    let opened = if args.command.makes_books() {
+        Books::open(&data_dir, ledger.as_deref(), clock, settings).await
+    } else {
+        Books::open_there(&data_dir, ledger.as_deref(), clock, settings).await
     };
     let mut books = opened.map_err(|error| match error {
         // It names the place itself.
@@ -122,13 +120,28 @@ fn mistake(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
-fn from_env(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+/// The folder of rate cards that somebody named. For a command that reads it, it must be there: a new price list would never arrive.
+fn rate_cards(args: &Args, in_file: Option<PathBuf>) -> Result<Option<PathBuf>> {
+    let named = args.rate_cards.clone().or(in_file);
+    match named {
+        Some(folder) if args.command.reads_rate_cards() && !folder.exists() => Err(Error::Usage(format!(
+            "the folder of rate cards {} is not there: see --rate-cards, TALLYBOOK_RATE_CARDS, or `rate_cards` in the settings file. \
+             Nothing was done",
+            folder.display()
+        ))
+        .into()),
+        named => Ok(named),
+    }
+}
+
+/// The system's name for who types.
+fn user(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|name| !name.is_empty())
 }
 
 fn unknown_accounts() -> Result<Option<UnknownAccounts>> {
     let name = "TALLYBOOK_UNKNOWN_ACCOUNTS";
-    match from_env(name).as_deref() {
+    match setting(name).as_deref() {
         None => Ok(None),
         Some("add") => Ok(Some(UnknownAccounts::Add)),
         Some("quarantine") => Ok(Some(UnknownAccounts::Quarantine)),
@@ -150,7 +163,7 @@ fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
 }
 
 fn whole_number(variable: &str, of: &str) -> Result<Option<u32>> {
-    let Some(text) = from_env(variable) else {
+    let Some(text) = setting(variable) else {
         return Ok(None);
     };
     let number = text.parse();

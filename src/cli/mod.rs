@@ -4,12 +4,15 @@ mod account;
 mod args;
 mod config;
 mod conflict;
+mod environment;
 mod explain;
 mod print;
 mod quarantine;
 mod rate_card;
 mod run;
+mod shown_accounts;
 mod sources;
+mod typed;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -48,6 +48,9 @@ pub fn statement(shown: &Shown) -> Result<String, DocumentError> {
     for unpriced in &shown.unpriced {
         let _infallible = writeln!(text, "UNPRICED {unpriced}");
     }
+    if let Some(day) = shown.usage_through.filter(|_| shown.draft) {
+        let _infallible = writeln!(text, "usage through {day}");
+    }
     if !shown.draft {
         let _infallible = writeln!(text, "closed {}, digest {}", s.closed_at_text(), s.digest);
     }

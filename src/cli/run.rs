@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::args::{Args, Command, RateCardCommand, Span};
+use super::args::{Args, Command, RateCardCommand};
 use super::config::open_books;
-use super::{account, conflict, explain, print, quarantine, rate_card};
+use super::shown_accounts::{show_statements, show_usage};
+use super::{account, conflict, environment, explain, print, quarantine, rate_card};
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::clock::Clock;
@@ -24,7 +25,7 @@ use crate::ledger::{Lease, Schema, audit_trail};
 use crate::meter::{meter, rebuild};
 use crate::nightly::report as night_report;
 use crate::places::DEMO_DATA_DIR;
-use crate::table::{Table, grouped};
+use crate::table::grouped;
 use crate::{demo, nightly, query};
 
 /// The exit code for what only a person can decide.
@@ -33,6 +34,7 @@ const UNBALANCED: u8 = 4;
 
 /// Runs the command and returns its exit code.
 pub async fn run(args: &Args) -> Result<u8> {
+    environment::refuse_unknown()?;
     let clock = args.as_of.map_or_else(|| Ok(Clock::system()), Clock::as_of)?;
     if let Command::RateCard {
         command: RateCardCommand::Check { files },
@@ -98,8 +100,8 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             report(args, &exported, || night_report::exported(&exported));
         }
         Command::Expire { waive, reason } => return run_expire(args, books, *waive, reason.as_deref()).await,
-        Command::Usage { uin, span } => show_usage(args, books, *uin, *span).await?,
-        Command::Statement { uin, span } => show_statements(args, books, *uin, *span).await?,
+        Command::Usage { accounts, span } => show_usage(args, books, accounts, *span).await?,
+        Command::Statement { accounts, span } => show_statements(args, books, accounts, *span).await?,
         Command::Explain {
             statement,
             line,
@@ -262,79 +264,4 @@ async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason
     swept?;
     report(args, &expired, || night_report::expired(&expired));
     Ok(if expired.needs_person() { NEEDS_PERSON } else { 0 })
-}
-
-fn days_of(books: &Books, span: Span) -> Result<(NaiveDate, NaiveDate)> {
-    let today = books.clock.today();
-    let from = span
-        .from
-        .unwrap_or_else(|| today.checked_sub_days(Days::new(31)).unwrap_or(today));
-    let to = span
-        .to
-        .unwrap_or_else(|| today.checked_add_days(Days::new(1)).unwrap_or(today));
-    if from < to {
-        return Ok((from, to));
-    }
-    Err(Error::Usage(format!("--from {from} is not before --to {to}")).into())
-}
-
-async fn show_usage(args: &Args, books: &Books, uin: u64, span: Span) -> Result<()> {
-    let (from, to) = days_of(books, span)?;
-    let lines = query::usage::usage(&books.ledger, uin, from, to).await?;
-    let mut table = Table::new(&["day", "app", "region", "sku", "records", "raw_units", "billable_units"]);
-    for l in &lines {
-        let numbers = [l.records, l.raw_units, l.billable_units].map(|n| n.to_string());
-        table.row(
-            [l.day.clone(), l.appid.clone(), l.region.clone(), l.sku.clone()]
-                .into_iter()
-                .chain(numbers),
-        );
-    }
-    report(args, &lines, || if span.csv { table.csv() } else { table.text() });
-    Ok(())
-}
-
-async fn show_statements(args: &Args, books: &Books, uin: u64, span: Span) -> Result<()> {
-    let (from, to) = days_of(books, span)?;
-    let shown = query::statement::statements(books, uin, from, to).await?;
-    let json: Vec<serde_json::Value> = shown.iter().map(statement_json).collect::<Result<_>>()?;
-    let text = if shown.is_empty() {
-        format!("account {uin} has no statement and no draft between {from} and {to}\n")
-    } else if span.csv {
-        print::statements_csv(&shown)?
-    } else {
-        shown
-            .iter()
-            .map(print::statement)
-            .collect::<Result<Vec<_>, _>>()?
-            .join("\n")
-    };
-    report(args, &json, || text);
-    Ok(())
-}
-
-fn statement_json(shown: &query::statement::Shown) -> Result<serde_json::Value> {
-    let s = &shown.statement;
-    let lines: Vec<serde_json::Value> = crate::close::document::rows(s.text()?)?
-        .into_iter()
-        .map(|row| {
-            let named = crate::close::document::COLUMNS.iter().zip(row);
-            named
-                .map(|(name, cell)| ((*name).to_owned(), serde_json::Value::from(cell)))
-                .collect::<serde_json::Map<_, _>>()
-                .into()
-        })
-        .collect();
-    Ok(serde_json::json!({
-        "statement_id": s.statement_id,
-        "draft": shown.draft,
-        "uin": s.uin.to_string(),
-        "period_start": s.period_start_text(),
-        "period_end": s.period_end_text(),
-        "currency": s.currency.to_string(),
-        "total": s.total_text(),
-        "digest": (!shown.draft).then_some(&s.digest),
-        "unpriced": shown.unpriced,
-        "lines": lines,
-    }))
 }

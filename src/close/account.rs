@@ -81,6 +81,8 @@ pub struct PeriodCharges<'a> {
     pub other_currency: Option<String>,
     /// Metered records of the period itself.
     pub records: i64,
+    /// The last day of the period with usage; none without usage.
+    pub last_day: Option<NaiveDate>,
     /// Records of closed periods, more or less than was billed.
     pub adjusted_records: i64,
 }
@@ -119,7 +121,7 @@ impl<'a> AccountUsage<'a> {
         let rated = own.rate(self.uin, period, self.account, self.cards)?;
         let mut currency = rated.currency();
         let mut other_currency = None;
-        let records = own.records();
+        let (records, last_day) = (own.records(), own.last_day());
         let (mut charges, unpriced) = rated.draft();
         let mut unpriced: Vec<String> = unpriced.iter().map(ToString::to_string).collect();
         let mut adjusted_records = 0;
@@ -148,6 +150,7 @@ impl<'a> AccountUsage<'a> {
             unpriced,
             other_currency,
             records,
+            last_day,
             adjusted_records,
         })
     }
@@ -316,6 +319,23 @@ impl<'a> PeriodRows<'a> {
     /// Metered records.
     pub fn records(&self) -> i64 {
         self.usage.iter().map(|row| row.records).sum()
+    }
+
+    /// The last day with usage that no void took back.
+    pub fn last_day(&self) -> Option<NaiveDate> {
+        let mut before = None;
+        loop {
+            let earlier = self
+                .usage
+                .iter()
+                .filter(|row| before.is_none_or(|before| row.day < before));
+            let day = earlier.map(|row| row.day).max()?;
+            let of_day = self.usage.iter().filter(|row| row.day == day);
+            if of_day.map(|row| row.records).sum::<i64>() != 0 {
+                return Some(day);
+            }
+            before = Some(day);
+        }
     }
 
     /// Usage of the period, in no order.

@@ -144,6 +144,7 @@ fn draft_without_amounts(usage: &AccountUsage, period: Period) -> Result<Option<
         foot: Foot::of(std::iter::empty(), card.currency).map_err(|e| Error::Unbalanced(e.to_string()))?,
         lines: 0,
         records: 0,
+        usage_through: usage.rows_of(period).last_day(),
         unpriced: 1,
     }))
 }
@@ -169,6 +170,7 @@ fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>) -> Result<Op
             foot,
             lines: charges.charges.len() + usize::from(!foot.rounding.is_zero()),
             records: charges.records,
+            usage_through: charges.last_day,
             unpriced: charges.unpriced.len() + usize::from(charges.other_currency.is_some()),
         }))
     })

@@ -68,12 +68,19 @@ pub struct Closed {
 /// A due period that cannot close until a person acts.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Blocked {
+    #[serde(serialize_with = "uin_as_text")]
     pub uin: u64,
     pub period_start: String,
     pub period_end: String,
     pub why: String,
     /// What has no price in force.
     pub unpriced: Vec<String>,
+}
+
+/// An account's number has up to 20 digits, more than a number in JSON keeps with every reader.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field over by reference")]
+fn uin_as_text<S: serde::Serializer>(uin: &u64, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(uin)
 }
 
 /// Accounts that a thread rates at a time: few enough that writing begins soon and ends soon after the last is rated, enough for

@@ -296,6 +296,8 @@ pub struct Draft {
     pub foot: Foot,
     pub lines: usize,
     pub records: i64,
+    /// The last day with usage; none without usage.
+    pub usage_through: Option<NaiveDate>,
     /// Kinds of usage without a price, which are not in the total.
     pub unpriced: usize,
 }
@@ -303,7 +305,7 @@ pub struct Draft {
 /// Adds drafts, for dashboards. `as_of`: the run's clock, RFC 3339.
 #[tracing::instrument(skip_all)]
 pub async fn add_drafts(tx: &mut Tx, drafts: &[Draft], as_of: &str) -> Result<()> {
-    let rows = drafts.iter().map(|draft| -> [Value; 13] {
+    let rows = drafts.iter().map(|draft| -> [Value; 14] {
         [
             month_text(draft.period.start).into(),
             draft.uin.to_string().into(),
@@ -318,10 +320,13 @@ pub async fn add_drafts(tx: &mut Tx, drafts: &[Draft], as_of: &str) -> Result<()
             draft.records.into(),
             count(draft.unpriced).into(),
             as_of.into(),
+            draft
+                .usage_through
+                .map_or(Value::NullText, |day| day.to_string().into()),
         ]
     });
     let into = "draft (month, uin, period_start, period_end, currency, usage_amount, adjustment_amount, rounding, total, \
-                line_count, records, unpriced, as_of)";
+                line_count, records, unpriced, as_of, usage_through)";
     insert_rows(tx, into, rows).await?;
     Ok(())
 }

@@ -145,6 +145,7 @@ pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
     if same.try_get::<i64>(0)? > 0 {
         return Ok(());
     }
+    check_waivable(books, &mut tx, day).await?;
     delete_rows(&mut tx, "waiver", "day = ?", &[day.to_string().into()]).await?;
     let row: [Value; 3] = [day.to_string().into(), reason.into(), books.clock.text().into()];
     insert_row(&mut tx, "waiver (day, reason, waived_at)", row).await?;
@@ -158,6 +159,30 @@ pub async fn waive(books: &Books, day: NaiveDate, reason: &str) -> Result<()> {
     };
     add_audit(&mut tx, &decision).await?;
     books.ledger.commit(tx, "waive").await
+}
+
+/// A word about a day that has nothing to let go is a mistyped day.
+async fn check_waivable(books: &Books, tx: &mut Tx, day: NaiveDate) -> Result<()> {
+    let today = books.clock.today();
+    if day > today {
+        return Err(Error::Usage(format!(
+            "--waive {day}: this day is to come (today is {today}, UTC); `tallybook status` lists the days that are held"
+        )));
+    }
+    let count = async |tx: &mut Tx, sql: &'static str| {
+        let row = query(sql).bind(day.to_string()).fetch_one(tx).await?;
+        row.try_get::<i64>(0)
+    };
+    if count(tx, "SELECT COUNT(*) FROM segment WHERE kind = 'usage' AND day = ?").await? > 0 {
+        return Ok(());
+    }
+    let why = match count(tx, "SELECT COUNT(*) FROM expired_day WHERE kind = 'usage' AND day = ?").await? {
+        0 => "no record lies on this UTC day",
+        _ => "its raw has expired already",
+    };
+    Err(Error::Usage(format!(
+        "--waive {day}: {why}, so nothing holds it; `tallybook status` lists the days that are held"
+    )))
 }
 
 pub async fn unmetered_on(ledger: &Ledger, day: NaiveDate) -> Result<i64> {

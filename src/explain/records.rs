@@ -57,6 +57,7 @@ pub struct RecordBehind {
 pub struct Stands {
     pub utc_day: String,
     pub rows: i64,
+    #[serde(rename = "duration_ms_total")]
     pub duration_ms: String,
     pub digest: String,
 }

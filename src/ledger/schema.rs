@@ -46,10 +46,10 @@ pub(super) async fn bring_up(pool: &Pool) -> Result<Schema> {
 
 /// The same for tables that are there; none where there are none.
 pub(super) async fn bring_up_if_there(pool: &Pool) -> Result<Option<Schema>> {
-    match done(pool).await?.is_empty() {
-        true => Ok(None),
-        false => bring_up(pool).await.map(Some),
+    if done(pool).await?.is_empty() {
+        return Ok(None);
     }
+    bring_up(pool).await.map(Some)
 }
 
 async fn done(pool: &Pool) -> Result<Vec<Done>> {

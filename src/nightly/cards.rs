@@ -17,15 +17,18 @@ pub struct Cards {
     pub imported: Vec<Imported>,
     /// Why others were not, one sentence for each card.
     pub refused: Vec<String>,
+    /// The folder, when it is not there: cards may have been imported by hand.
+    pub no_folder: Option<PathBuf>,
     /// Cards with a version that the ledger does not have, by name: nothing is closed under them.
     pub incomplete: BTreeSet<String>,
 }
 
-/// Imports what is new. A folder that is not there is no error: cards may have been imported by hand.
+/// Imports what is new. A folder that is not there is no error, and told.
 pub async fn import_cards(books: &Books) -> Result<Cards> {
     let folder = &books.settings.rate_cards;
     let mut cards = Cards::default();
     if !folder.is_dir() {
+        cards.no_folder = Some(folder.clone());
         return Ok(cards);
     }
     let by_card = by_parent(files_below(folder)?);

@@ -17,6 +17,8 @@ pub mod keep;
 pub mod report;
 pub mod store;
 
+use std::path::PathBuf;
+
 use crate::books::Books;
 use crate::card::import::Imported;
 use crate::close::draft::draft_open_periods;
@@ -43,6 +45,9 @@ const CONFLICTS_TOLD: usize = 10;
 pub struct Night {
     pub as_of: String,
     pub cards: Vec<Imported>,
+    /// The folder of rate cards, when it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_card_folder: Option<PathBuf>,
     pub dropped: Dropped,
     pub metered: Metered,
     /// Open conflicts, when this night found new ones; the first few, `conflict list` has all.
@@ -186,6 +191,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     Ok(Night {
         as_of: books.clock.text(),
         cards: cards.imported,
+        no_card_folder: cards.no_folder,
         dropped,
         metered,
         conflicts,

@@ -174,6 +174,13 @@ pub fn night(night: &Night) -> String {
     for card in &night.cards {
         let _infallible = writeln!(text, "card     {} of {}: {}", card.card, card.from, card.outcome);
     }
+    if let Some(folder) = &night.no_card_folder {
+        let folder = folder.display();
+        let _infallible = writeln!(
+            text,
+            "card     there is no folder {folder}: no card is imported, those of the ledger hold"
+        );
+    }
     for file in &night.dropped.ingested {
         let _infallible = write!(text, "file     {}", ingested(file));
     }

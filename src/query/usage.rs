@@ -14,6 +14,7 @@ use crate::span::month_text;
 /// Usage of one day, app, region and SKU.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct UsageLine {
+    pub uin: String,
     pub day: String,
     pub appid: String,
     pub region: String,
@@ -58,6 +59,7 @@ pub async fn usage(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) ->
         .filter(|(_, sums)| *sums != [0; 3])
         .map(
             |((day, appid, region, sku), [records, raw_units, billable_units])| UsageLine {
+                uin: uin.to_string(),
                 day,
                 appid: appid.to_string(),
                 region,

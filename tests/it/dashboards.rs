@@ -3,6 +3,7 @@
 mod answers;
 mod books;
 mod files;
+mod months;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -26,20 +27,24 @@ const OWN_VIEW: &str = "closed_period";
 
 /// Every view with its columns and their kinds, as README describes them. A `real` is of the embedded ledger alone, whose decimals,
 /// dates and times are text.
-const VIEWS: [(&str, &str); 12] = [
+const VIEWS: [(&str, &str); 13] = [
     (
         "dash_blocked",
-        "uin text, period_start date, period_end date, why text, unpriced text",
+        "uin text, period_start date, period_end date, why text, unpriced text, month_start date",
     ),
     (
         "dash_charges",
         "uin text, month text, period_start date, period_end date, state text, currency text, usage_amount decimal, \
          adjustment_amount decimal, rounding decimal, total decimal, total_for_charts real, line_count integer, records integer, \
-         unpriced integer, statement_id text, as_of time",
+         unpriced integer, statement_id text, as_of time, usage_through date, month_start date",
     ),
     (
         "dash_conflicts",
         "state text, conflicts integer, first_day date, last_day date",
+    ),
+    (
+        "dash_control_days",
+        "day date, status text, records integer, raw_ms integer, raw_count integer, uplift integer, month_start date",
     ),
     (
         "dash_control_totals",
@@ -54,7 +59,7 @@ const VIEWS: [(&str, &str); 12] = [
         "statement_id text, uin text, period_start date, period_end date, currency text, line_no integer, appid text, kind text, \
          card text, card_version date, region text, sku text, meter text, unit text, records integer, quantity decimal, \
          unit_price decimal, discount_percent decimal, amount decimal, amount_for_charts real, corrects_statement text, \
-         corrects_line integer",
+         corrects_line integer, price_unit text, month text, month_start date",
     ),
     (
         "dash_quarantine",
@@ -63,26 +68,34 @@ const VIEWS: [(&str, &str); 12] = [
     ("dash_runs", "run integer, command text, as_of time, exit_code integer"),
     (
         "dash_top_accounts",
-        "month text, currency text, uin text, total decimal, total_for_charts number, records integer, drafts integer",
+        "month text, currency text, uin text, total decimal, total_for_charts number, records integer, drafts integer, \
+         month_start date",
     ),
     (
         "dash_totals",
         "month text, day date, task_type text, region text, sku text, unit text, records integer, raw_units integer, \
-         billable_units integer",
+         billable_units integer, month_start date",
     ),
     (
         "dash_usage",
         "uin text, month text, day date, appid text, region text, sku text, records integer, raw_units integer, \
-         billable_units integer",
+         billable_units integer, unit text, month_start date",
     ),
     (
         "dash_usage_by_sku",
-        "uin text, month text, day date, sku text, records integer, raw_units integer, billable_units integer",
+        "uin text, month text, day date, sku text, records integer, raw_units integer, billable_units integer, unit text, \
+         month_start date",
     ),
 ];
 
 const MONTHS: [&str; 3] = ["2024-11", "2024-12", "2025-05"];
 const ACCOUNTS: [u64; 4] = [7, 9, 10, LARGEST];
+
+/// The rows that a ledger answers, as text.
+pub fn answered(url: &str, sql: &str) -> Vec<Vec<String>> {
+    let answer = ask(url, sql);
+    answer.unwrap_or_else(|error| panic!("{sql}: {error}")).shown()
+}
 
 /// The rows of an answer that must be given.
 fn rows(reader: &Reader, sql: &str) -> Vec<Vec<String>> {

@@ -75,5 +75,8 @@ mod other_readers;
 /// The queries of dashboards.
 mod dashboards;
 
+/// What people mistype, and the days that they mean.
+mod edges_places;
+
 /// Files that are gone, rows that are no text, proofs of much.
 mod edges_proof;

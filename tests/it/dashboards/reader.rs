@@ -56,6 +56,13 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// The user's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Drop for Reader {
     fn drop(&mut self) {
         let name = &self.name;
