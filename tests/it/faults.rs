@@ -115,7 +115,7 @@ fn a_read_only_folder_is_named_with_the_cure() {
 fn a_locked_ledger_is_named_and_the_same_night_works_later() {
     let (alone, place) = (place(), place());
     ends(&mut night(alone.path()), 0);
-    ends(&mut program(place.path(), NIGHT, &["status"]), 0);
+    ends(&mut program(place.path(), NIGHT, &["migrate"]), 0);
     let ended = with_books(place.path(), async |books| {
         let _held = books.ledger.begin().await.unwrap();
         run(night(place.path()).env("TALLYBOOK_LEDGER_WAIT_S", "0"))

@@ -205,7 +205,7 @@ fn the_lease_of_another_machine_is_waited_for_until_its_limit_and_not_longer() {
     let (alone, place) = (place(), place());
     ends(&mut night(alone.path()), 0);
     let place = place.path();
-    ends(&mut program(place, NIGHT, &["status"]), 0);
+    ends(&mut program(place, NIGHT, &["migrate"]), 0);
     let heard_of = |ago: i64| {
         let now = engine().now_seconds();
         execute(
