@@ -75,6 +75,9 @@ pub enum Command {
         /// Sender of records that do not name one [default: default]
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
+        /// The same, and bytes that were ingested under another source are other records: they are billed again
+        #[arg(long, value_name = "NAME", conflicts_with = "source")]
+        again_as: Option<String>,
         /// Format, where the name does not tell
         #[arg(long, value_enum)]
         format: Option<Format>,

@@ -282,6 +282,9 @@ pub fn verified(verified: &Verified) -> String {
     for difference in &verified.differences {
         let _infallible = writeln!(text, "  {difference}");
     }
+    for sentence in &verified.rewritten {
+        let _infallible = writeln!(text, "CHANGED: {sentence}");
+    }
     for sentence in &verified.not_proved {
         let _infallible = writeln!(text, "NOT PROVED: {sentence}");
     }

@@ -53,11 +53,21 @@ pub async fn run(args: &Args) -> Result<u8> {
 
 async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
     match &args.command {
-        Command::Ingest { files, source, format } => {
-            let source = source.as_deref().unwrap_or(&books.settings.source);
+        Command::Ingest {
+            files,
+            source,
+            again_as,
+            format,
+        } => {
+            let named = again_as.as_deref().or(source.as_deref());
+            let source = named.unwrap_or(&books.settings.source);
             let mut reports = Vec::new();
             for file in files {
-                reports.push(ingest(books, &Input::named(file, *format)?, source).await?);
+                let mut input = Input::named(file, *format)?;
+                if again_as.is_some() {
+                    input = input.again();
+                }
+                reports.push(ingest(books, &input, source).await?);
             }
             report(args, &reports, || reports.iter().map(night_report::ingested).collect());
         }

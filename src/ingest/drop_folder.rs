@@ -1,20 +1,25 @@
 //! The drop folder: producers put files in, the night takes those that are complete.
 //!
-//! A file is taken when it rests ([`rest`]), so that none is read under its writer's hands. It is moved to `done/` or `refused/` below the folder only after the commit (or the refusal), and only while
-//! its size and digest are still those that were read. Names there carry the digest, so equal names never overwrite.
+//! A file is taken when it rests ([`rest`]), so that none is read under its writer's hands. It is moved to `done/` or `refused/` below
+//! the folder only after the commit (or the refusal), and only while its size and digest are still those that were read. Names there
+//! carry the digest, so equal names never overwrite. What changes there afterwards is read again ([`originals`]).
 
 mod names;
+mod originals;
 mod rest;
+mod store;
 mod writers;
 
 use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use originals::{Changed, Put, stand_of};
 pub use rest::Left;
 
 use super::input::{Input, Measured};
-use super::{Ingested, ingest};
+use super::store::{Batch, batch_of_digest_beginning, gone_records};
+use super::{Ingested, ingest, ingest_changed};
 use crate::books::Books;
 use crate::digest::input_digest_of_file;
 use crate::error::{AtPath as _, Error, Result};
@@ -36,6 +41,10 @@ pub struct Dropped {
     pub changed: Vec<String>,
     /// What does not rest; it stays and is looked at in the next night.
     pub left: Vec<Left>,
+    /// Originals that changed after they were read, and were read again.
+    pub reread: Vec<Reread>,
+    /// Originals that changed after they were read, and cannot be read any more.
+    pub spoilt: Vec<RefusedFile>,
     /// What is no plain file: folders, links, pipes. They are never taken.
     pub skipped: Vec<String>,
 }
@@ -47,7 +56,24 @@ pub struct RefusedFile {
     pub why: String,
 }
 
-/// Ingests the files of the drop folder that rest, in the order of their names. Waits once, at most `drop_rest_s`, for those that do not.
+/// An original that was read again.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Reread {
+    pub name: String,
+    /// Of the new bytes.
+    pub batch: i64,
+    /// Of those before.
+    pub first_batch: i64,
+    /// The earlier length where the new bytes begin with the earlier ones, else 0.
+    pub same_bytes: u64,
+    /// The line within which the earlier bytes ended.
+    pub cut_line: Option<u64>,
+    /// Records of the earlier bytes that the new ones have no more. They stay.
+    pub gone: i64,
+}
+
+/// Ingests the files of the drop folder that rest, in the order of their names, and originals that changed since they were read. Waits
+/// once, at most `drop_rest_s`, for those that do not rest.
 pub async fn take_dropped(books: &Books) -> Result<Dropped> {
     take_dropped_waiting(books, async |how_long| tokio::time::sleep(how_long).await).await
 }
@@ -57,49 +83,163 @@ pub async fn take_dropped(books: &Books) -> Result<Dropped> {
 pub async fn take_dropped_waiting(books: &Books, wait: impl AsyncFnOnce(Duration)) -> Result<Dropped> {
     let folder = books.settings.drop_folder(&books.data);
     create_dir_durably(&folder)?;
-    let (files, skipped) = dropped_files(&folder)?;
+    let (mut files, skipped) = dropped_files(&folder)?;
+    let found = originals::look(books).await?;
+    files.extend(found.changed.iter().map(|changed| changed.path.clone()));
     let rest = Duration::from_secs(books.settings.drop_rest_s.into());
-    let (files, left) = rest::resting(files, rest, books.clock.machine(), wait).await?;
-    let mut dropped = Dropped {
-        left,
-        skipped,
-        ..Dropped::default()
+    let (resting, left) = rest::resting(files, rest, books.clock.machine(), wait).await?;
+    let mut taking = Taking {
+        books,
+        folder,
+        dropped: Dropped {
+            left,
+            skipped,
+            ..Dropped::default()
+        },
+        put: Put::default(),
     };
-    for path in files {
-        take_file(books, &folder, &path, &mut dropped).await?;
+    for changed in &found.changed {
+        if resting.contains(&changed.path) {
+            taking.take_changed(changed).await?;
+        } else {
+            taking.put.unsettled.push(changed.place.clone());
+        }
     }
+    for path in resting {
+        if !found.changed.iter().any(|changed| changed.path == path) {
+            taking.take_file(&path).await?;
+        }
+    }
+    let Taking { dropped, put, .. } = taking;
+    originals::note(books, found, put).await?;
     Ok(dropped)
 }
 
-async fn take_file(books: &Books, folder: &Path, path: &Path, dropped: &mut Dropped) -> Result<()> {
-    let outcome = match Input::named(path, None) {
-        Ok(input) => ingest(books, &input, &books.settings.source)
-            .await
-            .map(|ingested| (input, ingested)),
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok((input, ingested)) => {
-            if is_still(&input, &ingested.measured)? {
-                move_away(books, path, &folder.join(DONE), &ingested.measured.digest)?;
-            } else {
-                dropped.changed.push(input.name);
-            }
-            dropped.ingested.push(ingested);
-        }
-        Err(error @ (Error::Input { .. } | Error::Usage(_))) => {
-            let name = path.display().to_string();
-            tracing::warn!(file = name, %error, "file refused");
-            let digest = input_digest_of_file(path)?;
-            move_away(books, path, &folder.join(REFUSED), &digest)?;
-            dropped.refused.push(RefusedFile {
-                name,
-                why: error.to_string(),
-            });
-        }
-        Err(error) => return Err(error),
+/// The work on one drop folder.
+struct Taking<'a> {
+    books: &'a Books,
+    folder: PathBuf,
+    dropped: Dropped,
+    put: Put,
+}
+
+impl Taking<'_> {
+    async fn take_file(&mut self, path: &Path) -> Result<()> {
+        let outcome = self.ingest_at(path, path).await;
+        self.settle(path, &name_of(path), outcome)
     }
-    Ok(())
+
+    /// Moves a file to where it belongs after it was read, or refused.
+    fn settle(&mut self, path: &Path, name: &str, outcome: Result<(Input, Ingested)>) -> Result<()> {
+        match outcome {
+            Ok((input, ingested)) => {
+                if is_still(&input, &ingested.measured)? {
+                    self.move_away(path, DONE, name, &ingested.measured.digest)?;
+                } else {
+                    self.dropped.changed.push(input.name);
+                }
+                self.dropped.ingested.push(ingested);
+            }
+            Err(error @ (Error::Input { .. } | Error::Usage(_))) => {
+                let shown = path.display().to_string();
+                tracing::warn!(file = shown, %error, "file refused");
+                let digest = input_digest_of_file(path)?;
+                self.move_away(path, REFUSED, name, &digest)?;
+                self.dropped.refused.push(RefusedFile {
+                    name: shown,
+                    why: error.to_string(),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Reads an original again that changed after it was read.
+    async fn take_changed(&mut self, changed: &Changed) -> Result<()> {
+        let digest = tokio::task::block_in_place(|| input_digest_of_file(&changed.path))?;
+        if digest.starts_with(&changed.digest) {
+            // It was copied back, or touched: the bytes are the same.
+            self.put.stands.insert(changed.place.clone(), stand_of(&changed.path)?);
+            return Ok(());
+        }
+        let first = batch_of_digest_beginning(&self.books.ledger, &changed.digest).await?;
+        match first.filter(|_| !changed.was_refused) {
+            Some(first) => self.take_later_state(changed, &first).await,
+            // Nothing was taken of it before.
+            None => {
+                let outcome = self.ingest_at(&self.folder.join(&changed.name), &changed.path).await;
+                self.settle(&changed.path, &changed.name, outcome)
+            }
+        }
+    }
+
+    /// Reads a file under the name that it came with.
+    async fn ingest_at(&self, named: &Path, path: &Path) -> Result<(Input, Ingested)> {
+        let input = Input::named(named, None)?.lying_at(path);
+        let ingested = ingest(self.books, &input, &self.books.settings.source).await?;
+        Ok((input, ingested))
+    }
+
+    async fn take_later_state(&mut self, changed: &Changed, first: &Batch) -> Result<()> {
+        let input = Input::named(&self.folder.join(&changed.name), None)?.lying_at(&changed.path);
+        match ingest_changed(self.books, &input, &first.source, first.batch).await {
+            Ok((ingested, earlier)) => {
+                if is_still(&input, &ingested.measured)? {
+                    self.move_away(&changed.path, DONE, &changed.name, &ingested.measured.digest)?;
+                } else {
+                    self.put.unsettled.push(changed.place.clone());
+                }
+                self.dropped.reread.push(Reread {
+                    name: input.name,
+                    batch: ingested.batch.batch,
+                    first_batch: first.batch,
+                    same_bytes: earlier.same_bytes,
+                    cut_line: earlier.cut_line,
+                    gone: gone_records(&self.books.ledger, ingested.batch.batch).await?,
+                });
+                self.dropped.ingested.push(ingested);
+            }
+            Err(error @ (Error::Input { .. } | Error::Usage(_))) => {
+                tracing::warn!(file = input.name, %error, "an original changed and cannot be read again");
+                self.put.unsettled.push(changed.place.clone());
+                self.dropped.spoilt.push(RefusedFile {
+                    name: changed.path.display().to_string(),
+                    why: error.to_string(),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// `usage.ndjson` becomes `<folder>/<digest>-usage.ndjson`. The same bytes under the same name need no second copy. The file's
+    /// time becomes the time of receipt, from which it is kept for a month.
+    fn move_away(&mut self, path: &Path, folder: &str, name: &str, digest: &str) -> Result<()> {
+        create_dir_durably(&self.folder.join(folder))?;
+        let received = FileTimes::new().set_modified(self.books.clock.now().into());
+        File::options()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_times(received))
+            .at(path)?;
+        fault::file("dated", path);
+        let place = format!("{folder}/{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]);
+        let target = self.folder.join(&place);
+        if target.exists() && input_digest_of_file(&target)? == digest {
+            std::fs::remove_file(path).at(path)?;
+            fault::file("removed", path);
+            return Ok(());
+        }
+        let stand = stand_of(path)?;
+        rename_durably(path, &target)?;
+        self.put.stands.insert(place, stand);
+        Ok(())
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The folders that files are moved to.
@@ -140,25 +280,4 @@ fn dropped_files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
     files.sort_unstable();
     others.sort_unstable();
     Ok((files, others))
-}
-
-/// `usage.ndjson` becomes `<folder>/<digest>-usage.ndjson`. The same bytes under the same name need no second copy. The file's
-/// time becomes the time of receipt, from which it is kept for a month.
-fn move_away(books: &Books, path: &Path, folder: &Path, digest: &str) -> Result<()> {
-    create_dir_durably(folder)?;
-    let received = FileTimes::new().set_modified(books.clock.now().into());
-    File::options()
-        .write(true)
-        .open(path)
-        .and_then(|file| file.set_times(received))
-        .at(path)?;
-    fault::file("dated", path);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let target = folder.join(format!("{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]));
-    if target.exists() && input_digest_of_file(&target)? == digest {
-        std::fs::remove_file(path).at(path)?;
-        fault::file("removed", path);
-        return Ok(());
-    }
-    rename_durably(path, &target)
 }

@@ -1,10 +1,11 @@
 //! Inputs: a file or standard input, its format and compression, and its bytes with their digest.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::packed::unpacked;
 use crate::digest::InputHasher;
 use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
@@ -37,7 +38,7 @@ impl Format {
 
 /// The wrapping around the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compression {
+pub enum Compression {
     None,
     Gzip,
     Zstd,
@@ -51,6 +52,8 @@ pub struct Input {
     pub name: String,
     pub format: Format,
     compression: Compression,
+    /// Whether somebody said that bytes known under another source are other records.
+    again: bool,
 }
 
 impl Input {
@@ -64,6 +67,7 @@ impl Input {
                 name: "standard input".to_owned(),
                 format,
                 compression: Compression::None,
+                again: false,
             });
         }
         let lower = name.to_ascii_lowercase();
@@ -89,7 +93,28 @@ impl Input {
             name,
             format,
             compression,
+            again: false,
         })
+    }
+
+    /// An input whose bytes may be known under another source: they are other records nevertheless.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { again: true, ..self }
+    }
+
+    /// Whether somebody said so.
+    pub fn comes_again(&self) -> bool {
+        self.again
+    }
+
+    /// The same input where it lies now; it keeps its name.
+    #[must_use]
+    pub fn lying_at(self, path: &Path) -> Self {
+        Self {
+            path: Some(path.to_owned()),
+            ..self
+        }
     }
 
     pub fn path(&self) -> Option<&Path> {
@@ -115,22 +140,29 @@ impl Input {
     /// The bytes without compression, and the meter that knows size and digest of what lies on disk.
     pub fn open(&self) -> Result<(Box<dyn Read + Send>, Meter)> {
         let (stored, meter) = self.stored_bytes()?;
-        let reader: Box<dyn Read + Send> = match self.compression {
-            Compression::None => Box::new(stored),
-            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(
-                1 << 18,
-                stored,
-            ))),
-            Compression::Zstd => Box::new(zstd::Decoder::new(stored).map_err(|error| self.unreadable(&error))?),
-        };
+        let reader = unpacked(stored, self.compression).map_err(|error| self.unreadable(&error))?;
         Ok((reader, meter))
+    }
+
+    /// The bytes as they are stored.
+    pub fn stored(&self) -> Result<impl Read + use<>> {
+        Ok(self.stored_bytes()?.0)
+    }
+
+    /// The bytes without compression of as many as are stored at the beginning.
+    pub fn open_beginning(&self, bytes: u64) -> Result<Box<dyn Read + Send>> {
+        unpacked(self.stored_bytes()?.0.take(bytes), self.compression).map_err(|error| self.unreadable(&error))
     }
 
     /// The error of an input whose bytes cannot be had.
     pub fn unreadable(&self, error: &io::Error) -> Error {
+        let what = match error.kind() {
+            io::ErrorKind::Unsupported => error.to_string(),
+            _ => format!("cannot be read to its end: {error}; nothing of it was taken"),
+        };
         Error::Input {
             input: self.name.clone(),
-            what: format!("cannot be read to its end: {error}; nothing of it was taken"),
+            what,
         }
     }
 

@@ -15,6 +15,7 @@ mod crew;
 pub mod csv;
 mod dotted;
 pub mod drop_folder;
+mod earlier;
 pub mod event;
 pub mod field;
 pub mod fingerprint;
@@ -23,6 +24,7 @@ pub mod instant;
 pub mod layout;
 #[cfg(test)]
 mod outcome;
+mod packed;
 mod parquet;
 mod plain;
 pub mod reading;
@@ -41,6 +43,7 @@ use std::sync::Arc;
 use chunk::{Chunk, Chunks};
 use crew::check_all;
 use csv::CsvHeader;
+use earlier::Earlier;
 use input::{Format, Input, Measured};
 use store::{Batch, NewBatch};
 use time_text::Zones;
@@ -65,6 +68,9 @@ pub struct Ingested {
     pub quarantine: Vec<(String, i64)>,
     /// Lines of this input that a retry took out of quarantine.
     pub retried: i64,
+    /// The name it was given now, where it was ingested before under another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
     #[serde(skip)]
     pub measured: Measured,
 }
@@ -75,10 +81,25 @@ pub async fn ingest(books: &Books, input: &Input, source: &str) -> Result<Ingest
     if let Some(known) = find_known(books, input, source).await? {
         return Ok(known);
     }
+    let earlier = earlier::of_name(books, input, source).await?;
+    ingest_new(books, input, source, earlier).await
+}
+
+/// Ingests an original that changed after a batch had been made of it.
+pub async fn ingest_changed(books: &Books, input: &Input, source: &str, batch: i64) -> Result<(Ingested, Earlier)> {
+    let earlier = earlier::of_original(books, input, batch).await?;
+    let ingested = match find_known(books, input, source).await? {
+        Some(known) => known,
+        None => ingest_new(books, input, source, Some(earlier)).await?,
+    };
+    Ok((ingested, earlier))
+}
+
+async fn ingest_new(books: &Books, input: &Input, source: &str, earlier: Option<Earlier>) -> Result<Ingested> {
     let door = open_door(books, source).await?;
     let intake = books.register_intake("ingest").await?;
     let read = tokio::task::block_in_place(|| read_input(books, input, door, intake))?;
-    commit(books, input, source, intake, read).await
+    commit(books, input, source, intake, read, earlier).await
 }
 
 async fn find_known(books: &Books, input: &Input, source: &str) -> Result<Option<Ingested>> {
@@ -94,7 +115,10 @@ async fn find_known(books: &Books, input: &Input, source: &str) -> Result<Option
 
 async fn already(books: &Books, source: &str, input: &Input, measured: Measured) -> Result<Option<Ingested>> {
     let found = store::batch_of_digest(&books.ledger, &measured.digest, source, input.format.text()).await?;
-    let Some(batch) = found else { return Ok(None) };
+    let Some(batch) = found else {
+        refuse_other_source(books, source, input, &measured).await?;
+        return Ok(None);
+    };
     let retried = retry::retry(books, Some(batch.batch)).await?.accepted;
     let quarantine = store::quarantine_counts(&books.ledger, Some(batch.batch)).await?;
     Ok(Some(Ingested {
@@ -102,8 +126,24 @@ async fn already(books: &Books, source: &str, input: &Input, measured: Measured)
         batch,
         quarantine,
         retried,
+        known_as: Some(input.name.clone()),
         measured,
     }))
+}
+
+/// The same bytes under another source would be billed a second time: its records are other identities. Somebody must mean it.
+async fn refuse_other_source(books: &Books, source: &str, input: &Input, measured: &Measured) -> Result<()> {
+    if input.comes_again() {
+        return Ok(());
+    }
+    match store::batch_of_other_source(&books.ledger, &measured.digest, source).await? {
+        None => Ok(()),
+        Some(batch) => Err(Error::Usage(format!(
+            "{}: the same bytes were ingested as batch {} ({}) with the source {:?}; as {source:?} each of their records that names no \
+             source would be billed again. If they are other records, say `tallybook ingest --again-as {source} FILE`. Nothing was taken",
+            input.name, batch.batch, batch.name, batch.source
+        ))),
+    }
 }
 
 async fn open_door(books: &Books, source: &str) -> Result<Door> {
@@ -241,7 +281,14 @@ fn take_header(input: &Input, first: &mut Chunk, door: &mut Door) -> Result<Stri
     Ok(text)
 }
 
-async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: ReadInput) -> Result<Ingested> {
+async fn commit(
+    books: &Books,
+    input: &Input,
+    source: &str,
+    intake: i64,
+    read: ReadInput,
+    earlier: Option<Earlier>,
+) -> Result<Ingested> {
     let ReadInput {
         measured,
         header,
@@ -264,6 +311,15 @@ async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: R
         quarantined: count(tally.refused.len() as u64),
         committed_at: &committed_at,
     };
+    // What can be read once only is known by its bytes now.
+    if let (None, Err(refused)) = (input.path(), refuse_other_source(books, source, input, &measured).await) {
+        remove_files(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
+        return Err(refused);
+    }
+    let gone = match earlier {
+        Some(earlier) => earlier::gone(books, earlier, &segments).await?,
+        None => 0,
+    };
     let mut tx = books.ledger.begin().await?;
     // Two runs may read the same input side by side; the second finds the first one's batch here.
     let twin = store::digest_is_known(&mut tx, &measured.digest, source, input.format.text()).await?;
@@ -279,6 +335,9 @@ async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: R
     let batch = store::add_batch(&mut tx, &new).await?;
     add_segments(&mut tx, &segments, batch, batch).await?;
     store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
+    if let Some(earlier) = earlier {
+        store::add_reread(&mut tx, batch, earlier, gone).await?;
+    }
     books.ledger.commit_of(tx, "ingest", intake).await?;
     let quarantine = store::quarantine_counts(&books.ledger, Some(batch)).await?;
     let batch = store::batch(&books.ledger, batch).await?;
@@ -287,6 +346,7 @@ async fn commit(books: &Books, input: &Input, source: &str, intake: i64, read: R
         batch,
         quarantine,
         retried: 0,
+        known_as: None,
         measured,
     })
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::input::Measured;
+use super::earlier::Earlier;
+use super::input::{Input, Measured};
 use super::worker::Refused;
 use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
@@ -65,6 +66,100 @@ pub async fn batch_of_digest(ledger: &Ledger, digest: &str, source: &str, format
         .fetch_optional(ledger)
         .await?;
     row.as_ref().map(batch_of).transpose()
+}
+
+/// A batch of the same bytes under another source, of which records were stored.
+pub async fn batch_of_other_source(ledger: &Ledger, digest: &str, source: &str) -> Result<Option<Batch>> {
+    let sql = format!("{BATCH_COLUMNS} WHERE digest = ? AND source <> ? AND stored_rows > 0 ORDER BY batch");
+    let row = query(sql).bind(digest).bind(source).fetch_optional(ledger).await?;
+    row.as_ref().map(batch_of).transpose()
+}
+
+/// The batch of an original whose name has the beginning of its digest.
+pub async fn batch_of_digest_beginning(ledger: &Ledger, beginning: &str) -> Result<Option<Batch>> {
+    let sql = format!("{BATCH_COLUMNS} WHERE digest >= ? AND digest < ? AND kind = 'input' ORDER BY batch");
+    let row = query(sql)
+        .bind(beginning)
+        .bind(format!("{beginning}g"))
+        .fetch_optional(ledger)
+        .await?;
+    row.as_ref().map(batch_of).transpose()
+}
+
+/// An earlier state of an input.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub batch: i64,
+    pub bytes: u64,
+    pub digest: String,
+}
+
+fn state_of_row(row: &Row) -> Result<State> {
+    Ok(State {
+        batch: row.try_get(0)?,
+        bytes: u64::try_from(row.try_get::<i64>(1)?).unwrap_or(0),
+        digest: row.try_get(2)?,
+    })
+}
+
+/// What a batch was made of.
+pub async fn state_of(ledger: &Ledger, batch: i64) -> Result<State> {
+    let row = query("SELECT batch, bytes, digest FROM batch WHERE batch = ?")
+        .bind(batch)
+        .fetch_one(ledger)
+        .await?;
+    state_of_row(&row)
+}
+
+/// Inputs of the same name, source and format that were shorter.
+pub async fn shorter_states(ledger: &Ledger, input: &Input, source: &str, bytes: u64) -> Result<Vec<State>> {
+    let rows = query(
+        "SELECT batch, bytes, digest FROM batch WHERE name = ? AND source = ? AND format = ? AND kind = 'input' AND bytes < ?",
+    )
+    .bind(input.name.as_str())
+    .bind(source)
+    .bind(input.format.text())
+    .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+    .fetch_all(ledger)
+    .await?;
+    rows.iter().map(state_of_row).collect()
+}
+
+/// The intake of a batch, which its rows carry.
+pub async fn intake_of_batch(ledger: &Ledger, batch: i64) -> Result<i64> {
+    let row = query("SELECT intake FROM batch WHERE batch = ?")
+        .bind(batch)
+        .fetch_one(ledger)
+        .await?;
+    row.try_get(0)
+}
+
+/// Notes of which earlier batch this one is a later state.
+pub async fn add_reread(tx: &mut Tx, batch: i64, earlier: Earlier, gone: i64) -> Result<()> {
+    let cut_line = earlier.cut_line.and_then(|line| i64::try_from(line).ok());
+    let row: [Value; 6] = [
+        batch.into(),
+        earlier.batch.into(),
+        i64::from(earlier.in_place).into(),
+        i64::try_from(earlier.same_bytes).unwrap_or(i64::MAX).into(),
+        cut_line.into(),
+        gone.into(),
+    ];
+    insert_row(
+        tx,
+        "reread (batch, first_batch, in_place, same_bytes, cut_line, gone)",
+        row,
+    )
+    .await
+}
+
+/// How many records of an earlier state a batch has no more.
+pub async fn gone_records(ledger: &Ledger, batch: i64) -> Result<i64> {
+    let row = query("SELECT COALESCE(SUM(gone), 0) FROM reread WHERE batch = ?")
+        .bind(batch)
+        .fetch_one(ledger)
+        .await?;
+    row.try_get(0)
 }
 
 /// Whether an input is ingested already, asked inside the transaction that would ingest it.

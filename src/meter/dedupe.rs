@@ -60,6 +60,20 @@ pub struct Conflict {
     pub record: RealRecord,
     pub first: (i64, u32),
     pub first_day: i32,
+    /// The first is a part of this line, which was cut when it was read: no conflict, it takes the first's place.
+    pub completes: bool,
+}
+
+/// A line that was cut when it was first read, and its whole.
+#[derive(Clone, Debug)]
+pub struct Completed {
+    pub first: RealRecord,
+    /// The first one's UTC day, days since 1970.
+    pub first_day: i32,
+    /// Batch and line of the whole.
+    pub at: Place,
+    /// None where the whole is no record.
+    pub whole: Option<RealRecord>,
 }
 
 /// What was read for real.
@@ -94,6 +108,14 @@ impl Decided {
         found.filter(|void| void.state == VoidState::Refused).count()
     }
 
+    /// Those of the new voids that are no records: a whole line takes back what was read of it before.
+    pub fn taken_back_by_whole_lines(&self) -> Vec<&Void> {
+        let voids = self.new_voids.iter();
+        voids
+            .filter(|void| void.id == id_of_whole_line((void.batch, void.line)))
+            .collect()
+    }
+
     /// Records of earlier batches that count otherwise from now on.
     pub fn moved(&self) -> Vec<&RealRecord> {
         let replaced = self.replaced.iter().flat_map(|(stood, stands)| [stood, stands]);
@@ -103,9 +125,15 @@ impl Decided {
     }
 }
 
-/// Hashes whose rows and keys must be looked at: those of the new voids, which were read, and of all that voids name.
-pub fn wanted_by_voids(new_voids: &HashMap<Row, RealRecord>, waiting: &[Void]) -> HashSet<u64> {
-    let mut wanted = HashSet::new();
+/// Hashes whose rows and keys must be looked at: those of the new voids, which were read, of all that voids name, and of lines that
+/// were cut.
+pub fn wanted_by_voids(
+    new_voids: &HashMap<Row, RealRecord>,
+    waiting: &[Void],
+    completed: &[Completed],
+) -> HashSet<u64> {
+    let firsts = completed.iter().map(|completed| &completed.first);
+    let mut wanted: HashSet<u64> = firsts.map(|first| identity_hash(&first.source, &first.id)).collect();
     for record in new_voids.values() {
         wanted.insert(identity_hash(&record.source, &record.id));
         if let Content::Void { target } = &record.content {
@@ -136,7 +164,14 @@ impl NewRows<'_> {
 
 /// Decides every new row. `known_voids` are the ledger's.
 #[tracing::instrument(skip_all)]
-pub fn decide(new: NewRows, keys: &[Key], real: &Real, known_voids: &[Void], resolutions: &Resolutions) -> Decided {
+pub fn decide(
+    new: NewRows,
+    keys: &[Key],
+    real: &Real,
+    known_voids: &[Void],
+    resolutions: &Resolutions,
+    completed: &[Completed],
+) -> Decided {
     let mut decided = Decided {
         verdicts: vec![RowVerdict::Accepted; new.identities.len()],
         conflicts: Vec::new(),
@@ -160,7 +195,49 @@ pub fn decide(new: NewRows, keys: &[Key], real: &Real, known_voids: &[Void], res
         resolutions,
     };
     apply_voids(new, &old, real, known_voids, &mut decided);
+    for completed in completed {
+        complete(&old, known_voids, completed, &mut decided);
+    }
     decided
+}
+
+/// What stands for the id of a void where a whole line takes something back.
+fn id_of_whole_line((batch, line): Place) -> String {
+    format!("line {line} of batch {batch}, whole")
+}
+
+/// Lets a whole line take the place of what was read of it before, if that stands. The same identity is replaced; else what was read
+/// was no record of anybody, and is taken back.
+fn complete(old: &OldKeys, known_voids: &[Void], completed: &Completed, decided: &mut Decided) {
+    let first = &completed.first;
+    let place = (first.batch, first.line);
+    let took = |void: &Void| void.took == Some(place);
+    let mut standing = old.standing(identity_hash(&first.source, &first.id));
+    if !standing.any(|(stands, _)| stands == place) || known_voids.iter().chain(&decided.new_voids).any(took) {
+        return;
+    }
+    let is_same = |whole: &&RealRecord| (&whole.source, &whole.id) == (&first.source, &first.id);
+    if completed.whole.as_ref().filter(is_same).is_some() {
+        let own = |conflict: &&mut Conflict| {
+            (conflict.record.batch, conflict.record.line) == completed.at && conflict.first == place
+        };
+        if let Some(conflict) = decided.conflicts.iter_mut().find(own) {
+            conflict.completes = true;
+        }
+        return;
+    }
+    decided.voided_before.push((first.clone(), completed.first_day));
+    decided.new_voids.push(Void {
+        source: first.source.clone(),
+        target: first.id.clone(),
+        id: id_of_whole_line(completed.at),
+        batch: completed.at.0,
+        line: completed.at.1,
+        state: VoidState::Applied,
+        took: Some(place),
+        day: Some(completed.first_day),
+        metering: None,
+    });
 }
 
 /// Both sides of the decisions that are to be booked. A conflict holds the days of both, so their raw is there.
@@ -236,6 +313,7 @@ fn decide_group(
                     record: record.clone(),
                     first,
                     first_day,
+                    completes: false,
                 });
             }
         }

@@ -15,6 +15,7 @@
 
 mod booking;
 mod candidates;
+mod completed;
 pub mod content;
 mod correct;
 mod daily;
@@ -73,6 +74,8 @@ pub struct Metered {
     pub rows: i64,
     pub usage_rows: usize,
     pub conflicts: usize,
+    /// Lines that were cut when they were first read, in whose place the whole line stands now.
+    pub completed: usize,
     pub voids: usize,
     /// Those of them, and of the ones that waited, that name a void: they take nothing back.
     pub voids_of_voids: usize,
@@ -95,6 +98,7 @@ impl Metered {
             rows: self.rows + next.rows,
             usage_rows: self.usage_rows + next.usage_rows,
             conflicts: self.conflicts + next.conflicts,
+            completed: self.completed + next.completed,
             voids: self.voids + next.voids,
             voids_of_voids: self.voids_of_voids + next.voids_of_voids,
             unmetered: next.unmetered,
@@ -127,7 +131,8 @@ pub async fn meter_in_parts(books: &Books, lease: &Lease, rows_max: i64) -> Resu
         let up_to = end_of_part(books, last, rows_max).await?;
         let (part, accounts) = meter_part(books, lease, up_to).await?;
         metered = metered.and_then(&part);
-        if up_to == last {
+        // What was found to replace a cut line is booked by the next one.
+        if up_to == last && part.completed == 0 {
             return Ok((metered, accounts));
         }
     }
@@ -136,10 +141,13 @@ pub async fn meter_in_parts(books: &Books, lease: &Lease, rows_max: i64) -> Resu
 /// The last batch that is metered together with the next one.
 async fn end_of_part(books: &Books, last: i64, rows_max: i64) -> Result<i64> {
     let metered_to = store::progress(&books.ledger).await?.batch_hi;
+    let cut = store::cut_lines(&books.ledger, metered_to, last).await?;
     let mut rows = 0;
     let mut end = last;
     for [batch, _, stored, _] in store::batch_counts(&books.ledger, metered_to, last).await? {
-        if rows > 0 && rows + stored > rows_max {
+        // A cut line is metered before its whole.
+        let completes = cut.iter().any(|(at, first)| at.0 == batch && metered_to < first.0);
+        if rows > 0 && rows + stored > rows_max || completes {
             break;
         }
         (rows, end) = (rows + stored, batch);
@@ -164,12 +172,13 @@ async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered
     let intake = books.register_intake("meter").await?;
     let mut real = read_voids(books, &plan, &identities)?;
     let waiting: Vec<Void> = plan.waiting_voids().cloned().collect();
+    let completed = completed::read(books, &plan).await?;
     let search = Search {
         data: &books.data,
         segments: &plan.segments,
         identities: &identities,
         runs: &runs,
-        wanted: &wanted_by_voids(&real.rows, &waiting),
+        wanted: &wanted_by_voids(&real.rows, &waiting, &completed),
         expired: &plan.expired,
     };
     let (candidates, new_keys) = tokio::task::block_in_place(|| search_rows(books, &search, intake))?;
@@ -179,7 +188,7 @@ async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered
         identities: &identities,
         candidates: &candidates,
     };
-    let decided = decide(new, &earlier_keys, &real, &plan.voids, &plan.resolutions);
+    let decided = decide(new, &earlier_keys, &real, &plan.voids, &plan.resolutions, &completed);
     drop(real);
     plan.then = Then::read(books, &plan, &decided.moved()).await?;
     let (outcome, files) = tokio::task::block_in_place(|| {

@@ -51,7 +51,9 @@ impl<'a> Writing<'a> {
         let now = books.clock.text();
         // Before the transaction: every other writer waits for its end.
         let totals = daily::usage_totals(outcome)?;
-        let conflicts: Vec<_> = decided.conflicts.iter().map(|c| (c, outcome.conflict_day(c))).collect();
+        let conflicts = decided.conflicts.iter().map(|c| (c, outcome.conflict_day(c)));
+        let (completing, conflicts): (Vec<_>, Vec<_>) = conflicts.partition(|(conflict, _)| conflict.completes);
+        let taken_back = decided.taken_back_by_whole_lines();
         let days: BTreeSet<_> = plan.segments.iter().map(|segment| segment.day).collect();
         let mut tx = books.ledger.begin().await?;
         lease.check(&mut tx).await?;
@@ -78,6 +80,7 @@ impl<'a> Writing<'a> {
         }
         store::add_conflicts(&mut tx, &conflicts).await?;
         store::book_replacements(&mut tx, metering).await?;
+        store::add_completions(&mut tx, &completing, &taken_back, &now).await?;
         store::add_voids(&mut tx, metering, &decided.new_voids, &now).await?;
         store::end_waits(&mut tx, metering, &decided.ended_waits).await?;
         store::add_control_totals(&mut tx, metering, &outcome.control_totals()?).await?;
@@ -86,8 +89,9 @@ impl<'a> Writing<'a> {
             batches: plan.up_to - plan.progress.batch_hi,
             batch_hi: plan.up_to,
             rows: plan.segments.iter().map(|segment| segment.rows).sum(),
-            conflicts: decided.conflicts.len(),
-            voids: decided.new_voids.len(),
+            conflicts: conflicts.len(),
+            completed: completing.len() + taken_back.len(),
+            voids: decided.new_voids.len() - taken_back.len(),
             voids_of_voids: decided.voids_of_voids(),
             unmetered: outcome.unmetered_file.as_ref().map_or(plan.unmetered.len(), Vec::len),
             placed_again: outcome.placed_again,

@@ -137,6 +137,12 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let mut needs_person = cards.refused;
     let dropped = take_dropped(books).await?;
     needs_person.extend(dropped.refused.iter().map(|f| format!("file refused: {}", f.why)));
+    needs_person.extend(dropped.spoilt.iter().map(|f| {
+        format!(
+            "{} changed after it was read, and cannot be read again: {}; restore it or remove it",
+            f.name, f.why
+        )
+    }));
     needs_person.extend(
         dropped
             .skipped

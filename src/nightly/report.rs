@@ -8,6 +8,7 @@ use crate::conflict::Listed;
 use crate::expire::Expired;
 use crate::export::Exported;
 use crate::ingest::Ingested;
+use crate::ingest::drop_folder::Reread;
 use crate::meter::Metered;
 use crate::meter::rewrite::Rewritten;
 use crate::meter::store::Total;
@@ -17,9 +18,15 @@ use crate::table::{Table, grouped};
 pub fn ingested(ingested: &Ingested) -> String {
     let batch = &ingested.batch;
     let mut text = if ingested.already {
+        let now = ingested.known_as.as_deref().unwrap_or(&batch.name);
+        let before = if now == batch.name {
+            String::new()
+        } else {
+            format!(" under the name {}", batch.name)
+        };
         format!(
-            "{}: ingested before as batch {}, nothing changed",
-            batch.name, batch.batch
+            "{now}: ingested before as batch {}{before}, nothing changed",
+            batch.batch
         )
     } else {
         format!(
@@ -41,6 +48,32 @@ pub fn ingested(ingested: &Ingested) -> String {
     text
 }
 
+/// What an original became that changed after it was read.
+pub fn changed(reread: &Reread) -> String {
+    let Reread {
+        name,
+        batch,
+        first_batch,
+        same_bytes,
+        ..
+    } = reread;
+    let mut text =
+        format!("{name} changed after it was read as batch {first_batch}, and was read again as batch {batch}: ");
+    let _infallible = match (*same_bytes, reread.cut_line) {
+        (0, _) => write!(text, "its bytes are other ones, and what differs is a conflict"),
+        (_, None) => write!(text, "it has grown"),
+        (_, Some(line)) => write!(text, "it has grown, and line {line}, which was cut, is whole now"),
+    };
+    if reread.gone > 0 {
+        let gone = grouped(reread.gone);
+        let _infallible = write!(
+            text,
+            "; {gone} of its records are gone from it and stay billed: void those that are none"
+        );
+    }
+    text
+}
+
 pub fn metered(metered: &Metered) -> String {
     let mut text = format!(
         "metered  {} batches, {} rows into {} usage rows; high-water batch {}\n",
@@ -52,6 +85,10 @@ pub fn metered(metered: &Metered) -> String {
     let notes = [
         (metered.new_accounts, "accounts appeared and have the default terms"),
         (metered.conflicts, "conflicts: same id, other content; the first stands"),
+        (
+            metered.completed,
+            "lines were cut when they were first read; the whole line stands in the place of each",
+        ),
         (metered.voids, "voids"),
         (
             metered.voids_of_voids,
@@ -192,6 +229,9 @@ pub fn night(night: &Night) -> String {
             text,
             "CHANGED  {name} changed while it was read; it stays in the drop folder"
         );
+    }
+    for reread in &night.dropped.reread {
+        let _infallible = writeln!(text, "CHANGED  {}", changed(reread));
     }
     for left in &night.dropped.left {
         let _infallible = writeln!(text, "LEFT     {} is left for the next night: {}", left.name, left.why);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::Verified;
+use super::{Verified, store};
 use crate::books::Books;
 use crate::digest::{input_digest_of_file, sha256_hex_of_file};
 use crate::error::{AtPath as _, Result};
@@ -35,6 +35,10 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> DamagedFiles {
     }
     let part = verify_originals(books, verified);
     verified.part(part);
+    match store::rewritten(&books.ledger).await {
+        Ok(rewritten) => verified.rewritten = rewritten,
+        Err(error) => verified.differs(error.to_string()),
+    }
     let part = refuse_older_ledger(books).await;
     verified.part(part);
     found.into_iter().map(|(path, _)| path).collect()
@@ -74,7 +78,7 @@ fn verify_originals(books: &Books, verified: &mut Verified) -> Result<()> {
             let digest = input_digest_of_file(&place)?;
             if !digest.starts_with(recorded) {
                 verified.differs(format!(
-                    "{} is not the file that was received: its BLAKE3 is {digest}",
+                    "{} is not the file that was received: its BLAKE3 is {digest}; the next night reads it again",
                     place.display()
                 ));
             }

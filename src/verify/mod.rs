@@ -31,6 +31,8 @@ pub struct Verified {
     pub exports: usize,
     /// UTC days whose raw is gone.
     pub expired: Vec<ExpiredDay>,
+    /// Inputs whose original was changed after it was read, and what became of it.
+    pub rewritten: Vec<String>,
     /// What could not be looked at because something else is damaged.
     pub not_proved: Vec<String>,
     /// Empty is good.

@@ -74,6 +74,29 @@ pub async fn payloads(ledger: &Ledger, mut differs: impl FnMut(String) + Send) -
         .await
 }
 
+/// Batches whose original in `done/` was changed after it was read.
+pub async fn rewritten(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT r.batch, r.first_batch, f.name, r.same_bytes, r.gone FROM reread r JOIN batch f ON f.batch = r.first_batch \
+         WHERE r.in_place = 1 ORDER BY r.batch, r.first_batch",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (batch, first, name): (i64, i64, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let (same, gone): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
+            let what = match same {
+                0 => format!("no beginning of it is that of batch {first}, and {gone} records are gone from it"),
+                bytes => format!("its first {bytes} bytes are those of batch {first}"),
+            };
+            Ok(format!(
+                "the original of batch {first} ({name}) changed after it was read; it is that of batch {batch} now: {what}"
+            ))
+        })
+        .collect()
+}
+
 /// Metered batches whose control totals do not add up, or are not what the door counted.
 pub async fn unbalanced_batches(ledger: &Ledger, metered_to: i64) -> Result<Vec<String>> {
     let rows = query(

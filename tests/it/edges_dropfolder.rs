@@ -148,3 +148,312 @@ fn uploads_under_way_and_what_systems_leave_are_left_alone_without_a_word() {
     expected.sort();
     assert_eq!(names(&place, "drop"), expected);
 }
+
+const HEADER: &str = "id,uin,appid,task_type,parameters.type,finished_at,duration_ms\n";
+
+/// Rows of an hour each, or of as many milliseconds as are told.
+fn rows(range: std::ops::Range<u32>, duration_ms: u32) -> String {
+    range
+        .map(|at| format!("w-{at},7,1,Transcode,Audio,2024-11-15T10:00:0{at}+08:00,{duration_ms}\n"))
+        .collect()
+}
+
+/// The only file in a folder of the drop folder.
+fn only(place: &Place, folder: &str) -> std::path::PathBuf {
+    let names = names(place, folder);
+    assert_eq!(names.len(), 1, "{names:?}");
+    place.data().join(folder).join(&names[0])
+}
+
+fn append(path: &std::path::Path, text: &str) {
+    let mut file = File::options().append(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// Records and raw milliseconds of a status, over all batches.
+fn total(night: &tallybook::nightly::Night, status: &str) -> (i64, i64) {
+    let statuses = &night.control.all.statuses;
+    let total = statuses.iter().find(|(name, _)| *name == status).unwrap().1;
+    (total.records, total.raw_ms)
+}
+
+/// Everything agrees: raw measured again, statements, originals. Says which originals changed.
+fn verified(place: &Place, now: &str) -> Vec<String> {
+    run(async {
+        let books = place.books(at(now)).await;
+        let verified = tallybook::verify::verify(&books).await.unwrap();
+        let conflicts = tallybook::conflict::list(&books, false, None).await.unwrap();
+        books.ledger.close().await;
+        assert_eq!((verified.differences, conflicts.len()), (Vec::<String>::new(), 0));
+        verified.rewritten
+    })
+}
+
+const FIRST: &str = "2024-11-20T00:00:00Z";
+const SECOND: &str = "2024-11-21T00:00:00Z";
+const THIRD: &str = "2024-11-22T00:00:00Z";
+
+#[test]
+fn what_a_writer_appends_after_its_file_was_read_is_read_by_the_next_night() {
+    let place = Place::new();
+    place.drop("u.ndjson", line("a", 7, DAY, 60_000));
+    place.night(FIRST);
+    append(&only(&place, "drop/done"), &line("b", 7, DAY, 30_000));
+    let night = place.night(SECOND);
+    assert_eq!(
+        (total(&night, "metered"), total(&night, "duplicate").0),
+        ((2, 90_000), 1)
+    );
+    assert_eq!(night.exit_code(), 0);
+    let reread = &night.dropped.reread[0];
+    assert_eq!(
+        (reread.first_batch, reread.batch, reread.cut_line, reread.gone),
+        (1, 2, None, 0)
+    );
+    let told = verified(&place, THIRD);
+    assert!(
+        told[0].contains("the original of batch 1") && told[0].contains("that of batch 2 now"),
+        "{told:?}"
+    );
+    let quiet = place.night(THIRD);
+    assert!(quiet.dropped.reread.is_empty() && quiet.dropped.ingested.is_empty());
+}
+
+#[test]
+fn a_csv_row_that_was_cut_in_its_last_number_is_billed_by_the_whole_row() {
+    let place = Place::new();
+    let text = format!("{HEADER}{}", rows(0..8, 3_600_000));
+    let cut = text.find("w-4").unwrap() - 4;
+    place.drop("u.csv", &text[..cut]);
+    let night = place.night(FIRST);
+    assert_eq!(
+        total(&night, "metered"),
+        (4, 3 * 3_600_000 + 3_600),
+        "the cut row looks like a record"
+    );
+    append(&only(&place, "drop/done"), &text[cut..]);
+    let night = place.night(SECOND);
+    assert_eq!(total(&night, "metered"), (8, 8 * 3_600_000));
+    assert_eq!(
+        (night.metered.conflicts, night.metered.completed, night.exit_code()),
+        (0, 1, 0)
+    );
+    assert_eq!(verified(&place, THIRD).len(), 1);
+    run(async {
+        let books = place.books(at(THIRD)).await;
+        let trail = tallybook::ledger::audit_trail(&books.ledger).await.unwrap();
+        books.ledger.close().await;
+        let entry = trail.iter().find(|entry| entry.action == "whole line").unwrap();
+        assert_eq!(
+            (entry.who.as_str(), entry.subject.as_str()),
+            ("tallybook", "batch 1 line 5")
+        );
+    });
+}
+
+#[test]
+fn a_csv_row_that_was_cut_in_its_id_is_taken_back_and_the_whole_row_is_billed() {
+    let place = Place::new();
+    let header = "uin,appid,task_type,parameters.type,finished_at,duration_ms,id\n";
+    let text = format!("{header}7,1,Transcode,Audio,{DAY},60000,w-1\n7,1,Transcode,Audio,{DAY},60000,w-1234\n");
+    place.drop("u.csv", &text[..text.len() - 3]);
+    place.night(FIRST);
+    append(&only(&place, "drop/done"), &text[text.len() - 3..]);
+    let night = place.night(SECOND);
+    assert_eq!((total(&night, "metered"), total(&night, "voided").0), ((2, 120_000), 1));
+    assert_eq!((night.metered.completed, night.metered.voids), (1, 0));
+    verified(&place, THIRD);
+}
+
+#[test]
+fn a_csv_row_that_was_cut_in_its_time_is_whole_afterwards() {
+    let place = Place::new();
+    let header = "id,uin,appid,task_type,parameters.type,duration_ms,finished_at\n";
+    let text = format!("{header}a,7,1,Transcode,Audio,60000,{DAY}\nb,7,1,Transcode,Audio,60000,{DAY}\n");
+    place.drop("u.csv", &text[..text.len() - 10]);
+    let night = place.night(FIRST);
+    assert_eq!((total(&night, "metered").0, total(&night, "quarantined").0), (1, 1));
+    append(&only(&place, "drop/done"), &text[text.len() - 10..]);
+    assert_eq!(total(&place.night(SECOND), "metered"), (2, 120_000));
+    verified(&place, THIRD);
+}
+
+#[test]
+fn a_cut_row_of_a_closed_period_becomes_an_adjustment() {
+    let place = Place::new();
+    let text = format!("{HEADER}{}", rows(0..2, 3_600_000));
+    let cut = text.len() - 4;
+    place.drop("u.csv", &text[..cut]);
+    place.night("2024-12-10T00:00:00Z");
+    append(&only(&place, "drop/done"), &text[cut..]);
+    let night = place.night("2024-12-11T00:00:00Z");
+    assert_eq!(total(&night, "metered"), (2, 2 * 3_600_000));
+    assert!(
+        night.metered.late_records == 0 && night.exit_code() == 0,
+        "{:?}",
+        night.needs_person
+    );
+    verified(&place, "2024-12-12T00:00:00Z");
+    place.night("2025-01-10T00:00:00Z");
+    let lines: String = place
+        .exported("statement_lines.csv")
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    assert!(lines.contains("adjustment"), "{lines}");
+}
+
+#[test]
+fn the_full_file_sent_again_under_its_name_replaces_the_cut_row() {
+    let place = Place::new();
+    let text = format!("{HEADER}{}", rows(0..8, 3_600_000));
+    let cut = text.find("w-4").unwrap() - 4;
+    place.drop("u.csv", &text[..cut]);
+    place.night(FIRST);
+    place.drop("u.csv", &text);
+    let night = place.night(SECOND);
+    assert_eq!(
+        (total(&night, "metered"), night.metered.conflicts),
+        ((8, 8 * 3_600_000), 0)
+    );
+    verified(&place, THIRD);
+}
+
+#[test]
+fn a_cut_row_and_its_whole_in_one_metering_are_told_apart() {
+    let place = Place::new();
+    let text = format!("{HEADER}{}", rows(0..2, 3_600_000));
+    let path = place.file("u.csv", &text[..text.len() - 4]);
+    place.ingest(FIRST, &path).unwrap();
+    let path = place.file("u.csv", &text);
+    place.ingest(FIRST, &path).unwrap();
+    let night = place.night(FIRST);
+    assert_eq!(
+        (total(&night, "metered"), night.metered.completed),
+        ((2, 2 * 3_600_000), 1)
+    );
+    verified(&place, SECOND);
+}
+
+#[test]
+fn an_original_that_was_rewritten_is_read_again_and_what_is_gone_is_counted() {
+    let place = Place::new();
+    let [a, b, c] = ["a", "b", "c"].map(|id| line(id, 7, DAY, 60_000));
+    place.drop("u.ndjson", format!("{a}{b}{c}"));
+    place.night(FIRST);
+    let done = only(&place, "drop/done");
+    std::fs::write(
+        &done,
+        format!("{}{}", line("b", 7, DAY, 61_000), line("d", 7, DAY, 60_000)),
+    )
+    .unwrap();
+    let night = place.night(SECOND);
+    assert_eq!((night.metered.conflicts, night.dropped.reread[0].gone), (1, 2));
+    assert_eq!(
+        total(&night, "metered"),
+        (4, 240_000),
+        "the first stands, the new one is new"
+    );
+    let text = tallybook::nightly::report::night(&night);
+    assert!(
+        text.contains("2 of its records are gone from it and stay billed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn half_a_gz_is_refused_and_read_when_it_is_whole() {
+    let place = Place::new();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(line("a", 7, DAY, 60_000).as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    place.drop("u.ndjson.gz", &packed[..packed.len() / 2]);
+    assert_eq!(place.night(FIRST).exit_code(), 3);
+    let mut file = File::options().append(true).open(only(&place, "drop/refused")).unwrap();
+    file.write_all(&packed[packed.len() / 2..]).unwrap();
+    drop(file);
+    let night = place.night(SECOND);
+    assert_eq!((total(&night, "metered").0, night.exit_code()), (1, 0));
+    assert!(names(&place, "drop/refused").is_empty());
+    only(&place, "drop/done");
+    verified(&place, THIRD);
+}
+
+#[test]
+fn an_original_that_can_be_read_no_more_needs_a_person_until_it_is_put_right() {
+    let place = Place::new();
+    let text = line("a", 7, DAY, 60_000);
+    let packed = zstd::encode_all(text.as_bytes(), 3).unwrap();
+    place.drop("u.ndjson.zst", &packed);
+    place.night(FIRST);
+    let done = only(&place, "drop/done");
+    std::fs::write(&done, "no zstd").unwrap();
+    for now in [SECOND, THIRD] {
+        let night = place.night(now);
+        assert_eq!((night.exit_code(), night.dropped.spoilt.len()), (3, 1));
+    }
+    std::fs::write(&done, &packed).unwrap();
+    assert_eq!(place.night("2024-11-23T00:00:00Z").exit_code(), 0);
+    assert!(verified(&place, "2024-11-24T00:00:00Z").is_empty());
+}
+
+#[test]
+fn an_original_with_its_old_bytes_and_another_time_is_what_it_was() {
+    let place = Place::new();
+    place.drop("u.ndjson", line("a", 7, DAY, 60_000));
+    place.night(FIRST);
+    let done = only(&place, "drop/done");
+    let bytes = std::fs::read(&done).unwrap();
+    std::fs::write(&done, bytes).unwrap();
+    let night = place.night(SECOND);
+    assert!(night.dropped.reread.is_empty() && night.dropped.ingested.is_empty());
+    assert!(verified(&place, THIRD).is_empty());
+}
+
+#[test]
+fn an_empty_file_is_taken_and_the_full_one_after_it_too() {
+    let place = Place::new();
+    place.drop("u.ndjson", "");
+    assert_eq!(place.night(FIRST).exit_code(), 0);
+    place.drop("u.ndjson", line("a", 7, DAY, 60_000));
+    assert_eq!(total(&place.night(SECOND), "metered").0, 1);
+    verified(&place, THIRD);
+}
+
+#[test]
+fn the_same_bytes_under_another_source_are_refused_until_somebody_means_it() {
+    let place = Place::new();
+    let path = place.file("u.ndjson", line("a", 7, DAY, 60_000));
+    place.ingest(FIRST, &path).unwrap();
+    let copy = place.file("copy.ndjson", line("a", 7, DAY, 60_000));
+    let again = |input: tallybook::ingest::input::Input| {
+        run(async {
+            let books = place.books(at(FIRST)).await;
+            let ingested = tallybook::ingest::ingest(&books, &input, "mps").await;
+            books.ledger.close().await;
+            ingested
+        })
+    };
+    let input = || tallybook::ingest::input::Input::named(&copy, None).unwrap();
+    let error = again(input()).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("--again-as mps"), "{error}");
+    assert_eq!(again(input().again()).unwrap().batch.stored, 1);
+}
+
+#[test]
+fn bytes_known_under_another_name_are_told_with_both_names() {
+    let place = Place::new();
+    place
+        .ingest(FIRST, &place.file("old.ndjson", line("a", 7, DAY, 60_000)))
+        .unwrap();
+    let known = place
+        .ingest(FIRST, &place.file("good.ndjson", line("a", 7, DAY, 60_000)))
+        .unwrap();
+    let text = tallybook::nightly::report::ingested(&known);
+    assert!(
+        text.contains("good.ndjson: ingested before as batch 1 under the name "),
+        "{text}"
+    );
+    assert!(text.contains("old.ndjson, nothing changed"), "{text}");
+}

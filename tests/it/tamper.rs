@@ -15,6 +15,17 @@ use crate::world::{Place, at};
 
 const NOW: &str = "2025-07-10T00:00:00Z";
 
+/// A writer goes on after its file was read.
+fn grow(shop: &Shop, text: &str) {
+    let done = std::fs::read_dir(shop.place.data().join("drop/done")).unwrap();
+    let mut paths = done.map(|file| file.unwrap().path());
+    let path = paths
+        .find(|path| path.to_string_lossy().ends_with("-grown.ndjson"))
+        .unwrap();
+    let old = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, old + text).unwrap();
+}
+
 /// Books with something in every table and in every kind of file, half of it expired.
 fn rich_books() -> Shop {
     let price = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }";
@@ -47,6 +58,10 @@ fn rich_books() -> Shop {
         void("v", "c"),
         void("w", "not here"),
     ]);
+    shop.place
+        .drop("grown.ndjson", usage("g", 7, "A", "2025-07-02T10:00:00+08:00", 60_000));
+    shop.place.night(NOW);
+    grow(&shop, &usage("h", 7, "A", "2025-07-02T10:00:00+08:00", 60_000));
     shop.place.night(NOW);
     crate::world::run(async {
         let books = shop.place.books(at(NOW)).await;

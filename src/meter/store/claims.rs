@@ -1,7 +1,7 @@
 //! The ledger of identities that are disputed: voids, conflicts, and what people said about them.
 
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Row, Tx, Value, insert_rows, next_numbers, query, reseal};
+use crate::ledger::{Decision, Ledger, Row, Tx, Value, add_audit, insert_rows, next_numbers, query, reseal};
 use crate::meter::dedupe::{Conflict, Void, VoidState};
 use crate::meter::resolution::{Place, Resolutions, Resolved, Word};
 use crate::raw::store::parse_day;
@@ -107,7 +107,72 @@ pub async fn end_waits(tx: &mut Tx, metering: i64, voids: &[Void]) -> Result<()>
     Ok(())
 }
 
+/// Cut lines whose whole came with batches after one and up to another: the whole line's place, and that of the cut one.
+pub async fn cut_lines(ledger: &Ledger, after: i64, up_to: i64) -> Result<Vec<(Place, Place)>> {
+    let rows = query(
+        "SELECT batch, cut_line, first_batch FROM reread WHERE cut_line IS NOT NULL AND batch > ? AND batch <= ? \
+         ORDER BY batch, first_batch",
+    )
+    .bind(after)
+    .bind(up_to)
+    .fetch_all(ledger)
+    .await?;
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in &rows {
+        // A line beyond 2^32 was refused.
+        if let Ok(line) = u32::try_from(row.try_get::<i64>(1)?) {
+            lines.push(((row.try_get(0)?, line), (row.try_get(2)?, line)));
+        }
+    }
+    Ok(lines)
+}
+
+/// Writes down what whole lines did: those that replace what was read of them, as decisions that the next metering books, and those
+/// that took it back. Nobody decided it, so the audit trail names the program.
+pub async fn add_completions(
+    tx: &mut Tx,
+    completing: &[(&Conflict, i32)],
+    taken_back: &[&Void],
+    at: &str,
+) -> Result<()> {
+    if !completing.is_empty() {
+        let count = i64::try_from(completing.len()).unwrap_or(i64::MAX);
+        let resolution = next_numbers(tx, "resolution", count).await?;
+        add_conflicts_as(tx, completing, "replaced", Some(resolution)).await?;
+    }
+    let replaced = completing.iter().map(|(conflict, _)| {
+        let record = &conflict.record;
+        (conflict.first, (record.batch, record.line), &record.source, &record.id)
+    });
+    let taken = taken_back.iter().filter_map(|void| {
+        let first = void.took?;
+        Some((first, (void.batch, void.line), &void.source, &void.target))
+    });
+    for (first, whole, source, id) in replaced.chain(taken) {
+        let decision = Decision {
+            who: "tallybook",
+            action: "whole line",
+            subject: format!("batch {} line {}", first.0, first.1),
+            detail: serde_json::json!({ "source": source, "id": id, "whole_batch": whole.0, "whole_line": whole.1 }),
+            reason: "the input ended within this line when it was first read; the whole line stands in its place",
+            at: at.to_owned(),
+        };
+        add_audit(tx, &decision).await?;
+    }
+    Ok(())
+}
+
 pub async fn add_conflicts(tx: &mut Tx, conflicts: &[(&Conflict, i32)]) -> Result<()> {
+    add_conflicts_as(tx, conflicts, "open", None).await
+}
+
+/// In a state, with resolutions numbered from one on where they have one.
+async fn add_conflicts_as(
+    tx: &mut Tx,
+    conflicts: &[(&Conflict, i32)],
+    state: &str,
+    resolution: Option<i64>,
+) -> Result<()> {
     if conflicts.is_empty() {
         return Ok(());
     }
@@ -115,7 +180,7 @@ pub async fn add_conflicts(tx: &mut Tx, conflicts: &[(&Conflict, i32)]) -> Resul
     let first = next_numbers(tx, "conflict", count).await?;
     let rows = (first..)
         .zip(conflicts)
-        .map(|(number, (conflict, day))| -> [Value; 11] {
+        .map(|(number, (conflict, day))| -> [Value; 12] {
             [
                 number.into(),
                 conflict.record.batch.into(),
@@ -127,12 +192,13 @@ pub async fn add_conflicts(tx: &mut Tx, conflicts: &[(&Conflict, i32)]) -> Resul
                 conflict.record.content.uin().map(|uin| uin.to_string()).into(),
                 day_of_number(*day).to_string().into(),
                 day_of_number(conflict.first_day).to_string().into(),
-                "open".into(),
+                state.into(),
+                resolution.map(|resolution| resolution + number - first).into(),
             ]
         });
     insert_rows(
         tx,
-        "conflict (conflict, batch, line, source, id, first_batch, first_line, uin, utc_day, first_utc_day, state)",
+        "conflict (conflict, batch, line, source, id, first_batch, first_line, uin, utc_day, first_utc_day, state, resolution)",
         rows,
     )
     .await?;
