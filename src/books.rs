@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use crate::clock::Clock;
@@ -46,7 +47,17 @@ pub struct Settings {
     pub keep_statement_months: Option<u32>,
     /// How many seconds a transaction waits for another program's.
     pub ledger_wait_s: u32,
+    /// How many days the machine's clock may lie ahead of the newest one that the books accepted.
+    pub clock_jump_days: u32,
+    /// UTC day before which usage is refused; none: see [`crate::first_day`].
+    pub first_day: Option<NaiveDate>,
 }
+
+/// The clock may jump so far where nothing else is set: a week's holiday and a day.
+pub const CLOCK_JUMP_DAYS: u32 = 8;
+
+/// More than a month and its grace would close a month that is not over.
+pub const CLOCK_JUMP_DAYS_MAX: u32 = 40;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -62,6 +73,8 @@ impl Default for Settings {
             keep_usage_months: None,
             keep_statement_months: None,
             ledger_wait_s: 60,
+            clock_jump_days: CLOCK_JUMP_DAYS,
+            first_day: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::typed;
+use crate::admit::Hour;
 use crate::ingest::input::Format;
 
 /// Usage records in, exact statements out.
@@ -35,6 +36,9 @@ pub struct Args {
     /// Run as if it were this earlier time, or 00:00 UTC of this day, to replay a night [default: now]
     #[arg(long, global = true, value_name = "TIME", value_parser = typed::instant)]
     pub as_of: Option<DateTime<Utc>>,
+    /// Accept the machine's clock after it jumped: its time to the hour, in UTC
+    #[arg(long, global = true, value_name = "YYYY-MM-DDTHHZ")]
+    pub accept_clock: Option<Hour>,
     /// Who decides, for the audit trail [default: the user's name]
     #[arg(long, global = true, env = "TALLYBOOK_WHO", value_name = "NAME")]
     pub who: Option<String>,
@@ -156,6 +160,15 @@ pub enum Command {
     Conflict {
         #[command(subcommand)]
         command: ConflictCommand,
+    },
+    /// The day on which the books begin: usage before it is refused. With a day, move it back
+    FirstDay {
+        /// UTC day, such as 2026-01-01; never over a closed period
+        #[arg(value_name = "DAY", requires = "reason", value_parser = typed::day)]
+        day: Option<NaiveDate>,
+        /// With a day: why, for the audit
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+        reason: Option<String>,
     },
     /// What people decided: resolutions, waivers, corrections, accounts and terms
     Audit,

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use chrono::NaiveDate;
 
 use super::args::Args;
 use super::environment::setting;
 use super::sources::Sources;
-use crate::books::{Books, Settings, UnknownAccounts};
+use crate::books::{Books, CLOCK_JUMP_DAYS, CLOCK_JUMP_DAYS_MAX, Settings, UnknownAccounts};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::expire::ledger::{KEEP_STATEMENT_MONTHS_MIN, KEEP_USAGE_MONTHS_MIN};
@@ -34,6 +35,8 @@ struct File {
     keep_usage_months: Option<u32>,
     keep_statement_months: Option<u32>,
     ledger_wait_s: Option<u32>,
+    clock_jump_days: Option<u32>,
+    first_day: Option<String>,
 }
 
 /// Opens the books that arguments, environment and settings file name.
@@ -72,6 +75,8 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
         ledger_wait_s: whole_number("TALLYBOOK_LEDGER_WAIT_S", "seconds, such as 60")?
             .or(file.ledger_wait_s)
             .unwrap_or(defaults.ledger_wait_s),
+        clock_jump_days: clock_jump_days(file.clock_jump_days)?,
+        first_day: first_day(file.first_day)?,
     };
     let data_dir = args
         .data_dir
@@ -160,6 +165,27 @@ fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
         .into()),
         other => Ok(other),
     }
+}
+
+/// How far the machine's clock may jump.
+fn clock_jump_days(in_file: Option<u32>) -> Result<u32> {
+    let days = whole_number("TALLYBOOK_CLOCK_JUMP_DAYS", "days, such as 8")?.or(in_file);
+    match days.unwrap_or(CLOCK_JUMP_DAYS) {
+        days @ 1..=CLOCK_JUMP_DAYS_MAX => Ok(days),
+        other => Err(Error::Usage(format!(
+            "clock_jump_days = {other}: it is 1 to {CLOCK_JUMP_DAYS_MAX}; a clock that jumps further is accepted with --accept-clock, once"
+        ))
+        .into()),
+    }
+}
+
+/// The books' first day.
+fn first_day(in_file: Option<String>) -> Result<Option<NaiveDate>> {
+    let day = |text: String| {
+        let not_a_day = |_| Error::Usage(format!("first_day = {text}: it is a day, such as 2026-11-01"));
+        text.parse().map_err(not_a_day)
+    };
+    Ok(setting("TALLYBOOK_FIRST_DAY").or(in_file).map(day).transpose()?)
 }
 
 fn whole_number(variable: &str, of: &str) -> Result<Option<u32>> {

@@ -175,7 +175,10 @@ pub fn status(status: &Status) -> String {
             "run",
             format!(
                 "{} {} as of {}, exit code {}",
-                run.run, run.command, run.as_of, run.exit_code
+                run.run.map_or_else(|| "-".to_owned(), |run| run.to_string()),
+                run.command,
+                run.as_of,
+                run.exit_code
             ),
         ));
     }

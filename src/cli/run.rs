@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::args::{Args, Command, RateCardCommand};
 use super::config::open_books;
 use super::shown_accounts::{show_statements, show_usage};
-use super::{account, conflict, environment, explain, print, quarantine, rate_card};
+use super::writes::run_admitted;
+use super::{account, conflict, environment, explain, first_day, print, quarantine, rate_card};
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::clock::Clock;
@@ -45,13 +46,13 @@ pub async fn run(args: &Args) -> Result<u8> {
     if let Command::Demo { records, seed } = &args.command {
         return run_demo(args, *seed, *records).await;
     }
-    let books = open_books(args, clock).await?;
-    let code = run_with_books(args, &books).await;
+    let mut books = open_books(args, clock).await?;
+    let code = run_admitted(args, &mut books).await;
     books.ledger.close().await;
     code
 }
 
-async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
+pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
     match &args.command {
         Command::Ingest {
             files,
@@ -124,6 +125,7 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         Command::Account { command } => account::run(args, books, command).await?,
         Command::Quarantine { command } => quarantine::run(args, books, command).await?,
         Command::Conflict { command } => conflict::run(args, books, command).await?,
+        Command::FirstDay { day, reason } => first_day::run(args, books, *day, reason.as_deref()).await?,
         Command::Audit => {
             let trail = audit_trail(&books.ledger).await?;
             report(args, &trail, || print::audit(&trail));

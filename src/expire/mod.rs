@@ -4,6 +4,7 @@
 //! due         UTC days whose time has come
 //! prove       count, sums and a digest per account, written to the ledger; most often the night before did
 //! hold        a day that something still rests on is named and stays
+//! wait        until a night comes 12 hours after one that found the day metered and closed
 //! mark        the day is expired for good; one transaction with the dropped files
 //! prove       the days that are due tomorrow
 //! remove      the files, after the commit
@@ -58,10 +59,13 @@ impl Expired {
     }
 }
 
-/// Expires what is due. The caller holds the lease, and has the accounts as the last close left them.
+/// Expires what is due; nothing while the machine's clock is in doubt. The caller holds the lease, and has the accounts as the last close left them.
 #[tracing::instrument(skip_all)]
 pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Expired> {
     let mut expired = Expired::default();
+    if books.clock.doubt().is_some() {
+        return Ok(expired);
+    }
     let today = books.clock.irreversible().date_naive();
     for day in days_past(books, SegmentKind::Log, LOG_MONTHS, today).await? {
         expire_log_day(books, lease, day).await?;
@@ -122,7 +126,10 @@ async fn expire_raw_day(
     let Some((proved, _)) = prove_or_hold(books, lease, day, &segments, &mut expired.held).await? else {
         return Ok(());
     };
-    let held = hold::reasons(books, accounts, day, &segments, &proved).await?;
+    let mut held = hold::reasons(books, accounts, day, &segments, &proved).await?;
+    if held.is_empty() {
+        held.extend(hold::until_later(books, day, &segments).await?);
+    }
     if !held.is_empty() {
         expired.held.extend(held);
         return Ok(());

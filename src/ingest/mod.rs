@@ -53,6 +53,7 @@ use writers::Writers;
 use crate::books::{Books, UnknownAccounts};
 use crate::error::{Error, Result};
 use crate::files::{remove_files, sync_all};
+use crate::first_day;
 use crate::ledger::commit_intake;
 use crate::raw::segment::NewSegment;
 use crate::raw::store::{add_segments, expired_days, refuse_expired};
@@ -156,7 +157,8 @@ async fn open_door(books: &Books, source: &str) -> Result<Door> {
         .into_iter()
         .map(crate::span::number_of_day)
         .collect();
-    let mut door = Door::new(books.clock, source, expired, known_accounts);
+    let first_day = first_day::first_day(books).await?;
+    let mut door = Door::new(books.clock, source, expired, known_accounts).from_day(first_day);
     door.zones = Zones::new(source, &books.settings.zones).map(Arc::new);
     Ok(door)
 }
@@ -320,6 +322,7 @@ async fn commit(
         Some(earlier) => earlier::gone(books, earlier, &segments).await?,
         None => 0,
     };
+    let first_day = first_day::first_day(books).await?;
     let mut tx = books.ledger.begin().await?;
     // Two runs may read the same input side by side; the second finds the first one's batch here.
     let twin = store::digest_is_known(&mut tx, &measured.digest, source, input.format.text()).await?;
@@ -332,6 +335,7 @@ async fn commit(
     }
     commit_intake(&mut tx, intake).await?;
     refuse_expired(&mut tx, tally.days.iter().map(|&day| crate::span::day_of_number(day))).await?;
+    first_day::fix(&mut tx, first_day).await?;
     let batch = store::add_batch(&mut tx, &new).await?;
     add_segments(&mut tx, &segments, batch, batch).await?;
     store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;

@@ -62,6 +62,7 @@ codes! {
     NOT_FINISHED = "not_finished", "`finished_at` is 0000-00-00T00:00:00Z: not reached yet";
     IN_THE_FUTURE = "in_the_future", "`finished_at` is more than 1 hour after the run's clock";
     DAY_EXPIRED = "day_expired", "`finished_at` is on a UTC day that is marked expired";
+    BEFORE_FIRST_DAY = "before_first_day", "`finished_at` is before the books' first day";
     UNKNOWN_ACCOUNT = "unknown_account", "`uin` is no account, and the settings do not add accounts by themselves";
     UNKNOWN_KIND = "unknown_kind", "`kind` is neither usage nor void";
     UNKNOWN_STATUS = "unknown_status", "`status` is neither SUCCESS nor FAIL";

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use chrono::{NaiveDate, NaiveTime};
 use csv::ByteRecord;
 use hashbrown::HashMap;
 
 use super::chunk::{Chunk, without_marks};
 use super::csv::{CsvHeader, record_from_row};
 use super::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with, text_hash};
-use super::instant::{check_time, utc_day};
+use super::instant::{check_first_day, check_time, utc_day};
 use super::layout::Layouts;
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
 use super::refusal::{Refusal, code};
@@ -38,8 +39,10 @@ const NO_PARAMETERS: &str = "{}";
 
 /// What every record of an input is held against.
 pub struct Door {
-    /// The run's clock, nanoseconds since 1970.
+    /// The run's clock as far as it is believed, nanoseconds since 1970.
     pub now_ns: i64,
+    /// Where the books' first day begins, nanoseconds since 1970.
+    pub first_ns: i64,
     /// The day under which an undated void is kept.
     pub today: i32,
     pub default_source: String,
@@ -56,11 +59,22 @@ pub struct Door {
 }
 
 impl Door {
+    /// With the books' first day.
+    #[must_use]
+    pub fn from_day(self, first_day: NaiveDate) -> Self {
+        let start = first_day.and_time(NaiveTime::MIN).and_utc();
+        Self {
+            first_ns: start.timestamp_nanos_opt().unwrap_or(i64::MIN),
+            ..self
+        }
+    }
+
     /// A door for lines of one source, at the run's clock.
     pub fn new(clock: Clock, source: &str, expired: HashSet<i32>, known_accounts: Option<HashSet<u64>>) -> Self {
-        let now_ns = clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX);
+        let now_ns = clock.believed().timestamp_nanos_opt().unwrap_or(i64::MAX);
         Self {
             now_ns,
+            first_ns: i64::MIN,
             today: utc_day(now_ns),
             default_source: source.to_owned(),
             expired,
@@ -307,6 +321,7 @@ impl<'d> Worker<'d> {
         };
         if let Some(at) = record.finished_at {
             check_time(at, self.door.now_ns, |day| self.door.expired.contains(&day))?;
+            check_first_day(at, self.door.first_ns)?;
         }
         self.check_account(record)?;
         let parameters = match known {

@@ -6,6 +6,7 @@ use super::{Control, Night};
 use crate::close::Closed;
 use crate::conflict::Listed;
 use crate::expire::Expired;
+use crate::expire::hold::{Held, NOT_LONG_CLOSED};
 use crate::export::Exported;
 use crate::ingest::Ingested;
 use crate::ingest::drop_folder::Reread;
@@ -200,7 +201,18 @@ pub fn expired(expired: &Expired) -> String {
     for day in &expired.proved_ahead {
         let _infallible = writeln!(text, "proved   {day}, which is due tomorrow");
     }
-    for held in &expired.held {
+    let (waiting, held): (Vec<&Held>, Vec<_>) = expired.held.iter().partition(|held| held.code == NOT_LONG_CLOSED);
+    if let (Some(first), Some(last)) = (waiting.first(), waiting.last()) {
+        let _infallible = writeln!(
+            text,
+            "HELD     {} days, {} to {}: closed too short a time ago; their raw rows go in a night that comes 12 hours after one that \
+             found them closed",
+            waiting.len(),
+            first.day,
+            last.day
+        );
+    }
+    for held in held {
         let _infallible = writeln!(text, "HELD     {}", held.sentence);
     }
     text

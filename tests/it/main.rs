@@ -80,3 +80,6 @@ mod edges_places;
 
 /// Files that are gone, rows that are no text, proofs of much.
 mod edges_proof;
+
+/// Clocks that are wrong.
+mod edges_clocks;

@@ -78,7 +78,7 @@ impl Step {
 }
 
 /// The steps after the ground was laid. Together they pass every point.
-pub const STEPS: [Step; 16] = [
+pub const STEPS: [Step; 17] = [
     Step::new(
         "ingest",
         "2024-11-16T12:00:00Z",
@@ -89,6 +89,12 @@ pub const STEPS: [Step; 16] = [
         "account add",
         "2024-11-17T00:00:00Z",
         &["account", "add", "9", "--card", "c", "--from", "2024-11-01"],
+    )
+    .decides(),
+    Step::new(
+        "first-day",
+        "2024-11-17T00:00:00Z",
+        &["first-day", "2023-01-01", "--reason", "last year's usage comes late"],
     )
     .decides(),
     Step::new("quarantine retry", "2024-11-17T00:00:00Z", &["quarantine", "retry"]),

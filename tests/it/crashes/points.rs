@@ -2,9 +2,10 @@
 
 /// Every transaction there is: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 26] = [
+pub const COMMITS: [&str; 28] = [
     "account",
     "cards",
+    "clock",
     "close",
     "draft",
     "expire",
@@ -15,6 +16,7 @@ pub const COMMITS: [&str; 26] = [
     "export",
     "export_written",
     "fence",
+    "first_day",
     "forget_dropped",
     "hold",
     "ingest",
