@@ -1,6 +1,9 @@
 //! Chunks: some megabytes of an input that end where a record ends, with the number of their first line.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::joined::LaterHeader;
 
 /// What is read at a time: large enough that handing it over costs nothing, small enough to stay in a core's cache.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -15,6 +18,8 @@ const LINE_BYTES_MAX: usize = 64 << 20;
 pub struct Chunk {
     /// The number of its first line, from 1.
     pub first_line: u64,
+    /// Of a CSV that was joined: the header further down by which these rows are read.
+    pub header: Option<Arc<LaterHeader>>,
     buffer: Vec<u8>,
     length: usize,
 }
@@ -24,6 +29,7 @@ impl Chunk {
     pub fn of(first_line: u64, bytes: Vec<u8>) -> Self {
         Self {
             first_line,
+            header: None,
             length: bytes.len(),
             buffer: bytes,
         }
@@ -31,6 +37,14 @@ impl Chunk {
 
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[..self.length]
+    }
+
+    /// Takes off the first `count` bytes, which end a line, as a chunk of their own.
+    #[must_use]
+    pub fn split_off(&mut self, count: usize) -> Self {
+        let taken = Self::of(self.first_line, self.bytes()[..count].to_vec());
+        self.skip(count);
+        taken
     }
 
     /// Takes off the first `count` bytes, which end a line.

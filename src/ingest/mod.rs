@@ -19,8 +19,10 @@ mod earlier;
 pub mod event;
 pub mod field;
 pub mod fingerprint;
+mod first_row;
 pub mod input;
 pub mod instant;
+mod joined;
 pub mod layout;
 #[cfg(test)]
 mod outcome;
@@ -35,16 +37,20 @@ pub mod rows;
 pub mod store;
 pub mod time_text;
 mod unseen;
+mod utf16;
 pub mod worker;
 pub mod writers;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chunk::{Chunk, Chunks};
 use crew::check_all;
 use csv::CsvHeader;
 use earlier::Earlier;
+use first_row::first_row;
 use input::{Format, Input, Measured};
+use joined::JoinedChunks;
 use store::{Batch, NewBatch};
 use time_text::Zones;
 use worker::{Door, Tally, Worker};
@@ -171,12 +177,12 @@ struct ReadInput {
     segments: Vec<NewSegment>,
 }
 
-fn read_input(books: &Books, input: &Input, door: Door, intake: i64) -> Result<ReadInput> {
-    let writers = Writers::new(&books.data, intake);
+fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Result<ReadInput> {
+    let mut writers = Writers::new(&books.data, intake);
     let (measured, header, tally) = match input.format {
         Format::Parquet => read_parquet(books, input, &door, &writers, intake)?,
         Format::Ndjson => read_lines(books, input, &door, &writers)?,
-        Format::Csv => read_rows(books, input, door, &writers)?,
+        Format::Csv => read_csv(books, input, &mut door, &mut writers)?,
     };
     check_durations(input, &tally)?;
     let segments = writers.finish()?;
@@ -222,32 +228,96 @@ fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> R
     Ok((meter.finish(), None, tally))
 }
 
-fn read_rows(books: &Books, input: &Input, mut door: Door, writers: &Writers) -> Result<Checked> {
+fn read_csv(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers) -> Result<Checked> {
+    // What comes through a pipe comes once.
+    let headers = if input.path().is_some() {
+        Headers::First
+    } else {
+        Headers::All
+    };
+    if let Some(checked) = read_rows(books, input, door, writers, headers)? {
+        return Ok(checked);
+    }
+    let intake = writers.intake();
+    let written = std::mem::replace(writers, Writers::new(&books.data, intake)).finish()?;
+    remove_files(
+        &written
+            .iter()
+            .map(|segment| books.data.join(&segment.path))
+            .collect::<Vec<_>>(),
+    )?;
+    door.refused_bytes.store(0, Ordering::Relaxed);
+    let checked = read_rows(books, input, door, writers, Headers::All)?;
+    checked.ok_or_else(|| {
+        Error::Unbalanced(format!(
+            "{} was looked through for headers and has one more",
+            input.name
+        ))
+    })
+}
+
+/// How the headers of a CSV are found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Headers {
+    /// The first row is the only one, unless a later row names other columns.
+    First,
+    /// Rows are looked through for more before they are read.
+    All,
+}
+
+/// None where a row names other columns than the first: then what was written is to be removed, and the file to be read with
+/// [`Headers::All`].
+fn read_rows(
+    books: &Books,
+    input: &Input,
+    door: &mut Door,
+    writers: &Writers,
+    headers: Headers,
+) -> Result<Option<Checked>> {
     let (reader, meter) = input.open()?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
     let mut chunks = Chunks::of_lines(reader);
     let mut first = Chunk::default();
-    let header = if chunks.fill(&mut first).map_err(|e| input.unreadable(&e))? {
-        Some(take_header(input, &mut first, &mut door)?)
-    } else {
-        None
+    if !chunks.fill(&mut first).map_err(|e| input.unreadable(&e))? {
+        return Ok(Some((meter.finish(), None, Tally::default())));
+    }
+    let text = take_header(input, &mut first, door)?;
+    let Some(header) = &door.header else {
+        return Err(Error::Unbalanced(format!("{} has no header", input.name)));
     };
-    let mut first = Some(first);
-    let read = |chunk: &mut Chunk| {
-        progress.at(meter.bytes());
-        match first.take() {
-            Some(below_header) => {
-                *chunk = below_header;
-                Ok(header.is_some())
+    let check = |worker: &mut Worker, chunk: &Chunk| rows::check(worker, header, chunk);
+    let tally = match headers {
+        Headers::All => {
+            let mut joined = JoinedChunks::of(chunks, first, header.clone());
+            let read = |chunk: &mut Chunk| {
+                progress.at(meter.bytes());
+                joined.fill(chunk).map_err(|e| input.unreadable(&e))
+            };
+            check_all(door, writers, read, check)?
+        }
+        Headers::First => {
+            let mut first = Some(first);
+            let read = |chunk: &mut Chunk| {
+                progress.at(meter.bytes());
+                if door.has_other_header.load(Ordering::Relaxed) {
+                    return Ok(false);
+                }
+                match first.take() {
+                    Some(below_header) => {
+                        *chunk = below_header;
+                        Ok(true)
+                    }
+                    None => chunks.fill(chunk).map_err(|e| input.unreadable(&e)),
+                }
+            };
+            let tally = check_all(door, writers, read, check);
+            if door.has_other_header.load(Ordering::Relaxed) {
+                return Ok(None);
             }
-            None => chunks.fill(chunk).map_err(|e| input.unreadable(&e)),
+            tally?
         }
     };
-    let tally = check_all(&door, writers, read, |worker, chunk| match &door.header {
-        Some(header) => rows::check(worker, header, chunk),
-        None => Ok(()),
-    })?;
-    Ok((meter.finish(), header, tally))
+    Ok(Some((meter.finish(), Some(text), tally)))
 }
 
 fn read_parquet(books: &Books, input: &Input, door: &Door, writers: &Writers, intake: i64) -> Result<Checked> {
@@ -276,10 +346,12 @@ fn take_header(input: &Input, first: &mut Chunk, door: &mut Door) -> Result<Stri
         input: input.name.clone(),
         what,
     };
-    let (row, end) = retry::first_row(first.bytes()).map_err(&bad)?;
-    door.header = Some(CsvHeader::parse(&row).map_err(|e| bad(e.to_string()))?);
-    let text = String::from_utf8_lossy(&first.bytes()[..end]).trim_end().to_owned();
-    first.skip(end);
+    let found = first_row(first.bytes()).map_err(&bad)?;
+    door.header = Some(CsvHeader::parse(&found.row, found.separator).map_err(|e| bad(e.to_string()))?);
+    // A tab at its end is an empty name.
+    let text = String::from_utf8_lossy(&first.bytes()[..found.end]);
+    let text = text.trim_end_matches(['\r', '\n']).to_owned();
+    first.skip(found.end);
     Ok(text)
 }
 

@@ -109,6 +109,24 @@ fn syntax_code(fault: Fault) -> &'static str {
     }
 }
 
+/// The refusal of a text that is not JSON, with the cure where it is plain what wrote it.
+#[cold]
+pub(super) fn not_json(text: &str, error: SyntaxError) -> Refusal {
+    let rest = text.get(error.at..).unwrap_or_default();
+    let begins = |words: &[&str]| words.iter().any(|word| rest.starts_with(word));
+    let cure = if begins(&["NaN", "Infinity"])
+        || text.get(..error.at).is_some_and(|before| before.ends_with('-')) && begins(&["I"])
+    {
+        "; NaN and Infinity are no JSON: leave out what has no value"
+    } else if begins(&["None", "True", "False", "'"]) {
+        "; this is how Python shows a value: write it with json.dumps"
+    } else {
+        ""
+    };
+    let Refusal { code, sentence } = error.into();
+    Refusal::new(code, sentence + cure)
+}
+
 /// The code for what is wrong with a number.
 pub(super) fn number_code(error: NumberError) -> &'static str {
     match error {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::cells::split;
 use super::csv::CsvHeader;
+use super::first_row::first_row;
 use super::input::{Format, Measured};
 use super::rows;
 use super::store::{self, Batch, NewBatch, QuarantinedLine};
@@ -122,28 +122,7 @@ fn try_lines(
     Ok((tally, accepted))
 }
 
-/// The first row of a CSV text, and where the next line begins.
-pub fn first_row(bytes: &[u8]) -> std::result::Result<(::csv::ByteRecord, usize), String> {
-    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let end = memchr::memchr(b'\n', &bytes[blank..]).map_or(bytes.len(), |at| blank + at + 1);
-    let line = rows::without_line_end(&bytes[blank..end]);
-    if let Ok(text) = std::str::from_utf8(line)
-        && split(text, &mut Vec::new()).is_none()
-    {
-        return Err("the header row is not as RFC 4180 writes it; look for a stray quote, and for lines that end in a carriage return \
-                    without a line feed"
-            .to_owned());
-    }
-    let mut reader = ::csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(line);
-    let mut row = ::csv::ByteRecord::new();
-    reader.read_byte_record(&mut row).map_err(|e| e.to_string())?;
-    Ok((row, end))
-}
-
 fn header_of(text: &str) -> Result<CsvHeader> {
-    let (row, _) = first_row(text.as_bytes()).map_err(Error::Usage)?;
-    CsvHeader::parse(&row).map_err(|e| Error::Usage(e.to_string()))
+    let first = first_row(text.as_bytes()).map_err(Error::Usage)?;
+    CsvHeader::parse(&first.row, first.separator).map_err(|e| Error::Usage(e.to_string()))
 }

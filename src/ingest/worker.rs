@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use chrono::{NaiveDate, NaiveTime};
 use csv::ByteRecord;
@@ -54,6 +54,8 @@ pub struct Door {
     pub zones: Option<Arc<Zones>>,
     /// Columns, of a CSV.
     pub header: Option<CsvHeader>,
+    /// A row of a CSV names other columns than its header.
+    pub has_other_header: AtomicBool,
     /// Bytes refused so far, over all workers.
     pub refused_bytes: AtomicUsize,
 }
@@ -81,6 +83,7 @@ impl Door {
             known_accounts,
             zones: None,
             header: None,
+            has_other_header: AtomicBool::new(false),
             refused_bytes: AtomicUsize::new(0),
         }
     }
@@ -130,8 +133,10 @@ pub struct Worker<'d> {
     coarse_hashes: Vec<u64>,
     /// The same by the words of their columns, of Parquet.
     words: HashMap<Box<[u64]>, Symbol>,
-    /// The same by their cells, of CSV.
+    /// The same by their cells, of CSV, below one header.
     cells: HashMap<Box<str>, Symbol>,
+    /// The line of that header; 0 of the file's first.
+    header_line: u64,
     layouts: Layouts,
     days: HashMap<i32, RawRows>,
     held_rows: usize,
@@ -150,6 +155,7 @@ impl<'d> Worker<'d> {
             coarse_hashes: Vec::new(),
             words: HashMap::new(),
             cells: HashMap::new(),
+            header_line: 0,
             layouts: Layouts::default(),
             days: HashMap::new(),
             held_rows: 0,
@@ -270,6 +276,19 @@ impl<'d> Worker<'d> {
         if let Some(symbol) = self.known_parameters(text) {
             self.words.insert(words.into(), symbol);
         }
+    }
+
+    /// Begins rows below the header on a line, 0 for the file's first. The same cells mean something else below another.
+    pub fn begin_header(&mut self, line: u64) {
+        if self.header_line != line {
+            self.header_line = line;
+            self.cells.clear();
+        }
+    }
+
+    /// Notes that a row names other columns than its header, so that the file is to be read anew by parts.
+    pub fn has_other_header(&self) {
+        self.door.has_other_header.store(true, Ordering::Relaxed);
     }
 
     /// The canonical parameters that these cells stand for, if they were seen before.
