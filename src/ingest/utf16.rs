@@ -41,12 +41,11 @@ impl<R: Read> Utf8<R> {
             [0xFE, 0xFF] => Some(u16::from_be_bytes),
             _ => None,
         };
-        match units {
-            Some(unit) => self.form = Form::Utf16(Decoder::new(unit)),
-            None => {
-                self.form = Form::Bytes;
-                self.held = mark;
-            }
+        if let Some(unit) = units {
+            self.form = Form::Utf16(Decoder::new(unit));
+        } else {
+            self.form = Form::Bytes;
+            self.held = mark;
         }
         Ok(())
     }
