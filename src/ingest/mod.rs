@@ -19,7 +19,7 @@ mod earlier;
 pub mod event;
 pub mod field;
 pub mod fingerprint;
-mod first_row;
+pub mod first_row;
 pub mod input;
 pub mod instant;
 mod joined;
