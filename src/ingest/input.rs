@@ -152,11 +152,15 @@ impl Input {
     pub fn open(&self) -> Result<(Box<dyn Read + Send>, Meter)> {
         let (stored, meter) = self.stored_bytes()?;
         let reader = unpacked(stored, self.compression).map_err(|error| self.unreadable(&error))?;
-        let reader = match self.format {
+        Ok((self.as_text(reader), meter))
+    }
+
+    /// What is read as UTF-8, where it is text.
+    fn as_text(&self, reader: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        match self.format {
             Format::Parquet => reader,
             Format::Ndjson | Format::Csv => Box::new(Utf8::of(reader)),
-        };
-        Ok((reader, meter))
+        }
     }
 
     /// The bytes as they are stored.
@@ -166,7 +170,9 @@ impl Input {
 
     /// The bytes without compression of as many as are stored at the beginning.
     pub fn open_beginning(&self, bytes: u64) -> Result<Box<dyn Read + Send>> {
-        unpacked(self.stored_bytes()?.0.take(bytes), self.compression).map_err(|error| self.unreadable(&error))
+        let beginning = self.stored_bytes()?.0.take(bytes);
+        let reader = unpacked(beginning, self.compression).map_err(|error| self.unreadable(&error))?;
+        Ok(self.as_text(reader))
     }
 
     /// The error of an input whose bytes cannot be had.
