@@ -129,7 +129,7 @@ impl Books {
             None
         };
         let server = url.map(ToOwned::to_owned);
-        let url = server.clone().unwrap_or_else(|| Ledger::embedded_url(folder));
+        let url = server.clone().unwrap_or_else(|| Ledger::embedded_url_there(folder));
         let ledger = Ledger::open_there(&url, settings.ledger_wait_s).await?;
         drop(lock);
         match (ledger, server) {

@@ -157,11 +157,22 @@ const CURES: [(&str, &str); 35] = [
 
 /// `what: why`, and what to do where that is known.
 pub fn cured(what: impl Display, why: impl Display) -> String {
-    let text = format!("{what}: {why}");
+    let text = format!("{what}: {}", without_source_line(why.to_string()));
     match CURES.iter().find(|(sign, _)| says(&text, sign)) {
         Some((_, cure)) => format!("{text}; {cure}"),
         None => text,
     }
+}
+
+/// PostgreSQL's driver ends with the line of the server's source, which nobody asked for.
+fn without_source_line(mut why: String) -> String {
+    if let Some((said, line)) = why.rsplit_once(" at line ")
+        && said.starts_with("error returned from database: ")
+        && line.bytes().all(|digit| digit.is_ascii_digit())
+    {
+        why.truncate(said.len());
+    }
+    why
 }
 
 /// Whether the parts of a sign stand in the text, one after the other.
@@ -184,6 +195,8 @@ mod tests {
         assert_eq!(cured("json", "no value"), "json: no value");
         let unknown = "database \"books\" does not exist at line 948";
         assert!(cured("ledger", unknown).contains("make it with CREATE DATABASE"));
+        let driver = format!("error returned from database: {unknown}");
+        assert!(cured("ledger", driver).contains("\"books\" does not exist; make it"));
         let other = "role \"clerk\" does not exist";
         assert_eq!(cured("ledger", other), "ledger: role \"clerk\" does not exist");
     }

@@ -49,6 +49,19 @@ pub fn no_books(folder: &Path) -> Error {
     ))
 }
 
+/// What a person is told who made new books beside others; nothing where there are no others.
+pub fn made_beside(folder: &Path) -> Option<String> {
+    let others = books_near(folder).into_iter().filter(|other| !is_same(other, folder));
+    let others: Vec<String> = others.map(|other| other.display().to_string()).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "made new books in {}; there are books in {} already: see --data-dir if these were meant",
+            folder.display(),
+            others.join(", ")
+        )
+    })
+}
+
 /// The server's database has no tables of ours.
 pub fn no_tables(url: &str) -> Error {
     Error::Usage(format!(

@@ -13,7 +13,7 @@ use crate::books::Books;
 use crate::error::Error;
 use crate::ledger::Lease;
 use crate::money::parse_plain;
-use crate::span::Cycle;
+use crate::span::{Cycle, local_day};
 use crate::table::Table;
 
 /// Runs one of them.
@@ -71,7 +71,8 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                 "closed to",
             ]);
             for (uin, account) in accounts.iter() {
-                let terms = account.terms_on(books.clock.today());
+                let zone = account.terms_on(books.clock.today()).zone;
+                let terms = account.terms_on(local_day(zone, books.clock.now()));
                 table.row([
                     uin.to_string(),
                     terms.card.clone(),

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use chrono::NaiveDate;
 
-use super::args::Args;
+use super::args::{Args, Command};
 use super::environment::setting;
 use super::sources::Sources;
 use crate::books::{Books, CLOCK_JUMP_DAYS, CLOCK_JUMP_DAYS_MAX, Settings, UnknownAccounts};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::expire::ledger::{KEEP_STATEMENT_MONTHS_MIN, KEEP_USAGE_MONTHS_MIN};
-use crate::places::DEFAULT_DATA_DIR;
+use crate::places::{DEFAULT_DATA_DIR, made_beside};
 use crate::progress::Progress;
 
 /// The settings file when none is named; it need not be there.
@@ -56,7 +56,7 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
             .or(file.unknown_accounts)
             .unwrap_or(defaults.unknown_accounts),
         rate_cards: rate_cards(args, file.rate_cards)?.unwrap_or(defaults.rate_cards),
-        drop: setting("TALLYBOOK_DROP").map(PathBuf::from).or(file.drop),
+        drop: drop_folder(args, file.drop)?,
         drop_rest_s: whole_number("TALLYBOOK_DROP_REST_S", "seconds, such as 60")?
             .or(file.drop_rest_s)
             .unwrap_or(defaults.drop_rest_s),
@@ -94,6 +94,12 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
         Error::Usage(_) => error.into(),
         other => anyhow::Error::new(other).context(format!("opening the books in {}", data_dir.display())),
     })?;
+    if books.ledger.schema().before == 0
+        && ledger.is_none()
+        && let Some(beside) = made_beside(&data_dir)
+    {
+        eprintln!("tallybook: {beside}");
+    }
     if !args.json {
         books.progress = Progress::on_terminal();
     }
@@ -132,6 +138,19 @@ fn rate_cards(args: &Args, in_file: Option<PathBuf>) -> Result<Option<PathBuf>> 
         Some(folder) if args.command.reads_rate_cards() && !folder.exists() => Err(Error::Usage(format!(
             "the folder of rate cards {} is not there: see --rate-cards, TALLYBOOK_RATE_CARDS, or `rate_cards` in the settings file. \
              Nothing was done",
+            folder.display()
+        ))
+        .into()),
+        named => Ok(named),
+    }
+}
+
+/// The drop folder that somebody named. A night makes the one in the data folder, and no other: nobody drops a file into a mistyped one.
+fn drop_folder(args: &Args, in_file: Option<PathBuf>) -> Result<Option<PathBuf>> {
+    let named = setting("TALLYBOOK_DROP").map(PathBuf::from).or(in_file);
+    match named {
+        Some(folder) if matches!(args.command, Command::Nightly) && !folder.exists() => Err(Error::Usage(format!(
+            "the drop folder {} is not there: make it, or see TALLYBOOK_DROP and `drop` in the settings file. Nothing was done",
             folder.display()
         ))
         .into()),

@@ -7,11 +7,14 @@ use anyhow::Result;
 use super::args::{Args, RateCardCommand};
 use super::run::{NEEDS_PERSON, report};
 use crate::books::Books;
+use crate::card::book::CardBook;
 use crate::card::check_folder;
 use crate::card::import::{Correction, Imported, findings_text, import, read_files};
 use crate::card::store::{imported, load_cards};
 use crate::error::Error;
 use crate::ledger::Lease;
+use crate::nearest::nearest;
+use crate::span::local_day;
 use crate::table::Table;
 
 fn card_paths(books_cards: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
@@ -56,6 +59,15 @@ fn imported_text(card: &Imported) -> String {
     format!("{} of {}: {}{again}\n", card.card, card.from, card.outcome)
 }
 
+/// What a person is told who named a card that is not there, with the nearest that is.
+fn not_imported(cards: &CardBook, name: &str) -> Error {
+    let meant = nearest(name, cards.versions().map(|card| card.name.as_str()));
+    let meant = meant.map(|meant| format!("; is {meant} meant?")).unwrap_or_default();
+    Error::Usage(format!(
+        "rate card {name:?} is not imported{meant}; `tallybook rate-card list` shows those that are"
+    ))
+}
+
 /// All others.
 pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Result<()> {
     match command {
@@ -77,7 +89,15 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
         }
         RateCardCommand::Show { name, on } => {
             let cards = load_cards(&books.ledger).await?;
-            let day = on.unwrap_or_else(|| books.clock.today());
+            // Versions begin on days of the card's zone.
+            let today = || {
+                let zone = cards.of_name(name).last().map(|card| card.zone);
+                zone.map_or_else(|| books.clock.today(), |zone| local_day(zone, books.clock.now()))
+            };
+            let day = on.unwrap_or_else(today);
+            if cards.of_name(name).is_empty() {
+                return Err(not_imported(&cards, name).into());
+            }
             let Some(card) = cards.in_force(name, day) else {
                 return Err(Error::Usage(format!("no version of rate card {name:?} is in force on {day}")).into());
             };

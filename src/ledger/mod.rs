@@ -99,6 +99,11 @@ impl Ledger {
         self.schema
     }
 
+    /// The URL of the embedded ledger in a data folder that has one: no file is made.
+    pub fn embedded_url_there(data_dir: &Path) -> String {
+        format!("sqlite://{}?mode=rw", data_dir.join(EMBEDDED_NAME).display())
+    }
+
     /// The URL of the embedded ledger in a data folder.
     pub fn embedded_url(data_dir: &Path) -> String {
         format!("sqlite://{}?mode=rwc", data_dir.join(EMBEDDED_NAME).display())

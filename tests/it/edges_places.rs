@@ -119,6 +119,20 @@ fn a7_a_command_that_brings_nothing_in_makes_no_books_and_names_the_nearest() {
         );
         assert!(entries(elsewhere.path()).is_empty(), "{args:?}");
     }
+    // Made on purpose or not, new books beside others are told.
+    let beside = told(bare(home.path(), &["migrate"]).args(["--data-dir", "second"]));
+    assert_eq!(beside.code, Some(0), "{}", beside.said);
+    assert!(
+        beside.said.contains("there are books in tallybook-data already"),
+        "{}",
+        beside.said
+    );
+    assert!(
+        told(bare(home.path(), &["migrate"]).args(["--data-dir", "second"]))
+            .said
+            .is_empty()
+    );
+    std::fs::remove_dir_all(home.path().join("second")).unwrap();
     // One folder too high, and one that has a file of this name and no books.
     let above = home.path().display().to_string();
     let inside = format!("--data-dir {above}/tallybook-data");
@@ -196,6 +210,14 @@ fn a6_a_folder_of_rate_cards_that_was_named_and_is_not_there_is_an_error() {
         &told(&mut night(&["nightly"])),
         &["rate-crads is not there", "`rate_cards`"],
     );
+    // A drop folder likewise: no file would ever come.
+    let drop = told(
+        night(&["nightly"])
+            .env("TALLYBOOK_RATE_CARDS", real_cards())
+            .env("TALLYBOOK_DROP", "incomming"),
+    );
+    refused(&drop, &["the drop folder incomming is not there", "TALLYBOOK_DROP"]);
+    assert!(!place.path().join("incomming").exists());
     // Who only reads needs none.
     assert_eq!(told(&mut night(&["status"])).code, Some(0));
     std::fs::remove_file(place.path().join("tallybook.toml")).unwrap();
@@ -278,6 +300,8 @@ fn what_is_mistyped_is_answered_with_an_example_of_what_is_wanted() {
     for (args, words) in cases {
         refused(&told(&mut on(&place, args)), words);
     }
+    let card = told(&mut on(&place, &["rate-card", "show", "mps-c"]));
+    refused(&card, &["\"mps-c\" is not imported", "is mps-cn meant?"]);
     let shown = told(&mut on(&place, &["account", "show", "99"]));
     refused(&shown, &["no account 99;", "account list"]);
 }
