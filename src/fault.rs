@@ -5,8 +5,7 @@
 //! - `TALLYBOOK_STOP_AT=NAME` or `NAME#3` says `stopped at ...` on standard error at the first (third) pass and waits for a
 //!   line on standard input: time enough to kill the process for real, or to let another one overtake it.
 //! - `TALLYBOOK_LOSE_ANSWER_AT=STEP` lets a commit happen and reports that the ledger died before it answered.
-//! - `TALLYBOOK_MACHINE_CLOCK=RFC3339` is what the machine's clock says. Then `TALLYBOOK_SERVER_CLOCK=RFC3339` is what the ledger
-//!   server's says; without it, no server is asked.
+//! - `TALLYBOOK_MACHINE_CLOCK=RFC3339` is what the machine's clock says.
 
 use std::path::Path;
 
@@ -19,7 +18,6 @@ pub const VARIABLES: &[&str] = &[
     "TALLYBOOK_STOP_AT",
     "TALLYBOOK_LOSE_ANSWER_AT",
     "TALLYBOOK_MACHINE_CLOCK",
-    "TALLYBOOK_SERVER_CLOCK",
 ];
 
 /// The variables that tests set: none in a release build.
@@ -61,24 +59,13 @@ pub fn loses_answer(_step: &str) -> bool {
 /// What the machine's clock is to say.
 #[cfg(debug_assertions)]
 pub fn machine_clock() -> Option<DateTime<Utc>> {
-    injected::clock("TALLYBOOK_MACHINE_CLOCK")
+    let text = std::env::var("TALLYBOOK_MACHINE_CLOCK").ok()?;
+    Some(text.parse().expect("the test's machine clock is an instant"))
 }
 
 /// What the machine's clock is to say: what it says, in a release build.
 #[cfg(not(debug_assertions))]
 pub fn machine_clock() -> Option<DateTime<Utc>> {
-    None
-}
-
-/// What the ledger server's clock is to say.
-#[cfg(debug_assertions)]
-pub fn server_clock() -> Option<DateTime<Utc>> {
-    injected::clock("TALLYBOOK_SERVER_CLOCK")
-}
-
-/// What the ledger server's clock is to say: what it says, in a release build.
-#[cfg(not(debug_assertions))]
-pub fn server_clock() -> Option<DateTime<Utc>> {
     None
 }
 
@@ -88,14 +75,6 @@ mod injected {
     use std::io::Write as _;
     use std::path::Path;
     use std::sync::{Mutex, PoisonError};
-
-    use chrono::{DateTime, Utc};
-
-    /// What a clock is to say.
-    pub fn clock(variable: &str) -> Option<DateTime<Utc>> {
-        let text = std::env::var(variable).ok()?;
-        Some(text.parse().expect("the test's clock is an instant"))
-    }
 
     static PASSED: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
 
