@@ -8,8 +8,8 @@ use std::path::Path;
 use tallybook::clock::Clock;
 use tallybook::files::DataDir;
 use tallybook::ingest::chunk::Chunk;
+use tallybook::ingest::first_row::first_row;
 use tallybook::ingest::record::{Scratch, parse_line};
-use tallybook::ingest::retry::first_row;
 use tallybook::ingest::worker::{Door, Worker};
 use tallybook::ingest::writers::Writers;
 use tallybook::ingest::{csv::CsvHeader, rows};
@@ -38,8 +38,8 @@ fn main() {
             });
         }
         Some("row_of_csv") => with_worker(|worker| {
-            let (names, _) = first_row(made::HEADER.as_bytes()).expect("one row");
-            let header = CsvHeader::parse(&names).expect("names of fields");
+            let first = first_row(made::HEADER.as_bytes()).expect("one row");
+            let header = CsvHeader::parse(&first.row, first.separator).expect("names of fields");
             let chunk = Chunk::of(2, made::rows(RECORDS, SEED).into_bytes());
             let mut take = || rows::check(worker, &header, &chunk).expect("nothing is written so early");
             take();

@@ -17,7 +17,25 @@ pub struct Clock {
     run: DateTime<Utc>,
     machine: DateTime<Utc>,
     server: Option<DateTime<Utc>>,
+    doubt: Option<Doubt>,
     vouched: bool,
+}
+
+/// Why the machine's clock is not believed. What cannot be undone waits until a person accepts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    pub why: Wrong,
+    /// The latest time that is believed: records that were finished after it are refused.
+    pub until: DateTime<Utc>,
+}
+
+/// What is wrong with the machine's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is so many days (`clock_jump_days`) and more ahead of the newest one that was accepted.
+    Ahead { newest: DateTime<Utc>, jump_days: u32 },
+    /// It is more than [`TOLERANCE`] away from the ledger server's.
+    AwayFrom { server: DateTime<Utc> },
 }
 
 impl Clock {
@@ -50,6 +68,7 @@ impl Clock {
             run,
             machine,
             server: None,
+            doubt: None,
             vouched: false,
         }
     }
@@ -69,6 +88,54 @@ impl Clock {
             server: Some(server),
             ..self
         }
+    }
+
+    /// Not believed.
+    #[must_use]
+    pub fn doubted(self, doubt: Doubt) -> Self {
+        Self {
+            doubt: Some(doubt),
+            ..self
+        }
+    }
+
+    /// Why it is not believed; none when it is.
+    pub fn doubt(self) -> Option<Doubt> {
+        self.doubt
+    }
+
+    /// Why nothing that cannot be undone may be done; none when it may.
+    pub fn objection(self) -> Option<String> {
+        let (machine, doubt) = (instant_text(self.machine), self.doubt?);
+        let wrong = match doubt.why {
+            Wrong::Ahead { newest, jump_days } => format!(
+                "this machine's clock says {machine}, which is more than {jump_days} days (`clock_jump_days`) after the newest one that \
+                 these books accepted, {}",
+                instant_text(newest)
+            ),
+            Wrong::AwayFrom { server } => format!(
+                "this machine's clock says {machine}, which is more than an hour from the ledger server's, {}",
+                instant_text(server)
+            ),
+        };
+        Some(format!(
+            "{wrong}: nothing is closed, exported, expired or deleted. If it is wrong, set it right; if it is right, run the command \
+             again with --accept-clock {}",
+            hour_text(self.machine)
+        ))
+    }
+
+    /// The time that a record's is held against: the run's, or the latest one that is believed.
+    pub fn believed(self) -> DateTime<Utc> {
+        self.doubt.map_or(self.run, |doubt| doubt.until.min(self.run))
+    }
+
+    /// The run's time by now: as much after its start as the machine's clock went on.
+    pub fn by_now(self) -> DateTime<Utc> {
+        if self.vouched {
+            return self.run;
+        }
+        self.run + (machine_now() - self.machine).max(TimeDelta::zero())
     }
 
     /// The run's time.
@@ -106,6 +173,11 @@ impl Clock {
     pub fn text(self) -> String {
         instant_text(self.run)
     }
+}
+
+/// An instant to the hour, as `--accept-clock` names it: `2026-11-29T20Z`.
+pub fn hour_text(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%HZ").to_string()
 }
 
 /// What the machine says; in a debug build, what a test lets it say.

@@ -5,7 +5,8 @@
 //! - `TALLYBOOK_STOP_AT=NAME` or `NAME#3` says `stopped at ...` on standard error at the first (third) pass and waits for a
 //!   line on standard input: time enough to kill the process for real, or to let another one overtake it.
 //! - `TALLYBOOK_LOSE_ANSWER_AT=STEP` lets a commit happen and reports that the ledger died before it answered.
-//! - `TALLYBOOK_MACHINE_CLOCK=RFC3339` is what the machine's clock says.
+//! - `TALLYBOOK_MACHINE_CLOCK=RFC3339` is what the machine's clock says. Then `TALLYBOOK_SERVER_CLOCK=RFC3339` is what the ledger
+//!   server's says; without it, no server is asked.
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub const VARIABLES: &[&str] = &[
     "TALLYBOOK_STOP_AT",
     "TALLYBOOK_LOSE_ANSWER_AT",
     "TALLYBOOK_MACHINE_CLOCK",
+    "TALLYBOOK_SERVER_CLOCK",
 ];
 
 /// The variables that tests set: none in a release build.
@@ -59,13 +61,24 @@ pub fn loses_answer(_step: &str) -> bool {
 /// What the machine's clock is to say.
 #[cfg(debug_assertions)]
 pub fn machine_clock() -> Option<DateTime<Utc>> {
-    let text = std::env::var("TALLYBOOK_MACHINE_CLOCK").ok()?;
-    Some(text.parse().expect("the test's machine clock is an instant"))
+    injected::clock("TALLYBOOK_MACHINE_CLOCK")
 }
 
 /// What the machine's clock is to say: what it says, in a release build.
 #[cfg(not(debug_assertions))]
 pub fn machine_clock() -> Option<DateTime<Utc>> {
+    None
+}
+
+/// What the ledger server's clock is to say.
+#[cfg(debug_assertions)]
+pub fn server_clock() -> Option<DateTime<Utc>> {
+    injected::clock("TALLYBOOK_SERVER_CLOCK")
+}
+
+/// What the ledger server's clock is to say: what it says, in a release build.
+#[cfg(not(debug_assertions))]
+pub fn server_clock() -> Option<DateTime<Utc>> {
     None
 }
 
@@ -75,6 +88,14 @@ mod injected {
     use std::io::Write as _;
     use std::path::Path;
     use std::sync::{Mutex, PoisonError};
+
+    use chrono::{DateTime, Utc};
+
+    /// What a clock is to say.
+    pub fn clock(variable: &str) -> Option<DateTime<Utc>> {
+        let text = std::env::var(variable).ok()?;
+        Some(text.parse().expect("the test's clock is an instant"))
+    }
 
     static PASSED: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
 

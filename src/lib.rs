@@ -69,6 +69,12 @@ pub mod books;
 /// Where books are, for who mistyped the place.
 pub mod places;
 
+/// The machine's clock against what the books know.
+pub mod admit;
+
+/// Where the books begin.
+pub mod first_day;
+
 /// Raw segments.
 pub mod raw;
 

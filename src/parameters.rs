@@ -97,7 +97,7 @@ pub enum ParametersError {
     },
     /// A measured value that is not a number, or text that is no plain decimal.
     #[error(
-        "`parameters` has {value} for {key}; a number is expected, such as 1920: plain digits, no unit, no thousands separator"
+        "`parameters` has {value} for {key}; a number is expected, such as 1920: digits alone, no comma and no unit"
     )]
     NotMeasured {
         /// The name.
@@ -515,13 +515,11 @@ mod tests {
             ),
             (
                 r#"{"images":"8 of 9"}"#,
-                "`parameters` has the text \"8 of 9\" for \"images\"; a number is expected, such as 1920: plain digits, no unit, no \
-                 thousands separator",
+                "`parameters` has the text \"8 of 9\" for \"images\"; a number is expected, such as 1920: digits alone, no comma and no unit",
             ),
             (
                 r#"{"images":true}"#,
-                "`parameters` has true for \"images\"; a number is expected, such as 1920: plain digits, no unit, no thousands \
-                 separator",
+                "`parameters` has true for \"images\"; a number is expected, such as 1920: digits alone, no comma and no unit",
             ),
             (
                 r#"{"fps":1e400}"#,

@@ -150,7 +150,7 @@ fn hold_file(bytes: &[u8], used: &mut Scratch) {
         .from_reader(bytes);
     let mut rows = reader.into_byte_records().map_while(Result::ok);
     let Some(first) = rows.next() else { return };
-    let header = match CsvHeader::parse(&first) {
+    let header = match CsvHeader::parse(&first, b',') {
         Ok(header) => header,
         Err(error) => return hold_sentence(&error.to_string()),
     };
@@ -202,7 +202,7 @@ fn hold_accepted(accepted: &Accepted) {
         read_line(as_event(accepted).as_bytes(), &mut scratch),
     );
     let (header, row) = as_row(accepted);
-    let header = CsvHeader::parse(&header).unwrap();
+    let header = CsvHeader::parse(&header, b',').unwrap();
     hold_same(
         &accepted.without_empty_texts(),
         record_from_row(&header, &row, &mut scratch).and_then(Accepted::of),
@@ -345,9 +345,14 @@ fn hold_second_reading(accepted: &Accepted, line: &str) {
     let raw = |field: Field| members.get(field.name()).map(|value| value.get());
     let text = |field: Field| raw(field).and_then(|raw| serde_json::from_str::<Option<String>>(raw).unwrap());
     assert_eq!(record.source, text(Field::Source).as_deref());
-    assert_eq!(Some(record.id), text(Field::Id).as_deref());
+    // An id may be an integer, which is its digits.
+    let id = |field: Field| match raw(field) {
+        Some(raw) if raw.starts_with(|c: char| c.is_ascii_digit() || c == '-') => Some(raw.to_owned()),
+        _ => text(field),
+    };
+    assert_eq!(Some(record.id), id(Field::Id).as_deref());
     assert_eq!(record.kind == Kind::Void, text(Field::Kind).as_deref() == Some("void"));
-    assert_eq!(record.voids, text(Field::Voids).as_deref());
+    assert_eq!(record.voids, id(Field::Voids).as_deref());
     assert_eq!(record.task_id, text(Field::TaskId).as_deref());
     assert_eq!(record.input_url, text(Field::InputUrl).as_deref());
     if record.kind == Kind::Void {
@@ -355,8 +360,10 @@ fn hold_second_reading(accepted: &Accepted, line: &str) {
     }
     assert_eq!(record.task_type, text(Field::TaskType).as_deref());
     assert_eq!(record.failed, text(Field::Status).as_deref() == Some("FAIL"));
-    let finished = DateTime::parse_from_rfc3339(&text(Field::FinishedAt).unwrap()).unwrap();
-    assert_eq!(record.finished_at, finished.timestamp_nanos_opt());
+    // Other ways to write a time are the round trip's.
+    if let Ok(finished) = DateTime::parse_from_rfc3339(&text(Field::FinishedAt).unwrap()) {
+        assert_eq!(record.finished_at, finished.timestamp_nanos_opt());
+    }
     for (field, number) in [
         (Field::Uin, record.uin),
         (Field::Appid, record.appid),
@@ -369,6 +376,10 @@ fn hold_second_reading(accepted: &Accepted, line: &str) {
         if let Some(written) = raw(field).and_then(|raw| raw.trim_matches('"').parse::<u64>().ok()) {
             assert_eq!(number, Some(written), "{}", field.name());
         }
+    }
+    // So are parameters with a key each.
+    if members.keys().any(|key| key.starts_with("parameters.")) {
+        return;
     }
     let written = raw(Field::Parameters).filter(|raw| *raw != "null").unwrap_or("{}");
     assert_eq!(values(&accepted.parameters), values(written));

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use super::quarantine::args::QuarantineCommand;
 use super::typed;
+use crate::admit::Hour;
 use crate::ingest::input::Format;
 
 /// Usage records in, exact statements out.
@@ -36,6 +36,9 @@ pub struct Args {
     /// Run as if it were this earlier time, or 00:00 UTC of this day, to replay a night [default: now]
     #[arg(long, global = true, value_name = "TIME", value_parser = typed::instant)]
     pub as_of: Option<DateTime<Utc>>,
+    /// Accept the machine's clock after it jumped: its time to the hour, in UTC
+    #[arg(long, global = true, value_name = "YYYY-MM-DDTHHZ")]
+    pub accept_clock: Option<Hour>,
     /// Who decides, for the audit trail [default: the user's name]
     #[arg(long, global = true, env = "TALLYBOOK_WHO", value_name = "NAME")]
     pub who: Option<String>,
@@ -69,7 +72,7 @@ pub enum Command {
     /// Take in usage records: NDJSON, CSV or Parquet, each also .gz or .zst; - is standard input
     ///
     /// A file is taken whole or not at all. The same file again changes nothing. Lines that are no usage records go to
-    /// quarantine. A file of which no record could be taken, or more than one line in ten was refused, needs a person (exit code 3).
+    /// quarantine and do not change the exit code.
     Ingest {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
@@ -148,7 +151,7 @@ pub enum Command {
         #[command(subcommand)]
         command: AccountCommand,
     },
-    /// Lines that were refused: list, show, retry, correct, dismiss
+    /// Lines that were refused: list, show, retry
     Quarantine {
         #[command(subcommand)]
         command: QuarantineCommand,
@@ -157,6 +160,15 @@ pub enum Command {
     Conflict {
         #[command(subcommand)]
         command: ConflictCommand,
+    },
+    /// The day on which the books begin: usage before it is refused. With a day, move it back
+    FirstDay {
+        /// UTC day, such as 2026-01-01; never over a closed period
+        #[arg(value_name = "DAY", requires = "reason", value_parser = typed::day)]
+        day: Option<NaiveDate>,
+        /// With a day: why, for the audit
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+        reason: Option<String>,
     },
     /// What people decided: resolutions, waivers, corrections, accounts and terms
     Audit,
@@ -200,7 +212,7 @@ impl Command {
 }
 
 /// A reason is read by others, later.
-pub fn not_blank(text: &str) -> Result<String, String> {
+fn not_blank(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("say why".to_owned());
     }
@@ -335,4 +347,18 @@ pub enum AccountCommand {
 pub enum CycleName {
     Monthly,
     Daily,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// Refused lines, oldest first
+    List,
+    /// One refused line with its bytes
+    Show { number: i64 },
+    /// Try refused lines again
+    Retry {
+        /// Only those of one batch
+        #[arg(long)]
+        batch: Option<i64>,
+    },
 }

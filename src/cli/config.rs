@@ -1,14 +1,14 @@
 //! Settings: defaults, then a TOML file, then `TALLYBOOK_*` variables, then flags.
 
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use chrono::NaiveDate;
 
 use super::args::{Args, Command};
 use super::environment::setting;
 use super::sources::Sources;
-use crate::books::{Books, Settings, UnknownAccounts};
+use crate::books::{Books, CLOCK_JUMP_DAYS, CLOCK_JUMP_DAYS_MAX, Settings, UnknownAccounts};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::expire::ledger::{KEEP_STATEMENT_MONTHS_MIN, KEEP_USAGE_MONTHS_MIN};
@@ -34,10 +34,9 @@ struct File {
     unknown_accounts: Option<UnknownAccounts>,
     keep_usage_months: Option<u32>,
     keep_statement_months: Option<u32>,
-    keep_quarantine_months: Option<u32>,
-    alarm_lines_min: Option<u32>,
-    alarm_refused_percent: Option<u32>,
     ledger_wait_s: Option<u32>,
+    clock_jump_days: Option<u32>,
+    first_day: Option<String>,
 }
 
 /// Opens the books that arguments, environment and settings file name.
@@ -73,20 +72,11 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
             file.keep_statement_months,
             KEEP_STATEMENT_MONTHS_MIN,
         )?,
-        keep_quarantine_months: within(
-            "keep_quarantine_months",
-            "months",
-            file.keep_quarantine_months,
-            1..=1200,
-        )?
-        .unwrap_or(defaults.keep_quarantine_months),
-        alarm_lines_min: within("alarm_lines_min", "lines", file.alarm_lines_min, 1..=u32::MAX)?
-            .unwrap_or(defaults.alarm_lines_min),
-        alarm_refused_percent: within("alarm_refused_percent", "percent", file.alarm_refused_percent, 0..=100)?
-            .unwrap_or(defaults.alarm_refused_percent),
         ledger_wait_s: whole_number("TALLYBOOK_LEDGER_WAIT_S", "seconds, such as 60")?
             .or(file.ledger_wait_s)
             .unwrap_or(defaults.ledger_wait_s),
+        clock_jump_days: clock_jump_days(file.clock_jump_days)?,
+        first_day: first_day(file.first_day)?,
     };
     let data_dir = args
         .data_dir
@@ -196,19 +186,25 @@ fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
     }
 }
 
-/// A number that has limits, from the environment or the settings file.
-fn within(name: &str, of: &str, in_file: Option<u32>, limits: RangeInclusive<u32>) -> Result<Option<u32>> {
-    let variable = format!("TALLYBOOK_{}", name.to_uppercase());
-    let number = whole_number(&variable, of)?.or(in_file);
-    match number {
-        Some(number) if !limits.contains(&number) => Err(Error::Usage(format!(
-            "{name} = {number}: it is {} to {} ({of})",
-            limits.start(),
-            limits.end()
+/// How far the machine's clock may jump.
+fn clock_jump_days(in_file: Option<u32>) -> Result<u32> {
+    let days = whole_number("TALLYBOOK_CLOCK_JUMP_DAYS", "days, such as 8")?.or(in_file);
+    match days.unwrap_or(CLOCK_JUMP_DAYS) {
+        days @ 1..=CLOCK_JUMP_DAYS_MAX => Ok(days),
+        other => Err(Error::Usage(format!(
+            "clock_jump_days = {other}: it is 1 to {CLOCK_JUMP_DAYS_MAX}; a clock that jumps further is accepted with --accept-clock, once"
         ))
         .into()),
-        other => Ok(other),
     }
+}
+
+/// The books' first day.
+fn first_day(in_file: Option<String>) -> Result<Option<NaiveDate>> {
+    let day = |text: String| {
+        let not_a_day = |_| Error::Usage(format!("first_day = {text}: it is a day, such as 2026-11-01"));
+        text.parse().map_err(not_a_day)
+    };
+    Ok(setting("TALLYBOOK_FIRST_DAY").or(in_file).map(day).transpose()?)
 }
 
 fn whole_number(variable: &str, of: &str) -> Result<Option<u32>> {

@@ -6,6 +6,7 @@ mod config;
 mod conflict;
 mod environment;
 mod explain;
+mod first_day;
 mod print;
 mod quarantine;
 mod rate_card;
@@ -13,6 +14,7 @@ mod run;
 mod shown_accounts;
 mod sources;
 mod typed;
+mod writes;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::args::{Args, Command, RateCardCommand};
 use super::config::open_books;
 use super::shown_accounts::{show_statements, show_usage};
-use super::{account, conflict, environment, explain, print, quarantine, rate_card};
+use super::writes::run_admitted;
+use super::{account, conflict, environment, explain, first_day, print, quarantine, rate_card};
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::clock::Clock;
@@ -21,7 +22,6 @@ use crate::expire::expire;
 use crate::export::{export_again, export_new};
 use crate::ingest::ingest;
 use crate::ingest::input::Input;
-use crate::ingest::quarantine::alarm::Alarm;
 use crate::ledger::{Lease, Schema, audit_trail};
 use crate::meter::{meter, rebuild};
 use crate::nightly::report as night_report;
@@ -46,13 +46,13 @@ pub async fn run(args: &Args) -> Result<u8> {
     if let Command::Demo { records, seed } = &args.command {
         return run_demo(args, *seed, *records).await;
     }
-    let books = open_books(args, clock).await?;
-    let code = run_with_books(args, &books).await;
+    let mut books = open_books(args, clock).await?;
+    let code = run_admitted(args, &mut books).await;
     books.ledger.close().await;
     code
 }
 
-async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
+pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
     match &args.command {
         Command::Ingest {
             files,
@@ -70,16 +70,7 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
                 }
                 reports.push(ingest(books, &input, source).await?);
             }
-            let alarms: Vec<String> = reports
-                .iter()
-                .filter_map(|i| i.alarm.as_ref())
-                .map(Alarm::sentence)
-                .collect();
-            report(args, &reports, || {
-                let told = alarms.iter().map(|alarm| format!("NEEDS A PERSON: {alarm}\n"));
-                reports.iter().map(night_report::ingested).chain(told).collect()
-            });
-            return Ok(if alarms.is_empty() { 0 } else { NEEDS_PERSON });
+            report(args, &reports, || reports.iter().map(night_report::ingested).collect());
         }
         Command::Nightly => {
             let night = nightly::nightly(books).await?;
@@ -132,8 +123,9 @@ async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         }
         Command::RateCard { command } => rate_card::run(args, books, command).await?,
         Command::Account { command } => account::run(args, books, command).await?,
-        Command::Quarantine { command } => return quarantine::run(args, books, command).await,
+        Command::Quarantine { command } => quarantine::run(args, books, command).await?,
         Command::Conflict { command } => conflict::run(args, books, command).await?,
+        Command::FirstDay { day, reason } => first_day::run(args, books, *day, reason.as_deref()).await?,
         Command::Audit => {
             let trail = audit_trail(&books.ledger).await?;
             report(args, &trail, || print::audit(&trail));

@@ -25,7 +25,7 @@ use crate::meter::usage_table::UsageTable;
 use crate::span::Period;
 
 /// Replaces the drafts of all open periods, and the list of blocked ones. Returns how many drafts there are. The caller holds the
-/// lease, and has the accounts as the last close left them, and what it `closed`.
+/// lease, and has the accounts as the last close left them, and what it `closed`. While the machine's clock is in doubt, drafts stay as they are.
 #[tracing::instrument(skip_all)]
 pub async fn draft_open_periods(
     books: &Books,
@@ -33,6 +33,9 @@ pub async fn draft_open_periods(
     accounts: &AccountBook,
     closed: &Closed,
 ) -> Result<usize> {
+    if books.clock.doubt().is_some() {
+        return Ok(0);
+    }
     let cards = load_cards(&books.ledger).await?;
     let mut open = open_periods(accounts, books.clock.today());
     let past = read_past(&books.ledger, &open).await?;

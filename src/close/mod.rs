@@ -91,7 +91,7 @@ const ACCOUNTS_OF_A_PIECE: usize = 512;
 const PIECES_AHEAD: usize = 8;
 
 /// Closes every due period, in the ledger and in `accounts`, but for those under cards of which the ledger lacks a version
-/// (`incomplete`, by name). The caller holds the lease.
+/// (`incomplete`, by name); nothing while the machine's clock is in doubt. The caller holds the lease.
 #[tracing::instrument(skip_all)]
 pub async fn close(
     books: &Books,
@@ -99,6 +99,9 @@ pub async fn close(
     accounts: &mut AccountBook,
     incomplete: &BTreeSet<String>,
 ) -> Result<Closed> {
+    if books.clock.doubt().is_some() {
+        return Ok(Closed::default());
+    }
     let (cards, card_hi) = load_cards_and_number(&books.ledger).await?;
     let mut due = due::due(accounts, &cards, books.clock.irreversible());
     let held = due::hold_back(&mut due, accounts, incomplete);

@@ -7,14 +7,18 @@ use super::store;
 use crate::account::AccountBook;
 use crate::books::Books;
 use crate::error::{Error, Result};
+use crate::ledger::nights::last_end;
 use crate::raw::store::Segment;
 use crate::span::local_day;
+
+/// The code of a day that waits for a later night only.
+pub const NOT_LONG_CLOSED: &str = "not_long_closed";
 
 /// A reason why a due day stays.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Held {
     pub day: NaiveDate,
-    /// `open_period`, `not_metered`, `unmetered`, `conflict`, `late_usage`, `unbalanced` or `damaged`.
+    /// `not_long_closed`, `open_period`, `not_metered`, `unmetered`, `conflict`, `late_usage`, `unbalanced` or `damaged`.
     pub code: &'static str,
     pub sentence: String,
     /// Waiting for an open period needs nobody; everything else needs a person.
@@ -117,6 +121,27 @@ pub async fn reasons(
         );
     }
     Ok(held)
+}
+
+/// How long after the end of a night that found a day metered and closed its rows may go: so that a person had a day to look.
+const WAIT: TimeDelta = TimeDelta::hours(12);
+
+/// Why a day that nothing else holds waits for a later night, if it does.
+pub async fn until_later(books: &Books, day: NaiveDate, segments: &[Segment]) -> Result<Option<Held>> {
+    let limit = books.clock.irreversible() - WAIT;
+    let batch_hi = segments.iter().map(|s| s.batch_hi).max().unwrap_or(0);
+    let found = match last_end(&books.ledger, limit).await? {
+        Some(end) => batch_hi <= end.batch_hi && !store::closed_since(&books.ledger, day, end.closing_hi).await?,
+        None => false,
+    };
+    Ok((!found).then(|| Held {
+        day,
+        code: NOT_LONG_CLOSED,
+        sentence: format!(
+            "{day} is metered and closed, and no night that ended 12 hours ago or earlier found it so; it goes in a later night"
+        ),
+        needs_person: false,
+    }))
 }
 
 /// Whether every period of the account that the UTC day touches is closed.

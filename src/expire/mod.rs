@@ -4,13 +4,13 @@
 //! due         UTC days whose time has come
 //! prove       count, sums and a digest per account, written to the ledger; most often the night before did
 //! hold        a day that something still rests on is named and stays
+//! wait        until a night comes 12 hours after one that found the day metered and closed
 //! mark        the day is expired for good; one transaction with the dropped files
 //! prove       the days that are due tomorrow
 //! remove      the files, after the commit
 //! ```
 //!
-//! The ledger's own rows go by settings; see `ledger.rs`. Original bytes go after their receipt: files in `done/` and `refused/` after a
-//! month, those of quarantined lines after `keep_quarantine_months`.
+//! The ledger's own rows go by settings; see `ledger.rs`. Original bytes (files in `done/` and `refused/`, quarantined lines) go a month after receipt.
 
 pub mod hold;
 pub mod ledger;
@@ -59,10 +59,13 @@ impl Expired {
     }
 }
 
-/// Expires what is due. The caller holds the lease, and has the accounts as the last close left them.
+/// Expires what is due; nothing while the machine's clock is in doubt. The caller holds the lease, and has the accounts as the last close left them.
 #[tracing::instrument(skip_all)]
 pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Expired> {
     let mut expired = Expired::default();
+    if books.clock.doubt().is_some() {
+        return Ok(expired);
+    }
     let today = books.clock.irreversible().date_naive();
     for day in days_past(books, SegmentKind::Log, LOG_MONTHS, today).await? {
         expire_log_day(books, lease, day).await?;
@@ -82,7 +85,7 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Res
     }
     store::replace_held(&books.ledger, lease, &expired.held).await?;
     expired.original_files = originals::remove_old_files(books, LOG_MONTHS)?;
-    expired.quarantine_payloads = store::drop_old_payloads(books, lease, books.settings.keep_quarantine_months).await?;
+    expired.quarantine_payloads = store::drop_old_payloads(books, lease, LOG_MONTHS).await?;
     expired.months = expire_months(books, lease).await?;
     Ok(expired)
 }
@@ -123,7 +126,10 @@ async fn expire_raw_day(
     let Some((proved, _)) = prove_or_hold(books, lease, day, &segments, &mut expired.held).await? else {
         return Ok(());
     };
-    let held = hold::reasons(books, accounts, day, &segments, &proved).await?;
+    let mut held = hold::reasons(books, accounts, day, &segments, &proved).await?;
+    if held.is_empty() {
+        held.extend(hold::until_later(books, day, &segments).await?);
+    }
     if !held.is_empty() {
         expired.held.extend(held);
         return Ok(());

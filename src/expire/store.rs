@@ -252,6 +252,25 @@ pub async fn late_usage_around(ledger: &Ledger, day: NaiveDate, uins: &BTreeSet<
     Ok(late)
 }
 
+/// Whether periods that the day can touch in some zone were closed by a later closing than this one.
+pub async fn closed_since(ledger: &Ledger, day: NaiveDate, closing: i64) -> Result<bool> {
+    let (first, last) = (day - TimeDelta::days(1), day + TimeDelta::days(1));
+    for table in ["stated_period", "empty_period"] {
+        let row = query(format!(
+            "SELECT COUNT(*) FROM {table} WHERE closing > ? AND period_start <= ? AND period_end > ?"
+        ))
+        .bind(closing)
+        .bind(last.to_string())
+        .bind(first.to_string())
+        .fetch_one(ledger)
+        .await?;
+        if row.try_get::<i64>(0)? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Batches of the segments whose control totals do not add up: how many, and the first.
 pub async fn unbalanced_batches(ledger: &Ledger, segments: &[Segment]) -> Result<(i64, i64)> {
     let low = segments.iter().map(|s| s.batch_lo).min().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! The cells of a CSV row, found where they stand.
 //!
-//! A row is one line, its cells as RFC 4180 writes them. Anything more lenient guesses: a stray quote would swallow the rows up to the
+//! A row is one line, its cells as RFC 4180 writes them; another separator than the comma may stand between them. Anything more lenient guesses: a stray quote would swallow the rows up to the
 //! next one, as text of its cell, and nobody would miss them.
 
 use std::borrow::Cow;
@@ -49,35 +49,35 @@ pub fn first_line(text: &str) -> (&str, usize) {
 
 /// Splits a row into cells; none if one is not as RFC 4180 writes it. That one comes after those in `cells`.
 #[inline]
-pub fn split(row: &str, cells: &mut Vec<Cell>) -> Option<()> {
+pub fn split(row: &str, separator: u8, cells: &mut Vec<Cell>) -> Option<()> {
     cells.clear();
     if memchr::memchr2(b'"', b'\r', row.as_bytes()).is_some() {
-        return split_quoted(row, cells);
+        return split_quoted(row, separator, cells);
     }
     let mut start = 0;
-    for comma in memchr::memchr_iter(b',', row.as_bytes()) {
-        cells.push(unquoted(start..comma));
-        start = comma + 1;
+    for end in memchr::memchr_iter(separator, row.as_bytes()) {
+        cells.push(unquoted(start..end));
+        start = end + 1;
     }
     cells.push(unquoted(start..row.len()));
     Some(())
 }
 
-fn split_quoted(row: &str, cells: &mut Vec<Cell>) -> Option<()> {
+fn split_quoted(row: &str, separator: u8, cells: &mut Vec<Cell>) -> Option<()> {
     let bytes = row.as_bytes();
     let mut start = 0;
     loop {
         let cell = if bytes.get(start) == Some(&b'"') {
             quoted(bytes, start)?
         } else {
-            let end = memchr::memchr(b',', &bytes[start..]).map_or(row.len(), |at| start + at);
+            let end = memchr::memchr(separator, &bytes[start..]).map_or(row.len(), |at| start + at);
             if memchr::memchr2(b'"', b'\r', &bytes[start..end]).is_some() {
                 return None;
             }
             unquoted(start..end)
         };
         let next = bytes.get(cell.place.end);
-        if next.is_some_and(|next| *next != b',') {
+        if next.is_some_and(|next| *next != separator) {
             return None;
         }
         start = cell.place.end + 1;
@@ -122,7 +122,7 @@ mod tests {
 
     fn cells(row: &str) -> Option<Vec<String>> {
         let mut cells = Vec::new();
-        split(row, &mut cells)?;
+        split(row, b',', &mut cells)?;
         Some(cells.iter().map(|cell| cell.text(row).into_owned()).collect())
     }
 

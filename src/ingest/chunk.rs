@@ -1,6 +1,9 @@
 //! Chunks: some megabytes of an input that end where a record ends, with the number of their first line.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::joined::LaterHeader;
 
 /// What is read at a time: large enough that handing it over costs nothing, small enough to stay in a core's cache.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -15,6 +18,8 @@ const LINE_BYTES_MAX: usize = 64 << 20;
 pub struct Chunk {
     /// The number of its first line, from 1.
     pub first_line: u64,
+    /// Of a CSV that was joined: the header further down by which these rows are read.
+    pub header: Option<Arc<LaterHeader>>,
     buffer: Vec<u8>,
     length: usize,
 }
@@ -24,6 +29,7 @@ impl Chunk {
     pub fn of(first_line: u64, bytes: Vec<u8>) -> Self {
         Self {
             first_line,
+            header: None,
             length: bytes.len(),
             buffer: bytes,
         }
@@ -31,6 +37,14 @@ impl Chunk {
 
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[..self.length]
+    }
+
+    /// Takes off the first `count` bytes, which end a line, as a chunk of their own.
+    #[must_use]
+    pub fn split_off(&mut self, count: usize) -> Self {
+        let taken = Self::of(self.first_line, self.bytes()[..count].to_vec());
+        self.skip(count);
+        taken
     }
 
     /// Takes off the first `count` bytes, which end a line.
@@ -79,7 +93,7 @@ impl<R: Read> Chunks<R> {
         self.carry.clear();
         while !self.ended {
             let searched = held;
-            held += read_full(&mut self.reader, &mut buffer[searched..])?;
+            held += self.read_full(&mut buffer[searched..])?;
             self.ended = held < buffer.len();
             if std::mem::take(&mut self.at_start) && buffer[..held].starts_with(BYTE_ORDER_MARK) {
                 buffer.copy_within(BYTE_ORDER_MARK.len()..held, 0);
@@ -100,20 +114,20 @@ impl<R: Read> Chunks<R> {
         }
         Ok(held)
     }
-}
 
-/// Reads until the buffer is full or the input ends.
-pub(super) fn read_full(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut held = 0;
-    while held < buffer.len() {
-        match reader.read(&mut buffer[held..]) {
-            Ok(0) => break,
-            Ok(read) => held += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    /// Reads until the buffer is full or the input ends.
+    fn read_full(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut held = 0;
+        while held < buffer.len() {
+            match self.reader.read(&mut buffer[held..]) {
+                Ok(0) => break,
+                Ok(read) => held += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(held)
     }
-    Ok(held)
 }
 
 /// Just after the last line end. `searched` bytes hold none.

@@ -3,6 +3,7 @@
 //!
 //! An empty cell is absent. A cell of a `parameters.` column is text: what looks like a number may be a name (`12E4`, `1.10`, `007`), and
 //! raw keeps what was written. A row is one line; `cells.rs` splits it.
+//! A column that is no field may be there as long as it has no values; what stands between cells is known by the header.
 
 use std::ops::Range;
 
@@ -11,12 +12,11 @@ use csv::ByteRecord;
 use crate::parameters::push_string;
 use crate::shown::quoted;
 
+use super::cells::Cell;
+use super::dotted::parameter_of;
 use super::field::{Field, Fields, Given};
 use super::record::{MAX_LINE_BYTES, Record, Scratch};
 use super::refusal::{Refusal, code};
-
-/// What a column of one parameter is named with before the parameter's name.
-const PARAMETER_PREFIX: &str = "parameters.";
 
 /// Without these, and without a `kind` that makes it a void, no row can be a record.
 const USAGE_NEEDS: [Field; 5] = [
@@ -27,6 +27,9 @@ const USAGE_NEEDS: [Field; 5] = [
     Field::FinishedAt,
 ];
 
+/// So many columns that are no fields are held against the fields in one sentence.
+const LIKELY_MAX: usize = 3;
+
 /// Why a file's header is not one of usage records: an error of the whole file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
@@ -34,20 +37,24 @@ pub enum HeaderError {
     #[error("the file has no header row; the first row must name the record's fields")]
     Empty,
     /// Not UTF-8.
-    #[error("column {position} of the header is not UTF-8")]
+    #[error("column {position} of the header is not UTF-8; save the file as CSV UTF-8")]
     NotUtf8 {
         /// Counted from 1.
         position: usize,
     },
-    /// A column that no record has.
-    #[error("column {position} of the header, {name}, is not a field of a usage record{cure}")]
-    Unknown {
-        /// Counted from 1.
-        position: usize,
-        /// The column's name.
-        name: String,
-        /// What is likely meant.
-        cure: String,
+    /// UTF-16 without its mark, or no text at all.
+    #[error(
+        "the header has a character U+0000: if the file is UTF-16 it has no mark at its start; save it as CSV UTF-8"
+    )]
+    NoText,
+    /// None of the columns is a field.
+    #[error(
+        "the first row, beginning with {first}, names no field of a usage record; it must name the columns in the words of the \
+         record: `id`, `uin`, `appid`, `task_type`, `duration_ms`, `finished_at`, ... (between them commas, semicolons, tabs or `|`)"
+    )]
+    NoField {
+        /// The first column's name.
+        first: String,
     },
     /// The same column twice.
     #[error("the header has the column {name} twice; which one counts cannot be known")]
@@ -62,17 +69,24 @@ pub enum HeaderError {
         name: String,
     },
     /// A column that every record needs.
-    #[error("the header lacks {names}; a usage record needs each (a file of voids needs id, kind and voids)")]
+    #[error("the header lacks {names}; a usage record needs each (a file of voids needs id, kind and voids){cure}")]
     Missing {
         /// The columns' names.
         names: String,
+        /// What is likely meant.
+        cure: String,
     },
 }
 
 /// What each column of a file is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvHeader {
+    /// What stands between cells.
+    separator: u8,
+    names: Vec<String>,
     columns: Vec<Column>,
+    /// The columns that no record has.
+    unknown: Vec<usize>,
     has_parameter_columns: bool,
     fields: Vec<(usize, Field)>,
     parameter_cells: ParameterCells,
@@ -105,6 +119,8 @@ enum Column {
     Field(Field),
     /// A parameter: its name as a JSON string, a colon after it.
     Parameter(String),
+    /// No field: a row with a value in it is refused.
+    Unknown,
 }
 
 impl Column {
@@ -114,28 +130,48 @@ impl Column {
 }
 
 impl CsvHeader {
-    /// Reads a file's first row, which names its columns.
-    pub fn parse(row: &ByteRecord) -> Result<Self, HeaderError> {
+    /// Reads a file's first row, which names its columns; `separator` stands between cells.
+    pub fn parse(row: &ByteRecord, separator: u8) -> Result<Self, HeaderError> {
         let names = names(row)?;
-        check_once(&names)?;
-        let columns = names
-            .iter()
-            .enumerate()
-            .map(|(index, name)| column(index + 1, name))
-            .collect::<Result<Vec<_>, _>>()?;
+        let columns: Vec<Column> = names.iter().map(|name| column(name)).collect();
+        check_once(&names, &columns)?;
+        let is_unknown = |at: &usize| columns[*at] == Column::Unknown;
         let header = Self {
+            separator,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            unknown: (0..columns.len()).filter(is_unknown).collect(),
             has_parameter_columns: columns.iter().any(|column| matches!(column, Column::Parameter(_))),
             fields: fields(&columns),
             parameter_cells: ParameterCells::of(&columns),
             columns,
         };
-        if let Some(name) = names.iter().find(|name| name.starts_with(PARAMETER_PREFIX))
+        if header.unknown.len() == header.columns.len() {
+            return Err(HeaderError::NoField {
+                first: quoted(names[0]),
+            });
+        }
+        if let Some(name) = names.iter().find(|name| parameter_of(name).is_some())
             && header.has(Field::Parameters)
         {
             return Err(HeaderError::BothForms { name: quoted(name) });
         }
         header.check_needs()?;
         Ok(header)
+    }
+
+    /// What stands between cells.
+    pub(super) fn separator(&self) -> u8 {
+        self.separator
+    }
+
+    /// Whether a row names these columns again.
+    pub(super) fn is_named_by(&self, row: &str, cells: &[Cell]) -> bool {
+        self.names.len() == cells.len() && self.names.iter().zip(cells).all(|(name, cell)| *name == cell.text(row))
+    }
+
+    /// The columns that no record has, in which a row must have no value.
+    pub(super) fn unknown(&self) -> &[usize] {
+        &self.unknown
     }
 
     /// How many cells each row must have.
@@ -167,6 +203,15 @@ impl CsvHeader {
         std::str::from_utf8(row.get(at)?).ok().filter(|cell| !cell.is_empty())
     }
 
+    /// What columns that are no fields most likely mean.
+    fn likely_meant(&self) -> String {
+        let meant = self.unknown.iter().filter_map(|&at| {
+            let likely = Field::likely(&self.names[at])?;
+            Some(format!("; is `{likely}` meant by {}?", quoted(&self.names[at])))
+        });
+        meant.take(LIKELY_MAX).collect()
+    }
+
     fn has(&self, field: Field) -> bool {
         self.columns.contains(&Column::Field(field))
     }
@@ -188,6 +233,7 @@ impl CsvHeader {
         } else {
             Err(HeaderError::Missing {
                 names: missing.join(", "),
+                cure: self.likely_meant(),
             })
         }
     }
@@ -200,6 +246,7 @@ pub fn record_from_row<'a>(
     scratch: &'a mut Scratch,
 ) -> Result<Record<'a>, Refusal> {
     check_size(header, row)?;
+    check_unknown(header, row)?;
     let mut fields = Fields::default();
     if header.has_parameter_columns {
         parameters_object(header, row, &mut scratch.object)?;
@@ -220,9 +267,36 @@ pub fn record_from_row<'a>(
     Record::of_plain_fields(&fields)
 }
 
+/// Refuses a row with a value in a column that no record has.
+fn check_unknown(header: &CsvHeader, row: &ByteRecord) -> Result<(), Refusal> {
+    let has_value = |at: &&usize| row.get(**at).is_some_and(|cell| !cell.is_empty());
+    let Some(&at) = header.unknown.iter().find(has_value) else {
+        return Ok(());
+    };
+    let (name, position) = (&header.names[at], at + 1);
+    if name.is_empty() || name.starts_with("Unnamed: ") {
+        let sentence = format!(
+            "column {position} has no name and a value in this row; if it is the index that pandas writes, leave it out (index=False)"
+        );
+        return Err(Refusal::new(code::UNKNOWN_FIELD, sentence));
+    }
+    let cure = match Field::likely(name) {
+        Some(likely) => format!("; is `{likely}` meant?"),
+        None => "; a parameter's column is named `parameters.` and its name".to_owned(),
+    };
+    let sentence = format!(
+        "column {position}, {}, is not a field of a usage record{cure}",
+        quoted(name)
+    );
+    Err(Refusal::new(code::UNKNOWN_FIELD, sentence))
+}
+
 fn names(row: &ByteRecord) -> Result<Vec<&str>, HeaderError> {
     if row.iter().all(<[u8]>::is_empty) {
         return Err(HeaderError::Empty);
+    }
+    if row.as_slice().contains(&0) {
+        return Err(HeaderError::NoText);
     }
     row.iter()
         .enumerate()
@@ -230,8 +304,13 @@ fn names(row: &ByteRecord) -> Result<Vec<&str>, HeaderError> {
         .collect()
 }
 
-fn check_once(names: &[&str]) -> Result<(), HeaderError> {
-    let mut sorted = names.to_vec();
+/// Columns that no record has may have one name.
+fn check_once(names: &[&str], columns: &[Column]) -> Result<(), HeaderError> {
+    let known = names
+        .iter()
+        .zip(columns)
+        .filter(|(_, column)| **column != Column::Unknown);
+    let mut sorted: Vec<&str> = known.map(|(name, _)| *name).collect();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(HeaderError::Twice { name: quoted(pair[0]) }),
@@ -239,28 +318,29 @@ fn check_once(names: &[&str]) -> Result<(), HeaderError> {
     }
 }
 
-fn column(position: usize, name: &str) -> Result<Column, HeaderError> {
+fn column(name: &str) -> Column {
     if let Some(field) = Field::named(name) {
-        return Ok(Column::Field(field));
+        return Column::Field(field);
     }
-    if let Some(parameter) = name
-        .strip_prefix(PARAMETER_PREFIX)
-        .filter(|parameter| !parameter.is_empty())
-    {
-        let mut key = String::new();
-        push_string(&mut key, parameter);
-        key.push(':');
-        return Ok(Column::Parameter(key));
-    }
-    let cure = match Field::likely(name) {
-        Some(likely) => format!("; is `{likely}` meant?"),
-        None => "; a parameter's column is named `parameters.` and its name".to_owned(),
+    let Some(parameter) = parameter_of(name) else {
+        return Column::Unknown;
     };
-    Err(HeaderError::Unknown {
-        position,
-        name: quoted(name),
-        cure,
-    })
+    let mut key = String::new();
+    push_string(&mut key, parameter);
+    key.push(':');
+    Column::Parameter(key)
+}
+
+/// Whether a name is that of a column that a record has.
+pub(super) fn is_field(name: &str) -> bool {
+    Field::named(name).is_some() || parameter_of(name).is_some()
+}
+
+/// Whether a row of these cells names columns: all of them are names of fields, or those are there that no record can lack. No record has
+/// such values.
+pub(super) fn names_columns(row: &[&str]) -> bool {
+    let has = |field: &Field| row.contains(&field.name());
+    row.len() > 1 && has(&Field::Id) && (row.iter().all(|cell| is_field(cell)) || USAGE_NEEDS.iter().all(has))
 }
 
 fn fields(columns: &[Column]) -> Vec<(usize, Field)> {
@@ -296,6 +376,22 @@ fn cell_text<'a>(column: &str, cell: &'a [u8]) -> Result<&'a str, Refusal> {
     })
 }
 
+/// Refuses a number with a decimal comma: files with another separator come from where these are written.
+fn check_decimal_comma(header: &CsvHeader, cell: &str) -> Result<(), Refusal> {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let split = cell.strip_prefix('-').unwrap_or(cell).split_once(',');
+    match split {
+        Some((whole, fraction)) if header.separator != b',' && is_digits(whole) && is_digits(fraction) => {
+            let sentence = format!(
+                "`parameters` has {}, a number with a decimal comma; write it with a point, as {whole}.{fraction}",
+                quoted(cell)
+            );
+            Err(Refusal::new(code::NOT_A_NUMBER, sentence))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes the row's parameters into `object` as JSON.
 fn parameters_object(header: &CsvHeader, row: &ByteRecord, object: &mut String) -> Result<(), Refusal> {
     object.clear();
@@ -305,6 +401,7 @@ fn parameters_object(header: &CsvHeader, row: &ByteRecord, object: &mut String) 
             && !cell.is_empty()
         {
             let cell = cell_text("parameters", cell)?;
+            check_decimal_comma(header, cell)?;
             if object.len() > 1 {
                 object.push(',');
             }

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use crate::json::{Scanner, SyntaxError, Text, Value, check};
 use crate::nearest::nearest;
 
-use super::refusal::{Refusal, duplicate_field, unknown_field};
+use super::refusal::{Refusal, duplicate_field, not_json, unknown_field};
 
 /// A field of the usage record. Names are the same in JSON, CSV and Parquet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,10 +177,10 @@ impl Offence<'_> {
     #[cold]
     pub(super) fn refusal(self, text: &str) -> Refusal {
         if let Err(error) = check(text) {
-            return error.into();
+            return not_json(text, error);
         }
         match self {
-            Self::Syntax(error) => error.into(),
+            Self::Syntax(error) => not_json(text, error),
             Self::Unknown(key) => unknown_field(&key.value(), Field::likely(&key.value())),
             Self::Twice(field) => duplicate_field(field.name()),
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::packed::unpacked;
+use super::utf16::Utf8;
 use crate::digest::InputHasher;
 use crate::error::{AtPath as _, Error, Result};
 use crate::fault;
@@ -82,6 +83,16 @@ impl Input {
             Some("parquet") => Some(Format::Parquet),
             _ => None,
         };
+        let is_spreadsheet = matches!(
+            stem.rsplit_once('.').map(|(_, extension)| extension),
+            Some("xlsx" | "xlsm" | "xlsb" | "xls" | "ods" | "numbers")
+        );
+        if is_spreadsheet && format.is_none() {
+            return Err(Error::Input {
+                input: name,
+                what: "is a spreadsheet, which is not read; save it as CSV UTF-8 (make the columns of long numbers text first)".to_owned(),
+            });
+        }
         let Some(format) = format.or(by_extension) else {
             return Err(Error::Input {
                 input: name,
@@ -141,7 +152,15 @@ impl Input {
     pub fn open(&self) -> Result<(Box<dyn Read + Send>, Meter)> {
         let (stored, meter) = self.stored_bytes()?;
         let reader = unpacked(stored, self.compression).map_err(|error| self.unreadable(&error))?;
-        Ok((reader, meter))
+        Ok((self.as_text(reader), meter))
+    }
+
+    /// What is read as UTF-8, where it is text.
+    fn as_text(&self, reader: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        match self.format {
+            Format::Parquet => reader,
+            Format::Ndjson | Format::Csv => Box::new(Utf8::of(reader)),
+        }
     }
 
     /// The bytes as they are stored.
@@ -151,7 +170,9 @@ impl Input {
 
     /// The bytes without compression of as many as are stored at the beginning.
     pub fn open_beginning(&self, bytes: u64) -> Result<Box<dyn Read + Send>> {
-        unpacked(self.stored_bytes()?.0.take(bytes), self.compression).map_err(|error| self.unreadable(&error))
+        let beginning = self.stored_bytes()?.0.take(bytes);
+        let reader = unpacked(beginning, self.compression).map_err(|error| self.unreadable(&error))?;
+        Ok(self.as_text(reader))
     }
 
     /// The error of an input whose bytes cannot be had.

@@ -131,6 +131,26 @@ pub fn check_time(finished_at: i64, now: i64, is_expired: impl FnOnce(i32) -> bo
     Ok(())
 }
 
+/// Refuses a `finished_at` before the books' first day. Instants are in nanoseconds since 1970.
+#[inline]
+pub fn check_first_day(finished_at: i64, first_day: i64) -> Result<(), Refusal> {
+    if finished_at >= first_day {
+        return Ok(());
+    }
+    Err(refuse_before(finished_at, first_day))
+}
+
+#[cold]
+fn refuse_before(finished_at: i64, first_day: i64) -> Refusal {
+    let day = chrono::DateTime::from_timestamp_nanos(first_day).date_naive();
+    let sentence = format!(
+        "`finished_at` is {}, before the books' first day, {day} (UTC); a clock that was never set says such times. If it is right, move \
+         the first day back (tallybook first-day DAY --reason WHY) and retry the line",
+        written(finished_at)
+    );
+    Refusal::new(code::BEFORE_FIRST_DAY, sentence)
+}
+
 /// The refusal of a `text` in `field` that is no instant.
 #[cold]
 pub(super) fn refuse_instant(field: &str, text: &str, error: InstantError) -> Refusal {

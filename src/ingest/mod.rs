@@ -6,7 +6,7 @@
 //! read        the input in parts, by whichever thread is free
 //! check       each record at the door, by all threads: into raw rows by UTC day, or refused
 //! sync        segments on disk for good
-//! commit      batch number, segments, quarantine, the alarm where too much was refused: one transaction
+//! commit      batch number, segments, quarantine: one transaction
 //! ```
 
 mod cells;
@@ -19,47 +19,47 @@ mod earlier;
 pub mod event;
 pub mod field;
 pub mod fingerprint;
+pub mod first_row;
 pub mod input;
 pub mod instant;
+mod joined;
 pub mod layout;
 #[cfg(test)]
 mod outcome;
 mod packed;
 mod parquet;
 mod plain;
-pub mod quarantine;
 pub mod reading;
 pub mod record;
 pub mod refusal;
 pub mod retry;
 pub mod rows;
-mod sniff;
 pub mod store;
 pub mod time_text;
 mod unseen;
-mod values;
+mod utf16;
 pub mod worker;
 pub mod writers;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chunk::{Chunk, Chunks};
 use crew::check_all;
 use csv::CsvHeader;
 use earlier::Earlier;
+use first_row::first_row;
 use input::{Format, Input, Measured};
-use quarantine::alarm::{self, Alarm};
-use quarantine::filter::Filter;
-use quarantine::store::Example;
+use joined::JoinedChunks;
 use store::{Batch, NewBatch};
 use time_text::Zones;
-use values::{Splitter, Values};
 use worker::{Door, Tally, Worker};
 use writers::Writers;
 
 use crate::books::{Books, UnknownAccounts};
 use crate::error::{Error, Result};
 use crate::files::{remove_files, sync_all};
+use crate::first_day;
 use crate::ledger::commit_intake;
 use crate::raw::segment::NewSegment;
 use crate::raw::store::{add_segments, expired_days, refuse_expired};
@@ -73,11 +73,6 @@ pub struct Ingested {
     pub batch: Batch,
     /// Lines in quarantine by reason.
     pub quarantine: Vec<(String, i64)>,
-    /// The first of these lines, by reason.
-    pub examples: Vec<Example>,
-    /// Set when the input needs a person.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alarm: Option<Alarm>,
     /// Lines of this input that a retry took out of quarantine.
     pub retried: i64,
     /// The name it was given now, where it was ingested before under another.
@@ -85,21 +80,6 @@ pub struct Ingested {
     pub known_as: Option<String>,
     #[serde(skip)]
     pub measured: Measured,
-}
-
-impl Ingested {
-    async fn of(books: &Books, batch: i64, already: bool, retried: i64, measured: Measured) -> Result<Self> {
-        Ok(Self {
-            already,
-            batch: store::batch(&books.ledger, batch).await?,
-            quarantine: quarantine::store::quarantine_counts(&books.ledger, Some(batch)).await?,
-            examples: quarantine::store::examples(&books.ledger, batch).await?,
-            alarm: alarm::store::of_batch(&books.ledger, batch).await?,
-            retried,
-            known_as: None,
-            measured,
-        })
-    }
 }
 
 /// Ingests one input. `source` is who sent the records that do not say so.
@@ -146,10 +126,16 @@ async fn already(books: &Books, source: &str, input: &Input, measured: Measured)
         refuse_other_source(books, source, input, &measured).await?;
         return Ok(None);
     };
-    let retried = retry::retry(books, &Filter::of_batch(batch.batch)).await?.accepted;
-    let mut known = Ingested::of(books, batch.batch, true, retried, measured).await?;
-    known.known_as = Some(input.name.clone());
-    Ok(Some(known))
+    let retried = retry::retry(books, Some(batch.batch)).await?.accepted;
+    let quarantine = store::quarantine_counts(&books.ledger, Some(batch.batch)).await?;
+    Ok(Some(Ingested {
+        already: true,
+        batch,
+        quarantine,
+        retried,
+        known_as: Some(input.name.clone()),
+        measured,
+    }))
 }
 
 /// The same bytes under another source would be billed a second time: its records are other identities. Somebody must mean it.
@@ -177,7 +163,8 @@ async fn open_door(books: &Books, source: &str) -> Result<Door> {
         .into_iter()
         .map(crate::span::number_of_day)
         .collect();
-    let mut door = Door::new(books.clock, source, expired, known_accounts);
+    let first_day = first_day::first_day(books).await?;
+    let mut door = Door::new(books.clock, source, expired, known_accounts).from_day(first_day);
     door.zones = Zones::new(source, &books.settings.zones).map(Arc::new);
     Ok(door)
 }
@@ -190,12 +177,12 @@ struct ReadInput {
     segments: Vec<NewSegment>,
 }
 
-fn read_input(books: &Books, input: &Input, door: Door, intake: i64) -> Result<ReadInput> {
-    let writers = Writers::new(&books.data, intake);
+fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Result<ReadInput> {
+    let mut writers = Writers::new(&books.data, intake);
     let (measured, header, tally) = match input.format {
         Format::Parquet => read_parquet(books, input, &door, &writers, intake)?,
         Format::Ndjson => read_lines(books, input, &door, &writers)?,
-        Format::Csv => read_rows(books, input, door, &writers)?,
+        Format::Csv => read_csv(books, input, &mut door, &mut writers)?,
     };
     check_durations(input, &tally)?;
     let segments = writers.finish()?;
@@ -231,54 +218,106 @@ type Checked = (Measured, Option<String>, Tally);
 
 fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> Result<Checked> {
     let (reader, meter) = input.open()?;
-    let (head, mut reader) = sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
-    let tally = if sniff::stands_by_line(&head) {
-        let mut chunks = Chunks::of_lines(reader);
-        let read = |chunk: &mut Chunk| {
-            progress.at(meter.bytes());
-            chunks.fill(chunk).map_err(|e| input.unreadable(&e))
-        };
-        check_all(door, writers, read, Worker::take_lines)?
-    } else {
-        sniff::skip_mark(&head, &mut reader).map_err(|e| input.unreadable(&e))?;
-        let mut splitter = Splitter::new(reader);
-        let read = |part: &mut Values| {
-            progress.at(meter.bytes());
-            splitter.fill(part).map_err(|e| input.unreadable(&e))
-        };
-        check_all(door, writers, read, Worker::take_values)?
+    let mut chunks = Chunks::of_lines(reader);
+    let read = |chunk: &mut Chunk| {
+        progress.at(meter.bytes());
+        chunks.fill(chunk).map_err(|e| input.unreadable(&e))
     };
+    let tally = check_all(door, writers, read, Worker::take_lines)?;
     Ok((meter.finish(), None, tally))
 }
 
-fn read_rows(books: &Books, input: &Input, mut door: Door, writers: &Writers) -> Result<Checked> {
+fn read_csv(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers) -> Result<Checked> {
+    // What comes through a pipe comes once.
+    let headers = if input.path().is_some() {
+        Headers::First
+    } else {
+        Headers::All
+    };
+    if let Some(checked) = read_rows(books, input, door, writers, headers)? {
+        return Ok(checked);
+    }
+    let intake = writers.intake();
+    let written = std::mem::replace(writers, Writers::new(&books.data, intake)).finish()?;
+    remove_files(
+        &written
+            .iter()
+            .map(|segment| books.data.join(&segment.path))
+            .collect::<Vec<_>>(),
+    )?;
+    door.refused_bytes.store(0, Ordering::Relaxed);
+    let checked = read_rows(books, input, door, writers, Headers::All)?;
+    checked.ok_or_else(|| {
+        Error::Unbalanced(format!(
+            "{} was looked through for headers and has one more",
+            input.name
+        ))
+    })
+}
+
+/// How the headers of a CSV are found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Headers {
+    /// The first row is the only one, unless a later row names other columns.
+    First,
+    /// Rows are looked through for more before they are read.
+    All,
+}
+
+/// None where a row names other columns than the first: then what was written is to be removed, and the file to be read with
+/// [`Headers::All`].
+fn read_rows(
+    books: &Books,
+    input: &Input,
+    door: &mut Door,
+    writers: &Writers,
+    headers: Headers,
+) -> Result<Option<Checked>> {
     let (reader, meter) = input.open()?;
-    let (_, reader) = sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
     let mut chunks = Chunks::of_lines(reader);
     let mut first = Chunk::default();
-    let header = if chunks.fill(&mut first).map_err(|e| input.unreadable(&e))? {
-        Some(take_header(input, &mut first, &mut door)?)
-    } else {
-        None
+    if !chunks.fill(&mut first).map_err(|e| input.unreadable(&e))? {
+        return Ok(Some((meter.finish(), None, Tally::default())));
+    }
+    let text = take_header(input, &mut first, door)?;
+    let Some(header) = &door.header else {
+        return Err(Error::Unbalanced(format!("{} has no header", input.name)));
     };
-    let mut first = Some(first);
-    let read = |chunk: &mut Chunk| {
-        progress.at(meter.bytes());
-        match first.take() {
-            Some(below_header) => {
-                *chunk = below_header;
-                Ok(header.is_some())
+    let check = |worker: &mut Worker, chunk: &Chunk| rows::check(worker, header, chunk);
+    let tally = match headers {
+        Headers::All => {
+            let mut joined = JoinedChunks::of(chunks, first, header.clone());
+            let read = |chunk: &mut Chunk| {
+                progress.at(meter.bytes());
+                joined.fill(chunk).map_err(|e| input.unreadable(&e))
+            };
+            check_all(door, writers, read, check)?
+        }
+        Headers::First => {
+            let mut first = Some(first);
+            let read = |chunk: &mut Chunk| {
+                progress.at(meter.bytes());
+                if door.has_other_header.load(Ordering::Relaxed) {
+                    return Ok(false);
+                }
+                match first.take() {
+                    Some(below_header) => {
+                        *chunk = below_header;
+                        Ok(true)
+                    }
+                    None => chunks.fill(chunk).map_err(|e| input.unreadable(&e)),
+                }
+            };
+            let tally = check_all(door, writers, read, check);
+            if door.has_other_header.load(Ordering::Relaxed) {
+                return Ok(None);
             }
-            None => chunks.fill(chunk).map_err(|e| input.unreadable(&e)),
+            tally?
         }
     };
-    let tally = check_all(&door, writers, read, |worker, chunk| match &door.header {
-        Some(header) => rows::check(worker, header, chunk),
-        None => Ok(()),
-    })?;
-    Ok((meter.finish(), header, tally))
+    Ok(Some((meter.finish(), Some(text), tally)))
 }
 
 fn read_parquet(books: &Books, input: &Input, door: &Door, writers: &Writers, intake: i64) -> Result<Checked> {
@@ -307,10 +346,12 @@ fn take_header(input: &Input, first: &mut Chunk, door: &mut Door) -> Result<Stri
         input: input.name.clone(),
         what,
     };
-    let (row, end) = retry::first_row(first.bytes()).map_err(&bad)?;
-    door.header = Some(CsvHeader::parse(&row).map_err(|e| bad(e.to_string()))?);
-    let text = String::from_utf8_lossy(&first.bytes()[..end]).trim_end().to_owned();
-    first.skip(end);
+    let found = first_row(first.bytes()).map_err(&bad)?;
+    door.header = Some(CsvHeader::parse(&found.row, found.separator).map_err(|e| bad(e.to_string()))?);
+    // A tab at its end is an empty name.
+    let text = String::from_utf8_lossy(&first.bytes()[..found.end]);
+    let text = text.trim_end_matches(['\r', '\n']).to_owned();
+    first.skip(found.end);
     Ok(text)
 }
 
@@ -343,7 +384,6 @@ async fn commit(
         stored: count(tally.stored),
         quarantined: count(tally.refused.len() as u64),
         committed_at: &committed_at,
-        received_by: None,
     };
     // What can be read once only is known by its bytes now.
     if let (None, Err(refused)) = (input.path(), refuse_other_source(books, source, input, &measured).await) {
@@ -354,7 +394,7 @@ async fn commit(
         Some(earlier) => earlier::gone(books, earlier, &segments).await?,
         None => 0,
     };
-    let alarm = alarm::raised(&books.settings, new.received, new.stored, new.quarantined);
+    let first_day = first_day::first_day(books).await?;
     let mut tx = books.ledger.begin().await?;
     // Two runs may read the same input side by side; the second finds the first one's batch here.
     let twin = store::digest_is_known(&mut tx, &measured.digest, source, input.format.text()).await?;
@@ -367,15 +407,22 @@ async fn commit(
     }
     commit_intake(&mut tx, intake).await?;
     refuse_expired(&mut tx, tally.days.iter().map(|&day| crate::span::day_of_number(day))).await?;
+    first_day::fix(&mut tx, first_day).await?;
     let batch = store::add_batch(&mut tx, &new).await?;
     add_segments(&mut tx, &segments, batch, batch).await?;
-    quarantine::store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
-    if let Some(code) = alarm {
-        alarm::store::raise(&mut tx, batch, code, &committed_at).await?;
-    }
+    store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
     if let Some(earlier) = earlier {
         store::add_reread(&mut tx, batch, earlier, gone).await?;
     }
     books.ledger.commit_of(tx, "ingest", intake).await?;
-    Ingested::of(books, batch, false, 0, measured).await
+    let quarantine = store::quarantine_counts(&books.ledger, Some(batch)).await?;
+    let batch = store::batch(&books.ledger, batch).await?;
+    Ok(Ingested {
+        already: false,
+        batch,
+        quarantine,
+        retried: 0,
+        known_as: None,
+        measured,
+    })
 }

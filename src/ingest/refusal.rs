@@ -62,6 +62,7 @@ codes! {
     NOT_FINISHED = "not_finished", "`finished_at` is 0000-00-00T00:00:00Z: not reached yet";
     IN_THE_FUTURE = "in_the_future", "`finished_at` is more than 1 hour after the run's clock";
     DAY_EXPIRED = "day_expired", "`finished_at` is on a UTC day that is marked expired";
+    BEFORE_FIRST_DAY = "before_first_day", "`finished_at` is before the books' first day";
     UNKNOWN_ACCOUNT = "unknown_account", "`uin` is no account, and the settings do not add accounts by themselves";
     UNKNOWN_KIND = "unknown_kind", "`kind` is neither usage nor void";
     UNKNOWN_STATUS = "unknown_status", "`status` is neither SUCCESS nor FAIL";
@@ -106,6 +107,24 @@ fn syntax_code(fault: Fault) -> &'static str {
         Fault::TooDeep => code::TOO_DEEP,
         _ => code::NOT_JSON,
     }
+}
+
+/// The refusal of a text that is not JSON, with the cure where it is plain what wrote it.
+#[cold]
+pub(super) fn not_json(text: &str, error: SyntaxError) -> Refusal {
+    let rest = text.get(error.at..).unwrap_or_default();
+    let begins = |words: &[&str]| words.iter().any(|word| rest.starts_with(word));
+    let cure = if begins(&["NaN", "Infinity"])
+        || text.get(..error.at).is_some_and(|before| before.ends_with('-')) && begins(&["I"])
+    {
+        "; NaN and Infinity are no JSON: leave out what has no value"
+    } else if begins(&["None", "True", "False", "'"]) {
+        "; this is how Python shows a value: write it with json.dumps"
+    } else {
+        ""
+    };
+    let Refusal { code, sentence } = error.into();
+    Refusal::new(code, sentence + cure)
 }
 
 /// The code for what is wrong with a number.

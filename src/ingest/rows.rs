@@ -1,10 +1,14 @@
 //! The rows of a chunk of CSV: most are read where they stand, with parameters that were seen before; the others in full.
 
+use std::borrow::Cow;
+
 use csv::ByteRecord;
 
 use super::cells::{Cell, first_line, split};
-use super::chunk::Chunk;
+use super::chunk::{Chunk, without_marks};
 use super::csv::{CsvHeader, ParameterCells};
+use super::first_row::first_row;
+use super::joined::names_fields;
 use super::plain::Values;
 use super::record::{MAX_LINE_BYTES, Record};
 use super::refusal::{Refusal, code};
@@ -21,35 +25,62 @@ pub struct Reading {
 
 /// Gives every row of a chunk to a worker.
 pub fn check(worker: &mut Worker, header: &CsvHeader, chunk: &Chunk) -> Result<()> {
+    let later = chunk.header.as_deref();
+    worker.begin_header(later.map_or(0, |later| later.line));
+    let below = Below {
+        header: later.map_or(header, |later| &later.header),
+        written: later.map(|later| later.text.as_str()),
+    };
     let mut reading = Reading::default();
     // UTF-8 is checked once for all rows, unless one of them is none.
     match std::str::from_utf8(chunk.bytes()) {
-        Ok(text) => check_text(worker, header, chunk.first_line, text, &mut reading)?,
+        Ok(text) => check_text(worker, &below, chunk.first_line, text, &mut reading)?,
         Err(_) => {
             for (line, bytes) in (chunk.first_line..).zip(chunk.bytes().split_inclusive(|byte| *byte == b'\n')) {
-                take(worker, header, line, without_line_end(bytes), &mut reading)?;
+                take_below(worker, &below, line, without_line_end(bytes), &mut reading)?;
             }
         }
     }
     worker.write_what_is_full()
 }
 
+/// The header that rows are read by.
+struct Below<'h> {
+    header: &'h CsvHeader,
+    /// As it stands, where it is not the file's first: a refused row keeps it, to be read by it again.
+    written: Option<&'h str>,
+}
+
+impl Below<'_> {
+    /// What a refused row leaves in quarantine.
+    fn payload<'r>(&self, row: &'r [u8]) -> Cow<'r, [u8]> {
+        match self.written {
+            None => Cow::Borrowed(row),
+            Some(header) => Cow::Owned([header.as_bytes(), b"\n", row].concat()),
+        }
+    }
+}
+
 fn check_text(
     worker: &mut Worker,
-    header: &CsvHeader,
+    below: &Below,
     first_line_number: u64,
     text: &str,
     reading: &mut Reading,
 ) -> Result<()> {
+    let header = below.header;
     let (mut left, mut line) = (text, first_line_number);
     while !left.is_empty() {
         let (row, length) = first_line(left);
-        let known = split(row, &mut reading.cells).and_then(|()| known_record(worker, header, row, &reading.cells));
+        let known = split(row, header.separator(), &mut reading.cells)
+            .and_then(|()| known_record(worker, header, row, &reading.cells));
         match known {
             Some((record, parameters)) => {
-                worker.take_known(line, &record, parameters, || Ok(row.as_bytes().to_vec()))?;
+                worker.take_known(line, &record, parameters, || {
+                    Ok(below.payload(row.as_bytes()).into_owned())
+                })?;
             }
-            None => drop(take(worker, header, line, row.as_bytes(), reading)?),
+            None => drop(take_below(worker, below, line, row.as_bytes(), reading)?),
         }
         left = &left[length..];
         line += 1;
@@ -57,23 +88,51 @@ fn check_text(
     Ok(())
 }
 
-/// One row, without the end of its line, read in full. Returns whether it was accepted; an empty line is no row.
+/// One row out of quarantine, read in full. One from below a later header has that with it. Returns whether it was accepted.
 pub fn take(worker: &mut Worker, header: &CsvHeader, line: u64, bytes: &[u8], reading: &mut Reading) -> Result<bool> {
+    // Several headers may take turns: what was learned by one does not hold for the next.
+    worker.begin_header(line);
+    let Some((own, row)) = memchr::memchr(b'\n', bytes).map(|end| (&bytes[..end], &bytes[end + 1..])) else {
+        let below = Below { header, written: None };
+        return take_below(worker, &below, line, bytes, reading);
+    };
+    let first = first_row(own).ok();
+    let own_header = first.and_then(|first| CsvHeader::parse(&first.row, first.separator).ok());
+    let below = Below {
+        header: own_header.as_ref().unwrap_or(header),
+        written: std::str::from_utf8(own).ok(),
+    };
+    take_below(worker, &below, line, row, reading)
+}
+
+/// One row, without the end of its line, read in full. Returns whether it was accepted; an empty line is no row, and a header is none.
+fn take_below(worker: &mut Worker, below: &Below, line: u64, bytes: &[u8], reading: &mut Reading) -> Result<bool> {
+    let (header, marked) = (below.header, bytes);
+    let bytes = without_marks(bytes);
     if bytes.is_empty() {
         return Ok(false);
     }
     let row = match std::str::from_utf8(bytes) {
         Ok(row) => row,
-        Err(error) => return worker.refuse_row(line, not_utf8(&error), bytes),
+        Err(error) => return worker.refuse_row(line, not_utf8(&error), &below.payload(marked)),
     };
-    if split(row, &mut reading.cells).is_none() {
-        return worker.refuse_row(line, bad_cell(reading.cells.len() + 1), bytes);
+    if split(row, header.separator(), &mut reading.cells).is_none() && !names_fields(row.as_bytes()) {
+        let start = reading.cells.last().map_or(0, |cell| cell.place.end + 1);
+        let refusal = bad_cell(reading.cells.len() + 1, row, start);
+        return worker.refuse_row(line, refusal, &below.payload(marked));
+    }
+    if header.is_named_by(row, &reading.cells) {
+        return Ok(false);
+    }
+    if names_fields(row.as_bytes()) {
+        worker.has_other_header();
+        return Ok(false);
     }
     reading.record.clear();
     for cell in &reading.cells {
         reading.record.push_field(cell.text(row).as_bytes());
     }
-    let is_taken = worker.take_row(header, line, &reading.record, bytes)?;
+    let is_taken = worker.take_row(header, line, &reading.record, &below.payload(marked))?;
     if is_taken && let ParameterCells::Together(columns) = header.parameter_cells() {
         worker.learn_cells(span(row, &reading.cells[columns.clone()]), header, &reading.record);
     }
@@ -88,10 +147,21 @@ fn not_utf8(error: &std::str::Utf8Error) -> Refusal {
     Refusal::new(code::NOT_UTF8, sentence)
 }
 
-fn bad_cell(position: usize) -> Refusal {
+/// The refusal of a row with a cell that cannot be split off, which begins at `start`.
+fn bad_cell(position: usize, row: &str, start: usize) -> Refusal {
+    let cell = row.get(start..).unwrap_or_default();
+    let cure = if cell.starts_with("=\"") {
+        "; a spreadsheet's formula such as =\"123\" is no value: write 123 alone"
+    } else if cell.starts_with('"') {
+        "; a cell of several lines is not read: write it on one line"
+    } else if row.contains('\r') {
+        "; lines end in a line feed, not in a carriage return alone"
+    } else {
+        ""
+    };
     let sentence = format!(
-        "cell {position} of the row is not as RFC 4180 writes it: a cell with a quote, a comma or a carriage return in it stands in \
-         quotes, a quote in it is written twice, and it ends on its line"
+        "cell {position} of the row is not as RFC 4180 writes it: a cell with a quote, a separator or a carriage return in it stands in \
+         quotes, a quote in it is written twice, and it ends on its line{cure}"
     );
     Refusal::new(code::BAD_CELL, sentence)
 }
@@ -100,6 +170,13 @@ fn bad_cell(position: usize) -> Refusal {
 #[inline]
 fn known_record<'r>(worker: &Worker, header: &CsvHeader, row: &'r str, cells: &[Cell]) -> Option<(Record<'r>, Symbol)> {
     if cells.len() != header.len() || row.len() > MAX_LINE_BYTES {
+        return None;
+    }
+    if !header
+        .unknown()
+        .iter()
+        .all(|column| cells[*column].verbatim(row) == Some(""))
+    {
         return None;
     }
     let mut values = Values::default();

@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use chrono::{NaiveDate, NaiveTime};
 use csv::ByteRecord;
 use hashbrown::HashMap;
 
 use super::chunk::{Chunk, without_marks};
 use super::csv::{CsvHeader, record_from_row};
 use super::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with, text_hash};
-use super::instant::{check_time, utc_day};
+use super::instant::{check_first_day, check_time, utc_day};
 use super::layout::Layouts;
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
 use super::refusal::{Refusal, code};
 use super::time_text::Zones;
-use super::values::Values;
 use super::writers::Writers;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -39,8 +39,10 @@ const NO_PARAMETERS: &str = "{}";
 
 /// What every record of an input is held against.
 pub struct Door {
-    /// The run's clock, nanoseconds since 1970.
+    /// The run's clock as far as it is believed, nanoseconds since 1970.
     pub now_ns: i64,
+    /// Where the books' first day begins, nanoseconds since 1970.
+    pub first_ns: i64,
     /// The day under which an undated void is kept.
     pub today: i32,
     pub default_source: String,
@@ -52,22 +54,36 @@ pub struct Door {
     pub zones: Option<Arc<Zones>>,
     /// Columns, of a CSV.
     pub header: Option<CsvHeader>,
+    /// A row of a CSV names other columns than its header.
+    pub has_other_header: AtomicBool,
     /// Bytes refused so far, over all workers.
     pub refused_bytes: AtomicUsize,
 }
 
 impl Door {
+    /// With the books' first day.
+    #[must_use]
+    pub fn from_day(self, first_day: NaiveDate) -> Self {
+        let start = first_day.and_time(NaiveTime::MIN).and_utc();
+        Self {
+            first_ns: start.timestamp_nanos_opt().unwrap_or(i64::MIN),
+            ..self
+        }
+    }
+
     /// A door for lines of one source, at the run's clock.
     pub fn new(clock: Clock, source: &str, expired: HashSet<i32>, known_accounts: Option<HashSet<u64>>) -> Self {
-        let now_ns = clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX);
+        let now_ns = clock.believed().timestamp_nanos_opt().unwrap_or(i64::MAX);
         Self {
             now_ns,
+            first_ns: i64::MIN,
             today: utc_day(now_ns),
             default_source: source.to_owned(),
             expired,
             known_accounts,
             zones: None,
             header: None,
+            has_other_header: AtomicBool::new(false),
             refused_bytes: AtomicUsize::new(0),
         }
     }
@@ -117,8 +133,10 @@ pub struct Worker<'d> {
     coarse_hashes: Vec<u64>,
     /// The same by the words of their columns, of Parquet.
     words: HashMap<Box<[u64]>, Symbol>,
-    /// The same by their cells, of CSV.
+    /// The same by their cells, of CSV, below one header.
     cells: HashMap<Box<str>, Symbol>,
+    /// The line of that header; 0 of the file's first.
+    header_line: u64,
     layouts: Layouts,
     days: HashMap<i32, RawRows>,
     held_rows: usize,
@@ -137,6 +155,7 @@ impl<'d> Worker<'d> {
             coarse_hashes: Vec::new(),
             words: HashMap::new(),
             cells: HashMap::new(),
+            header_line: 0,
             layouts: Layouts::default(),
             days: HashMap::new(),
             held_rows: 0,
@@ -199,26 +218,6 @@ impl<'d> Worker<'d> {
         self.note(line, outcome, marked)
     }
 
-    /// Takes every value of a part of JSON. The sentence of a refused one says where it begins, if that is not the line of its number.
-    pub fn take_values(&mut self, part: &Values) -> Result<()> {
-        self.layouts.begin_chunk();
-        for value in part.iter() {
-            let text = std::str::from_utf8(value.bytes).ok();
-            let is_taken = match text.and_then(|text| self.take_known_line(value.number, text)) {
-                Some(length) => {
-                    length?;
-                    true
-                }
-                None => self.take_line(value.number, value.bytes)?,
-            };
-            if !is_taken && let Some(refused) = self.tally.refused.last_mut().filter(|_| value.line != value.number) {
-                let begins = format!(" (the record begins on line {})", value.line);
-                refused.refusal.sentence.push_str(&begins);
-            }
-        }
-        self.write_what_is_full()
-    }
-
     /// One row of a CSV. Returns whether it was accepted.
     pub fn take_row(&mut self, header: &CsvHeader, line: u64, row: &ByteRecord, bytes: &[u8]) -> Result<bool> {
         self.tally.received += 1;
@@ -279,6 +278,19 @@ impl<'d> Worker<'d> {
         }
     }
 
+    /// Begins rows below the header on a line, 0 for the file's first. The same cells mean something else below another.
+    pub fn begin_header(&mut self, line: u64) {
+        if self.header_line != line {
+            self.header_line = line;
+            self.cells.clear();
+        }
+    }
+
+    /// Notes that a row names other columns than its header, so that the file is to be read anew by parts.
+    pub fn has_other_header(&self) {
+        self.door.has_other_header.store(true, Ordering::Relaxed);
+    }
+
     /// The canonical parameters that these cells stand for, if they were seen before.
     #[inline]
     pub fn known_cells(&self, cells: &str) -> Option<Symbol> {
@@ -328,6 +340,7 @@ impl<'d> Worker<'d> {
         };
         if let Some(at) = record.finished_at {
             check_time(at, self.door.now_ns, |day| self.door.expired.contains(&day))?;
+            check_first_day(at, self.door.first_ns)?;
         }
         self.check_account(record)?;
         let parameters = match known {
@@ -504,11 +517,6 @@ impl<'d> Worker<'d> {
             self.write_log_day(day)?;
         }
         Ok(())
-    }
-
-    /// What it refused. What it accepted is forgotten, and nothing was written.
-    pub fn into_refused(self) -> Vec<Refused> {
-        self.tally.refused
     }
 
     /// Writes what is held and returns the counts.

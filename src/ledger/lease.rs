@@ -18,8 +18,8 @@ const HEARTBEAT_S: u64 = 10;
 /// The right to write the books, held until released.
 #[derive(Debug)]
 pub struct Lease {
-    ledger: Ledger,
-    token: i64,
+    pub(super) ledger: Ledger,
+    pub(super) token: i64,
     heart: JoinHandle<()>,
 }
 
@@ -103,6 +103,20 @@ impl Lease {
             .await?;
         self.ledger.commit(tx, "release").await
     }
+}
+
+/// Whether the run that was given this token has the lease and lives, as far as that can be known from here.
+pub(super) async fn is_held(ledger: &Ledger, token: i64) -> Result<bool> {
+    let now = ledger.engine().now_seconds();
+    let row = query(format!(
+        "SELECT process, place, {now} - heartbeat_at FROM lease WHERE name = 'books' AND token = ? AND owner <> ''"
+    ))
+    .bind(token)
+    .fetch_optional(ledger)
+    .await?;
+    let Some(row) = row else { return Ok(false) };
+    let (process, place, age_s): (i64, String, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(age_s < LEASE_LIMIT_S && !Where::here().knows_it_is_dead(process, &place))
 }
 
 impl Drop for Lease {

@@ -4,8 +4,10 @@
 mod audit;
 mod bulk;
 mod engine;
+pub mod fact;
 mod intake;
 mod lease;
+pub mod nights;
 mod query;
 mod schema;
 mod seal;
@@ -170,6 +172,17 @@ impl Ledger {
     pub async fn tables(&self) -> Result<Vec<String>> {
         let rows = query(self.engine().tables()).fetch_all(self).await?;
         rows.iter().map(|row| row.try_get(0)).collect()
+    }
+
+    /// The time of the server that has the ledger, seconds since 1970; none where the ledger is a file of this machine.
+    pub async fn server_seconds(&self) -> Result<Option<i64>> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(None);
+        }
+        let row = query(format!("SELECT {}", self.engine().now_seconds()))
+            .fetch_one(self)
+            .await?;
+        row.try_get(0).map(Some)
     }
 
     /// What the database itself finds wrong with its file; empty is good.

@@ -11,9 +11,9 @@ use super::value::amount_text;
 use super::{Ledger, Row, Tx, Value, query};
 use crate::error::Result;
 
-/// Tables whose rows have no seal: tallies and counters are checked against what they count, intakes and the lease say who
-/// works now.
-const UNSEALED: [&str; 4] = ["tally", "counter", "intake", "lease"];
+/// Tables whose rows have no seal: tallies and counters are checked against what they count, intakes, nights that began and the lease
+/// say who works now.
+const UNSEALED: [&str; 5] = ["tally", "counter", "intake", "lease", "begun_run"];
 
 /// Columns that a digest in the same row covers, or may go before the row does.
 const UNCOVERED: [(&str, &str); 1] = [("quarantine", "payload")];

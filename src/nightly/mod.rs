@@ -28,8 +28,8 @@ use crate::error::{Error, Result};
 use crate::expire::{Expired, expire};
 use crate::export::{Exported, export_new};
 use crate::ingest::drop_folder::{Dropped, take_dropped};
-use crate::ingest::quarantine::alarm::{self, Alarm};
 use crate::ledger::Lease;
+use crate::ledger::nights::begin_run;
 use crate::meter::store::Total;
 use crate::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::both;
@@ -37,6 +37,7 @@ use crate::raw::gone::gone;
 use crate::raw::strays::refuse_older_ledger;
 use cards::import_cards;
 use keep::Kept;
+use store::NewRun;
 
 /// Conflicts in a night's report.
 const CONFLICTS_TOLD: usize = 10;
@@ -104,44 +105,62 @@ pub const STATUSES: [&str; 8] = [
 /// Runs a night.
 pub async fn nightly(books: &Books) -> Result<Night> {
     let lease = Lease::take(&books.ledger, "nightly").await?;
-    let night = run(books, &lease).await;
+    let night = run_among_runs(books, &lease).await;
     let released = lease.release().await;
-    let night = match night {
-        Ok(night) => night,
-        Err(error) => {
-            record_failure(books, &error).await;
-            return Err(error);
-        }
-    };
+    let night = night?;
     released?;
-    let json = serde_json::to_string(&night)?;
-    store::record_run(books, "nightly", night.exit_code(), &json, &report::night(&night)).await?;
     Ok(night)
 }
 
+/// A night that is among the runs, whether it ends, fails, or is killed.
+async fn run_among_runs(books: &Books, lease: &Lease) -> Result<Night> {
+    begin_run(lease, COMMAND, books.clock).await?;
+    let night = match run(books, lease).await {
+        Ok(night) => night,
+        Err(error) => {
+            record_failure(books, lease, &error).await;
+            return Err(error);
+        }
+    };
+    let run = NewRun {
+        command: COMMAND,
+        exit_code: night.exit_code(),
+        report: &serde_json::to_string(&night)?,
+        text: &report::night(&night),
+        metered_to: books.clock.doubt().is_none().then_some(night.metered.batch_hi),
+    };
+    store::record_run(books, lease, &run).await?;
+    Ok(night)
+}
+
+/// What a night is called among the runs.
+const COMMAND: &str = "nightly";
+
 /// A night that failed is among the runs that `status` shows, unless another run has the books. Where the ledger takes nothing, there is
 /// the error alone.
-async fn record_failure(books: &Books, error: &Error) {
+async fn record_failure(books: &Books, lease: &Lease, error: &Error) {
     if matches!(error, Error::LeaseHeld { .. } | Error::Overtaken(_)) {
         return;
     }
     let text = format!("night of {} failed: {error}", books.clock.text());
     let json = serde_json::json!({ "failed": error.to_string() }).to_string();
-    if let Err(unrecorded) = store::record_run(books, "nightly", error.exit_code(), &json, &text).await {
+    let run = NewRun {
+        command: COMMAND,
+        exit_code: error.exit_code(),
+        report: &json,
+        text: &text,
+        metered_to: None,
+    };
+    if let Err(unrecorded) = store::record_run(books, lease, &run).await {
         tracing::warn!(%unrecorded, "the failed night is not among the runs");
     }
-}
-
-/// Inputs of which no record, or too few, could be taken: each night tells them, until somebody has decided.
-async fn open_alarms(books: &Books) -> Result<Vec<String>> {
-    let open = alarm::store::open(&books.ledger).await?;
-    Ok(open.iter().map(Alarm::sentence).collect())
 }
 
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     refuse_older_ledger(books).await?;
     let cards = import_cards(books).await?;
     let mut needs_person = cards.refused;
+    needs_person.extend(books.clock.objection());
     let dropped = take_dropped(books).await?;
     needs_person.extend(dropped.refused.iter().map(|f| format!("file refused: {}", f.why)));
     needs_person.extend(dropped.spoilt.iter().map(|f| {
@@ -156,7 +175,6 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             .iter()
             .map(|name| format!("{name} lies in the drop folder and is no plain file; put files there themselves")),
     );
-    needs_person.extend(open_alarms(books).await?);
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
     let gone = gone(books, before).await?;
     gone.refuse_without_files()?;

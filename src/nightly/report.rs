@@ -6,17 +6,16 @@ use super::{Control, Night};
 use crate::close::Closed;
 use crate::conflict::Listed;
 use crate::expire::Expired;
+use crate::expire::hold::{Held, NOT_LONG_CLOSED};
 use crate::export::Exported;
 use crate::ingest::Ingested;
 use crate::ingest::drop_folder::Reread;
-use crate::ingest::quarantine::alarm::Alarm;
-use crate::ingest::quarantine::store::Example;
 use crate::meter::Metered;
 use crate::meter::rewrite::Rewritten;
 use crate::meter::store::Total;
 use crate::table::{Table, grouped};
 
-/// One input's line, its quarantine by reason with an example of each, and its alarm.
+/// One input's line, and its quarantine by reason.
 pub fn ingested(ingested: &Ingested) -> String {
     let batch = &ingested.batch;
     let mut text = if ingested.already {
@@ -46,16 +45,6 @@ pub fn ingested(ingested: &Ingested) -> String {
     text.push('\n');
     for (code, count) in &ingested.quarantine {
         let _infallible = writeln!(text, "  {:>9} in quarantine: {code}", grouped(*count));
-        for example in ingested.examples.iter().filter(|example| example.code == *code) {
-            text.push_str(&refused_example(example));
-        }
-    }
-    if !ingested.quarantine.is_empty() {
-        let _infallible = writeln!(
-            text,
-            "            see `tallybook quarantine list --batch {}`",
-            batch.batch
-        );
     }
     text
 }
@@ -84,15 +73,6 @@ pub fn changed(reread: &Reread) -> String {
         );
     }
     text
-}
-
-/// Such as `line 2: ...`, and below it the beginning of the line.
-fn refused_example(example: &Example) -> String {
-    let shown = match &example.shown {
-        Some(shown) => format!("            {shown}\n"),
-        None => String::new(),
-    };
-    format!("            line {}: {}\n{shown}", example.line, example.sentence)
 }
 
 pub fn metered(metered: &Metered) -> String {
@@ -221,7 +201,18 @@ pub fn expired(expired: &Expired) -> String {
     for day in &expired.proved_ahead {
         let _infallible = writeln!(text, "proved   {day}, which is due tomorrow");
     }
-    for held in &expired.held {
+    let (waiting, held): (Vec<&Held>, Vec<_>) = expired.held.iter().partition(|held| held.code == NOT_LONG_CLOSED);
+    if let (Some(first), Some(last)) = (waiting.first(), waiting.last()) {
+        let _infallible = writeln!(
+            text,
+            "HELD     {} days, {} to {}: closed too short a time ago; their raw rows go in a night that comes 12 hours after one that \
+             found them closed",
+            waiting.len(),
+            first.day,
+            last.day
+        );
+    }
+    for held in held {
         let _infallible = writeln!(text, "HELD     {}", held.sentence);
     }
     text
@@ -241,9 +232,6 @@ pub fn night(night: &Night) -> String {
     }
     for file in &night.dropped.ingested {
         let _infallible = write!(text, "file     {}", ingested(file));
-        if file.alarm.as_ref().is_some_and(Alarm::is_of_no_record) {
-            text.push_str("            the file was moved to `refused/` in the drop folder\n");
-        }
     }
     for file in &night.dropped.refused {
         let _infallible = writeln!(text, "REFUSED  {}", file.why);

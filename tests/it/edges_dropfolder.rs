@@ -79,6 +79,7 @@ fn a_file_from_the_future_is_taken_when_it_stood_still_for_a_whole_rest() {
 #[test]
 fn a_file_that_grows_while_the_night_waits_is_left_for_the_next_night_and_stays_where_it_is() {
     let mut place = Place::new();
+    place.settings().first_day = Some("2024-01-01".parse().unwrap());
     place.drop("a.ndjson", line("a", 7, DAY, 60_000));
     let path = place.data().join("drop/a.ndjson");
     let more = || {

@@ -446,3 +446,278 @@ fn parameters_have_keys_of_their_own_in_ndjson_as_in_csv() {
     place.drop("3.ndjson", job("x", 1, "\"1.10\""));
     assert_eq!(counts(&place.night(NOW)), [1, 0, 2, 0]);
 }
+
+/// What a file has by status, in books of its own.
+fn of_file(name: &str, bytes: impl AsRef<[u8]>) -> [i64; 4] {
+    let cards = card();
+    let place = place(cards.path());
+    place.drop(name, bytes);
+    counts(&place.night(NOW))
+}
+
+#[test]
+fn a_byte_order_mark_at_the_start_of_an_input_or_of_a_line_is_no_part_of_an_id() {
+    let cards = card();
+    let place = place(cards.path());
+    let rows = row("t-1", 1, "1") + &row("t-2", 1, "1");
+    place.drop("1.csv", format!("\u{feff}{HEADER}\u{feff}{rows}"));
+    place.drop("2.csv", format!("{HEADER}{rows}"));
+    place.drop("3.csv", format!("\u{feff}\u{feff}{HEADER}\u{feff}\u{feff}{rows}"));
+    place.drop(
+        "4.ndjson",
+        format!("\u{feff}{}\u{feff}{}", job("t-1", 1, "\"1\""), job("t-2", 1, "\"1\"")),
+    );
+    place.drop(
+        "5.csv",
+        format!(
+            "\u{feff}\"id\"{}\u{feff}\"t-1\"{}",
+            HEADER.strip_prefix("id").unwrap(),
+            row("", 1, "1")
+        ),
+    );
+    let night = place.night(NOW);
+    assert_eq!(counts(&night), [2, 0, 7, 0]);
+    assert_eq!(records(&night, "quarantined"), 0);
+    for id in ["t-1\u{200b}", "t-1 ", "t\u{feff}-1", " t-1"] {
+        let (codes, sentence) = refused(
+            &place,
+            &format!("{}.csv", id.len()),
+            HEADER.to_owned() + &row(id, 1, "1"),
+        );
+        assert_eq!(codes, [("invisible_character".to_owned(), 1)], "{id:?}: {sentence}");
+    }
+}
+
+const OTHER: &str = "finished_at,duration_ms,parameters.level,parameters.images,task_type,uin,appid,id\n";
+
+fn other_row(id: &str, uin: u64) -> String {
+    format!("2026-10-05T01:30:00Z,0,30,2,Level,{uin},1,{id}\n")
+}
+
+#[test]
+fn joined_files_are_read_each_by_its_own_header() {
+    let same = format!(
+        "{HEADER}{}{HEADER}{}\u{feff}{HEADER}{}",
+        row("a", 1, "1"),
+        row("b", 1, "1"),
+        row("a", 1, "1")
+    );
+    assert_eq!(of_file("same.csv", same), [2, 0, 1, 0]);
+    let cards = card();
+    let place = place(cards.path());
+    let semicolons = HEADER.replace(',', ";") + &row("c", 1, "1").replace(',', ";");
+    let joined = format!(
+        "{HEADER}{}{OTHER}{}{semicolons}\u{feff}{HEADER}{}",
+        row("a", 1, "1"),
+        other_row("b", 1),
+        row("d", 1, "1")
+    );
+    let ingested = place.ingest(NOW, &place.file("joined.csv", &joined)).unwrap();
+    assert_eq!((ingested.batch.received, ingested.batch.stored), (4, 4));
+    assert_eq!(counts(&place.night(LATER)), [4, 0, 0, 0]);
+    assert_eq!(
+        lines(&place, 1),
+        ["L.low 2.000000 6.0000000000", "S.1 3.000000 9.0000000000"]
+    );
+    let again = place.ingest(LATER, &place.file("again.csv", &joined)).unwrap();
+    assert!(again.already);
+}
+
+#[test]
+fn large_joined_files_are_read_each_by_its_own_header_whatever_thread_reads_them() {
+    let many = |text: &dyn Fn(usize) -> String, from: usize| -> String { (from..from + 30_000).map(text).collect() };
+    let first = many(&|n| row(&format!("a{n}"), 1, ["1", "1.0", "true"][n % 3]), 0);
+    let second = many(&|n| other_row(&format!("b{n}"), 1), 0);
+    let third = many(&|n| row(&format!("c{n}"), 1, ["1", "1.0", "true"][n % 3]), 0);
+    let text = format!("{HEADER}{first}{OTHER}{second}{HEADER}{third}");
+    assert_eq!(of_file("large.csv", text), [90_000, 0, 0, 0]);
+}
+
+#[test]
+fn a_refused_row_below_a_later_header_is_tried_again_by_that_header() {
+    let cards = card();
+    let mut place = place(cards.path());
+    place.settings().unknown_accounts = tallybook::books::UnknownAccounts::Quarantine;
+    // Below the first header the row would be one of account 1 and application 2.
+    let swapped = HEADER.replace("uin,appid", "appid,uin");
+    let text = format!(
+        "{HEADER}{}{swapped}{}",
+        row("a", 1, "1"),
+        row("b", 1, "1").replace(",1,1,Job", ",1,2,Job")
+    );
+    let file = place.file("joined.csv", text);
+    assert_eq!(place.ingest(NOW, &file).unwrap().batch.quarantined, 2);
+    place.add_account(
+        NOW,
+        1,
+        "t",
+        tallybook::span::Cycle::Monthly { anchor_day: 1 },
+        "2026-01-01",
+    );
+    assert_eq!(
+        place.ingest(NOW, &file).unwrap().retried,
+        1,
+        "the other one is of account 2"
+    );
+    place.add_account(
+        NOW,
+        2,
+        "t",
+        tallybook::span::Cycle::Monthly { anchor_day: 1 },
+        "2026-01-01",
+    );
+    assert_eq!(place.ingest(NOW, &file).unwrap().retried, 1);
+    place.night(LATER);
+    assert_eq!((lines(&place, 1).len(), lines(&place, 2).len()), (1, 1));
+}
+
+#[test]
+fn a_header_in_the_middle_that_is_none_of_usage_records_refuses_the_file_and_leaves_nothing() {
+    let cards = card();
+    let place = place(cards.path());
+    let text = format!("{HEADER}{}id,uin,appid\n{}", row("a", 1, "1"), row("b", 1, "1"));
+    let error = place.ingest(NOW, &place.file("a.csv", text)).unwrap_err().to_string();
+    assert!(
+        error.contains("line 3 is a header in the middle: the header lacks `task_type`"),
+        "{error}"
+    );
+    assert_eq!(
+        place
+            .ingest(NOW, &place.file("b.csv", HEADER.to_owned() + &row("a", 1, "1")))
+            .unwrap()
+            .batch
+            .batch,
+        1
+    );
+}
+
+#[test]
+fn excels_csv_of_other_countries_is_read_by_its_header() {
+    let text = HEADER.to_owned() + &row("a", 1, "1") + &row("b", 1, "1.0");
+    for separator in [";", "\t", "|"] {
+        assert_eq!(
+            of_file("a.csv", text.replace(',', separator)),
+            [2, 0, 0, 0],
+            "{separator:?}"
+        );
+    }
+    assert_eq!(
+        of_file("a.csv", format!("sep=;\r\n{}", text.replace(',', ";"))),
+        [2, 0, 0, 0]
+    );
+    let quoted = text.replace(',', ";").replace("1.0", "\"1.0\"").replace('\n', "\r\n");
+    assert_eq!(of_file("a.csv", quoted), [2, 0, 0, 0]);
+    let units: Vec<u16> = format!("\u{feff}{}", text.replace(',', "\t")).encode_utf16().collect();
+    let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    assert_eq!(of_file("a.csv", little), [2, 0, 0, 0]);
+    assert_eq!(of_file("a.csv", big), [2, 0, 0, 0]);
+    let units: Vec<u16> = format!("\u{feff}{}", job("a", 1, "\"1\"")).encode_utf16().collect();
+    let json: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    assert_eq!(of_file("a.ndjson", json), [1, 0, 0, 0]);
+}
+
+#[test]
+fn what_a_spreadsheet_makes_of_values_is_refused_with_the_cure() {
+    let cards = card();
+    let place = place(cards.path());
+    let semicolons = |text: String| text.replace(',', ";");
+    for (at, (text, code, told)) in [
+        (
+            semicolons(HEADER.to_owned() + &row("a", 1, "1")).replace("Job;0", "Job;60,5"),
+            "not_a_number",
+            "a comma is not read",
+        ),
+        (
+            semicolons(HEADER.to_owned() + &row("a", 1, "1")).replace("Z;1", "Z;29,97"),
+            "not_a_number",
+            "write it with a point, as 29.97",
+        ),
+        (
+            HEADER.to_owned() + &row("a", 1, "1").replace("a,1", "a,'1"),
+            "not_a_number",
+            "leave out the apostrophe",
+        ),
+        (
+            HEADER.to_owned() + &row("a", 1, "1").replace("a,1", "a,=\"1\""),
+            "bad_cell",
+            "write 123 alone",
+        ),
+        (
+            HEADER.to_owned() + &row("a", 1, "1").replace("a,1", "a,\"=\"\"1\"\"\""),
+            "not_a_number",
+            "a spreadsheet's formula",
+        ),
+        (
+            HEADER.to_owned() + &row("a", 1, "1").replace("a,1", "a,1.00005E+11"),
+            "not_a_number",
+            "make the column text",
+        ),
+        (
+            HEADER.to_owned() + &row("a", 1, "1").replace(",0,", ",-5,"),
+            "negative",
+            "send a void",
+        ),
+        (
+            HEADER.to_owned() + "a,\"1\n\",1,Job,0,2026-10-05T01:30:00Z,1\n",
+            "bad_cell",
+            "write it on one line",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (codes, sentence) = refused(&place, &format!("{at}.csv"), text);
+        assert_eq!(codes[0].0, code, "{sentence}");
+        assert!(sentence.contains(told), "{sentence}");
+    }
+    for (name, text, told) in [
+        (
+            "a.csv",
+            "流水号,账号\n1,2\n".to_owned(),
+            "names no field of a usage record",
+        ),
+        ("b.csv", HEADER.replace('\n', "\r") + "a,1\r", "carriage return"),
+        (
+            "c.csv",
+            HEADER.replace("duration_ms", "durationMs"),
+            "is `duration_ms` meant by \"durationMs\"?",
+        ),
+        ("d.xlsx", String::new(), "save it as CSV UTF-8"),
+    ] {
+        let path = place.file(name, text);
+        let refused = tallybook::ingest::input::Input::named(&path, None).map(|_| ());
+        let error = refused
+            .and_then(|()| place.ingest(NOW, &path).map(|_| ()))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_column_or_field_refuses_the_records_that_have_a_value_in_it() {
+    let cards = card();
+    let place = place(cards.path());
+    let header = format!(",{}", HEADER.replace('\n', ",colour\n"));
+    let of = |index: &str, id: &str, colour: &str| {
+        format!("{index},{}", row(id, 1, "1").replace('\n', &format!(",{colour}\n")))
+    };
+    let (codes, sentence) = refused(&place, "1.csv", header.clone() + &of("", "a", "") + &of("", "b", "red"));
+    assert_eq!(codes, [("unknown_field".to_owned(), 1)]);
+    assert!(
+        sentence.starts_with("column 9, \"colour\", is not a field of a usage record"),
+        "{sentence}"
+    );
+    let (codes, sentence) = refused(&place, "2.csv", header + &of("0", "c", ""));
+    assert_eq!(codes, [("unknown_field".to_owned(), 1)]);
+    assert!(sentence.contains("the index that pandas writes"), "{sentence}");
+    let json = |colour: &str| job("a", 1, "\"1\"").replace("\"uin\"", &format!("\"colour\":{colour},\"uin\""));
+    let (codes, sentence) = refused(&place, "3.ndjson", json("null") + &json("\"red\""));
+    assert_eq!(codes, [("unknown_field".to_owned(), 1)]);
+    assert!(
+        sentence.starts_with("\"colour\" is not a field of a usage record"),
+        "{sentence}"
+    );
+    assert_eq!(counts(&place.night(NOW)), [1, 0, 1, 0]);
+}

@@ -30,9 +30,6 @@ mod tamper;
 /// Inputs of every bad kind.
 mod inputs;
 
-/// What is refused, and who reads it.
-mod edges_quarantine;
-
 /// Files still written, and files that change after they were read.
 mod edges_dropfolder;
 
@@ -83,3 +80,6 @@ mod edges_places;
 
 /// Files that are gone, rows that are no text, proofs of much.
 mod edges_proof;
+
+/// Clocks that are wrong.
+mod edges_clocks;

@@ -10,7 +10,7 @@ use crate::ingest::csv::{CsvHeader, record_from_row};
 use crate::ingest::instant::check_time;
 use crate::ingest::record::{Kind, Record, Scratch, canonical_parameters, parse_line};
 use crate::ingest::refusal::Refusal;
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, coarse};
 use crate::span::{Cycle, local_day, midnight};
 
 const SEED: u64 = 2026;
@@ -55,7 +55,8 @@ fn take(record: Result<Record<'_>, Refusal>, now_ns: i64) -> Result<(String, Tak
                 uin: record.uin.unwrap(),
                 appid: record.appid.unwrap(),
                 task_type: record.task_type.unwrap().to_owned(),
-                parameters: canonical_parameters(&record)?,
+                // Numbers in JSON are text in CSV.
+                parameters: coarse(&canonical_parameters(&record)?).into_owned(),
                 duration_ms: record.duration_ms.unwrap(),
                 finished_at_ns: record.finished_at.unwrap(),
                 failed: record.failed,
@@ -103,7 +104,7 @@ impl Naive {
                     .has_headers(false)
                     .from_reader(bytes.as_slice())
                     .into_byte_records();
-                let header = CsvHeader::parse(&rows.next().unwrap().unwrap()).unwrap();
+                let header = CsvHeader::parse(&rows.next().unwrap().unwrap(), b',').unwrap();
                 for row in rows {
                     self.note(
                         night,

@@ -10,13 +10,13 @@ fn reader(text: &str) -> Reader<&[u8]> {
 }
 
 fn header(names: &str) -> Result<CsvHeader, HeaderError> {
-    CsvHeader::parse(&reader(names).byte_records().next().unwrap().unwrap())
+    CsvHeader::parse(&reader(names).byte_records().next().unwrap().unwrap(), b',')
 }
 
 /// One sentence for each row: what it is, or why it is none.
 fn rows(text: &str) -> Vec<String> {
     let mut records = reader(text).into_byte_records();
-    let header = CsvHeader::parse(&records.next().unwrap().unwrap()).unwrap();
+    let header = CsvHeader::parse(&records.next().unwrap().unwrap(), b',').unwrap();
     let mut scratch = Scratch::default();
     records
         .map(|row| {
@@ -42,7 +42,7 @@ fn a_row_means_what_the_same_record_in_json_means() {
     );
     let line = br#"{"id":"x","uin":100,"appid":125,"task_type":"Transcode","duration_ms":32000,"finished_at":"2026-10-22T07:54:27Z","status":"FAIL","parameters":{"codec":"H264","width":"1920"}}"#;
     let mut records = reader(&text).into_byte_records();
-    let header = CsvHeader::parse(&records.next().unwrap().unwrap()).unwrap();
+    let header = CsvHeader::parse(&records.next().unwrap().unwrap(), b',').unwrap();
     let row = records.next().unwrap().unwrap();
     let (mut one, mut two) = (Scratch::default(), Scratch::default());
     assert_eq!(
@@ -79,8 +79,7 @@ fn parameters_come_as_columns_or_as_one_object() {
     assert_eq!(
         rows(&format!("{COLUMNS},parameters.images\na,{CELLS},eight\n")),
         [
-            "2: wrong_type `parameters` has the text \"eight\" for \"images\"; a number is expected, such as 1920: plain digits, no unit, no \
-          thousands separator"
+            "2: wrong_type `parameters` has the text \"eight\" for \"images\"; a number is expected, such as 1920: digits alone, no comma and no unit"
         ]
     );
 }
@@ -144,16 +143,18 @@ fn a_header_that_is_none_of_usage_records_is_an_error_of_the_file() {
             "the header lacks `id`; a usage record needs each (a file of voids needs id, kind and voids)",
         ),
         (
-            "id,durationMs",
-            "column 2 of the header, \"durationMs\", is not a field of a usage record; is `duration_ms` meant?",
+            "id,uin,appid,task_type,durationMs,finished_at,note",
+            "the header lacks `duration_ms`; a usage record needs each (a file of voids needs id, kind and voids); is `duration_ms` meant \
+             by \"durationMs\"?",
         ),
         (
-            "id,codec",
-            "column 2 of the header, \"codec\", is not a field of a usage record; a parameter's column is named `parameters.` and its name",
+            "流水号,账号",
+            "the first row, beginning with \"流水号\", names no field of a usage record; it must name the columns in the words of the \
+             record: `id`, `uin`, `appid`, `task_type`, `duration_ms`, `finished_at`, ... (between them commas, semicolons, tabs or `|`)",
         ),
         (
-            "id,parameters.",
-            "column 2 of the header, \"parameters.\", is not a field of a usage record; is `parameters` meant?",
+            "i\0d\0",
+            "the header has a character U+0000: if the file is UTF-16 it has no mark at its start; save it as CSV UTF-8",
         ),
         (
             "id,id",

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ingest::outcome::outcome;
-use crate::ingest::retry::first_row;
 
 fn header(names: &str) -> CsvHeader {
-    CsvHeader::parse(&first_row(names.as_bytes()).unwrap().0).unwrap()
+    let first = first_row(names.as_bytes()).unwrap();
+    CsvHeader::parse(&first.row, first.separator).unwrap()
 }
 
 fn chunk(rows: &[u8]) -> Chunk {
@@ -28,15 +28,16 @@ fn by_reader(names: &str, rows: &[u8]) -> String {
     let take_all = |worker: &mut Worker| -> Result<()> {
         for (number, line) in (2..).zip(rows.split(|byte| *byte == b'\n')) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let (marked, line) = (line, without_marks(line));
             if line.is_empty() {
                 continue;
             }
             let refusal = match String::from_utf8(line.to_vec()) {
                 Err(error) => Some(not_utf8(&error.utf8_error())),
-                Ok(text) => first_bad_cell(&text).map(bad_cell),
+                Ok(text) => first_bad_cell(&text).map(|(position, start)| bad_cell(position, &text, start)),
             };
             if let Some(refusal) = refusal {
-                worker.refuse_row(number, refusal, line)?;
+                worker.refuse_row(number, refusal, marked)?;
                 continue;
             }
             // The library takes a byte order mark off its very first bytes; in a row it is data.
@@ -50,7 +51,7 @@ fn by_reader(names: &str, rows: &[u8]) -> String {
             if !reader.read_byte_record(&mut row).unwrap() {
                 row.push_field(b"");
             }
-            worker.take_row(&header, number, &row, line)?;
+            worker.take_row(&header, number, &row, marked)?;
         }
         Ok(())
     };
@@ -60,8 +61,8 @@ fn by_reader(names: &str, rows: &[u8]) -> String {
     })
 }
 
-/// The first cell, from 1, that is not as RFC 4180 writes it, sign by sign.
-fn first_bad_cell(row: &str) -> Option<usize> {
+/// The first cell, from 1, that is not as RFC 4180 writes it, sign by sign, and where it begins.
+fn first_bad_cell(row: &str) -> Option<(usize, usize)> {
     #[derive(PartialEq)]
     enum At {
         Start,
@@ -69,21 +70,22 @@ fn first_bad_cell(row: &str) -> Option<usize> {
         Quoted,
         Closed,
     }
-    let (mut at, mut position) = (At::Start, 1);
-    for sign in row.chars() {
+    let (mut at, mut position, mut start) = (At::Start, 1, 0);
+    for (offset, sign) in row.char_indices() {
         at = match (at, sign) {
             (At::Start | At::Plain | At::Closed, ',') => {
                 position += 1;
+                start = offset + 1;
                 At::Start
             }
             // Twice inside a quoted cell, it closes and opens it again.
             (At::Quoted, '"') => At::Closed,
             (At::Start | At::Closed, '"') | (At::Quoted, _) => At::Quoted,
             (At::Start | At::Plain, sign) if sign != '"' && sign != '\r' => At::Plain,
-            _ => return Some(position),
+            _ => return Some((position, start)),
         };
     }
-    (at == At::Quoted).then_some(position)
+    (at == At::Quoted).then_some((position, start))
 }
 
 const NAMES: &str = "id,uin,appid,task_type,parameters.codec,parameters.width,duration_ms,status,finished_at";
@@ -154,7 +156,7 @@ fn once_their_parameters_are_known_rows_need_no_full_reading() {
         outcome(|worker| {
             let header = header(names);
             let mut cells = Vec::new();
-            split(row, &mut cells).unwrap();
+            split(row, b',', &mut cells).unwrap();
             assert!(known_record(worker, &header, row, &cells).is_none());
             check(worker, &header, &chunk(row.as_bytes()))?;
             assert!(known_record(worker, &header, row, &cells).is_some());
@@ -180,6 +182,45 @@ fn a_stray_quote_costs_its_own_row_and_no_other() {
         assert!(found.contains(&refused), "{refused}{found}");
     }
     assert_eq!(found.matches("(bad_cell)").count(), 5, "{found}");
+}
+
+#[test]
+fn a_mark_at_the_start_of_a_row_is_no_part_of_its_first_cell() {
+    let marked = format!(
+        "\u{feff}{ROW}\n\u{feff}\u{feff}\"a-1\"{}\n\u{feff}\n",
+        ROW.strip_prefix("a-1").unwrap()
+    );
+    let plain = format!("{ROW}\n{ROW}\n");
+    assert_eq!(by_cells(NAMES, marked.as_bytes()), by_cells(NAMES, plain.as_bytes()));
+}
+
+#[test]
+fn the_header_again_is_no_row_and_another_one_is_told() {
+    let again = format!("{ROW}\n{NAMES}\r\n\u{feff}{NAMES}\n");
+    assert_eq!(
+        by_cells(NAMES, again.as_bytes()),
+        by_cells(NAMES, format!("{ROW}\n\n\n").as_bytes())
+    );
+    let names = format!("{NAMES},note");
+    let found = by_cells(&names, format!("{ROW},\n{names}\n{ROW},x\n").as_bytes());
+    assert!(
+        found.starts_with("4 2\n") && found.contains("column 10, \"note\", is not a field"),
+        "{found}"
+    );
+}
+
+#[test]
+fn columns_without_a_name_or_with_an_unknown_one_are_nothing_where_they_are_empty() {
+    let names = format!(",{NAMES},note");
+    let rows = format!(",{ROW},\n\"\",{ROW},\"\"\n");
+    let found = by_cells(&names, rows.as_bytes());
+    assert!(found.starts_with("4 4\n"), "{found}");
+    let found = by_cells(&names, format!("0,{ROW},\n,{ROW},x\n").as_bytes());
+    assert!(found.starts_with("4 0\n"), "{found}");
+    assert!(
+        found.contains("column 1 has no name and a value in this row; if it is the index that pandas writes"),
+        "{found}"
+    );
 }
 
 #[test]

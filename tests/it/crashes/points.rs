@@ -2,11 +2,11 @@
 
 /// Every transaction there is: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 27] = [
+pub const COMMITS: [&str; 28] = [
     "account",
     "cards",
+    "clock",
     "close",
-    "dismiss",
     "draft",
     "expire",
     "expire_lines",
@@ -16,6 +16,7 @@ pub const COMMITS: [&str; 27] = [
     "export",
     "export_written",
     "fence",
+    "first_day",
     "forget_dropped",
     "hold",
     "ingest",

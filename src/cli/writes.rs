@@ -1,0 +1,83 @@
+//! Commands that write: they are admitted by the machine's clock first.
+
+use anyhow::Result;
+
+use super::args::{AccountCommand, Args, Command, ConflictCommand, QuarantineCommand, RateCardCommand};
+use super::print;
+use super::run::{NEEDS_PERSON, run_with_books};
+use crate::admit::admit;
+use crate::books::Books;
+use crate::error::Error;
+use crate::first_day;
+
+/// Whether a command changes nothing: no clock keeps it from going on.
+fn only_reads(command: &Command) -> bool {
+    match command {
+        Command::Usage { .. }
+        | Command::Statement { .. }
+        | Command::Explain { .. }
+        | Command::Audit
+        | Command::Verify
+        | Command::Status
+        | Command::Migrate
+        | Command::Meter { rebuild: true }
+        | Command::FirstDay { day: None, .. } => true,
+        Command::RateCard { command } => matches!(
+            command,
+            RateCardCommand::Check { .. } | RateCardCommand::List | RateCardCommand::Show { .. }
+        ),
+        Command::Account { command } => matches!(command, AccountCommand::List | AccountCommand::Show { .. }),
+        Command::Quarantine { command } => {
+            matches!(command, QuarantineCommand::List | QuarantineCommand::Show { .. })
+        }
+        Command::Conflict { command } => {
+            matches!(command, ConflictCommand::List { .. } | ConflictCommand::Show { .. })
+        }
+        _ => false,
+    }
+}
+
+/// Whether a command goes on while the machine's clock is in doubt: what it does can be undone, or done again.
+fn goes_on_in_doubt(command: &Command) -> bool {
+    let retries = |command: &QuarantineCommand| matches!(command, QuarantineCommand::Retry { .. });
+    match command {
+        Command::Ingest { .. } | Command::Nightly | Command::Meter { .. } => true,
+        Command::Quarantine { command } => retries(command),
+        _ => false,
+    }
+}
+
+/// Runs a command, one that writes as far as the machine's clock lets it.
+pub(super) async fn run_admitted(args: &Args, books: &mut Books) -> Result<u8> {
+    if only_reads(&args.command) {
+        return match args.accept_clock {
+            Some(_) => {
+                Err(Error::Usage("--accept-clock goes with a command that writes, such as nightly".to_owned()).into())
+            }
+            None => run_with_books(args, books).await,
+        };
+    }
+    let admitted = admit(books, args.accept_clock).await?;
+    first_day::check_setting(books).await?;
+    let objection = books.clock.objection();
+    if let Some(objection) = &objection
+        && !goes_on_in_doubt(&args.command)
+    {
+        return Err(Error::NeedsPerson(objection.clone()).into());
+    }
+    for told in admitted.before_last.iter().chain(&objection) {
+        tell(args, told);
+    }
+    let code = run_with_books(args, books).await?;
+    let waits = objection.is_some() && code == 0;
+    Ok(if waits { NEEDS_PERSON } else { code })
+}
+
+/// In the first lines of what is printed; beside a machine-readable report, on standard error.
+fn tell(args: &Args, sentence: &str) {
+    if args.json {
+        eprintln!("tallybook: {sentence}");
+    } else {
+        print::out(&format!("{sentence}\n"));
+    }
+}
