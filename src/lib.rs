@@ -96,6 +96,15 @@ pub mod rate;
 /// Charges to statements.
 pub mod close;
 
+/// Voids whose record has not come.
+pub mod void;
+
+/// Adjustments that no statement can carry.
+pub mod adjustment;
+
+/// What a change of prices or terms comes to.
+pub mod preview;
+
 /// Two contents under one identity, and a person's word.
 pub mod conflict;
 

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::Account;
 use super::kind::Kinds;
 use super::store::{add_accounts, add_terms, load_accounts, usage_files_from};
 use super::terms::{PriceOverride, Terms};
 use super::usage::last_day;
+use super::{Account, AccountBook};
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::load_cards;
@@ -53,11 +53,37 @@ pub struct Wanted {
     pub from: Option<NaiveDate>,
 }
 
+/// What adding changed, or would change.
+#[derive(Clone, Debug)]
+pub struct Added {
+    /// The terms that held on their first day until now; none of a new account.
+    pub before: Option<Terms>,
+    pub terms: Terms,
+    /// All accounts before.
+    pub accounts: AccountBook,
+    /// The account after.
+    pub account: Account,
+}
+
 /// Adds an account, or later terms to one that is there. Terms start where a period ends and keep the zone. The caller holds
 /// the lease: a close must not run beside it.
 pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     // The write lock comes first, so that what is read here still holds when it is used.
     let mut tx = books.ledger.begin().await?;
+    let added = add_in(books, &mut tx, wanted).await?;
+    books.ledger.commit(tx, "account").await?;
+    Ok(added.terms)
+}
+
+/// Does what [`add`] does, and undoes it.
+pub async fn try_add(books: &Books, wanted: Wanted) -> Result<Added> {
+    let mut tx = books.ledger.begin().await?;
+    let added = add_in(books, &mut tx, wanted).await?;
+    drop(tx);
+    Ok(added)
+}
+
+async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
     let cards = load_cards(&books.ledger).await?;
     let accounts = load_accounts(&books.ledger).await?;
     let known = accounts.get(wanted.uin);
@@ -103,7 +129,7 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
                 closed_to: None,
             };
             let added = [(wanted.uin, account.clone())];
-            add_accounts(&mut tx, &added, "person", &books.clock.text()).await?;
+            add_accounts(tx, &added, "person", &books.clock.text()).await?;
             account
         }
         Some(account) => {
@@ -114,8 +140,8 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
                 )));
             }
             check_start(account, wanted.uin, from)?;
-            check_measured(books, &mut tx, account, wanted.uin, &new).await?;
-            add_terms(&mut tx, wanted.uin, &new).await?;
+            check_measured(books, tx, account, wanted.uin, &new).await?;
+            add_terms(tx, wanted.uin, &new).await?;
             let mut account = account.clone();
             account.terms.push(new.clone());
             account
@@ -123,7 +149,7 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     };
     let mut kinds = Kinds::of(&accounts);
     kinds.change(known, &changed);
-    kinds.store(&mut tx).await?;
+    kinds.store(tx).await?;
     let decision = Decision {
         who: &books.settings.who,
         action: if known.is_some() {
@@ -136,9 +162,14 @@ pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
         reason: "",
         at: books.clock.text(),
     };
-    add_audit(&mut tx, &decision).await?;
-    books.ledger.commit(tx, "account").await?;
-    Ok(new)
+    add_audit(tx, &decision).await?;
+    let before = known.map(|account| account.terms_on(from).clone());
+    Ok(Added {
+        before,
+        terms: new,
+        account: changed,
+        accounts,
+    })
 }
 
 /// The prices of earlier terms, with new ones in the place of those of the same SKU and region group.

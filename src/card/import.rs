@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 
+use super::book::CardBook;
 use super::folder::check_folder;
 use super::revision::{Revision, changes_beyond_prices, compare, prices_gone};
 use super::{Finding, RateCard, store};
@@ -18,10 +19,14 @@ pub struct Imported {
     pub card: String,
     pub from: String,
     pub digest: String,
-    /// `new version`, `revision that adds`, `unchanged`, `correction` or `correction by a new version`.
+    /// `new version`, `revision that adds`, `unchanged`, `correction`, `correction by a new version`, or `withdrawn` (by a person: not
+    /// imported again).
     pub outcome: &'static str,
     /// Closed periods that a correction rates again; the next statement of each account carries the difference.
     pub rated_again: u64,
+    /// The same, by account and first day.
+    #[serde(skip)]
+    pub again: Vec<(u64, NaiveDate)>,
 }
 
 /// Reads card files: given ones, or all `<card>/<date>.toml` of folders.
@@ -72,8 +77,59 @@ pub struct Correction<'a> {
     pub reason: &'a str,
 }
 
-/// Imports every card of the files, or none. The caller holds the lease: a close must not run beside a correction.
+/// What importing would do, and the cards as they would be.
+#[derive(Debug)]
+pub struct Tried {
+    pub imported: Vec<Imported>,
+    pub cards: CardBook,
+}
+
+/// Imports every card of the files, or none. The caller holds the lease: a close must not run beside a correction. A version that a person
+/// withdrew is imported again where its file is named, and not where its folder is.
 pub async fn import(books: &Books, paths: &[PathBuf], correction: Option<Correction<'_>>) -> Result<Vec<Imported>> {
+    let named = paths.iter().all(|path| path.is_file());
+    let withdrawn = if named { Withdrawn::Again } else { Withdrawn::Told };
+    let mut tx = books.ledger.begin().await?;
+    let imported = import_in(books, &mut tx, paths, correction, withdrawn).await?;
+    books.ledger.commit(tx, "cards").await?;
+    Ok(imported)
+}
+
+/// The same of files that nobody named: what was withdrawn stays so.
+pub async fn import_found(books: &Books, paths: &[PathBuf]) -> Result<Vec<Imported>> {
+    let mut tx = books.ledger.begin().await?;
+    let imported = import_in(books, &mut tx, paths, None, Withdrawn::Told).await?;
+    books.ledger.commit(tx, "cards").await?;
+    Ok(imported)
+}
+
+/// Does what [`import`] does, and undoes it.
+pub async fn try_import(books: &Books, paths: &[PathBuf], correction: Option<Correction<'_>>) -> Result<Tried> {
+    let named = paths.iter().all(|path| path.is_file());
+    let withdrawn = if named { Withdrawn::Again } else { Withdrawn::Told };
+    let mut tx = books.ledger.begin().await?;
+    let imported = import_in(books, &mut tx, paths, correction, withdrawn).await?;
+    let cards = store::cards_up_to(&mut tx, i64::MAX).await?;
+    drop(tx);
+    Ok(Tried { imported, cards })
+}
+
+/// What becomes of a file whose very content a person withdrew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Withdrawn {
+    /// It is told and not imported.
+    Told,
+    /// A person names it, and so takes that back.
+    Again,
+}
+
+async fn import_in(
+    books: &Books,
+    tx: &mut Tx,
+    paths: &[PathBuf],
+    correction: Option<Correction<'_>>,
+    of_withdrawn: Withdrawn,
+) -> Result<Vec<Imported>> {
     let files = read_files(paths)?;
     let borrowed: Vec<(&str, &str)> = files
         .iter()
@@ -91,34 +147,38 @@ pub async fn import(books: &Books, paths: &[PathBuf], correction: Option<Correct
         None => AccountBook::default(),
     };
     let mut outcomes = Vec::with_capacity(folder.cards.len());
-    let mut tx = books.ledger.begin().await?;
     for card in &folder.cards {
         let correction = correction.filter(|correction| correction.from == card.from);
-        let newest = store::newest(&mut tx, &card.name, card.from).await?;
-        let mut rated_again = 0;
+        let newest = store::newest(tx, &card.name, card.from).await?;
+        let mut again = Vec::new();
         let outcome = match (newest, correction) {
+            (None, None) if of_withdrawn == Withdrawn::Told && store::withdrawn(tx, card).await?.is_some() => {
+                "withdrawn"
+            }
             (None, Some(correction)) => {
-                refuse_other_measures(&mut tx, card).await?;
-                rated_again = correct(books, &mut tx, card, 1, correction, &accounts).await?;
+                refuse_other_measures(tx, card).await?;
+                let revision = store::last_revision(tx, card).await? + 1;
+                again = correct(books, tx, card, revision, correction, &accounts).await?;
                 "correction by a new version"
             }
             (None, None) => {
-                refuse_in_the_past(&mut tx, card).await?;
-                store::add_revision(&mut tx, card, 1, false, &books.clock.text()).await?;
+                refuse_in_the_past(tx, card).await?;
+                let revision = store::last_revision(tx, card).await? + 1;
+                store::add_revision(tx, card, revision, false, &books.clock.text()).await?;
                 "new version"
             }
             (Some((revision, old)), correction) => match compare(&old, card) {
                 Revision::Same => "unchanged",
                 Revision::Extends => {
-                    store::add_revision(&mut tx, card, revision + 1, false, &books.clock.text()).await?;
+                    store::add_revision(tx, card, revision + 1, false, &books.clock.text()).await?;
                     "revision that adds"
                 }
                 Revision::Changes(_) if let Some(correction) = correction => {
                     refuse_other_than_prices(&old, card)?;
-                    rated_again = correct(books, &mut tx, card, revision + 1, correction, &accounts).await?;
+                    again = correct(books, tx, card, revision + 1, correction, &accounts).await?;
                     "correction"
                 }
-                Revision::Changes(_) if let Some(then) = store::superseded(&mut tx, card).await? => {
+                Revision::Changes(_) if let Some(then) = store::superseded(tx, card).await? => {
                     return Err(Error::NeedsPerson(format!(
                         "rate card {} of {}: the file is revision {}, which revision {} corrected on {} (see `tallybook audit`); put \
                          the corrected file in its place",
@@ -145,10 +205,10 @@ pub async fn import(books: &Books, paths: &[PathBuf], correction: Option<Correct
             from: card.from.to_string(),
             digest: card.digest(),
             outcome,
-            rated_again,
+            rated_again: again.len() as u64,
+            again,
         });
     }
-    books.ledger.commit(tx, "cards").await?;
     Ok(outcomes)
 }
 
@@ -226,18 +286,18 @@ async fn correct(
     revision: i64,
     correction: Correction<'_>,
     accounts: &AccountBook,
-) -> Result<u64> {
+) -> Result<Vec<(u64, NaiveDate)>> {
     let number = store::add_revision(tx, card, revision, true, &books.clock.text()).await?;
     let until = store::version_after(tx, &card.name, card.from).await?;
-    let rated_again = store::rate_again(tx, card, until, number, accounts).await?;
+    let again = store::rate_again(tx, card, until, number, accounts).await?;
     let decision = Decision {
         who: &books.settings.who,
         action: "rate-card correct",
         subject: format!("{} of {}", card.name, card.from),
-        detail: serde_json::json!({ "revision": revision, "digest": card.digest(), "closed_periods": rated_again }),
+        detail: serde_json::json!({ "revision": revision, "digest": card.digest(), "closed_periods": again.len() }),
         reason: correction.reason,
         at: books.clock.text(),
     };
     add_audit(tx, &decision).await?;
-    Ok(rated_again)
+    Ok(again)
 }

@@ -49,6 +49,9 @@ pub mod store;
 /// The pattern of a SKU.
 pub mod template;
 
+/// Versions taken back before a day used them.
+pub mod withdraw;
+
 pub use assign::{Assignment, RawUnits, Unmetered};
 pub use finding::Finding;
 pub use folder::{Folder, check_folder};

@@ -9,8 +9,11 @@ use super::book::CardBook;
 use crate::account::AccountBook;
 use crate::account::store::parse_uin;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tx, Value, insert_row, insert_rows, next_number, query};
+use crate::ledger::{Channel, Ledger, Tx, Value, insert_row, insert_rows, next_number, query};
 use crate::raw::store::parse_day;
+
+/// A condition on the number of an import: no person withdrew it.
+pub const NOT_WITHDRAWN: &str = "NOT IN (SELECT w.card FROM withdrawn_card w)";
 
 /// An imported revision, as `rate-card list` shows it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -20,6 +23,8 @@ pub struct ImportedCard {
     pub revision: i64,
     pub digest: String,
     pub imported_at: String,
+    /// When a person withdrew it, before any day used it.
+    pub withdrawn_at: Option<String>,
 }
 
 /// The newest revision of every version.
@@ -36,14 +41,14 @@ pub async fn load_cards_and_number(ledger: &Ledger) -> Result<(CardBook, i64)> {
     Ok((cards_up_to(ledger, number).await?, number))
 }
 
-/// The cards as they were after the import of that number.
-pub async fn cards_up_to(ledger: &Ledger, number: i64) -> Result<CardBook> {
-    let rows = query(
+/// The cards as they were after the import of that number. Versions that were withdrawn since are not among them: no day used them.
+pub async fn cards_up_to<'c>(on: impl Into<Channel<'c>>, number: i64) -> Result<CardBook> {
+    let rows = query(format!(
         "SELECT body, digest FROM rate_card c WHERE revision = (SELECT MAX(revision) FROM rate_card d \
-         WHERE d.name = c.name AND d.valid_from = c.valid_from AND d.card <= ?)",
-    )
+         WHERE d.name = c.name AND d.valid_from = c.valid_from AND d.card <= ? AND d.card {NOT_WITHDRAWN})"
+    ))
     .bind(number)
-    .fetch_all(ledger)
+    .fetch_all(on)
     .await?;
     let mut cards = Vec::with_capacity(rows.len());
     for row in rows {
@@ -81,7 +86,8 @@ pub async fn damaged_cards(ledger: &Ledger) -> Result<Vec<String>> {
 /// Every imported revision.
 pub async fn imported(ledger: &Ledger) -> Result<Vec<ImportedCard>> {
     let rows = query(
-        "SELECT name, valid_from, revision, digest, imported_at FROM rate_card ORDER BY name, valid_from, revision",
+        "SELECT c.name, c.valid_from, c.revision, c.digest, c.imported_at, w.withdrawn_at FROM rate_card c \
+         LEFT JOIN withdrawn_card w ON w.card = c.card ORDER BY c.name, c.valid_from, c.revision",
     )
     .fetch_all(ledger)
     .await?;
@@ -93,15 +99,57 @@ pub async fn imported(ledger: &Ledger) -> Result<Vec<ImportedCard>> {
                 revision: row.try_get(2)?,
                 digest: row.try_get(3)?,
                 imported_at: row.try_get(4)?,
+                withdrawn_at: row.try_get(5)?,
             })
         })
         .collect()
 }
 
+/// When a person withdrew that very revision of a version; none when nobody did, or it was imported again since.
+pub async fn withdrawn(tx: &mut Tx, card: &RateCard) -> Result<Option<String>> {
+    let row = query(
+        "SELECT w.withdrawn_at FROM rate_card c LEFT JOIN withdrawn_card w ON w.card = c.card \
+         WHERE c.name = ? AND c.valid_from = ? AND c.digest = ? ORDER BY c.revision DESC LIMIT 1",
+    )
+    .bind(card.name.as_str())
+    .bind(card.from.to_string())
+    .bind(card.digest())
+    .fetch_optional(&mut *tx)
+    .await?;
+    row.map_or(Ok(None), |row| row.try_get(0))
+}
+
+/// The last number that a revision of a version has, also of those that were withdrawn; 0 before the first.
+pub async fn last_revision(tx: &mut Tx, card: &RateCard) -> Result<i64> {
+    let row = query("SELECT COALESCE(MAX(revision), 0) FROM rate_card WHERE name = ? AND valid_from = ?")
+        .bind(card.name.as_str())
+        .bind(card.from.to_string())
+        .fetch_one(&mut *tx)
+        .await?;
+    row.try_get(0)
+}
+
+/// The imports of a version that nobody withdrew yet.
+pub async fn imports_of(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Vec<i64>> {
+    let sql =
+        format!("SELECT card FROM rate_card WHERE name = ? AND valid_from = ? AND card {NOT_WITHDRAWN} ORDER BY card");
+    let rows = query(sql).bind(name).bind(from.to_string()).fetch_all(&mut *tx).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Notes that imports are in force no more.
+pub async fn withdraw(tx: &mut Tx, cards: &[i64], withdrawn_at: &str, audit: i64) -> Result<()> {
+    let rows = cards
+        .iter()
+        .map(|card| -> [Value; 3] { [card.into(), withdrawn_at.into(), audit.into()] });
+    insert_rows(tx, "withdrawn_card (card, withdrawn_at, audit)", rows).await?;
+    Ok(())
+}
+
 /// The newest revision of a version: its number and the card.
 pub async fn newest(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<(i64, RateCard)>> {
     let row =
-        query("SELECT revision, body FROM rate_card WHERE name = ? AND valid_from = ? ORDER BY revision DESC LIMIT 1")
+        query(format!("SELECT revision, body FROM rate_card WHERE name = ? AND valid_from = ? AND card {NOT_WITHDRAWN} ORDER BY revision DESC LIMIT 1"))
             .bind(name)
             .bind(from.to_string())
             .fetch_optional(&mut *tx)
@@ -160,9 +208,10 @@ pub async fn closed_to_under(tx: &mut Tx, name: &str) -> Result<Option<String>> 
 
 /// The version in force just before a date.
 pub async fn version_before(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<RateCard>> {
-    let row = query(
-        "SELECT body FROM rate_card WHERE name = ? AND valid_from < ? ORDER BY valid_from DESC, revision DESC LIMIT 1",
-    )
+    let row = query(format!(
+        "SELECT body FROM rate_card WHERE name = ? AND valid_from < ? AND card {NOT_WITHDRAWN} \
+         ORDER BY valid_from DESC, revision DESC LIMIT 1"
+    ))
     .bind(name)
     .bind(from.to_string())
     .fetch_optional(&mut *tx)
@@ -173,15 +222,17 @@ pub async fn version_before(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<
 
 /// The first day of the version after a date; none for the last version.
 pub async fn version_after(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<NaiveDate>> {
-    let row = query("SELECT MIN(valid_from) FROM rate_card WHERE name = ? AND valid_from > ?")
-        .bind(name)
-        .bind(from.to_string())
-        .fetch_one(&mut *tx)
-        .await?;
+    let row = query(format!(
+        "SELECT MIN(valid_from) FROM rate_card WHERE name = ? AND valid_from > ? AND card {NOT_WITHDRAWN}"
+    ))
+    .bind(name)
+    .bind(from.to_string())
+    .fetch_one(&mut *tx)
+    .await?;
     row.try_get::<Option<String>>(0)?.as_deref().map(parse_day).transpose()
 }
 
-/// Lists the closed periods that a corrected version prices, so that they are rated again. Usage before an account's first
+/// Lists the closed periods that a corrected version prices, by account and first day, so that they are rated again. Usage before an account's first
 /// closed period was billed by adjustments, for periods that no row names: they are found by its days.
 pub async fn rate_again(
     tx: &mut Tx,
@@ -189,7 +240,7 @@ pub async fn rate_again(
     until: Option<NaiveDate>,
     number: i64,
     accounts: &AccountBook,
-) -> Result<u64> {
+) -> Result<Vec<(u64, NaiveDate)>> {
     let until = until.unwrap_or(NaiveDate::MAX);
     let gone = lines_gone(tx).await?;
     let mut again: BTreeSet<(u64, NaiveDate)> = BTreeSet::new();
@@ -235,7 +286,8 @@ pub async fn rate_again(
     let rows = again
         .iter()
         .map(|(uin, start)| -> [Value; 3] { [uin.to_string().into(), start.to_string().into(), number.into()] });
-    insert_rows(tx, "rerate (uin, period_start, card)", rows).await
+    insert_rows(tx, "rerate (uin, period_start, card)", rows).await?;
+    Ok(again.into_iter().collect())
 }
 
 /// Accounts with statements whose lines are past their retention, and the end of the last such period.

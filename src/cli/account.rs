@@ -1,18 +1,23 @@
 //! `account`: add, list, show.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::args::{AccountCommand, Args, CycleName};
+use super::money::money_text;
 use super::run::report;
-use crate::account::add::{Wanted, add};
+use crate::account::add::{Wanted, add, try_add};
 use crate::account::store::load_accounts;
 use crate::account::terms::{PriceOverride, Terms};
 use crate::account::unknown::unknown_account;
 use crate::books::Books;
+use crate::card::store::load_cards;
 use crate::error::Error;
 use crate::ledger::Lease;
 use crate::money::parse_plain;
+use crate::preview::{Change, Money, books_at, check_still, preview};
 use crate::span::{Cycle, local_day};
 use crate::table::Table;
 
@@ -29,6 +34,7 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
             prices,
             card_prices,
             from,
+            dry_run,
         } => {
             let cycle = match (cycle, *anchor_day) {
                 (None, None) => None,
@@ -53,11 +59,15 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                 card_prices: *card_prices,
                 from: *from,
             };
-            let lease = Lease::take(&books.ledger, "account add").await?;
-            let terms = add(books, wanted).await;
-            lease.release().await?;
-            let terms = terms?;
-            report(args, &terms, || format!("account {uin}\n{}", terms_text(&terms)));
+            let told = if *dry_run {
+                look(books, wanted).await?
+            } else {
+                let lease = Lease::take(&books.ledger, "account add").await?;
+                let added = look_and_add(books, wanted).await;
+                lease.release().await?;
+                added?
+            };
+            report(args, &told, || told_text(*uin, &told));
         }
         AccountCommand::List => {
             let accounts = load_accounts(&books.ledger).await?;
@@ -100,6 +110,115 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
     Ok(())
 }
 
+/// What adding changes, as it is told.
+#[derive(serde::Serialize)]
+struct Told {
+    #[serde(flatten)]
+    terms: Terms,
+    /// The terms that held on their first day until now; none of a new account.
+    before: Option<Terms>,
+    /// What the account's periods come to by them.
+    money: Money,
+    dry_run: bool,
+}
+
+/// Tells what adding would change. Another run may go on beside it, which is an error.
+async fn look(books: &Books, wanted: Wanted) -> crate::error::Result<Told> {
+    let at = books_at(books).await?;
+    let told = look_at(books, wanted).await?;
+    check_still(at, books_at(books).await?)?;
+    Ok(told)
+}
+
+async fn look_and_add(books: &Books, wanted: Wanted) -> crate::error::Result<Told> {
+    let told = look_at(books, wanted.clone()).await?;
+    let terms = add(books, wanted).await?;
+    Ok(Told {
+        terms,
+        dry_run: false,
+        ..told
+    })
+}
+
+async fn look_at(books: &Books, wanted: Wanted) -> crate::error::Result<Told> {
+    let uin = wanted.uin;
+    let added = try_add(books, wanted).await?;
+    let cards = load_cards(&books.ledger).await?;
+    let mut after = added.accounts.clone();
+    after.extend(vec![(uin, added.account)]);
+    let change = Change {
+        before: &added.accounts,
+        after: &after,
+        cards: &cards,
+        uins: [uin].into(),
+        again: Vec::new(),
+    };
+    Ok(Told {
+        money: preview(books, &change).await?,
+        terms: added.terms,
+        before: added.before,
+        dry_run: true,
+    })
+}
+
+fn told_text(uin: u64, told: &Told) -> String {
+    let mut text = format!("account {uin}\n");
+    if let Some(before) = &told.before {
+        text.push_str(&format!(
+            "until {}, {}",
+            told.terms.from,
+            terms_text(before).trim_start()
+        ));
+    }
+    text.push_str(&terms_text(&told.terms));
+    if told.before.is_some() {
+        text.push_str(&changes_text(told.before.as_ref(), &told.terms));
+        text.push_str(&money_text(&told.money));
+    }
+    if told.dry_run {
+        text.push_str("nothing was written (--dry-run)\n");
+    }
+    text
+}
+
+/// What is other than before, such as `discount 0 -> 10 %`.
+fn changes_text(before: Option<&Terms>, terms: &Terms) -> String {
+    let Some(before) = before else { return String::new() };
+    let mut changes = Vec::new();
+    let mut change = |what: &str, old: String, new: String| {
+        if old != new {
+            changes.push(format!("{what} {old} -> {new}"));
+        }
+    };
+    let percent = |terms: &Terms| format!("{} %", terms.discount_percent);
+    change("card", before.card.clone(), terms.card.clone());
+    change("cycle", cycle_text(before.cycle), cycle_text(terms.cycle));
+    change("discount", percent(before), percent(terms));
+    let scopes: BTreeSet<String> = before
+        .overrides
+        .iter()
+        .chain(&terms.overrides)
+        .map(scope_text)
+        .collect();
+    for scope in scopes {
+        let price = |terms: &Terms| {
+            let agreed = terms.overrides.iter().find(|price| scope_text(price) == scope);
+            agreed.map_or_else(|| "the card's price".to_owned(), |price| price.unit_price.to_string())
+        };
+        change(&scope, price(before), price(terms));
+    }
+    if changes.is_empty() {
+        return format!("nothing changes from {} on\n", terms.from);
+    }
+    format!("from {} on: {}\n", terms.from, changes.join("; "))
+}
+
+fn scope_text(price: &PriceOverride) -> String {
+    let group = price.region_group.as_ref();
+    let group = group.map_or_else(String::new, |group| format!(" in {group}"));
+    format!("{}{group}", price.sku)
+}
+
 fn account_text(uin: u64, account: &crate::account::Account) -> String {
     let mut text = format!("account {uin}\n");
     for terms in &account.terms {
@@ -127,11 +246,7 @@ fn terms_text(terms: &Terms) -> String {
         terms.discount_percent
     );
     for price in &terms.overrides {
-        let group = price
-            .region_group
-            .as_ref()
-            .map_or_else(String::new, |group| format!(" in {group}"));
-        text.push_str(&format!("         {}{group} at {}\n", price.sku, price.unit_price));
+        text.push_str(&format!("         {} at {}\n", scope_text(price), price.unit_price));
     }
     text
 }

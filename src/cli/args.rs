@@ -170,6 +170,16 @@ pub enum Command {
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: Option<String>,
     },
+    /// Adjustments that another currency keeps from every statement: list, settle
+    Adjustment {
+        #[command(subcommand)]
+        command: AdjustmentCommand,
+    },
+    /// Voids whose record has not come: list, dismiss
+    Void {
+        #[command(subcommand)]
+        command: VoidCommand,
+    },
     /// What people decided: resolutions, waivers, corrections, accounts and terms
     Audit,
     /// Prove the books: ledger rows, files, raw against usage against statements against exports; names what differs
@@ -202,10 +212,10 @@ impl Command {
                 | Self::Nightly
                 | Self::Migrate
                 | Self::Account {
-                    command: AccountCommand::Add { .. }
+                    command: AccountCommand::Add { dry_run: false, .. }
                 }
                 | Self::RateCard {
-                    command: RateCardCommand::Import { .. }
+                    command: RateCardCommand::Import { dry_run: false, .. }
                 }
         )
     }
@@ -274,30 +284,111 @@ pub enum RateCardCommand {
         /// With --corrects: why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: Option<String>,
+        /// Write nothing; tell what it would do, and what that comes to for closed and open periods
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Withdraw a version that no day has used yet: it is in force no more, and a night does not import its file again
+    Withdraw {
+        name: String,
+        /// The version's first day, such as 2026-11-01
+        #[arg(value_name = "DATE", value_parser = typed::day)]
+        from: NaiveDate,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+        reason: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ConflictCommand {
-    /// Open conflicts, with the money between the two contents
+    /// Open conflicts, with the money between the two contents, its sum, and the digest of the list
     List {
+        #[command(flatten)]
+        of: ConflictsOf,
         /// Also those that are resolved
         #[arg(long)]
         all: bool,
     },
     /// Both contents side by side, and what it would change
     Show { number: i64 },
-    /// Let the first stand, for good
-    Keep {
-        number: i64,
+    /// Let the first stand, for good: of one conflict, or of all of a list that was shown
+    Keep(Decide),
+    /// Let the later one stand, for good: the books move by the difference
+    Replace(Decide),
+}
+
+/// Open conflicts of a batch, an input or an account.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConflictsOf {
+    /// Only those whose later content came with this batch
+    #[arg(long, value_name = "NUMBER")]
+    pub batch: Option<i64>,
+    /// Only those whose later content came with inputs of this name, with its folders or without
+    #[arg(long, value_name = "NAME")]
+    pub input: Option<String>,
+    /// Only those of which either content is of this account
+    #[arg(long, value_name = "UIN", value_parser = typed::uin)]
+    pub account: Option<u64>,
+}
+
+/// A decision: about one conflict, or about a list of them.
+#[derive(Clone, Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["number", "batch", "input", "account", "all"])))]
+pub struct Decide {
+    /// This one
+    #[arg(conflicts_with_all = ["batch", "input", "account", "all", "list"])]
+    pub number: Option<i64>,
+    #[command(flatten)]
+    pub of: ConflictsOf,
+    /// All open ones
+    #[arg(long, requires = "list")]
+    pub all: bool,
+    /// The digest that `conflict list` told with the same filters: the decision holds for exactly that list
+    #[arg(long, value_name = "DIGEST", required_unless_present = "number")]
+    pub list: Option<String>,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+    pub reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VoidCommand {
+    /// Voids that wait for their record
+    List {
+        /// Also those that were dismissed
+        #[arg(long)]
+        all: bool,
+    },
+    /// Wait no more, for good: the record has expired, or will not come
+    Dismiss {
+        /// The void's own id
+        id: String,
+        /// Its source, where several have sent a void of that id
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
         /// Why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
-    /// Let the later one stand, for good: the books move by the difference
-    Replace {
-        number: i64,
-        /// Why, for the audit
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdjustmentCommand {
+    /// Adjustments that keep their account from closing, with their money
+    List {
+        /// Also those that were settled
+        #[arg(long)]
+        all: bool,
+    },
+    /// Note that one of them was settled outside: it is never billed, and the account closes
+    Settle {
+        #[arg(value_name = "UIN", value_parser = typed::uin)]
+        uin: u64,
+        /// First day of the closed period that it adjusts, such as 2026-11-01
+        #[arg(value_name = "PERIOD", value_parser = typed::first_day)]
+        period: NaiveDate,
+        /// How and why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
@@ -333,6 +424,9 @@ pub enum AccountCommand {
         /// First day of the terms [default: today]
         #[arg(long, value_name = "DAY", value_parser = typed::day)]
         from: Option<NaiveDate>,
+        /// Write nothing; tell what it would change, and what that comes to
+        #[arg(long)]
+        dry_run: bool,
     },
     /// All accounts
     List,

@@ -2,43 +2,65 @@
 
 use anyhow::Result;
 
-use super::args::{Args, ConflictCommand};
+use super::args::{Args, ConflictCommand, ConflictsOf, Decide};
 use super::run::report;
 use crate::books::Books;
-use crate::conflict::{Listed, ResolvedConflict, Shown, list, resolve, show};
+use crate::conflict::many::{Filter, ResolvedAll, resolve_all};
+use crate::conflict::{ListedAll, ResolvedConflict, Shown, list_of, resolve, show};
 use crate::ledger::Lease;
 use crate::meter::resolution::Word;
-use crate::nightly::report::{metered, money_text};
+use crate::nightly::report::{metered, money_text, sums_text};
 use crate::parameters::are_equal;
 use crate::table::Table;
 
 /// Runs one of them.
 pub async fn run(args: &Args, books: &Books, command: &ConflictCommand) -> Result<()> {
     match command {
-        ConflictCommand::List { all } => {
-            let listed = list(books, *all, None).await?;
-            report(args, &listed, || list_text(&listed));
+        ConflictCommand::List { of, all } => {
+            let listed = list_of(books, &filter(of), *all).await?;
+            report(args, &listed, || list_text(&listed, of));
         }
         ConflictCommand::Show { number } => {
             let shown = show(books, *number).await?;
             report(args, &shown, || shown_text(&shown));
         }
-        ConflictCommand::Keep { number, reason } => decide(args, books, *number, Word::Kept, reason).await?,
-        ConflictCommand::Replace { number, reason } => decide(args, books, *number, Word::Replaced, reason).await?,
+        ConflictCommand::Keep(decision) => decide(args, books, decision, Word::Kept).await?,
+        ConflictCommand::Replace(decision) => decide(args, books, decision, Word::Replaced).await?,
     }
     Ok(())
 }
 
-async fn decide(args: &Args, books: &Books, number: i64, word: Word, reason: &str) -> Result<()> {
+fn filter(of: &ConflictsOf) -> Filter {
+    Filter {
+        batch: of.batch,
+        input: of.input.clone(),
+        account: of.account,
+    }
+}
+
+async fn decide(args: &Args, books: &Books, decision: &Decide, word: Word) -> Result<()> {
     let lease = Lease::take(&books.ledger, "conflict").await?;
-    let resolved = resolve(books, &lease, number, word, reason).await;
-    lease.release().await?;
-    let resolved = resolved?;
-    report(args, &resolved, || resolved_text(&resolved));
+    let reason = &decision.reason;
+    match (decision.number, &decision.list) {
+        (Some(number), _) => {
+            let resolved = resolve(books, &lease, number, word, reason).await;
+            lease.release().await?;
+            let resolved = resolved?;
+            report(args, &resolved, || resolved_text(&resolved));
+        }
+        (None, digest) => {
+            let digest = digest.as_deref().expect("clap asks for --list without a number");
+            let resolved = resolve_all(books, &lease, &filter(&decision.of), digest, word, reason).await;
+            lease.release().await?;
+            let resolved = resolved?;
+            report(args, &resolved, || resolved_all_text(&resolved));
+        }
+    }
     Ok(())
 }
 
-fn list_text(listed: &[Listed]) -> String {
+fn list_text(all: &ListedAll, of: &ConflictsOf) -> String {
+    let listed = &all.conflicts;
     if listed.is_empty() {
         return "no conflict is open\n".to_owned();
     }
@@ -63,7 +85,59 @@ fn list_text(listed: &[Listed]) -> String {
             money_text(conflict),
         ]);
     }
-    table.text()
+    let mut text = table.text();
+    if all.count > 0 {
+        let filters = filters_text(of);
+        let list = &all.digest;
+        text.push_str(&sums_text(all.count, &all.money, &all.note));
+        text.push_str(&format!(
+            "to decide all of them: tallybook conflict keep{filters} --list {list} --reason WHY, or replace{filters} --list {list} --reason WHY\n"
+        ));
+    }
+    text
+}
+
+/// The filters as they were typed; `--all` where there was none.
+fn filters_text(of: &ConflictsOf) -> String {
+    let batch = of.batch.map(|batch| format!(" --batch {batch}"));
+    let input = of.input.as_ref().map(|input| format!(" --input {input}"));
+    let account = of.account.map(|account| format!(" --account {account}"));
+    let filters: String = [batch, input, account].into_iter().flatten().collect();
+    if filters.is_empty() {
+        " --all".to_owned()
+    } else {
+        filters
+    }
+}
+
+fn resolved_all_text(resolved: &ResolvedAll) -> String {
+    let mut text = if resolved.list.count == 0 {
+        format!(
+            "that list was decided before (audit entry {}); the books move now\n",
+            resolved.audit_entry
+        )
+    } else {
+        format!(
+            "{} conflicts are {} (audit entry {})\n",
+            resolved.list.count, resolved.state, resolved.audit_entry
+        )
+    };
+    if !resolved.repeated.is_empty() {
+        let numbers: Vec<String> = resolved.repeated.iter().map(ToString::to_string).collect();
+        text.push_str(&format!(
+            "with the same content, and resolved with them: {}\n",
+            numbers.join(", ")
+        ));
+    }
+    if let Some(moved) = &resolved.metered {
+        text.push_str(&sums_text(
+            resolved.list.count,
+            &resolved.list.money,
+            &resolved.list.note,
+        ));
+        text.push_str(&metered(moved));
+    }
+    text
 }
 
 /// An input's name without its folders; `conflict show` has them.

@@ -33,9 +33,13 @@ fn write_control(text: &mut String, control: &ControlTotals) {
         .iter()
         .map(|(status, [records, raw])| format!("{records} {status} ({raw} base units)"))
         .collect();
+    let settled = match control.settled_outside {
+        0 => String::new(),
+        records => format!(" + {records} settled outside"),
+    };
     let _infallible = writeln!(
         text,
-        "\naccount and period as of batch {}: {}\n{} metered = {} billed + {} adjusted later + {} waiting",
+        "\naccount and period as of batch {}: {}\n{} metered = {} billed + {} adjusted later{settled} + {} waiting",
         control.batch_hi,
         statuses.join(", "),
         control.metered,

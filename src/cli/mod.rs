@@ -1,12 +1,14 @@
 //! The command line: reads settings, runs one command, prints its report, returns its exit code.
 
 mod account;
+mod adjustment;
 mod args;
 mod config;
 mod conflict;
 mod environment;
 mod explain;
 mod first_day;
+mod money;
 mod print;
 mod quarantine;
 mod rate_card;
@@ -14,6 +16,7 @@ mod run;
 mod shown_accounts;
 mod sources;
 mod typed;
+mod void;
 mod writes;
 
 use std::io::IsTerminal as _;

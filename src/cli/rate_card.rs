@@ -1,19 +1,25 @@
 //! `rate-card`: check, list, show, import.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use super::args::{Args, RateCardCommand};
+use super::money::money_text;
 use super::run::{NEEDS_PERSON, report};
+use crate::account::Account;
+use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::check_folder;
-use crate::card::import::{Correction, Imported, findings_text, import, read_files};
+use crate::card::import::{Correction, Imported, Tried, findings_text, import, read_files, try_import};
 use crate::card::store::{imported, load_cards};
+use crate::card::withdraw::withdraw;
 use crate::error::Error;
 use crate::ledger::Lease;
 use crate::nearest::nearest;
+use crate::preview::{Change, Money, books_at, check_still, preview};
 use crate::span::local_day;
 use crate::table::Table;
 
@@ -54,6 +60,7 @@ fn imported_text(card: &Imported) -> String {
         "correction" | "correction by a new version" => {
             format!("; {} closed periods will be rated again", card.rated_again)
         }
+        "withdrawn" => " by a person, not imported; remove the file, or import it by its name".to_owned(),
         _ => String::new(),
     };
     format!("{} of {}: {}{again}\n", card.card, card.from, card.outcome)
@@ -68,13 +75,91 @@ fn not_imported(cards: &CardBook, name: &str) -> Error {
     ))
 }
 
+/// What importing does, as it is told.
+#[derive(serde::Serialize)]
+struct Told {
+    cards: Vec<Imported>,
+    /// What it comes to; of a plain import that corrects nothing, none but with --dry-run.
+    money: Option<Money>,
+    dry_run: bool,
+}
+
+/// Tells what importing would do. Another run may go on beside it, which is an error.
+async fn look(books: &Books, paths: &[PathBuf], correction: Option<Correction<'_>>) -> crate::error::Result<Told> {
+    let at = books_at(books).await?;
+    let tried = try_import(books, paths, correction).await?;
+    let money = money_of(books, &tried).await?;
+    check_still(at, books_at(books).await?)?;
+    Ok(Told {
+        cards: tried.imported,
+        money: Some(money),
+        dry_run: true,
+    })
+}
+
+/// A correction tells its money from before it is made; another import changes no price, and is made at once.
+async fn look_and_import(
+    books: &Books,
+    paths: &[PathBuf],
+    correction: Option<Correction<'_>>,
+) -> crate::error::Result<Told> {
+    let money = match correction {
+        None => None,
+        Some(_) => Some(money_of(books, &try_import(books, paths, correction).await?).await?),
+    };
+    Ok(Told {
+        cards: import(books, paths, correction).await?,
+        money,
+        dry_run: false,
+    })
+}
+
+async fn money_of(books: &Books, tried: &Tried) -> crate::error::Result<Money> {
+    let accounts = load_accounts(&books.ledger).await?;
+    let changed: BTreeSet<&str> = tried
+        .imported
+        .iter()
+        .filter(|card| !["unchanged", "withdrawn"].contains(&card.outcome))
+        .map(|card| card.card.as_str())
+        .collect();
+    let is_under = |account: &Account| account.terms.iter().any(|terms| changed.contains(terms.card.as_str()));
+    let change = Change {
+        before: &accounts,
+        after: &accounts,
+        cards: &tried.cards,
+        uins: accounts
+            .iter()
+            .filter(|(_, account)| is_under(account))
+            .map(|(uin, _)| uin)
+            .collect(),
+        again: tried
+            .imported
+            .iter()
+            .flat_map(|card| card.again.iter().copied())
+            .collect(),
+    };
+    preview(books, &change).await
+}
+
+fn told_text(told: &Told) -> String {
+    let mut text: String = told.cards.iter().map(imported_text).collect();
+    if let Some(money) = &told.money {
+        text.push_str(&money_text(money));
+    }
+    if told.dry_run {
+        text.push_str("nothing was written (--dry-run)\n");
+    }
+    text
+}
+
 /// All others.
 pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Result<()> {
     match command {
         RateCardCommand::Check { .. } => unreachable!("run before the books are opened"),
         RateCardCommand::List => {
             let cards = imported(&books.ledger).await?;
-            let mut table = Table::new(&["card", "from", "revision", "digest", "imported"]);
+            let mut table = Table::new(&["card", "from", "revision", "digest", "imported", "withdrawn"]);
+            let none = String::new();
             for c in &cards {
                 let cells = [
                     &c.name,
@@ -82,6 +167,7 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
                     &c.revision.to_string(),
                     &c.digest,
                     &c.imported_at,
+                    c.withdrawn_at.as_ref().unwrap_or(&none),
                 ];
                 table.row(cells.map(Clone::clone));
             }
@@ -134,16 +220,38 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
             files,
             corrects,
             reason,
+            dry_run,
         } => {
             let correction = corrects.map(|from| Correction {
                 from,
                 reason: reason.as_deref().expect("clap asks for a reason with --corrects"),
             });
-            let lease = Lease::take(&books.ledger, "rate-card import").await?;
-            let cards = import(books, &card_paths(&books.settings.rate_cards, files), correction).await;
+            let paths = card_paths(&books.settings.rate_cards, files);
+            let told = if *dry_run {
+                look(books, &paths, correction).await?
+            } else {
+                let lease = Lease::take(&books.ledger, "rate-card import").await?;
+                let told = look_and_import(books, &paths, correction).await;
+                lease.release().await?;
+                told?
+            };
+            report(args, &told, || told_text(&told));
+        }
+        RateCardCommand::Withdraw { name, from, reason } => {
+            let lease = Lease::take(&books.ledger, "rate-card withdraw").await?;
+            let withdrawn = withdraw(books, &lease, name, *from, reason).await;
             lease.release().await?;
-            let cards = cards?;
-            report(args, &cards, || cards.iter().map(imported_text).collect());
+            let withdrawn = withdrawn?;
+            report(args, &withdrawn, || {
+                format!(
+                    "{} of {} is withdrawn (audit entry {}): {} is in force in its place\nits file is not imported again by a night; remove \
+                     it from the folder, or import it by its name\n",
+                    withdrawn.card,
+                    withdrawn.from,
+                    withdrawn.audit_entry,
+                    withdrawn.in_force.as_deref().unwrap_or("no version")
+                )
+            });
         }
     }
     Ok(())

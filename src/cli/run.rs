@@ -11,12 +11,13 @@ use super::args::{Args, Command, RateCardCommand};
 use super::config::open_books;
 use super::shown_accounts::{show_statements, show_usage};
 use super::writes::run_admitted;
-use super::{account, conflict, environment, explain, first_day, print, quarantine, rate_card};
+use super::{account, adjustment, conflict, environment, explain, first_day, print, quarantine, rate_card, void};
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::clock::Clock;
 use crate::close::close;
 use crate::close::draft::draft_open_periods;
+use crate::conflict::at_close::{ClosedOver, closed_over};
 use crate::error::Error;
 use crate::expire::expire;
 use crate::export::{export_again, export_new};
@@ -90,7 +91,14 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             let closed = meter_and_close(books, &lease).await;
             lease.release().await?;
             let closed = closed?;
-            report(args, &closed, || night_report::closed(&closed));
+            let over = closed_over(books, &closed).await?;
+            let told = ClosedAndOver {
+                closed: &closed,
+                over: &over,
+            };
+            report(args, &told, || {
+                night_report::closed(&closed) + &night_report::closed_over(&over)
+            });
             return Ok(if closed.blocked.is_empty() { 0 } else { NEEDS_PERSON });
         }
         Command::Export {
@@ -126,6 +134,8 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         Command::Quarantine { command } => quarantine::run(args, books, command).await?,
         Command::Conflict { command } => conflict::run(args, books, command).await?,
         Command::FirstDay { day, reason } => first_day::run(args, books, *day, reason.as_deref()).await?,
+        Command::Adjustment { command } => adjustment::run(args, books, command).await?,
+        Command::Void { command } => void::run(args, books, command).await?,
         Command::Audit => {
             let trail = audit_trail(&books.ledger).await?;
             report(args, &trail, || print::audit(&trail));
@@ -143,6 +153,15 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         Command::Demo { .. } => unreachable!("run before the books are opened"),
     }
     Ok(0)
+}
+
+/// What a close did, and the open conflicts of the periods that it closed.
+#[derive(Serialize)]
+struct ClosedAndOver<'a> {
+    #[serde(flatten)]
+    closed: &'a crate::close::Closed,
+    #[serde(rename = "closed_over")]
+    over: &'a ClosedOver,
 }
 
 /// What opening the ledger did to its tables.

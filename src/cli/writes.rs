@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 
-use super::args::{AccountCommand, Args, Command, ConflictCommand, QuarantineCommand, RateCardCommand};
+use super::args::{
+    AccountCommand, AdjustmentCommand, Args, Command, ConflictCommand, QuarantineCommand, RateCardCommand, VoidCommand,
+};
 use super::print;
 use super::run::{NEEDS_PERSON, run_with_books};
 use crate::admit::admit;
@@ -24,9 +26,17 @@ fn only_reads(command: &Command) -> bool {
         | Command::FirstDay { day: None, .. } => true,
         Command::RateCard { command } => matches!(
             command,
-            RateCardCommand::Check { .. } | RateCardCommand::List | RateCardCommand::Show { .. }
+            RateCardCommand::Check { .. }
+                | RateCardCommand::List
+                | RateCardCommand::Show { .. }
+                | RateCardCommand::Import { dry_run: true, .. }
         ),
-        Command::Account { command } => matches!(command, AccountCommand::List | AccountCommand::Show { .. }),
+        Command::Account { command } => matches!(
+            command,
+            AccountCommand::List | AccountCommand::Show { .. } | AccountCommand::Add { dry_run: true, .. }
+        ),
+        Command::Adjustment { command } => matches!(command, AdjustmentCommand::List { .. }),
+        Command::Void { command } => matches!(command, VoidCommand::List { .. }),
         Command::Quarantine { command } => {
             matches!(command, QuarantineCommand::List | QuarantineCommand::Show { .. })
         }

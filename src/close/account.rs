@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use super::adjust::{Billed, adjust};
 use super::document::Line;
+use super::settlement::Before;
 use super::statement::Statement;
 use crate::account::Account;
 use crate::card::book::CardBook;
@@ -73,18 +74,56 @@ pub fn adjusted_with<'a>(
 pub struct PeriodCharges<'a> {
     /// None when there is no charge.
     pub currency: Option<Currency>,
+    /// The same, also when all that there is was in another currency.
+    billed_in: Option<Currency>,
     /// The period's own usage, then adjustments.
     pub charges: Vec<Charge<'a>>,
     /// Usage without a price, of the period or of one that is rated again; it cannot close until a person acts.
     pub unpriced: Vec<String>,
     /// Adjustments in another currency than the period's; it cannot close with them either, and they are not among the charges.
-    pub other_currency: Option<String>,
+    pub in_other_currency: Vec<Adjusted<'a>>,
     /// Metered records of the period itself.
     pub records: i64,
     /// The last day of the period with usage; none without usage.
     pub last_day: Option<NaiveDate>,
     /// Records of closed periods, more or less than was billed.
     pub adjusted_records: i64,
+}
+
+/// What a closed period should be, beside what was billed for it.
+pub struct Adjusted<'a> {
+    pub period: Period,
+    /// None when nothing of it has a price and nothing was billed.
+    pub currency: Option<Currency>,
+    pub lines: Vec<Charge<'a>>,
+    unpriced: Vec<String>,
+}
+
+impl Adjusted<'_> {
+    /// Records, more or less than was billed.
+    pub fn records(&self) -> i64 {
+        self.lines.iter().map(|line| line.records).sum()
+    }
+}
+
+impl PeriodCharges<'_> {
+    /// The currency of the period, also when all that there is of it is in another.
+    pub fn billed_in(&self) -> Option<Currency> {
+        self.billed_in
+    }
+
+    /// Why the period cannot close, when an adjustment is in another currency.
+    pub fn blocked_by_currency(&self, uin: u64, period: Period) -> Option<String> {
+        let (other, one) = (self.in_other_currency.last()?, self.billed_in?);
+        let currency = other.currency?;
+        let start = other.period.start;
+        Some(format!(
+            "account {uin}: period {period} is billed in {one}, and the adjustment of {} would be in {currency}; one statement has \
+             one currency: settle it outside and say so (`tallybook adjustment list`, `tallybook adjustment settle {uin} {start} \
+             --reason WHY`), or restore what changed that period (send what was voided again under a new id, void what came late)",
+            other.period
+        ))
+    }
 }
 
 /// A closed period that is rated again.
@@ -95,63 +134,89 @@ struct Again<'a> {
 }
 
 impl<'a> AccountUsage<'a> {
-    /// Hands the charges of a period to `then`: they live as long as the call.
+    /// Hands the charges of a period to `then`: they live as long as the call. What `touched` closed periods is among them as
+    /// adjustments of what was billed `before`.
     pub fn with_charges<T>(
         &self,
         period: Period,
-        again: Option<(&Touched, &[ClosedPeriod], &[Statement])>,
+        (touched, before): (&Touched, Before),
         then: impl FnOnce(PeriodCharges) -> Result<T>,
     ) -> Result<T> {
-        let (touched, closed, statements) = again.unwrap_or((&NOT_TOUCHED, &[], &[]));
         let own = self.rows_of(period);
-        let earlier = self.days_before(closed, touched);
-        let again: Vec<Again> = periods_again(self.account, closed, touched, &earlier)
+        let earlier = self.days_before(before.closed, touched);
+        let again: Vec<Again> = periods_again(self.account, before.closed, touched, &earlier)
             .into_iter()
-            .map(|period| Again {
-                period,
-                rows: self.rows_of(period),
-                note: note(period, touched),
-            })
+            .map(|period| self.again(period, touched))
             .collect();
-        let lines = read_lines(if again.is_empty() { &[] } else { statements })?;
-        let mut billed = Billed::default();
-        for (statement, lines) in &lines {
-            billed.add(statement, lines)?;
-        }
+        let read = read_before(if again.is_empty() { Before::NOTHING } else { before })?;
+        let billed = billed(&read)?;
         let rated = own.rate(self.uin, period, self.account, self.cards)?;
         let mut currency = rated.currency();
-        let mut other_currency = None;
+        let mut in_other_currency = Vec::new();
         let (records, last_day) = (own.records(), own.last_day());
         let (mut charges, unpriced) = rated.draft();
         let mut unpriced: Vec<String> = unpriced.iter().map(ToString::to_string).collect();
         let mut adjusted_records = 0;
         for again in &again {
-            let rated = again.rows.rate(self.uin, again.period, self.account, self.cards)?;
-            let billed_in = rated.currency().or_else(|| currency_billed(statements, again.period));
-            let (should_be, without) = rated.draft();
-            unpriced.extend(without.iter().map(ToString::to_string));
-            let adjustments = adjust(self.uin, again.period, &should_be, &billed, &again.note)?;
-            if adjustments.is_empty() {
+            let adjusted = self.adjusted(again, before, &billed)?;
+            unpriced.extend(adjusted.unpriced.iter().cloned());
+            if adjusted.lines.is_empty() {
                 continue;
             }
-            match (currency, billed_in) {
+            match (currency, adjusted.currency) {
                 (Some(one), Some(other)) if one != other => {
-                    other_currency = Some(self.two_currencies(period, one, again.period, other));
+                    in_other_currency.push(adjusted);
                     continue;
                 }
-                _ => currency = currency.or(billed_in),
+                _ => currency = currency.or(adjusted.currency),
             }
-            adjusted_records += adjustments.iter().map(|line| line.records).sum::<i64>();
-            charges.extend(adjustments);
+            adjusted_records += adjusted.records();
+            charges.extend(adjusted.lines);
         }
         then(PeriodCharges {
             currency: currency.filter(|_| !charges.is_empty()),
+            billed_in: currency,
             charges,
             unpriced,
-            other_currency,
+            in_other_currency,
             records,
             last_day,
             adjusted_records,
+        })
+    }
+
+    /// Hands to `then` what a closed period should be, beside what was billed for it `before`.
+    pub fn with_adjustment_of<T>(
+        &self,
+        period: Period,
+        before: Before,
+        then: impl FnOnce(Adjusted) -> Result<T>,
+    ) -> Result<T> {
+        let again = self.again(period, &NOT_TOUCHED);
+        let read = read_before(before)?;
+        then(self.adjusted(&again, before, &billed(&read)?)?)
+    }
+
+    fn again(&self, period: Period, touched: &Touched) -> Again<'a> {
+        Again {
+            period,
+            rows: self.rows_of(period),
+            note: note(period, touched),
+        }
+    }
+
+    /// What a closed period should be, beside what was `billed` for it.
+    fn adjusted<'b>(&'b self, again: &'b Again<'b>, before: Before, billed: &Billed<'b>) -> Result<Adjusted<'b>> {
+        let rated = again.rows.rate(self.uin, again.period, self.account, self.cards)?;
+        let currency = rated
+            .currency()
+            .or_else(|| currency_billed(before.statements, again.period));
+        let (should_be, without) = rated.draft();
+        Ok(Adjusted {
+            period: again.period,
+            currency,
+            lines: adjust(self.uin, again.period, &should_be, billed, &again.note)?,
+            unpriced: without.iter().map(ToString::to_string).collect(),
         })
     }
 
@@ -178,30 +243,40 @@ impl<'a> AccountUsage<'a> {
     pub fn rows_of(&self, period: Period) -> PeriodRows<'a> {
         PeriodRows::of(self.account, period, &self.rows, self.metering)
     }
-
-    fn two_currencies(&self, period: Period, one: Currency, again: Period, other: Currency) -> String {
-        format!(
-            "account {}: period {period} is billed in {one}, and the adjustment of {again} would be in {other}; one statement has \
-             one currency: restore what changed that period (send what was voided again under a new id, void what came late), \
-             and settle it outside",
-            self.uin
-        )
-    }
 }
 
-static NOT_TOUCHED: Touched = Touched {
+/// Nothing of an account's past is rated again.
+pub static NOT_TOUCHED: Touched = Touched {
     days: Vec::new(),
     corrected: Vec::new(),
 };
 
-fn read_lines(statements: &[Statement]) -> Result<Vec<(&Statement, Vec<Line<'_>>)>> {
-    let mut read = Vec::with_capacity(statements.len());
+/// The lines of a statement or settlement, with its name and its period.
+type Read<'a> = (String, Period, Vec<Line<'a>>);
+
+fn read_before(before: Before<'_>) -> Result<Vec<Read<'_>>> {
+    let mut read = Vec::with_capacity(before.statements.len() + before.settlements.len());
     // Lines past their retention bill nothing that can still be adjusted: see expire/ledger.rs.
-    for statement in statements.iter().filter(|statement| statement.document.is_some()) {
+    for statement in before
+        .statements
+        .iter()
+        .filter(|statement| statement.document.is_some())
+    {
         let lines = statement.read_lines().map_err(|e| Error::Unbalanced(e.to_string()))?;
-        read.push((statement, lines));
+        read.push((statement.statement_id.clone(), statement.period, lines));
+    }
+    for settlement in before.settlements {
+        read.push((settlement.name(), settlement.period, settlement.read_lines()?));
     }
     Ok(read)
+}
+
+fn billed<'a>(read: &'a [Read<'a>]) -> Result<Billed<'a>> {
+    let mut billed = Billed::default();
+    for (name, period, lines) in read {
+        billed.add(name, period, lines)?;
+    }
+    Ok(billed)
 }
 
 fn currency_billed(statements: &[Statement], period: Period) -> Option<Currency> {

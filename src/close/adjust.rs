@@ -10,7 +10,6 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::document::{Line, Priced};
-use super::statement::Statement;
 use crate::error::{Error, Result};
 use crate::money::{line_amount, sum};
 use crate::rate::{Charge, Corrects, Kind};
@@ -47,13 +46,13 @@ struct BilledSlice<'a> {
 }
 
 impl<'a> Billed<'a> {
-    /// Adds the lines of a statement that bill or adjust usage. Statements come in the order in which they were closed.
-    pub fn add(&mut self, statement: &'a Statement, lines: &'a [Line<'a>]) -> Result<()> {
+    /// Adds the lines of a statement or settlement, by its name, that bill or adjust usage. They come in the order in which they were made.
+    pub fn add(&mut self, name: &'a str, period: &Period, lines: &'a [Line<'a>]) -> Result<()> {
         for line in lines {
             if let (Some(priced), Some(appid)) = (line.priced, line.appid) {
-                let span_start = line.span_start_in(&statement.period);
+                let span_start = line.span_start_in(period);
                 let group = (span_start, appid, &*line.region, &*line.sku);
-                let named = (statement.statement_id.as_str(), line.line_no);
+                let named = (name, line.line_no);
                 self.groups.entry(group).or_default().add(line, priced, named)?;
             }
         }

@@ -154,8 +154,7 @@ fn draft_without_amounts(usage: &AccountUsage, period: Period) -> Result<Option<
 
 /// The draft of a period; none when there is nothing to charge and nothing without a price.
 fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>) -> Result<Option<Draft>> {
-    let again = past.map(|past| (&past.touched, &past.closed[..], &past.statements[..]));
-    usage.with_charges(period, again, |charges| {
+    usage.with_charges(period, Past::again(past), |charges| {
         let terms = usage.account.terms_on(period.start);
         let card = || usage.cards.of_name(&terms.card).last();
         let is_shown = !charges.charges.is_empty() || !charges.unpriced.is_empty();
@@ -174,7 +173,7 @@ fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>) -> Result<Op
             lines: charges.charges.len() + usize::from(!foot.rounding.is_zero()),
             records: charges.records,
             usage_through: charges.last_day,
-            unpriced: charges.unpriced.len() + usize::from(charges.other_currency.is_some()),
+            unpriced: charges.unpriced.len() + usize::from(!charges.in_other_currency.is_empty()),
         }))
     })
 }

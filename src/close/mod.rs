@@ -16,8 +16,9 @@ pub mod document;
 pub mod draft;
 pub mod due;
 pub mod months;
-mod past;
+pub mod past;
 pub mod proof;
+pub mod settlement;
 pub mod statement;
 pub mod store;
 pub mod waiting;
@@ -63,6 +64,9 @@ pub struct Closed {
     pub closing: Option<i64>,
     #[serde(skip)]
     pub stated: Vec<JustStated>,
+    /// With and without a statement, by account.
+    #[serde(skip)]
+    pub closed_periods: Vec<(u64, Period)>,
 }
 
 /// A due period that cannot close until a person acts.
@@ -141,7 +145,7 @@ pub async fn close(
 }
 
 /// Moves back the days whose usage is read, for accounts with something to adjust.
-fn reach_back(due: &mut [Due], accounts: &AccountBook, past: &HashMap<u64, Past>) {
+pub fn reach_back(due: &mut [Due], accounts: &AccountBook, past: &HashMap<u64, Past>) {
     for due in due {
         if let (Some(past), Some(account)) = (past.get(&due.uin), accounts.get(due.uin)) {
             let needed = AccountUsage::needed_from(account, &past.closed, &past.touched);
@@ -211,12 +215,12 @@ impl Rating<'_> {
         for (at, &period) in due.periods.iter().enumerate() {
             // The first that closes is the earliest unclosed one: it carries the adjustments.
             let again = past.filter(|_| at == 0);
-            let again = again.map(|past| (&past.touched, &past.closed[..], &past.statements[..]));
-            let stated = usage.with_charges(period, again, |charges| {
+            let stated = usage.with_charges(period, Past::again(again), |charges| {
+                let other_currency = charges.blocked_by_currency(due.uin, period);
                 if !charges.unpriced.is_empty() {
                     return Ok(Err(unpriced(due.uin, period, charges.unpriced)));
                 }
-                if let Some(why) = charges.other_currency {
+                if let Some(why) = other_currency {
                     return Ok(Err(blocked(due.uin, period, why, Vec::new())));
                 }
                 let closing = ClosingOf {

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 
 use chrono::NaiveDate;
 
-use super::account::{ClosedPeriod, Touched};
+use super::account::{ClosedPeriod, NOT_TOUCHED, Touched};
 use super::due::Due;
+use super::settlement::store::settlements_of_all;
+use super::settlement::{Before, Settlement};
 use super::statement::Statement;
 use super::{store, waiting};
 use crate::error::{Error, Result};
@@ -21,6 +23,23 @@ pub struct Past {
     /// In the order in which they were closed. The last one before the touched periods is among them, perhaps without its lines: it tells
     /// the currency of a period that had none.
     pub statements: Vec<Statement>,
+    /// In the order in which they were settled.
+    pub settlements: Vec<Settlement>,
+}
+
+impl Past {
+    /// What is rated again of a past, if there is one.
+    pub fn again(past: Option<&Self>) -> (&Touched, Before<'_>) {
+        past.map_or((&NOT_TOUCHED, Before::NOTHING), |past| (&past.touched, past.before()))
+    }
+
+    pub fn before(&self) -> Before<'_> {
+        Before {
+            closed: &self.closed,
+            statements: &self.statements,
+            settlements: &self.settlements,
+        }
+    }
 }
 
 /// Accounts that are asked for at a time: so many that a question costs little beside its answer, so few that those who reach back
@@ -30,11 +49,16 @@ const ACCOUNTS_A_QUERY: usize = 256;
 /// The past of those accounts for which something waits.
 #[tracing::instrument(skip_all)]
 pub async fn read_past(ledger: &Ledger, due: &[Due]) -> Result<HashMap<u64, Past>> {
-    let mut past = HashMap::new();
-    let mut waiting = waiting::waiting(ledger).await?;
+    let waiting = waiting::waiting(ledger).await?;
     if waiting.is_empty() {
-        return Ok(past);
+        return Ok(HashMap::new());
     }
+    past_of(ledger, due, waiting).await
+}
+
+/// The past of those accounts of which something is touched.
+pub async fn past_of(ledger: &Ledger, due: &[Due], mut waiting: HashMap<u64, Touched>) -> Result<HashMap<u64, Past>> {
+    let mut past = HashMap::new();
     let mut touched: Vec<(NaiveDate, u64, Touched)> = due
         .iter()
         .filter_map(|due| waiting.remove_entry(&due.uin))
@@ -47,6 +71,7 @@ pub async fn read_past(ledger: &Ledger, due: &[Due]) -> Result<HashMap<u64, Past
         let from = some[0].0;
         let mut closed = store::closed_periods_from(ledger, &uins, from).await?;
         let mut statements = store::statements_from(ledger, &uins, from).await?;
+        let mut settlements = settlements_of_all(ledger, &uins).await?;
         for (_, uin, touched) in some {
             let none_closed =
                 || Error::Unbalanced(format!("account {uin} waits for an adjustment of no closed period"));
@@ -55,6 +80,7 @@ pub async fn read_past(ledger: &Ledger, due: &[Due]) -> Result<HashMap<u64, Past
                 closed: closed.remove(uin).ok_or_else(none_closed)?,
                 // Periods may have closed without a statement.
                 statements: statements.remove(uin).unwrap_or_default(),
+                settlements: settlements.remove(uin).unwrap_or_default(),
             };
             past.insert(*uin, past_of);
         }

@@ -101,9 +101,10 @@ impl<'a> Writing<'a> {
         if let Some((mut tx, closing)) = self.open {
             store::add_stated_periods(&mut tx, closing, &self.stated).await?;
             store::count_closing(&mut tx, closing, self.closed.statements, self.closed.periods).await?;
-            for (uin, period) in self.periods {
+            for &(uin, period) in &self.periods {
                 accounts.close_to(uin, period.end);
             }
+            self.closed.closed_periods = self.periods;
             Kinds::of(accounts).store(&mut tx).await?;
             self.books.ledger.commit(tx, "close").await?;
             self.closed.closing = Some(closing);

@@ -4,8 +4,12 @@
 //! list        the conflicts, with the money between the two contents
 //! show        both contents side by side, and where each is or would be billed
 //! resolve     keep the first, or replace it: a ledger entry, then the books move by the difference
+//! many        one decision about a list that was shown
+//! at close    the open conflicts of the periods that close
 //! ```
 
+pub mod at_close;
+pub mod many;
 pub mod money;
 pub mod store;
 
@@ -18,6 +22,7 @@ use crate::meter::content::{Content, RealRecord};
 use crate::meter::plan::Plan;
 use crate::meter::resolution::Word;
 use crate::meter::{Metered, meter};
+use many::Filter;
 use money::{Between, Money};
 use store::ConflictRow;
 
@@ -32,6 +37,30 @@ pub struct Listed {
     pub money: Vec<Money>,
     /// Why there is no money to tell, or why it can only be kept.
     pub note: String,
+}
+
+/// A list of conflicts, with what a decision about all of its open ones comes to.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct ListedAll {
+    /// Open ones.
+    pub count: usize,
+    /// Of all that the list shows of open ones; a decision about them names it.
+    pub digest: String,
+    /// What statements would come to more, by currency and by whether it falls into closed periods, if every later content stood.
+    pub money: Vec<SumOfMoney>,
+    /// Why some of the money cannot be told.
+    pub note: String,
+    pub conflicts: Vec<Listed>,
+}
+
+/// Money of many accounts, before their statements are rounded.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SumOfMoney {
+    pub currency: String,
+    pub closed: bool,
+    pub accounts: usize,
+    /// Plain decimal; negative is less.
+    pub amount: String,
 }
 
 /// Both sides of a conflict.
@@ -64,6 +93,42 @@ pub async fn list(books: &Books, all: bool, limit: Option<usize>) -> Result<Vec<
         .into_iter()
         .map(|sided| sided.listed)
         .collect())
+}
+
+/// The conflicts that a filter takes, in the order they came, with their sum and digest: open ones, or all.
+pub async fn list_of(books: &Books, filter: &Filter, all: bool) -> Result<ListedAll> {
+    let rows = store::conflicts(&books.ledger, all).await?;
+    let mut sided = with_sides(books, rows).await?;
+    sided.retain(|sided| filter.takes(sided));
+    ListedAll::of(books, &sided).await
+}
+
+/// All open conflicts, in the order they came.
+async fn all_with_sides(books: &Books) -> Result<Vec<Sided>> {
+    let rows = store::conflicts(&books.ledger, false).await?;
+    with_sides(books, rows).await
+}
+
+/// The money of several open conflicts together, if every later content stood: what they share (a tier, say) counts once.
+async fn sum_of(books: &Books, sided: &[&Sided]) -> Result<(Vec<SumOfMoney>, String)> {
+    let mut seen = std::collections::HashSet::new();
+    let pairs: Vec<_> = sided
+        .iter()
+        .filter(|sided| sided.only_kept.is_none())
+        .filter_map(|sided| Some((sided, sided.stands.as_ref()?, sided.later.as_ref()?)))
+        // Of an identity one content stands in the end.
+        .filter(|(sided, ..)| seen.insert((&sided.listed.row.source, &sided.listed.row.id)))
+        .map(|(_, stands, later)| (stands, later))
+        .collect();
+    if pairs.is_empty() {
+        return Ok((Vec::new(), String::new()));
+    }
+    let plan = Plan::read(books).await?;
+    let both: Vec<_> = pairs
+        .iter()
+        .map(|(stands, later)| (Some(*stands), Some(*later)))
+        .collect();
+    Between::read(books, &plan, &both).await?.sum(&pairs)
 }
 
 /// One conflict, both sides.
@@ -138,7 +203,13 @@ async fn finish(books: &Books, lease: &Lease, row: ConflictRow) -> Result<Resolv
     let number = row.conflict;
     let subject = format!("conflict {number}");
     let trail = audit_trail(&books.ledger).await?;
-    let entry = trail.iter().rfind(|entry| entry.subject == subject);
+    let is_of_list = |entry: &&crate::ledger::Entry| {
+        let conflicts = entry.detail["conflicts"].as_array();
+        conflicts.is_some_and(|conflicts| conflicts.iter().any(|it| it.as_i64() == Some(number)))
+    };
+    let entry = trail
+        .iter()
+        .rfind(|entry| entry.subject == subject || is_of_list(entry));
     let audit_entry = entry.map_or(0, |entry| entry.entry);
     let listed = one_with_sides(books, row).await?.listed;
     let metered = Some(meter(books, lease).await?.0);
@@ -158,6 +229,14 @@ struct Sided {
     later: Option<RealRecord>,
     /// Why it can only be kept.
     only_kept: Option<&'static str>,
+}
+
+impl Sided {
+    /// The accounts of both contents.
+    fn uins(&self) -> impl Iterator<Item = u64> {
+        let records = [self.stands.as_ref(), self.later.as_ref()];
+        records.into_iter().flatten().filter_map(|record| record.content.uin())
+    }
 }
 
 const CANNOT_TELL: &str = "the raw rows of one side have expired";

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 
+use super::SumOfMoney;
 use crate::account::Account;
 use crate::account::AccountBook;
 use crate::books::Books;
@@ -19,7 +20,7 @@ use crate::meter::plan::Plan;
 use crate::meter::store::usage_paths;
 use crate::meter::sums::{Share, Status};
 use crate::meter::usage_table::{UsageTable, Wanted};
-use crate::money::{AMOUNT_DECIMALS, Currency, plain, sum};
+use crate::money::{AMOUNT_DECIMALS, Currency, parse_plain, plain, sum};
 use crate::rate::DayUsage;
 use crate::span::{Period, all_days, day_of_number};
 
@@ -79,9 +80,52 @@ impl Between {
 
     /// What statements come to more when `later` stands in the place of `stands`; and a note where that cannot be told.
     pub fn money(&self, stands: &RealRecord, later: &RealRecord) -> Result<(Vec<Money>, String)> {
+        let (mut money, mut note) = (Vec::new(), String::new());
+        for (uin, moves) in self.moves(&[(stands, later)])? {
+            match self.of_account(uin, &moves)? {
+                Some(more) => money.extend(more),
+                None => note = format!("account {uin} has usage without a price"),
+            }
+        }
+        if money.is_empty() && note.is_empty() {
+            "neither content changes a statement".clone_into(&mut note);
+        }
+        Ok((money, note))
+    }
+
+    /// The same of many pairs together, by currency and by whether it falls into closed periods.
+    pub fn sum(&self, pairs: &[(&RealRecord, &RealRecord)]) -> Result<(Vec<SumOfMoney>, String)> {
+        let mut sums: BTreeMap<(String, bool), (usize, Decimal)> = BTreeMap::new();
+        let mut note = String::new();
+        for (uin, moves) in self.moves(pairs)? {
+            let Some(of_account) = self.of_account(uin, &moves)? else {
+                note = format!("account {uin} has usage without a price, and is not in the sum");
+                continue;
+            };
+            for money in of_account {
+                let amount = parse_plain(&money.amount).map_err(|e| Error::Unbalanced(e.to_string()))?;
+                let (accounts, total) = sums.entry((money.currency, money.closed)).or_default();
+                *accounts += 1;
+                *total =
+                    sum([*total, amount]).map_err(|e| Error::TooLarge(format!("the money of the conflicts: {e}")))?;
+            }
+        }
+        let told = sums
+            .into_iter()
+            .map(|((currency, closed), (accounts, amount))| SumOfMoney {
+                currency,
+                closed,
+                accounts,
+                amount: plain(amount, AMOUNT_DECIMALS),
+            });
+        Ok((told.collect(), note))
+    }
+
+    /// What counts no more and what counts instead, by account.
+    fn moves(&self, pairs: &[(&RealRecord, &RealRecord)]) -> Result<BTreeMap<u64, Vec<(Place, Share)>>> {
         let placer = Placer::new(&self.map);
         let mut moves: BTreeMap<u64, Vec<(Place, Share)>> = BTreeMap::new();
-        for (record, sign) in [(stands, -1), (later, 1)] {
+        for (record, sign) in pairs.iter().flat_map(|(stands, later)| [(*stands, -1), (*later, 1)]) {
             let Some(share) = share_of_record(record, &self.map, &placer)? else {
                 continue;
             };
@@ -97,17 +141,13 @@ impl Between {
                     .push((placer.place_of(share.code), signed));
             }
         }
-        let (mut money, mut note) = (Vec::new(), String::new());
-        for (uin, moves) in moves {
-            match self.of_account(uin, &moves)? {
-                Some(more) => money.extend(more),
-                None => note = format!("account {uin} has usage without a price"),
-            }
-        }
-        if money.is_empty() && note.is_empty() {
-            "neither content changes a statement".clone_into(&mut note);
-        }
-        Ok((money, note))
+        Ok(moves)
+    }
+
+    /// The account of a record and its local day, as it is billed; none of a record that counts nowhere.
+    pub fn day_of(&self, record: &RealRecord) -> Result<Option<(u64, NaiveDate)>> {
+        let share = share_of_record(record, &self.map, &Placer::new(&self.map))?;
+        Ok(share.map(|share| (share.uin, day_of_number(share.day))))
     }
 
     fn of_account(&self, uin: u64, moves: &[(Place, Share)]) -> Result<Option<Vec<Money>>> {

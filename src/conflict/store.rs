@@ -81,6 +81,14 @@ pub async fn conflicts(ledger: &Ledger, all: bool) -> Result<Vec<ConflictRow>> {
     rows.iter().map(conflict_of).collect()
 }
 
+/// How many conflicts are open.
+pub async fn open_count(ledger: &Ledger) -> Result<i64> {
+    let row = query("SELECT COUNT(*) FROM conflict WHERE state = 'open'")
+        .fetch_one(ledger)
+        .await?;
+    row.try_get(0)
+}
+
 /// The names of all inputs, by batch.
 pub async fn inputs(ledger: &Ledger) -> Result<HashMap<i64, String>> {
     let rows = query("SELECT batch, name FROM batch").fetch_all(ledger).await?;
@@ -109,6 +117,14 @@ pub async fn open_of_identity(ledger: &Ledger, source: &str, id: &str) -> Result
 pub async fn waits_for_metering(ledger: &Ledger, number: i64) -> Result<bool> {
     let row = query("SELECT COUNT(*) FROM conflict WHERE conflict = ? AND state = 'replaced' AND metering IS NULL")
         .bind(number)
+        .fetch_one(ledger)
+        .await?;
+    Ok(row.try_get::<i64>(0)? > 0)
+}
+
+/// Whether the books have not moved yet by some decision.
+pub async fn any_waits_for_metering(ledger: &Ledger) -> Result<bool> {
+    let row = query("SELECT COUNT(*) FROM conflict WHERE state = 'replaced' AND metering IS NULL")
         .fetch_one(ledger)
         .await?;
     Ok(row.try_get::<i64>(0)? > 0)

@@ -77,24 +77,34 @@ pub fn explain(known: &Known, line: &Line, period: Period, explained: &mut Expla
 fn billed_before(known: &Known, line: &Line, priced: Priced) -> Result<(Vec<Billed>, Decimal)> {
     let span_start = line.span_start_in(&known.statement.period);
     let (mut billed, mut quantities) = (Vec::new(), Vec::new());
-    for statement in known.before {
-        for earlier in statement.read_lines().map_err(|e| Error::Unbalanced(e.to_string()))? {
-            let Some(was) = earlier.priced else { continue };
-            let is_same = earlier.span_start_in(&statement.period) == span_start
-                && earlier.appid == line.appid
-                && earlier.region == line.region
-                && earlier.sku == line.sku
-                && earlier.slice == line.slice
-                && (was.unit_price, was.discount_percent) == (priced.unit_price, priced.discount_percent);
-            if is_same {
-                quantities.push(was.quantity);
-                billed.push(Billed {
-                    statement_id: statement.statement_id.clone(),
-                    line_no: earlier.line_no,
-                    kind: earlier.kind.word(),
-                    quantity: plain(was.quantity, QUANTITY_DECIMALS),
-                });
-            }
+    let mut add = |name: &str, period: &Period, earlier: &Line| {
+        let Some(was) = earlier.priced else { return };
+        let is_same = earlier.span_start_in(period) == span_start
+            && earlier.appid == line.appid
+            && earlier.region == line.region
+            && earlier.sku == line.sku
+            && earlier.slice == line.slice
+            && (was.unit_price, was.discount_percent) == (priced.unit_price, priced.discount_percent);
+        if is_same {
+            quantities.push(was.quantity);
+            billed.push(Billed {
+                statement_id: name.to_owned(),
+                line_no: earlier.line_no,
+                kind: earlier.kind.word(),
+                quantity: plain(was.quantity, QUANTITY_DECIMALS),
+            });
+        }
+    };
+    for statement in known.before.statements {
+        let lines = statement.read_lines().map_err(|e| Error::Unbalanced(e.to_string()))?;
+        for line in &lines {
+            add(&statement.statement_id, &statement.period, line);
+        }
+    }
+    for settlement in known.before.settlements {
+        let lines = settlement.read_lines()?;
+        for line in &lines {
+            add(&settlement.name(), &settlement.period, line);
         }
     }
     let was = sum(quantities).map_err(|e| Error::Unbalanced(e.to_string()))?;

@@ -1,13 +1,14 @@
 //! The control totals of an account and period: both sides, as of now.
 //!
 //! ```text
-//! metered = billed in the statement + adjusted in later ones + waiting for an adjustment
+//! metered = billed in the statement + adjusted in later ones + settled outside + waiting for an adjustment
 //! ```
 
 use std::collections::BTreeMap;
 
 use super::{Known, store};
 use crate::books::Books;
+use crate::close::settlement::Settlement;
 use crate::close::statement::Statement;
 use crate::error::{Error, Result};
 use crate::meter::store::{progress, usage_paths};
@@ -26,11 +27,18 @@ pub struct ControlTotals {
     pub metered: i64,
     pub billed: i64,
     pub adjusted_later: i64,
+    /// Settled outside by a person: another currency kept it from every statement.
+    pub settled_outside: i64,
     pub waiting: i64,
 }
 
 /// Counts both sides; they must agree.
-pub async fn control(books: &Books, known: &Known<'_>, after: &[Statement]) -> Result<ControlTotals> {
+pub async fn control(
+    books: &Books,
+    known: &Known<'_>,
+    after: &[Statement],
+    settlements: &[Settlement],
+) -> Result<ControlTotals> {
     let (uin, period) = (known.usage.uin, known.statement.period);
     let progress = progress(&books.ledger).await?;
     let mut totals = ControlTotals {
@@ -59,13 +67,19 @@ pub async fn control(books: &Books, known: &Known<'_>, after: &[Statement]) -> R
             period,
         )?;
     }
-    totals.waiting = store::waiting_records(&books.ledger, uin, &period).await?;
-    if totals.metered == totals.billed + totals.adjusted_later + totals.waiting {
+    let of_period: Vec<&Settlement> = settlements.iter().filter(|settled| settled.period == period).collect();
+    totals.settled_outside = of_period.iter().map(|settled| settled.records).sum();
+    // What was settled waits no more, though only the account's next close says so.
+    let last_closing = store::last_closing_of(&books.ledger, uin).await?;
+    let since = of_period.iter().filter(|settled| last_closing <= settled.closing);
+    totals.waiting =
+        store::waiting_records(&books.ledger, uin, &period).await? - since.map(|settled| settled.records).sum::<i64>();
+    if totals.metered == totals.billed + totals.adjusted_later + totals.settled_outside + totals.waiting {
         return Ok(totals);
     }
     Err(Error::Unbalanced(format!(
-        "account {uin}, {period}: {} records are metered; {} are billed, {} adjusted later, {} wait",
-        totals.metered, totals.billed, totals.adjusted_later, totals.waiting
+        "account {uin}, {period}: {} records are metered; {} are billed, {} adjusted later, {} settled outside, {} wait",
+        totals.metered, totals.billed, totals.adjusted_later, totals.settled_outside, totals.waiting
     )))
 }
 

@@ -5,7 +5,7 @@
 //! rate        again, as the close did; another digest is an error, so that an explanation cannot drift from the bill
 //! arithmetic  of each line: base units, quantity, tiers, price and its card, discount, rounding
 //! records     the raw rows that count in it, and the digests that stand for those that have expired
-//! control     metered = billed + adjusted later + waiting, for the account and period
+//! control     metered = billed + adjusted later + settled outside + waiting, for the account and period
 //! ```
 
 mod adjustment;
@@ -19,8 +19,10 @@ use chrono::NaiveDate;
 use crate::account::store::load_accounts;
 use crate::books::Books;
 use crate::card::store::cards_up_to;
-use crate::close::account::{AccountUsage, ClosedPeriod, Touched, adjusted_with, closed_period_of};
+use crate::close::account::{AccountUsage, NOT_TOUCHED, Touched, adjusted_with, closed_period_of};
 use crate::close::document::Line;
+use crate::close::settlement::Before;
+use crate::close::settlement::store::settlements_of;
 use crate::close::statement::Statement;
 use crate::close::store::{ClosedAs, closed_periods_of, closings, statements_of};
 use crate::close::waiting::settled;
@@ -91,9 +93,8 @@ pub struct Explained {
 struct Known<'a> {
     usage: AccountUsage<'a>,
     statement: &'a Statement,
-    /// Statements and periods of the account that were closed before it.
-    before: &'a [Statement],
-    closed: &'a [ClosedPeriod],
+    /// What of the account was closed and settled before it.
+    before: Before<'a>,
     closed_as: ClosedAs,
     /// What the account's closing before this one rested on.
     earlier: Option<ClosedAs>,
@@ -125,6 +126,7 @@ pub async fn explain(
     let earlier = periods[..place].iter().rev().find(|closed| closed.closing != closing);
     let settled = settled(&books.ledger, uin).await?;
     let touched = adjusted_with(&periods, place, &settled);
+    let settlements = settlements_of(&books.ledger, uin).await?;
     let accounts = load_accounts(&books.ledger).await?;
     let account = accounts
         .get(uin)
@@ -140,8 +142,12 @@ pub async fn explain(
             metering: closed_as.metering,
         },
         statement,
-        before: &statements[..at],
-        closed: &periods[..place],
+        before: Before {
+            closed: &periods[..place],
+            statements: &statements[..at],
+            settlements: &settlements,
+        }
+        .known_to(closing),
         closed_as,
         earlier: earlier.map(|closed| of(closed.closing)).transpose()?,
         cards: &store::cards(&books.ledger, closed_as.card_hi).await?,
@@ -150,7 +156,7 @@ pub async fn explain(
     check_rated_again(&known, touched)?;
     let mut lines = explain_lines(&known, line_no)?;
     records::add(books, &known, &mut lines, records_max).await?;
-    let control = control::control(books, &known, &statements[at + 1..]).await?;
+    let control = control::control(books, &known, &statements[at + 1..], &settlements).await?;
     Ok(explanation(statement, closed_as, control, lines))
 }
 
@@ -164,7 +170,7 @@ async fn read_usage(books: &Books, uin: u64, metering: i64) -> Result<UsageTable
 
 /// What an adjustment rests on must be there.
 fn refuse_expired_lines(known: &Known, touched: Option<&Touched>) -> Result<()> {
-    let before = touched.map_or(&[][..], |_| known.before);
+    let before = touched.map_or(&[][..], |_| known.before.statements);
     let needed = before.iter().chain([known.statement]);
     for statement in needed {
         statement.text().map_err(|e| Error::Usage(e.to_string()))?;
@@ -175,7 +181,8 @@ fn refuse_expired_lines(known: &Known, touched: Option<&Touched>) -> Result<()> 
 /// The statement rated again must be the statement.
 fn check_rated_again(known: &Known, touched: Option<&Touched>) -> Result<()> {
     let statement = known.statement;
-    let again = touched.map(|touched| (touched, known.closed, known.before));
+    let again = touched.map(|touched| (touched, known.before));
+    let again = again.unwrap_or((&NOT_TOUCHED, Before::NOTHING));
     known.usage.with_charges(statement.period, again, |charges| {
         let of = ClosingOf {
             uin: known.usage.uin,
@@ -229,7 +236,7 @@ fn explain_line(known: &Known, line: &Line) -> Result<Explained> {
 fn period_of(known: &Known, line: &Line) -> Period {
     let day: NaiveDate = line.span_start_in(&known.statement.period);
     match line.kind {
-        Kind::Adjustment => closed_period_of(known.usage.account, known.closed, day),
+        Kind::Adjustment => closed_period_of(known.usage.account, known.before.closed, day),
         _ => known.statement.period,
     }
 }

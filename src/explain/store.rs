@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use super::arithmetic::Card;
 use super::records::Stands;
 use crate::account::store::parse_uin;
+use crate::card::store::NOT_WITHDRAWN;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, query};
 use crate::span::Period;
@@ -26,10 +27,10 @@ pub async fn account_of(ledger: &Ledger, statement_id: &str) -> Result<u64> {
 
 /// The newest revision of each card version, of the imports up to `card_hi`.
 pub async fn cards(ledger: &Ledger, card_hi: i64) -> Result<Vec<Card>> {
-    let rows = query(
+    let rows = query(format!(
         "SELECT name, valid_from, revision, digest FROM rate_card c WHERE revision = (SELECT MAX(revision) FROM rate_card d \
-         WHERE d.name = c.name AND d.valid_from = c.valid_from AND d.card <= ?)",
-    )
+         WHERE d.name = c.name AND d.valid_from = c.valid_from AND d.card <= ? AND d.card {NOT_WITHDRAWN})"
+    ))
     .bind(card_hi)
     .fetch_all(ledger)
     .await?;
@@ -64,6 +65,15 @@ pub async fn waiting_records(ledger: &Ledger, uin: u64, period: &Period) -> Resu
     .bind(period.end.to_string())
     .fetch_one(ledger)
     .await?;
+    row.try_get(0)
+}
+
+/// The last closing that closed a period of an account; 0 when none is closed.
+pub async fn last_closing_of(ledger: &Ledger, uin: u64) -> Result<i64> {
+    let row = query("SELECT COALESCE(MAX(closing), 0) FROM closed_period WHERE uin = ?")
+        .bind(uin.to_string())
+        .fetch_one(ledger)
+        .await?;
     row.try_get(0)
 }
 

@@ -49,6 +49,8 @@ pub enum VoidState {
     Applied,
     /// A void of a void.
     Refused,
+    /// A person said that it waits no more.
+    Dismissed,
 }
 
 /// A conflict found.
@@ -393,7 +395,12 @@ impl<'a> OldKeys<'a> {
 
 fn apply_voids(new: NewRows, old: &OldKeys, real: &Real, known_voids: &[Void], decided: &mut Decided) {
     // What a void took back is forgotten with the keys of its identity; the id is free again then.
-    let is_known = |void: &&Void| void.state == VoidState::Waiting || old.knows(void);
+    // One that was dismissed takes nothing back, and keeps no other void from it.
+    let is_known = |void: &&Void| match void.state {
+        VoidState::Waiting => true,
+        VoidState::Dismissed => false,
+        VoidState::Applied | VoidState::Refused => old.knows(void),
+    };
     let mut known: HashSet<(&str, &str)> = known_voids
         .iter()
         .filter(is_known)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::books::Books;
 use crate::card::RateCard;
 use crate::card::book::CardBook;
-use crate::card::import::{Imported, files_below, import, read_files};
+use crate::card::import::{Imported, files_below, import_found, read_files};
 use crate::card::store::load_cards;
 use crate::error::{Error, Result};
 
@@ -33,7 +33,7 @@ pub async fn import_cards(books: &Books) -> Result<Cards> {
     }
     let by_card = by_parent(files_below(folder)?);
     for (parent, files) in &by_card {
-        match import(books, files, None).await {
+        match import_found(books, files).await {
             Ok(imported) => cards
                 .imported
                 .extend(imported.into_iter().filter(|i| i.outcome != "unchanged")),

@@ -23,6 +23,7 @@ use crate::books::Books;
 use crate::card::import::Imported;
 use crate::close::draft::draft_open_periods;
 use crate::close::{Closed, close};
+use crate::conflict::at_close::{ClosedOver, closed_over};
 use crate::conflict::{self, Listed};
 use crate::error::{Error, Result};
 use crate::expire::{Expired, expire};
@@ -56,6 +57,8 @@ pub struct Night {
     pub conflicts: Vec<Listed>,
     pub control: Control,
     pub closed: Closed,
+    /// Open conflicts of the periods that closed.
+    pub closed_over: ClosedOver,
     /// Open periods with something to charge, as dashboards show them.
     pub drafts: usize,
     pub exported: Vec<Exported>,
@@ -186,6 +189,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         _ => conflict::list(books, false, Some(CONFLICTS_TOLD)).await?,
     };
     let closed = close(books, lease, &mut accounts, &cards.incomplete).await?;
+    let closed_over = closed_over(books, &closed).await?;
     needs_person.extend(closed.held.iter().map(|(card, accounts)| {
         format!("rate card {card}: {accounts} accounts were not closed, for a version of it is not imported and prices may be missing")
     }));
@@ -229,6 +233,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         conflicts,
         control,
         closed,
+        closed_over,
         drafts,
         exported,
         expired,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::{Control, Night};
 use crate::close::Closed;
-use crate::conflict::Listed;
+use crate::conflict::at_close::ClosedOver;
+use crate::conflict::{Listed, SumOfMoney};
 use crate::expire::Expired;
 use crate::expire::hold::{Held, NOT_LONG_CLOSED};
 use crate::export::Exported;
@@ -261,6 +262,7 @@ pub fn night(night: &Night) -> String {
     }
     text.push_str(&control(&night.control));
     text.push_str(&closed(&night.closed));
+    text.push_str(&closed_over(&night.closed_over));
     text.push_str(&exported(&night.exported));
     text.push_str(&expired(&night.expired));
     let kept = &night.kept;
@@ -318,6 +320,60 @@ pub fn money_text(conflict: &Listed) -> String {
         parts.push(conflict.note.clone());
     }
     parts.join(", ")
+}
+
+/// What statements would come to more if the later content of every open conflict stood.
+pub fn sums_text(count: usize, sums: &[SumOfMoney], note: &str) -> String {
+    let mut parts: Vec<String> = sums
+        .iter()
+        .map(|sum| {
+            let sign = if sum.amount.starts_with('-') { "" } else { "+" };
+            let closed = if sum.closed { ", closed: adjustments" } else { "" };
+            format!(
+                "{sign}{} {} ({} accounts{closed})",
+                sum.amount, sum.currency, sum.accounts
+            )
+        })
+        .collect();
+    if !note.is_empty() {
+        parts.push(note.to_owned());
+    }
+    if parts.is_empty() {
+        parts.push("no statement changes".to_owned());
+    }
+    format!(
+        "{} open conflicts; if the later content of each stood: {}\n",
+        grouped_size(count),
+        parts.join("; ")
+    )
+}
+
+/// The open conflicts of the periods that closed.
+pub fn closed_over(over: &ClosedOver) -> String {
+    let mut text = String::new();
+    if over.count == 0 {
+        return text;
+    }
+    let _infallible = write!(
+        text,
+        "CONFLICTS in periods that closed: {}",
+        sums_text(over.count, &over.money, &over.note)
+    );
+    for conflict in &over.conflicts {
+        let _infallible = writeln!(
+            text,
+            "         conflict {}, {} {}: {}",
+            conflict.conflict,
+            conflict.source,
+            conflict.id,
+            conflict.periods.join("; ")
+        );
+    }
+    let more = over.count.saturating_sub(over.conflicts.len());
+    if more > 0 {
+        let _infallible = writeln!(text, "         and {more} more (tallybook conflict list)");
+    }
+    text
 }
 
 /// A count with its thousands apart.

@@ -12,7 +12,9 @@ use crate::account::unknown::unknown_account;
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::load_cards;
-use crate::close::account::AccountUsage;
+use crate::close::account::{AccountUsage, NOT_TOUCHED};
+use crate::close::settlement::Before;
+use crate::close::settlement::store::settlements_of;
 use crate::close::statement::{Closing, Statement};
 use crate::close::store::{closed_periods_of, statements_of};
 use crate::close::waiting::waiting_of;
@@ -117,15 +119,23 @@ impl<'a> Statements<'a> {
             rows: table.of_account(uin),
             metering: metered.metering,
         };
-        let mut again = touched.as_ref().map(|touched| (touched, &closed[..], before));
+        let settlements = settlements_of(&books.ledger, uin).await?;
+        let past = Before {
+            closed: &closed,
+            statements: before,
+            settlements: &settlements,
+        };
+        let mut again = touched.as_ref().map(|touched| (touched, past));
         let mut shown = Vec::new();
         while period.start < to && period.start <= books.clock.today().succ_opt().unwrap_or(NaiveDate::MAX) {
-            let draft = usage.with_charges(period, again.take(), |charges| {
+            let past = again.take().unwrap_or((&NOT_TOUCHED, Before::NOTHING));
+            let draft = usage.with_charges(period, past, |charges| {
+                let blocked = charges.blocked_by_currency(uin, period);
                 let terms = account.terms_on(period.start);
                 let card = cards.in_force(&terms.card, period.end);
                 let card = card.or(cards.of_name(&terms.card).last());
                 let currency = charges.currency.or(card.map(|card| card.currency));
-                let has_obstacle = !charges.unpriced.is_empty() || charges.other_currency.is_some();
+                let has_obstacle = !charges.unpriced.is_empty() || blocked.is_some();
                 let is_shown = !charges.charges.is_empty() || has_obstacle;
                 let Some(currency) = currency.filter(|_| is_shown) else {
                     return Ok(None);
@@ -145,7 +155,7 @@ impl<'a> Statements<'a> {
                     statement,
                     draft: true,
                     usage_through: charges.last_day,
-                    unpriced: charges.unpriced.into_iter().chain(charges.other_currency).collect(),
+                    unpriced: charges.unpriced.into_iter().chain(blocked).collect(),
                 }))
             })?;
             if let Some(draft) = draft {

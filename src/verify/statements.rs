@@ -13,9 +13,11 @@ use crate::account::{Account, AccountBook};
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::cards_up_to;
-use crate::close::account::{AccountUsage, ClosedPeriod, Touched, adjusted_with};
+use crate::close::account::{AccountUsage, ClosedPeriod, NOT_TOUCHED, Touched, adjusted_with};
 use crate::close::months::sums_that_differ;
 use crate::close::proof::verify_chain;
+use crate::close::settlement::store::settlements_of;
+use crate::close::settlement::{Before, Settlement, settled_lines};
 use crate::close::statement::Statement;
 use crate::close::store::{
     ClosedAs, billed_records, closed_periods_of, closings, stated_periods_that_differ, statement_counts, statements_of,
@@ -127,6 +129,7 @@ impl ClosedBooks {
             }
         }
         let settled = settled(&books.ledger, uin).await?;
+        let settlements = settlements_of(&books.ledger, uin).await?;
         for (at, closed) in periods.iter().enumerate() {
             let closed_as = self.closings.get(&closed.closing).copied().ok_or_else(|| {
                 Error::Unbalanced(format!(
@@ -151,15 +154,36 @@ impl ClosedBooks {
                 ));
                 continue;
             }
-            let again = again.map(|touched| (touched, &periods[..at], &statements[..before]));
+            let past = Before {
+                closed: &periods[..at],
+                statements: &statements[..before],
+                settlements: &settlements,
+            };
+            let again = again.map(|touched| (touched, past.known_to(closed.closing)));
+            let again = again.unwrap_or((&NOT_TOUCHED, Before::NOTHING));
             verify_period(&usage, closed, closed_as, again, stored, verified)?;
         }
+        for (at, settlement) in settlements.iter().enumerate() {
+            self.verify_settlement(
+                books,
+                account,
+                &periods,
+                statements,
+                &settlements[..at],
+                settlement,
+                table,
+                verified,
+            )
+            .await?;
+        }
         if let Some(last) = periods.last() {
+            let settled = settlements.iter().filter(|settled| settled.closing < last.closing);
+            let settled = settled.map(|settled| settled.records).sum();
             let metering = self
                 .closings
                 .get(&last.closing)
                 .map_or(0, |closed_as| closed_as.metering);
-            self.verify_records(books, uin, table, last.period.end, metering, verified)
+            self.verify_records(books, uin, table, last.period.end, metering, settled, verified)
                 .await?;
         }
         Ok(())
@@ -167,7 +191,56 @@ impl ClosedBooks {
 }
 
 impl ClosedBooks {
-    /// Metered usage = usage billed + usage adjusted, in records, over all closed periods of an account.
+    /// A settlement made again from the usage, the cards and the statements of its day must be the same.
+    #[expect(clippy::too_many_arguments, reason = "the account as it was, and where to tell")]
+    async fn verify_settlement(
+        &mut self,
+        books: &Books,
+        account: &Account,
+        periods: &[ClosedPeriod],
+        statements: &[Statement],
+        before: &[Settlement],
+        settlement: &Settlement,
+        table: &UsageTable,
+        verified: &mut Verified,
+    ) -> Result<()> {
+        let (number, uin) = (settlement.number, settlement.uin);
+        let closed = periods.partition_point(|closed| closed.closing <= settlement.closing);
+        let stated_to = periods[..closed].last().map(|last| last.period.end);
+        let stated = statements.partition_point(|s| stated_to.is_some_and(|to| s.period.end <= to));
+        if statements[..stated].iter().any(|s| s.document.is_none()) {
+            verified.not_proved.push(format!(
+                "settlement {number} of account {uin}: what it adjusts was billed by lines past their retention; its seal stands for it"
+            ));
+            return Ok(());
+        }
+        if let Entry::Vacant(place) = self.cards.entry(settlement.card_hi) {
+            place.insert(cards_up_to(&books.ledger, settlement.card_hi).await?);
+        }
+        let usage = AccountUsage {
+            uin,
+            account,
+            cards: &self.cards[&settlement.card_hi],
+            rows: table.of_account(uin),
+            metering: settlement.metering,
+        };
+        let past = Before {
+            closed: &periods[..closed],
+            statements: &statements[..stated],
+            settlements: before,
+        };
+        let again = usage.with_adjustment_of(settlement.period, past, |adjusted| settled_lines(&adjusted.lines))?;
+        if again != (settlement.document.clone(), settlement.amount, settlement.records) {
+            verified.differs(format!(
+                "settlement {number} of account {uin}, period {}: made again from its usage it is another one ({} {} for {} {})",
+                settlement.period, again.1, settlement.currency, settlement.amount, settlement.currency
+            ));
+        }
+        Ok(())
+    }
+
+    /// Metered usage = usage billed + usage adjusted + usage `settled` outside, in records, over all closed periods of an account.
+    #[expect(clippy::too_many_arguments, reason = "both sides, and where to tell")]
     async fn verify_records(
         &self,
         books: &Books,
@@ -175,15 +248,21 @@ impl ClosedBooks {
         table: &UsageTable,
         closed_to: NaiveDate,
         metering: i64,
+        settled: i64,
         verified: &mut Verified,
     ) -> Result<()> {
         let rows = table.of_account(uin);
         let known = rows.between(all_days().0, closed_to, metering);
         let metered: i64 = known.map(|(row, ..)| row.records).sum();
         let billed = billed_records(&books.ledger, uin).await?;
-        if metered != billed {
+        if metered != billed + settled {
+            let settled = if settled == 0 {
+                String::new()
+            } else {
+                format!(", and {settled} were settled outside")
+            };
             verified.differs(format!(
-                "account {uin}: {metered} records are metered in closed periods, and its statements bill {billed}"
+                "account {uin}: {metered} records are metered in closed periods, and its statements bill {billed}{settled}"
             ));
         }
         Ok(())
@@ -194,7 +273,7 @@ fn verify_period(
     usage: &AccountUsage,
     closed: &ClosedPeriod,
     closed_as: ClosedAs,
-    again: Option<(&Touched, &[ClosedPeriod], &[Statement])>,
+    again: (&Touched, Before),
     stored: Option<&Statement>,
     verified: &mut Verified,
 ) -> Result<()> {

@@ -21,7 +21,7 @@ pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// Counters and the numbers they gave: each counter is the last number, and no number is missing.
 pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
-    const NUMBERED: [(&str, &str, &str); 13] = [
+    const NUMBERED: [(&str, &str, &str); 14] = [
         ("batch", "batch", "batch"),
         ("metering", "metering", "metering"),
         ("closing", "closing", "closing"),
@@ -36,6 +36,7 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
         // Lines may be gone; what names them stays.
         ("document", "statement", "document"),
         ("intake", "intake", "intake"),
+        ("settlement", "settlement", "settlement"),
     ];
     let mut differences = Vec::new();
     for (counter, table, column) in NUMBERED {

@@ -27,6 +27,9 @@ mod exactly_once;
 /// Flipped bytes and changed numbers.
 mod tamper;
 
+/// Corrections that show their money first, and decisions about many.
+mod edges_corrections;
+
 /// Inputs of every bad kind.
 mod inputs;
 

@@ -45,6 +45,7 @@ fn void_state(text: &str) -> Result<VoidState> {
         "waiting" => Ok(VoidState::Waiting),
         "applied" => Ok(VoidState::Applied),
         "refused" => Ok(VoidState::Refused),
+        "dismissed" => Ok(VoidState::Dismissed),
         other => Err(Error::Unbalanced(format!("the ledger holds a void in state {other:?}"))),
     }
 }
@@ -54,6 +55,7 @@ fn void_state_text(state: VoidState) -> &'static str {
         VoidState::Waiting => "waiting",
         VoidState::Applied => "applied",
         VoidState::Refused => "refused",
+        VoidState::Dismissed => "dismissed",
     }
 }
 

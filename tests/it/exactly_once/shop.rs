@@ -44,6 +44,11 @@ impl Shop {
         shop
     }
 
+    /// The folder of the cards.
+    pub fn cards(&self) -> &std::path::Path {
+        self.cards.path()
+    }
+
     fn card_path(&self) -> PathBuf {
         self.cards.path().join("c/2024-01-01.toml")
     }
