@@ -124,6 +124,14 @@ pub fn status(status: &Status) -> String {
         "batches",
         format!("{}, metered up to {}", status.batches, status.batches_metered),
     )];
+    let clocks = [
+        ("first day", &status.first_day),
+        ("clock", &status.newest_machine_clock),
+        ("last run", &status.last_run_clock),
+    ];
+    for (name, known) in clocks {
+        lines.extend(known.clone().map(|known| (name, known)));
+    }
     for s in &status.segments {
         let days = format!(
             "{} to {}",

@@ -10,6 +10,7 @@ use crate::card::book::CardBook;
 use crate::card::store::load_cards;
 use crate::close::due::due;
 use crate::error::Result;
+use crate::ledger::fact::{FIRST_DAY, LAST_RUN_CLOCK, NEWEST_MACHINE_CLOCK, fact};
 use crate::meter::store::{last_batch, progress};
 use crate::nightly::store::{Run, last_runs};
 
@@ -20,6 +21,12 @@ const LAST: u8 = 5;
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Status {
     pub as_of: String,
+    /// The newest machine's clock that the books accepted; none before the first command that recorded one.
+    pub newest_machine_clock: Option<String>,
+    /// The run's clock of the last command that wrote.
+    pub last_run_clock: Option<String>,
+    /// The UTC day before which usage is refused; none before the first batch.
+    pub first_day: Option<String>,
     pub batches: i64,
     pub batches_metered: i64,
     /// Kind, files, rows, bytes, first and last day.
@@ -110,6 +117,9 @@ pub async fn status(books: &Books) -> Result<Status> {
     let counts = store::counts(&books.ledger).await?;
     Ok(Status {
         as_of: books.clock.text(),
+        newest_machine_clock: fact(&books.ledger, NEWEST_MACHINE_CLOCK).await?,
+        last_run_clock: fact(&books.ledger, LAST_RUN_CLOCK).await?,
+        first_day: fact(&books.ledger, FIRST_DAY).await?,
         batches: last_batch(&books.ledger).await?,
         batches_metered: progress(&books.ledger).await?.batch_hi,
         segments: store::segments(&books.ledger).await?,

@@ -336,6 +336,19 @@ fn the_jump_is_a_setting_of_1_to_40_days() {
 }
 
 #[test]
+fn status_tells_the_clocks_that_the_books_know_and_where_they_begin() {
+    let place = books();
+    let replay = ["--as-of", "2026-11-28T00:00:00Z", "meter"];
+    at_machine(place.path(), "2026-11-30T02:30:00Z", &replay).ends(0);
+    let status = at_machine(place.path(), "2026-12-24T00:00:00Z", &["--json", "status"])
+        .ends(0)
+        .json();
+    assert_eq!(status["newest_machine_clock"], "2026-11-30T02:30:00+00:00");
+    assert_eq!(status["last_run_clock"], "2026-11-28T00:00:00+00:00");
+    assert_eq!(status["first_day"], "2025-10-25");
+}
+
+#[test]
 fn a_replay_of_the_past_is_no_jump_and_moves_no_clock() {
     let place = books();
     for day in ["2024-01-01T00:00:00Z", "2026-11-28T00:00:00Z"] {
