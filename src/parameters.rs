@@ -143,8 +143,9 @@ pub fn are_equal(one: &str, other: &str) -> bool {
 /// The coarse text of a canonical one: plain decimals in text are numbers, and the names of truth values are these.
 pub fn coarse(canonical: &str) -> Cow<'_, str> {
     // A text that stands for another value begins with a digit, a sign, or as a truth value does.
-    let may_differ = memchr::memchr_iter(b'"', canonical.as_bytes())
-        .any(|at| matches!(canonical.as_bytes().get(at + 1), Some(b'0'..=b'9' | b'-' | b't' | b'f')));
+    let bytes = canonical.as_bytes();
+    let may_differ = memchr::memchr_iter(b':', bytes)
+        .any(|at| matches!(bytes.get(at + 1..), Some([b'"', b'0'..=b'9' | b'-' | b't' | b'f', ..])));
     if !may_differ {
         return Cow::Borrowed(canonical);
     }

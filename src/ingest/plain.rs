@@ -13,9 +13,10 @@ use crate::number::leading_digits;
 use crate::parameters::MAX_MEASURED;
 
 use super::field::Field;
-use super::instant::{InstantError, NOT_REACHED, parse_instant};
+use super::instant::{InstantError, NOT_REACHED};
 use super::reading::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES, has_no_blank_at_ends};
 use super::record::{Kind, Record};
+use super::time_text::read_time;
 
 /// The text of each field that is there.
 #[derive(Debug, Default)]
@@ -84,7 +85,7 @@ pub fn set<'a>(record: &mut Record<'a>, field: Field, text: &'a str) -> Option<(
         Field::TaskType => record.task_type = Some(identifier(text, MAX_TASK_TYPE_BYTES)?),
         Field::Parameters => record.parameters = Some(text),
         Field::DurationMs => record.duration_ms = Some(duration(text)?),
-        Field::FinishedAt => record.finished_at = Some(parse_instant(text).ok()?),
+        Field::FinishedAt => record.finished_at = Some(read_time(text, None).ok()?),
         Field::Status => record.failed = failed(text)?,
         Field::TaskId => record.task_id = Some(printable(text)?),
         Field::EventId => record.event_id = Some(printable(text)?),
@@ -170,5 +171,5 @@ fn log_time(text: &str) -> Result<Option<i64>, InstantError> {
     if text == NOT_REACHED {
         return Ok(None);
     }
-    parse_instant(text).map(Some)
+    read_time(text, None).map(Some)
 }

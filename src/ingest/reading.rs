@@ -39,7 +39,11 @@ pub(super) fn identifier<'a>(fields: &Fields<'a>, field: Field, max_bytes: usize
         _ => text(fields, field)?,
     };
     if let Some(text) = text {
-        check_identifier(field.name(), text, max_bytes)?;
+        match field {
+            // What is there already can be taken back, whatever its id.
+            Field::Voids => check_name(field.name(), text, max_bytes)?,
+            _ => check_identifier(field.name(), text, max_bytes)?,
+        }
     }
     Ok(text)
 }
@@ -69,6 +73,21 @@ pub(super) fn check_identifier(name: &str, text: &str, max_bytes: usize) -> Resu
     check_odd_identifier(name, text, max_bytes)
 }
 
+#[cold]
+fn check_odd_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
+    check_name(name, text, max_bytes)?;
+    match unseen(text) {
+        None => Ok(()),
+        Some((what, place)) => {
+            let sentence = format!(
+                "`{name}` is {} with {what} {place}, which no one sees; send it without",
+                quoted(text)
+            );
+            Err(Refusal::new(code::INVISIBLE_CHARACTER, sentence))
+        }
+    }
+}
+
 /// Whether a text neither begins nor ends with a blank; an empty one does.
 #[inline]
 pub(super) fn has_no_blank_at_ends(text: &str) -> bool {
@@ -76,8 +95,8 @@ pub(super) fn has_no_blank_at_ends(text: &str) -> bool {
     matches!((bytes.first(), bytes.last()), (Some(first), Some(last)) if *first != b' ' && *last != b' ')
 }
 
-#[cold]
-fn check_odd_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
+/// Refuses a text that is empty, longer than `max_bytes` or has a control character.
+fn check_name(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
     let limit = format!("1 to {max_bytes} bytes are expected");
     if text.is_empty() {
         return Err(Refusal::new(code::EMPTY_TEXT, format!("`{name}` is empty; {limit}")));
@@ -93,16 +112,7 @@ fn check_odd_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), 
         );
         return Err(Refusal::new(code::CONTROL_CHARACTER, sentence));
     }
-    match unseen(text) {
-        None => Ok(()),
-        Some((what, place)) => {
-            let sentence = format!(
-                "`{name}` is {} with {what} {place}, which no one sees; send it without",
-                quoted(text)
-            );
-            Err(Refusal::new(code::INVISIBLE_CHARACTER, sentence))
-        }
-    }
+    Ok(())
 }
 
 /// An account or application number: a JSON number, or digits in a JSON string or a CSV cell. A cell in

@@ -113,7 +113,48 @@ fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: 
 
 #[cfg(test)]
 mod tests {
-    use super::{RUNS_MAX, first_merged};
+    use std::collections::HashSet;
+
+    use super::{Fingerprints, Key, KeyRun, KeyWriter, RUNS_MAX, first_merged, write_living_keys};
+    use crate::meter::key_run::Verdict;
+
+    #[test]
+    fn runs_of_both_versions_of_fingerprints_become_one_of_the_older() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = |hash| Key {
+            hash,
+            content: hash,
+            batch: 1,
+            line: 1,
+            day: 20_000,
+            verdict: Verdict::Accepted,
+        };
+        let run = |name: &str, fingerprints, hashes: &[u64]| {
+            let place = dir.path().join(name);
+            let mut run = KeyWriter::create(&place, fingerprints).unwrap();
+            for &hash in hashes {
+                run.push(key(hash)).unwrap();
+            }
+            run.finish(&[]).unwrap();
+            KeyRun::open(&place).unwrap()
+        };
+        let (older, newer) = (Fingerprints::Spelling, Fingerprints::NOW);
+        for (name, versions, expected) in [
+            ("mixed", [older, newer], older),
+            ("swapped", [newer, older], older),
+            ("new", [newer, newer], newer),
+        ] {
+            let runs = [
+                run(&format!("{name}-1"), versions[0], &[1, 3]),
+                run(&format!("{name}-2"), versions[1], &[2]),
+            ];
+            let place = dir.path().join(name);
+            write_living_keys(&place, &runs, &[], &HashSet::new()).unwrap();
+            let merged = KeyRun::open(&place).unwrap();
+            assert_eq!(merged.fingerprints(), expected, "{name}");
+            assert_eq!(merged.iter().map(|key| key.hash).collect::<Vec<_>>(), [1, 2, 3]);
+        }
+    }
 
     #[test]
     fn nights_are_merged_and_months_stay() {

@@ -177,7 +177,10 @@ pub(super) fn decimal(value: &Spanned<DeValue>, name: &str, findings: &mut Findi
         let written = findings.source(value.span());
         let number = value.get_ref().is_float() || value.get_ref().is_integer();
         let cure = if number {
-            format!("write it in quotes, \"{written}\", so that it stays exact")
+            // Written out: an exponent is no decimal text.
+            let plain =
+                crate::number::canonical(written).map_or_else(|_| "0.0325".into(), std::borrow::Cow::into_owned);
+            format!("write it in quotes, \"{plain}\", so that it stays exact")
         } else {
             "write text such as \"0.0325\"".into()
         };

@@ -372,6 +372,18 @@ fn an_identifier_with_what_no_one_sees_is_refused_with_its_name_and_place() {
 }
 
 #[test]
+fn a_void_can_name_an_id_that_would_not_be_taken_any_more() {
+    accept(
+        "{\"id\":\"v\",\"kind\":\"void\",\"voids\":\"\u{feff}t-1 \"}",
+        |record| {
+            assert_eq!(record.voids, Some("\u{feff}t-1 "));
+        },
+    );
+    let found = refusal(r#"{"id":"v","kind":"void","voids":"t\t"}"#);
+    assert_eq!(found.code, "control_character");
+}
+
+#[test]
 fn kind_and_status_are_exact() {
     check_refused(
         &with("SUCCESS", "success"),
