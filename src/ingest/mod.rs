@@ -27,7 +27,7 @@ pub mod layout;
 #[cfg(test)]
 mod outcome;
 mod packed;
-mod parquet;
+pub mod parquet;
 mod plain;
 pub mod reading;
 pub mod record;

@@ -2,19 +2,26 @@
 //! without that line ([`columns`]); the others are read as that line, and it is what a refused row leaves in quarantine.
 
 mod columns;
+mod frame;
+mod lengths;
 mod line;
+mod types;
 
 use std::fs::File;
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use polars::prelude::*;
 use polars_io::prelude::*;
-use polars_parquet::read::RowGroupMetadata;
+use polars_parquet::read::{FileMetadata, RowGroupMetadata, infer_schema, read_metadata};
+use polars_parquet_format::FileMetaData as Footer;
 
-use super::field::Field;
 use super::worker::Worker;
-use crate::error::{AtPath as _, Doing as _, Error, Result};
+use crate::columns::footer::{FooterError, MAGIC, footer_bytes, read_footer};
+use crate::error::{AtPath as _, Error, Result};
+use frame::Frame;
 
 /// Rows decoded at a time, at most: some tens of megabytes.
 const SLICE_ROWS: usize = 128 * 1024;
@@ -26,6 +33,7 @@ const PARAMETER_PREFIX: &str = "parameters.";
 pub struct Rows<'a> {
     name: &'a str,
     path: &'a Path,
+    types: Vec<types::Column>,
     metadata: FileMetadataRef,
 }
 
@@ -39,15 +47,36 @@ pub struct Slice {
 impl<'a> Rows<'a> {
     pub fn open(name: &'a str, path: &'a Path) -> Result<Self> {
         let unusable = |what: String| unusable(name, what);
-        let mut reader = ParquetReader::new(File::open(path).at(path)?);
-        let schema = decoded(|| reader.schema())
-            .map_err(|what| unusable(format!("is no Parquet file that can be read: {what}")))?;
-        check_columns(schema.iter_names().map(PlSmallStr::as_str)).map_err(unusable)?;
-        for column in schema.iter_values() {
-            check_type(&column.name, &column.dtype).map_err(unusable)?;
+        let no_parquet = |what: String| unusable(format!("is no Parquet file that can be read: {what}"));
+        let mut file = File::open(path).at(path)?;
+        let (mut footer, pages_end) = match read_footer(&mut file) {
+            Ok(read) => read,
+            Err(FooterError::Read(error)) => return Err(error).at(path),
+            Err(FooterError::NotParquet(what)) => return Err(no_parquet(what)),
+        };
+        if footer.encryption_algorithm.is_some() {
+            return Err(unusable("is encrypted; write it without encryption".to_owned()));
         }
-        let metadata = reader.get_metadata().doing(format!("reading {name}"))?.clone();
-        Ok(Self { name, path, metadata })
+        let mut types = types::columns(&footer).map_err(unusable)?;
+        if types::has_arrow_schema(&footer)
+            && let Ok(arrow) = decoded(|| infer_schema(&metadata_of(&footer)?))
+        {
+            types::refine(&mut types, &arrow);
+        }
+        types::check(&types).map_err(unusable)?;
+        lengths::check(&file, &footer, pages_end).map_err(no_parquet)?;
+        types::simplify(&mut footer);
+        let metadata = decoded(|| {
+            let metadata = metadata_of(&footer)?;
+            infer_schema(&metadata)?;
+            Ok(metadata)
+        });
+        Ok(Self {
+            name,
+            path,
+            types,
+            metadata: Arc::new(metadata.map_err(no_parquet)?),
+        })
     }
 
     /// All rows, in slices that lie in one row group each.
@@ -67,14 +96,14 @@ impl<'a> Rows<'a> {
             .read_parallel(ParallelStrategy::None)
             .with_slice(Some((slice.first, slice.count)));
         reader.set_metadata(self.metadata.clone());
-        let frame = decoded(|| reader.finish()).map_err(|what| {
+        let frame = decoded(|| Frame::of(&reader.finish()?, &self.types)).map_err(|what| {
             let what = format!(
                 "cannot be read at row {}: {what}; nothing of it was taken",
                 slice.first + 1
             );
             unusable(self.name, what)
         })?;
-        columns::check(worker, &frame, slice.first as u64 + 1, |what| unusable(self.name, what))
+        columns::check(worker, &frame, slice.first as u64 + 1)
     }
 }
 
@@ -107,58 +136,11 @@ fn decoded<T>(decode: impl FnOnce() -> PolarsResult<T>) -> std::result::Result<T
     }
 }
 
-/// Values of other types have no meaning in a record, and polars, as it is built here, panics at some.
-fn check_type(name: &str, of_column: &ArrowDataType) -> std::result::Result<(), String> {
-    use ArrowDataType as Type;
-    match of_column {
-        Type::Struct(fields) => {
-            let member = |field: &ArrowField| check_type(&format!("{name}.{}", field.name), &field.dtype);
-            fields.iter().try_for_each(member)
-        }
-        Type::Null
-        | Type::Boolean
-        | Type::Int8
-        | Type::Int16
-        | Type::Int32
-        | Type::Int64
-        | Type::UInt8
-        | Type::UInt16
-        | Type::UInt32
-        | Type::UInt64
-        | Type::Float32
-        | Type::Float64
-        | Type::Timestamp(..)
-        | Type::Utf8
-        | Type::LargeUtf8
-        | Type::Utf8View => Ok(()),
-        Type::Dictionary(..) => Err(format!(
-            "column {name:?} is a dictionary (a category); write it as plain text or numbers"
-        )),
-        Type::Decimal(..) | Type::Decimal32(..) | Type::Decimal64(..) | Type::Decimal256(..) => Err(format!(
-            "column {name:?} has decimals; write whole numbers as integers, others as text or floats"
-        )),
-        other => Err(format!(
-            "column {name:?} has the type {other:?}, which no field of a usage record has"
-        )),
-    }
-}
-
-fn check_columns<'a>(names: impl Iterator<Item = &'a str>) -> std::result::Result<(), String> {
-    let names: Vec<&str> = names.collect();
-    for name in &names {
-        if Field::named(name).is_none() && !name.starts_with(PARAMETER_PREFIX) {
-            return Err(format!(
-                "column {name:?} is no field of a usage record; rename or leave it out"
-            ));
-        }
-    }
-    if !names.contains(&"id") {
-        return Err("has no column `id`; every record needs one".to_owned());
-    }
-    if names.contains(&"parameters") && names.iter().any(|n| n.starts_with(PARAMETER_PREFIX)) {
-        return Err("has `parameters` and `parameters.…` columns; use one of the two".to_owned());
-    }
-    Ok(())
+/// What the decoder needs of a footer.
+fn metadata_of(footer: &Footer) -> PolarsResult<FileMetadata> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(footer_bytes(footer).map_err(|error| polars_err!(ComputeError: "{error}"))?);
+    read_metadata(&mut Cursor::new(bytes))
 }
 
 #[cfg(test)]

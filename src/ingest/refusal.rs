@@ -141,6 +141,7 @@ pub(super) fn number_code(error: NumberError) -> &'static str {
 #[cold]
 pub(super) fn unknown_field(name: &str, likely: Option<&str>) -> Refusal {
     let cure = match likely {
+        _ if name == "__index_level_0__" => "; it is the index of pandas: write the file with index=False".to_owned(),
         Some(likely) => format!("; is `{likely}` meant?"),
         None => "; what is not a field of its own belongs in `parameters`".to_owned(),
     };

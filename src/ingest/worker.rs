@@ -168,6 +168,11 @@ impl<'d> Worker<'d> {
         }
     }
 
+    /// What was counted so far. Days are counted when their rows are written.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// Takes every line of a chunk of NDJSON.
     pub fn take_lines(&mut self, chunk: &Chunk) -> Result<()> {
         self.layouts.begin_chunk();

@@ -42,7 +42,7 @@ fn unpacked(name: &str) -> Vec<u8> {
 }
 
 /// A copy of the books, with the ledger of this run's engine as that commit left it.
-fn old_books() -> Place {
+pub fn old_books() -> Place {
     let place = Place::with_cards(&data().join("rate-cards"), "small");
     let folder = match engine() {
         Engine::Sqlite => "sqlite",
@@ -83,7 +83,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// The accounts' usage as that commit printed it with `usage --csv`.
-fn usage_as_csv(place: &Place) -> String {
+pub fn usage_as_csv(place: &Place) -> String {
     run(async {
         let books = place.books(at("2025-01-03T00:00:00Z")).await;
         let mut text = String::new();
@@ -106,7 +106,7 @@ fn expected_usage() -> String {
     std::fs::read_to_string(fixture().join("usage.csv")).unwrap()
 }
 
-fn verified(place: &Place, now: &str) {
+pub fn verified(place: &Place, now: &str) {
     run(async {
         let books = place.books(at(now)).await;
         let verified = verify(&books).await.unwrap();

@@ -5,7 +5,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::world::{Place, line};
+use tallybook::ledger::Lease;
+use tallybook::meter::rewrite::Rewritten;
+use tallybook::nightly::keep::rewrite_all;
+
+use crate::crashes::books::{difference, differences, dump};
+use crate::crashes::process::{program, run as run_program, stop_at};
+use crate::old_books::{old_books, usage_as_csv, verified};
+use crate::world::{Place, at, line, run};
 
 /// What reads the files with DuckDB, and tells of each how many filters lose rows.
 const FILTER_COLUMNS: &str = "tests/it/other_readers/filter_columns.py";
@@ -113,4 +120,102 @@ fn duckdb_finds_the_rows_of_every_kind_of_file_by_each_column() {
     unmetered: 1 files
     60 rows, 10 columns, 0 filters lose rows
     ");
+}
+
+/// A time in the books of before.
+const NOW: &str = "2025-01-01T00:00:00Z";
+
+fn rewrite(place: &Place) -> Rewritten {
+    run(async {
+        let books = place.books(at(NOW)).await;
+        let lease = Lease::take(&books.ledger, "rewrite").await.unwrap();
+        let rewritten = rewrite_all(&books, &lease).await.unwrap();
+        lease.release().await.unwrap();
+        books.ledger.close().await;
+        rewritten
+    })
+}
+
+fn parquet_files(place: &Place) -> Vec<PathBuf> {
+    let folders = FOLDERS.iter().map(|folder| place.data().join(folder));
+    folders.flat_map(|folder| files_of(&folder)).collect()
+}
+
+fn loses_nothing(filtered: &str) -> bool {
+    let of_files = filtered.lines().filter(|line| line.contains("filters lose"));
+    of_files.clone().count() > 0 && of_files.clone().all(|line| line.ends_with(" 0 filters lose rows"))
+}
+
+#[test]
+fn files_of_old_books_are_rewritten_once_with_the_same_rows_and_other_readers_find_them() {
+    let place = old_books();
+    let (files, usage) = (parquet_files(&place), usage_as_csv(&place));
+    let has_duckdb = has("duckdb");
+    assert!(!has_duckdb || !loses_nothing(&filtered(&place.data())));
+    let rewritten = rewrite(&place);
+    assert_eq!(
+        (rewritten.files, rewritten.left, rewritten.damaged.len()),
+        (files.len(), 0, 0)
+    );
+    assert!(files.iter().all(|file| !file.exists()));
+    assert_eq!(parquet_files(&place).len(), files.len());
+    verified(&place, NOW);
+    assert_eq!(usage_as_csv(&place), usage);
+    assert!(!has_duckdb || loses_nothing(&filtered(&place.data())));
+    assert_eq!(rewrite(&place).files, 0);
+}
+
+#[test]
+fn a_night_rewrites_the_files_of_old_books() {
+    let place = old_books();
+    let files = parquet_files(&place).len();
+    let night = place.night("2025-01-02T12:00:00Z");
+    let merged = night.kept.segments_merged.0;
+    assert_eq!(night.kept.rewritten.files + merged, files, "{:?}", night.kept);
+    assert_eq!(rewrite(&place).files, 0);
+    verified(&place, "2025-01-02T13:00:00Z");
+}
+
+#[test]
+fn an_old_file_that_is_damaged_stays_as_it_is_and_is_told() {
+    let place = old_books();
+    let files = parquet_files(&place);
+    let damaged = files
+        .iter()
+        .find(|file| file.starts_with(place.data().join("raw")))
+        .unwrap();
+    let mut bytes = std::fs::read(damaged).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(damaged, &bytes).unwrap();
+    let rewritten = rewrite(&place);
+    assert_eq!((rewritten.files, rewritten.damaged.len()), (files.len() - 1, 1));
+    let name = damaged.file_name().unwrap().to_str().unwrap();
+    assert!(rewritten.damaged[0].contains(name), "{:?}", rewritten.damaged);
+    assert!(std::fs::read(damaged).unwrap() == bytes);
+}
+
+#[test]
+fn rewriting_that_was_killed_at_any_point_and_run_again_gives_the_same_books() {
+    let rewrite_files = |place: &Place| program(place.path(), NOW, &["rewrite-files"]);
+    let undisturbed = old_books();
+    assert_eq!(run_program(&mut rewrite_files(&undisturbed)).code, Some(0));
+    let expected = dump(undisturbed.path());
+    for point in [
+        "written raw",
+        "written unmetered",
+        "synced usage",
+        "rewrite.before_commit",
+        "rewrite.after_commit",
+        "removed raw",
+        "removed usage",
+    ] {
+        let place = old_books();
+        stop_at(&mut rewrite_files(&place), point)
+            .unwrap_or_else(|ended| panic!("{point}: {}", ended.said))
+            .kill();
+        let again = run_program(&mut rewrite_files(&place));
+        assert_eq!(again.code, Some(0), "{point}: {}", again.said);
+        assert_eq!(difference(&expected, &dump(place.path())), None, "{point}");
+        assert_eq!(differences(place.path()), Vec::<String>::new(), "{point}");
+    }
 }

@@ -6,8 +6,9 @@ use std::ops::Range;
 use polars::prelude::*;
 use polars_arrow::array::{BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array, Utf8ViewArray};
 
-use super::{PARAMETER_PREFIX, line};
-use crate::error::{Doing as _, Error, Result};
+use super::frame::{Frame, FrameColumn, Role};
+use super::line::{self, Spelling, ns_per};
+use crate::error::{Doing as _, Result};
 use crate::ingest::field::Field;
 use crate::ingest::plain;
 use crate::ingest::record::Record;
@@ -20,31 +21,26 @@ const WINDOW_ROWS: usize = 512;
 /// One bit of a word says whether a parameter is there.
 const PARAMETERS_MAX: usize = 64;
 
-/// Gives the rows of a frame to a worker; the first has the number `first_line`. `unusable` is the error of a file with a type that
-/// no record has.
-pub fn check(
-    worker: &mut Worker,
-    frame: &DataFrame,
-    first_line: u64,
-    unusable: impl Fn(String) -> Error,
-) -> Result<()> {
+/// Gives the rows of a frame to a worker; the first has the number `first_line`.
+pub fn check(worker: &mut Worker, frame: &Frame, first_line: u64) -> Result<()> {
     let columns = columns(frame)?;
+    let unknown = unknown_columns(frame);
     let mut parameters = Parameters::of(frame)?;
     let mut records = Vec::with_capacity(WINDOW_ROWS);
-    for from in (0..frame.height()).step_by(WINDOW_ROWS) {
-        let rows = from..frame.height().min(from + WINDOW_ROWS);
-        make_records(&mut records, &columns, rows.clone());
+    for from in (0..frame.height).step_by(WINDOW_ROWS) {
+        let rows = from..frame.height.min(from + WINDOW_ROWS);
+        make_records(&mut records, &columns, &unknown, rows.clone());
         parameters.make_words(rows.clone(), worker);
         for (at, (row, Made { record, is_whole })) in rows.zip(&records).enumerate() {
             let line = first_line + row as u64;
             let known = is_whole.then(|| parameters.known(worker, at, record));
             if let Some(known) = known.flatten() {
-                worker.take_known(line, record, known, || line::of_row(frame, row).map_err(&unusable))?;
+                worker.take_known(line, record, known, || line_of(frame, row))?;
                 continue;
             }
-            let bytes = line::of_row(frame, row).map_err(&unusable)?;
+            let bytes = line_of(frame, row)?;
             if worker.take_line(line, &bytes)? && *is_whole {
-                let text = line::parameters_of_row(frame, row).map_err(&unusable)?;
+                let text = line::parameters_of_row(frame, row).doing(READING)?;
                 parameters.learn(worker, at, record, text.as_deref());
             }
         }
@@ -52,9 +48,17 @@ pub fn check(
     worker.write_what_is_full()
 }
 
+const READING: &str = "reading Parquet columns";
+
+fn line_of(frame: &Frame, row: usize) -> Result<Vec<u8>> {
+    line::of_row(frame, row).doing(READING)
+}
+
 /// A column's values.
 enum Column {
     Text(Utf8ViewArray),
+    /// Text that is a plain decimal, and counts as a number.
+    Number(Utf8ViewArray),
     Truth(BooleanArray),
     Unsigned(UInt64Array),
     /// Of any width.
@@ -67,38 +71,47 @@ enum Column {
     Other(BooleanArray),
 }
 
-fn columns(frame: &DataFrame) -> Result<Vec<(Field, Column)>> {
-    let fields = frame.columns().iter().filter_map(|column| {
-        let field = Field::named(column.name())?;
-        let is_struct = field == Field::Parameters && matches!(column.dtype(), DataType::Struct(_));
-        (!is_struct).then_some((field, column))
+fn columns(frame: &Frame) -> Result<Vec<(Field, Column)>> {
+    let fields = frame.columns.iter().filter_map(|column| match column.role {
+        Role::Field(field) => Some(column_of(column).map(|values| (field, values))),
+        _ => None,
     });
-    fields
-        .map(|(field, column)| Ok((field, column_of(&column.as_materialized_series().rechunk())?)))
-        .collect::<PolarsResult<_>>()
-        .doing("reading Parquet columns")
+    fields.collect::<PolarsResult<_>>().doing(READING)
 }
 
-fn column_of(series: &Series) -> PolarsResult<Column> {
-    Ok(match series.dtype() {
-        DataType::String => Column::Text(series.str()?.downcast_as_array().clone()),
-        DataType::Boolean => Column::Truth(series.bool()?.downcast_as_array().clone()),
-        DataType::UInt64 => Column::Unsigned(series.u64()?.downcast_as_array().clone()),
-        DataType::Float32 => Column::Float32(series.f32()?.downcast_as_array().clone()),
-        DataType::Float64 => Column::Float(series.f64()?.downcast_as_array().clone()),
-        DataType::Datetime(unit, Some(_)) => {
-            let per_unit = match unit {
-                TimeUnit::Nanoseconds => 1,
-                TimeUnit::Microseconds => 1_000,
-                TimeUnit::Milliseconds => 1_000_000,
-            };
-            Column::Time(per_unit, series.datetime()?.physical().downcast_as_array().clone())
+/// Whether each value is null, of columns that no record has.
+fn unknown_columns(frame: &Frame) -> Vec<BooleanArray> {
+    let unknown = frame
+        .columns
+        .iter()
+        .filter(|column| matches!(column.role, Role::Unknown(_)));
+    unknown.map(|column| nulls(&column.series)).collect()
+}
+
+fn nulls(series: &Series) -> BooleanArray {
+    series.is_null().rechunk().downcast_as_array().clone()
+}
+
+fn column_of(column: &FrameColumn) -> PolarsResult<Column> {
+    let series = &column.series;
+    Ok(match (&column.spelling, series.dtype()) {
+        (Spelling::Plain, DataType::String) => Column::Text(series.str()?.downcast_as_array().clone()),
+        (Spelling::Json, DataType::String) if column.role == Role::Field(Field::Parameters) => {
+            Column::Text(series.str()?.downcast_as_array().clone())
         }
-        dtype if dtype.is_integer() => {
+        (Spelling::Number, DataType::String) => Column::Number(series.str()?.downcast_as_array().clone()),
+        (Spelling::Plain, DataType::Boolean) => Column::Truth(series.bool()?.downcast_as_array().clone()),
+        (Spelling::Plain, DataType::UInt64) => Column::Unsigned(series.u64()?.downcast_as_array().clone()),
+        (Spelling::Plain, DataType::Float32) => Column::Float32(series.f32()?.downcast_as_array().clone()),
+        (Spelling::Plain, DataType::Float64) => Column::Float(series.f64()?.downcast_as_array().clone()),
+        (Spelling::Plain, DataType::Datetime(unit, Some(_))) => {
+            Column::Time(ns_per(*unit), series.datetime()?.physical().downcast_as_array().clone())
+        }
+        (Spelling::Plain, dtype) if dtype.is_integer() => {
             let wide = series.cast(&DataType::Int64)?;
             Column::Signed(wide.i64()?.downcast_as_array().clone())
         }
-        _ => Column::Other(series.is_null().downcast_as_array().clone()),
+        _ => Column::Other(nulls(series)),
     })
 }
 
@@ -123,7 +136,12 @@ struct Made<'a> {
 }
 
 /// Makes the records of some rows where they lie: to hand them around costs more than to fill them.
-fn make_records<'a>(made: &mut Vec<Made<'a>>, columns: &'a [(Field, Column)], rows: Range<usize>) {
+fn make_records<'a>(
+    made: &mut Vec<Made<'a>>,
+    columns: &'a [(Field, Column)],
+    unknown: &[BooleanArray],
+    rows: Range<usize>,
+) {
     let nothing = Made {
         record: Record::default(),
         is_whole: true,
@@ -133,6 +151,11 @@ fn make_records<'a>(made: &mut Vec<Made<'a>>, columns: &'a [(Field, Column)], ro
     for (field, column) in columns {
         for (made, row) in made.iter_mut().zip(rows.clone()) {
             made.is_whole = made.is_whole && set(&mut made.record, *field, column, row).is_some();
+        }
+    }
+    for nulls in unknown {
+        for (made, row) in made.iter_mut().zip(rows.clone()) {
+            made.is_whole = made.is_whole && nulls.value(row);
         }
     }
     for made in made {
@@ -149,6 +172,11 @@ fn set<'a>(record: &mut Record<'a>, field: Field, column: &'a Column, row: usize
             // As JSON it is a text, which is no duration.
             Some(_) if field == Field::DurationMs => None,
             Some(text) => plain::set(record, field, text),
+        },
+        Column::Number(numbers) => match numbers.get(row) {
+            None => Some(()),
+            Some(number) if takes_number(field) => plain::set(record, field, number),
+            Some(_) => None,
         },
         Column::Unsigned(values) => values
             .get(row)
@@ -168,6 +196,12 @@ fn set<'a>(record: &mut Record<'a>, field: Field, column: &'a Column, row: usize
     }
 }
 
+/// Whether a field may be a number in JSON.
+#[inline]
+fn takes_number(field: Field) -> bool {
+    matches!(field, Field::Uin | Field::Appid | Field::DurationMs)
+}
+
 /// The parameters of all rows.
 enum Parameters {
     /// There are none, or each is one JSON text.
@@ -179,13 +213,15 @@ enum Parameters {
 }
 
 impl Parameters {
-    fn of(frame: &DataFrame) -> Result<Self> {
-        let columns = parameter_columns(frame).doing("reading Parquet columns")?;
+    fn of(frame: &Frame) -> Result<Self> {
+        let columns = frame
+            .columns
+            .iter()
+            .filter(|column| matches!(column.role, Role::Parameter(_)));
+        let columns: Vec<Column> = columns.map(column_of).collect::<PolarsResult<_>>().doing(READING)?;
         if columns.is_empty() {
             return Ok(Self::OfRecord);
         }
-        let columns: PolarsResult<Vec<Column>> = columns.iter().map(column_of).collect();
-        let columns = columns.doing("reading Parquet columns")?;
         let has_words = |column: &Column| !matches!(column, Column::Time(..) | Column::Other(_));
         if columns.len() > PARAMETERS_MAX || !columns.iter().all(has_words) {
             return Ok(Self::Other);
@@ -237,36 +273,11 @@ fn of_row(words: &[u64], columns: usize, at: usize) -> &[u64] {
     &words[at * per_row..(at + 1) * per_row]
 }
 
-/// The columns `parameters.x`, or the fields of a struct `parameters`.
-fn parameter_columns(frame: &DataFrame) -> PolarsResult<Vec<Series>> {
-    let mut found = Vec::new();
-    for column in frame.columns() {
-        let series = column.as_materialized_series();
-        if column.name().starts_with(PARAMETER_PREFIX) {
-            found.push(series.rechunk());
-        } else if column.name() == Field::Parameters.name() && matches!(column.dtype(), DataType::Struct(_)) {
-            for field in series.struct_()?.fields_as_series() {
-                found.push(where_there(&field, series)?.rechunk());
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// A field of a struct: what stands in one that is null does not count.
-fn where_there(field: &Series, whole: &Series) -> PolarsResult<Series> {
-    if whole.null_count() == 0 {
-        return Ok(field.clone());
-    }
-    let nulls = Series::full_null(field.name().clone(), field.len(), field.dtype());
-    field.zip_with(&whole.is_not_null(), &nulls)
-}
-
 /// A word for a value: equal words of one column are equal values. None for no value.
 #[inline]
 fn word_of(column: &Column, row: usize, worker: &mut Worker) -> Option<u64> {
     match column {
-        Column::Text(texts) => texts.get(row).map(|text| u64::from(worker.intern(text))),
+        Column::Text(texts) | Column::Number(texts) => texts.get(row).map(|text| u64::from(worker.intern(text))),
         Column::Truth(values) => values.get(row).map(u64::from),
         Column::Unsigned(values) => values.get(row),
         Column::Signed(values) => values.get(row).map(i64::cast_unsigned),

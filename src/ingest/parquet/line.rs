@@ -1,112 +1,196 @@
 //! The JSON line that says the same as a row: for the full reading, and for quarantine.
 
 use polars::prelude::*;
-use serde_json::{Map, Number, Value};
 
-use super::PARAMETER_PREFIX;
+use super::frame::{Frame, FrameColumn, Role};
+use crate::ingest::field::Field;
+
+/// How the values of a column are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// As their type is.
+    Plain,
+    /// Text that is a plain decimal, as a number.
+    Number,
+    /// Floating-point numbers as such, with a fraction or an exponent.
+    Float,
+    /// Text that is JSON, as it stands.
+    Json,
+    /// Nothing that a line could hold: the name of their type.
+    Named(String),
+}
 
 /// The line of a row, without a line end.
-pub fn of_row(frame: &DataFrame, row: usize) -> Result<Vec<u8>, String> {
-    serde_json::to_vec(&record(frame, row)?).map_err(|e| e.to_string())
+pub fn of_row(frame: &Frame, row: usize) -> PolarsResult<Vec<u8>> {
+    let mut line = vec![b'{'];
+    let mut columns = frame.columns.iter().peekable();
+    while let Some(column) = columns.peek() {
+        if matches!(column.role, Role::Parameter(_)) {
+            let from = line.len();
+            begin_member(&mut line, Field::Parameters.name());
+            if !write_parameters(&mut line, frame, row)? {
+                line.truncate(from);
+            }
+            while columns
+                .next_if(|column| matches!(column.role, Role::Parameter(_)))
+                .is_some()
+            {}
+            continue;
+        }
+        if !is_null(column, row) {
+            begin_member(&mut line, name_of(&column.role));
+            write_value(&mut line, column, row)?;
+        }
+        columns.next();
+    }
+    line.push(b'}');
+    Ok(line)
 }
 
 /// The text of a row's parameters, as it stands in its line.
-pub fn parameters_of_row(frame: &DataFrame, row: usize) -> Result<Option<String>, String> {
-    Ok(record(frame, row)?.get("parameters").map(Value::to_string))
-}
-
-fn record(frame: &DataFrame, row: usize) -> Result<Map<String, Value>, String> {
-    let mut record = Map::new();
-    let mut parameters = Map::new();
-    for column in frame.columns() {
-        let name = column.name().as_str();
-        let value = column.get(row).map_err(|e| e.to_string())?;
-        if matches!(value, AnyValue::Null) {
-            continue;
+pub fn parameters_of_row(frame: &Frame, row: usize) -> PolarsResult<Option<String>> {
+    let mut text = Vec::new();
+    let whole = frame
+        .columns
+        .iter()
+        .find(|column| column.role == Role::Field(Field::Parameters));
+    let is_there = match whole {
+        Some(column) if is_null(column, row) => false,
+        Some(column) => {
+            write_value(&mut text, column, row)?;
+            true
         }
-        let value = json(name, &value)?;
-        if let Some(parameter) = name.strip_prefix(PARAMETER_PREFIX) {
-            parameters.insert(parameter.to_owned(), value);
-        } else if name == "parameters" {
-            record.insert(name.to_owned(), object(value));
-        } else {
-            record.insert(name.to_owned(), value);
-        }
-    }
-    if !parameters.is_empty() {
-        record.insert("parameters".to_owned(), Value::Object(parameters));
-    }
-    Ok(record)
-}
-
-/// A text column of parameters holds JSON; what does not parse stays text, which the door refuses.
-fn object(value: Value) -> Value {
-    match value {
-        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        other => other,
-    }
-}
-
-fn json(name: &str, value: &AnyValue) -> Result<Value, String> {
-    Ok(match value {
-        AnyValue::Null => Value::Null,
-        AnyValue::Boolean(v) => Value::Bool(*v),
-        AnyValue::String(v) => Value::String((*v).to_owned()),
-        AnyValue::StringOwned(v) => Value::String(v.to_string()),
-        AnyValue::UInt8(v) => (*v).into(),
-        AnyValue::UInt16(v) => (*v).into(),
-        AnyValue::UInt32(v) => (*v).into(),
-        AnyValue::UInt64(v) => (*v).into(),
-        AnyValue::Int8(v) => (*v).into(),
-        AnyValue::Int16(v) => (*v).into(),
-        AnyValue::Int32(v) => (*v).into(),
-        AnyValue::Int64(v) => (*v).into(),
-        // The sender's own floats, as the shortest decimals that mean them; a NaN is text, which the door refuses.
-        AnyValue::Float32(v) => decimal(v.to_string()),
-        AnyValue::Float64(v) => decimal(v.to_string()),
-        AnyValue::Datetime(v, unit, Some(_)) | AnyValue::DatetimeOwned(v, unit, Some(_)) => {
-            Value::String(instant(*v, *unit)?)
-        }
-        AnyValue::Datetime(_, _, None) | AnyValue::DatetimeOwned(_, _, None) => {
-            return Err(format!(
-                "column {name:?} has times without a zone; write them as UTC or as text with offset"
-            ));
-        }
-        AnyValue::Struct(_, _, fields) => members(name, fields.iter(), value._iter_struct_av())?,
-        AnyValue::StructOwned(owned) => members(name, owned.1.iter(), owned.0.iter().cloned())?,
-        other => {
-            return Err(format!(
-                "column {name:?} has the type {}, which no field of a usage record has",
-                other.dtype()
-            ));
-        }
-    })
-}
-
-fn members<'v>(
-    name: &str,
-    fields: impl Iterator<Item = &'v Field>,
-    values: impl Iterator<Item = AnyValue<'v>>,
-) -> Result<Value, String> {
-    let members = fields
-        .zip(values)
-        .map(|(field, value)| Ok((field.name().to_string(), json(name, &value)?)));
-    members.collect::<Result<Map<_, _>, String>>().map(Value::Object)
-}
-
-/// Decimal text as a number, or as text where it is none.
-fn decimal(text: String) -> Value {
-    serde_json::from_str::<Number>(&text).map_or(Value::String(text), Value::Number)
-}
-
-fn instant(value: i64, unit: TimeUnit) -> Result<String, String> {
-    let per_second = match unit {
-        TimeUnit::Nanoseconds => 1_000_000_000,
-        TimeUnit::Microseconds => 1_000_000,
-        TimeUnit::Milliseconds => 1_000,
+        None => write_parameters(&mut text, frame, row)?,
     };
-    let nanoseconds = u32::try_from(value.rem_euclid(per_second) * (1_000_000_000 / per_second)).unwrap_or(0);
-    chrono::DateTime::from_timestamp(value.div_euclid(per_second), nanoseconds)
-        .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
-        .ok_or_else(|| format!("holds a time out of range: {value}"))
+    Ok(String::from_utf8(text).ok().filter(|_| is_there))
+}
+
+fn name_of(role: &Role) -> &str {
+    match role {
+        Role::Field(field) => field.name(),
+        Role::Parameter(name) | Role::Unknown(name) => name,
+    }
+}
+
+fn is_null(column: &FrameColumn, row: usize) -> bool {
+    matches!(column.series.get(row), Ok(AnyValue::Null) | Err(_))
+}
+
+/// Writes the object of the parameters that have a column each; false if none is there.
+fn write_parameters(line: &mut Vec<u8>, frame: &Frame, row: usize) -> PolarsResult<bool> {
+    line.push(b'{');
+    let mut is_there = false;
+    for column in &frame.columns {
+        if let Role::Parameter(name) = &column.role
+            && !is_null(column, row)
+        {
+            begin_member(line, name);
+            write_value(line, column, row)?;
+            is_there = true;
+        }
+    }
+    line.push(b'}');
+    Ok(is_there)
+}
+
+/// The name of a member, after a comma if it is not the first.
+fn begin_member(line: &mut Vec<u8>, name: &str) {
+    if line.last() != Some(&b'{') {
+        line.push(b',');
+    }
+    write_text(line, name.as_bytes());
+    line.push(b':');
+}
+
+/// Writes the value of a row as JSON. Bytes that are no text stay what they are, for the door to refuse.
+pub fn write_value(line: &mut Vec<u8>, column: &FrameColumn, row: usize) -> PolarsResult<()> {
+    let value = column.series.get(row)?;
+    match (&column.spelling, &value) {
+        (_, AnyValue::Null) => line.extend(b"null"),
+        (Spelling::Named(what), _) => write_text(line, format!("a value of type {what}").as_bytes()),
+        (Spelling::Number, AnyValue::String(number)) => line.extend(number.as_bytes()),
+        (Spelling::Json, AnyValue::String(json)) => write_json(line, json),
+        (Spelling::Plain, AnyValue::String(json)) if column.role == Role::Field(Field::Parameters) => {
+            write_json(line, json)
+        }
+        (Spelling::Float, AnyValue::Float64(number)) => write_number(line, &format!("{number:?}")),
+        (Spelling::Float, AnyValue::Float32(number)) => write_number(line, &format!("{number:?}")),
+        (_, value) => write_plain(line, value),
+    }
+    Ok(())
+}
+
+fn write_plain(line: &mut Vec<u8>, value: &AnyValue) {
+    match value {
+        AnyValue::Boolean(value) => line.extend(if *value { "true".as_bytes() } else { b"false" }),
+        AnyValue::String(text) => write_text(line, text.as_bytes()),
+        AnyValue::Binary(bytes) => write_text(line, bytes),
+        AnyValue::UInt8(value) => line.extend(value.to_string().as_bytes()),
+        AnyValue::UInt16(value) => line.extend(value.to_string().as_bytes()),
+        AnyValue::UInt32(value) => line.extend(value.to_string().as_bytes()),
+        AnyValue::UInt64(value) => line.extend(value.to_string().as_bytes()),
+        AnyValue::Int8(value) => line.extend(value.to_string().as_bytes()),
+        AnyValue::Int16(value) => line.extend(value.to_string().as_bytes()),
+        AnyValue::Int32(value) => line.extend(value.to_string().as_bytes()),
+        AnyValue::Int64(value) => line.extend(value.to_string().as_bytes()),
+        // The sender's own floats, as the shortest decimals that mean them.
+        AnyValue::Float32(value) => write_number(line, &value.to_string()),
+        AnyValue::Float64(value) => write_number(line, &value.to_string()),
+        AnyValue::Datetime(value, unit, zone) => {
+            let instant = i128::from(*value) * i128::from(ns_per(*unit));
+            write_text(line, instant_text(instant, zone.is_none()).as_bytes());
+        }
+        other => write_text(line, format!("a value of type {}", other.dtype()).as_bytes()),
+    }
+}
+
+/// A number, or text where it is none: a NaN, which the door refuses.
+fn write_number(line: &mut Vec<u8>, number: &str) {
+    if number.bytes().any(|byte| byte.is_ascii_digit()) {
+        line.extend(number.as_bytes());
+    } else {
+        write_text(line, number.as_bytes());
+    }
+}
+
+/// JSON as it stands; what is none is text, which the door refuses where an object is expected.
+fn write_json(line: &mut Vec<u8>, json: &str) {
+    if crate::json::check(json).is_ok() {
+        line.extend(json.as_bytes());
+    } else {
+        write_text(line, json.as_bytes());
+    }
+}
+
+fn write_text(line: &mut Vec<u8>, text: &[u8]) {
+    line.push(b'"');
+    for &byte in text {
+        match byte {
+            b'"' | b'\\' => line.extend([b'\\', byte]),
+            0..0x20 => line.extend(format!("\\u{byte:04x}").as_bytes()),
+            _ => line.push(byte),
+        }
+    }
+    line.push(b'"');
+}
+
+/// Nanoseconds of a unit.
+pub fn ns_per(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Nanoseconds => 1,
+        TimeUnit::Microseconds => 1_000,
+        TimeUnit::Milliseconds => 1_000_000,
+    }
+}
+
+/// An instant, nanoseconds since 1970, as RFC 3339 has it; a local time without an offset.
+pub fn instant_text(ns: i128, is_local: bool) -> String {
+    const NS_PER_S: i128 = 1_000_000_000;
+    let seconds = i64::try_from(ns.div_euclid(NS_PER_S)).ok();
+    let of_second = u32::try_from(ns.rem_euclid(NS_PER_S)).unwrap_or(0);
+    match seconds.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, of_second)) {
+        Some(at) if is_local => at.naive_utc().format("%Y-%m-%dT%H:%M:%S%.f").to_string(),
+        Some(at) => at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        None => format!("{ns} ns after 1970-01-01"),
+    }
 }

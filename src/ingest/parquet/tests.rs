@@ -1,23 +1,24 @@
-use std::collections::HashSet;
-
-use polars_arrow::datatypes::IntegerType;
 use proptest::prelude::*;
 
+use super::frame::Frame;
+use super::types::{Column as Typed, Of};
 use super::*;
-use crate::clock::Clock;
-use crate::files::DataDir;
+use crate::ingest::field::Field;
 use crate::ingest::outcome::outcome;
-use crate::ingest::worker::Door;
-use crate::ingest::writers::Writers;
 
-fn by_columns(frame: &DataFrame) -> String {
-    outcome(|worker| columns::check(worker, frame, 1, |what| unusable("x", what)))
+fn frame_of(rows: &DataFrame) -> Frame {
+    Frame::of(rows, &[]).unwrap()
 }
 
-fn by_lines(frame: &DataFrame) -> String {
+fn by_columns(rows: &DataFrame) -> String {
+    outcome(|worker| columns::check(worker, &frame_of(rows), 1))
+}
+
+fn by_lines(rows: &DataFrame) -> String {
+    let frame = frame_of(rows);
     outcome(|worker| {
-        (0..frame.height()).try_for_each(|row| {
-            let bytes = line::of_row(frame, row).unwrap();
+        (0..frame.height).try_for_each(|row| {
+            let bytes = line::of_row(&frame, row).unwrap();
             worker.take_line(row as u64 + 1, &bytes).map(|_| ())
         })
     })
@@ -205,51 +206,135 @@ fn rows_as_services_write_them_are_read_by_columns_once_their_parameters_are_kno
     let frame = usual(1_200);
     assert_eq!(by_columns(&frame), by_lines(&frame));
     outcome(|worker| {
-        columns::check(worker, &frame, 1, |what| unusable("x", what))?;
-        for words in [[0, 0, 0], [1, 1, 0], [1, 2, 0]] {
+        columns::check(worker, &frame_of(&frame), 1)?;
+        for words in [[0, 0, 0], [2, 0, 1], [2, 0, 2]] {
             assert!(worker.known_words(&words).is_some(), "{words:?}");
         }
         Ok(())
     });
 }
 
-#[test]
-fn a_type_that_no_field_has_is_an_error_of_the_file() {
-    let mut frame = usual(2);
-    let days = Series::new("created_at".into(), [1, 2]).cast(&DataType::Date).unwrap();
-    frame.with_column(days.into()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let writers = Writers::new(&DataDir::open(folder.path()).unwrap(), 1);
-    let door = Door::new(Clock::at(chrono::DateTime::UNIX_EPOCH), "default", HashSet::new(), None);
-    let error = columns::check(&mut Worker::new(&door, &writers), &frame, 1, |what| unusable("x", what)).unwrap_err();
-    assert!(error.to_string().contains("has the type date"), "{error}");
+/// The same three records in files of other programs, see `tests/data/parquet/make.py`.
+fn other_programs() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/parquet")
+}
+
+/// What is stored of a file of another program, and what is refused; or why all of it is.
+fn stored(name: &str) -> std::result::Result<(Vec<String>, Vec<String>), String> {
+    let place = other_programs().join(name);
+    let mut refused_whole = None;
+    let text = outcome(|worker| {
+        let read =
+            Rows::open(name, &place).and_then(|rows| rows.slices().try_for_each(|slice| rows.check(worker, slice)));
+        refused_whole = read.err().map(|error| error.to_string());
+        Ok(())
+    });
+    lines_of(&text, refused_whole)
+}
+
+fn lines_of(text: &str, refused_whole: Option<String>) -> std::result::Result<(Vec<String>, Vec<String>), String> {
+    if let Some(refused) = refused_whole {
+        return Err(refused);
+    }
+    let lines = || text.lines().skip(1).filter(|line| !line.starts_with("log/"));
+    let (kept, refused) = lines()
+        .map(ToOwned::to_owned)
+        .partition(|line| line.starts_with("raw/"));
+    Ok((kept, refused))
+}
+
+fn stored_as_json() -> Vec<String> {
+    let records = std::fs::read(other_programs().join("records.ndjson")).unwrap();
+    let text = outcome(|worker| {
+        (1..)
+            .zip(records.trim_ascii_end().split(|&byte| byte == b'\n'))
+            .try_for_each(|(line, bytes)| worker.take_line(line, bytes).map(|_| ()))
+    });
+    lines_of(&text, None).unwrap().0
 }
 
 #[test]
-fn a_type_that_polars_may_panic_at_is_named_before_anything_is_read() {
-    let decimals = || ArrowDataType::Decimal(10, 2);
-    let member = |dtype| ArrowField::new("fps".into(), dtype, true);
-    let categories = ArrowDataType::Dictionary(IntegerType::Int32, Box::new(ArrowDataType::LargeUtf8), false);
-    for (dtype, expected) in [
+fn the_same_records_are_read_from_the_files_of_pandas_pyarrow_duckdb_and_spark() {
+    let expected = stored_as_json();
+    assert_eq!(expected.len(), 3, "{expected:?}");
+    for name in [
+        "pandas-categories",
+        "pandas-created-without-zone",
+        "integer-ids",
+        "decimals",
+        "binary-texts",
+        "float-durations",
+        "map",
+        "int96",
+        "json-and-uuid",
+        "duckdb-json",
+        "duckdb-struct",
+        "spark",
+        "spark-micros",
+    ] {
+        let found = stored(&format!("{name}.parquet"));
+        assert_eq!(found, Ok((expected.clone(), Vec::new())), "{name}");
+    }
+}
+
+#[test]
+fn rows_with_a_value_in_a_column_that_no_record_has_are_refused_and_the_others_are_not() {
+    let (stored_rows, refused) = stored("unknown-columns.parquet").unwrap();
+    assert_eq!((stored_rows.len(), refused.len()), (1, 2), "{refused:?}");
+    assert!(refused.iter().all(|line| line.contains("unknown_field")), "{refused:?}");
+    let (stored_rows, refused) = stored("pandas-index.parquet").unwrap();
+    assert_eq!((stored_rows.len(), refused.len()), (0, 2));
+    assert!(refused.iter().all(|line| line.contains("index=False")), "{refused:?}");
+}
+
+#[test]
+fn times_without_a_zone_and_accounts_in_floating_point_are_refused_row_by_row() {
+    for (name, code) in [("pandas-without-zone", "not_a_time"), ("pandas-float-uin", "not_whole")] {
+        let (stored_rows, refused) = stored(&format!("{name}.parquet")).unwrap();
+        assert_eq!(stored_rows, Vec::<String>::new(), "{name}");
+        assert_eq!(
+            refused.iter().filter(|line| line.contains(code)).count(),
+            3,
+            "{name}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_column_of_a_type_that_no_field_has_is_told_in_users_words() {
+    for (name, told) in [
         (
-            categories,
-            "column \"x\" is a dictionary (a category); write it as plain text or numbers",
+            "pandas-timedelta",
+            "the column `duration_ms` is of type DURATION; write a whole number of milliseconds",
         ),
-        (decimals(), "column \"x\" has decimals"),
+        ("list-as-id", "the column `id` is of type LIST; one value is expected"),
         (
-            ArrowDataType::Struct(vec![member(decimals())]),
-            "column \"x.fps\" has decimals",
-        ),
-        (
-            ArrowDataType::Struct(vec![member(ArrowDataType::Date32)]),
-            "column \"x.fps\" has the type Date32, which no field",
+            "list-as-parameters",
+            "the column `parameters` is of type LIST; write it as a struct, as a map of texts",
         ),
     ] {
-        let refused = check_type("x", &dtype).unwrap_err();
-        assert!(refused.starts_with(expected), "{refused}");
+        let refused = stored(&format!("{name}.parquet")).unwrap_err();
+        assert!(refused.contains(told), "{name}: {refused}");
     }
-    let plain = ArrowDataType::Struct(vec![member(ArrowDataType::Float64), member(ArrowDataType::Utf8View)]);
-    assert_eq!(check_type("x", &plain), Ok(()));
+}
+
+#[test]
+fn a_map_with_a_name_twice_and_bytes_that_are_no_text_are_refused_row_by_row() {
+    let mut rows = usual(1);
+    rows.with_column(Series::new("parameters".into(), [r#"{"a":1,"a":2}"#]).into())
+        .unwrap();
+    let rows = rows.drop_many(["parameters.images", "parameters.codec"]);
+    assert!(by_columns(&rows).contains("duplicate_field"), "{}", by_columns(&rows));
+    let mut rows = usual(1);
+    rows.with_column(Series::new("id".into(), [b"id\xff".as_slice()]).into())
+        .unwrap();
+    let text = Typed {
+        name: "id".to_owned(),
+        of: Of::Text,
+    };
+    let frame = Frame::of(&rows, &[text]).unwrap();
+    let refused = outcome(|worker| columns::check(worker, &frame, 1));
+    assert!(refused.contains("not_utf8"), "{refused}");
 }
 
 #[test]
