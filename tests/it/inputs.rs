@@ -206,7 +206,16 @@ fn a_parquet_is_taken_by_its_columns_and_another_schema_is_one_error() {
     ParquetWriter::new(std::fs::File::create(&path).unwrap())
         .finish(&mut other)
         .unwrap();
-    assert!(file_error(place.ingest(NOW, &path)).contains("\"a\" is no field"));
+    assert!(file_error(place.ingest(NOW, &path)).contains("has no column `id`, and it has `a`"));
+    frame
+        .with_column(Column::new("cost".into(), [None, Some(1.5)]))
+        .unwrap();
+    ParquetWriter::new(std::fs::File::create(&path).unwrap())
+        .finish(&mut frame)
+        .unwrap();
+    let ingested = place.ingest(NOW, &path).unwrap();
+    assert_eq!(ingested.batch.stored, 1);
+    assert_eq!(ingested.quarantine, [("unknown_field".to_owned(), 1)]);
     let what = file_error(place.ingest(NOW, &place.file("b.parquet", "PAR1 and then nothing")));
     assert!(what.contains("no Parquet file"), "{what}");
 }

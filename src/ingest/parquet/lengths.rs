@@ -13,6 +13,8 @@ use polars_parquet_format::{
     ColumnMetaData, CompressionCodec, Encoding, FieldRepetitionType, FileMetaData, PageHeader, PageType, Type,
 };
 
+use crate::shown::plain;
+
 /// A page's bytes, at most: writers make pages of a megabyte, and some one page of a whole row group.
 const PAGE_BYTES_MAX: i32 = 1 << 30;
 
@@ -38,6 +40,7 @@ pub fn check(file: &File, footer: &FileMetaData, pages_end: u64) -> Result<(), S
             return Err("its row groups have other columns than its schema".to_owned());
         }
         for (column, (name, levels)) in group.columns.iter().zip(&leaves) {
+            let name = plain(name);
             if column.crypto_metadata.is_some() {
                 return Err(format!("the column `{name}` is encrypted"));
             }
@@ -409,4 +412,39 @@ fn little_endian(bytes: &mut &[u8], count: usize) -> Option<usize> {
             .rev()
             .fold(0, |number, byte| number << 8 | usize::from(*byte)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_that_end_before_their_values_are_no_levels() {
+        // A run of 300 ones; of 319 groups of bits that are not there; without its value; of any length in more bytes than one has.
+        let run = [0xD8, 0x04, 0x01];
+        assert_eq!(check_levels(&run, 1, 300), Some(()));
+        assert_eq!(check_levels(&run, 1, 301), None);
+        assert_eq!(check_levels(&[0xFF, 0x04, 0x01], 1, 300), None);
+        assert_eq!(check_levels(&[0xD8, 0x04], 1, 300), None);
+        assert_eq!(check_levels(&[0xFF; 12], 1, 300), None);
+        assert_eq!(check_levels(&[], 1, 1), None);
+        assert_eq!(check_levels(&[], 1, 0), Some(()));
+        assert_eq!(check_levels(&[], 0, 300), Some(()));
+        // Eight values of two bits, packed.
+        assert_eq!(check_levels(&[0x03, 0x1B, 0x1B], 3, 8), Some(()));
+        assert_eq!(check_levels(&[0x03, 0x1B], 3, 8), None);
+    }
+
+    #[test]
+    fn the_head_of_a_snappy_block_is_that_of_what_was_packed() {
+        // 4 bytes as they are, then 11 and 7 that stood 4 and 2 bytes before; the third is cut by what is asked for.
+        let packed = [22, 3 << 2, b'a', b'b', b'c', b'd', 7 << 2 | 1, 4, 6 << 2 | 2, 2, 0];
+        let whole = b"abcdabcdabcdabcbcbcbcb";
+        for count in 0..=whole.len() {
+            assert_eq!(snappy_head(&packed, count).as_deref(), Some(&whole[..count]), "{count}");
+        }
+        assert_eq!(snappy_head(&packed, whole.len() + 1), None);
+        assert_eq!(snappy_head(&[9, 3 << 2, b'a'], 4), None);
+        assert_eq!(snappy_head(&[9, 1, 1], 1), None);
+    }
 }

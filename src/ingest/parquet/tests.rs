@@ -271,6 +271,12 @@ fn the_same_records_are_read_from_the_files_of_pandas_pyarrow_duckdb_and_spark()
         "duckdb-struct",
         "spark",
         "spark-micros",
+        "nulls-snappy",
+        "nulls-gzip",
+        "nulls-zstd",
+        "nulls-brotli",
+        "nulls-lz4",
+        "nulls-v2",
     ] {
         let found = stored(&format!("{name}.parquet"));
         assert_eq!(found, Ok((expected.clone(), Vec::new())), "{name}");
@@ -283,7 +289,7 @@ fn rows_with_a_value_in_a_column_that_no_record_has_are_refused_and_the_others_a
     assert_eq!((stored_rows.len(), refused.len()), (1, 2), "{refused:?}");
     assert!(refused.iter().all(|line| line.contains("unknown_field")), "{refused:?}");
     let (stored_rows, refused) = stored("pandas-index.parquet").unwrap();
-    assert_eq!((stored_rows.len(), refused.len()), (0, 2));
+    assert_eq!((stored_rows.len(), refused.len()), (0, 3));
     assert!(refused.iter().all(|line| line.contains("index=False")), "{refused:?}");
 }
 
@@ -351,6 +357,56 @@ fn a_file_that_was_cut_off_is_an_error_of_the_file_wherever_that_was() {
             Err(other) => panic!("{length} bytes: {other}"),
         }
     }
+}
+
+/// A file of a few rows, some of them without an account.
+fn plain_bytes() -> Vec<u8> {
+    let mut rows = df!(
+        "id" => (0..64).map(|row| format!("id-{row}")).collect::<Vec<_>>(),
+        "uin" => (0..64_u64).map(|row| (row % 3 > 0).then_some(row)).collect::<Vec<_>>(),
+    )
+    .unwrap();
+    let mut bytes = Vec::new();
+    let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Uncompressed);
+    writer
+        .with_statistics(StatisticsOptions::empty())
+        .finish(&mut rows)
+        .unwrap();
+    bytes
+}
+
+#[test]
+fn a_file_with_any_byte_of_its_pages_damaged_is_read_or_refused_and_the_process_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("x.parquet");
+    let whole = plain_bytes();
+    let pages = whole.windows(3).rposition(|bytes| bytes == b"uin").unwrap();
+    let (mut read, mut refused) = (0, 0);
+    for at in 4..pages {
+        let mut bytes = whole.clone();
+        bytes[at] = 0xFF;
+        std::fs::write(&place, &bytes).unwrap();
+        let opened = Rows::open("x", &place);
+        let slices = opened.and_then(|rows| {
+            outcome_of(&rows)?;
+            Ok(())
+        });
+        match slices {
+            Ok(()) => read += 1,
+            Err(Error::Input { .. }) => refused += 1,
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+    assert!(read > 0 && refused > 0, "{read} {refused}");
+}
+
+fn outcome_of(rows: &Rows) -> Result<()> {
+    let mut read = Ok(());
+    outcome(|worker| {
+        read = rows.slices().try_for_each(|slice| rows.check(worker, slice));
+        Ok(())
+    });
+    read
 }
 
 #[test]

@@ -11,6 +11,7 @@ use polars_parquet_format::{
 
 use super::PARAMETER_PREFIX;
 use crate::ingest::field::Field;
+use crate::shown::plain;
 
 /// What the values of a column are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -316,11 +317,23 @@ fn simple_type(element: &SchemaElement) -> Option<LogicalType> {
     }
 }
 
+/// Columns that are named where `id` is missing.
+const NAMES_TOLD: usize = 10;
+
 /// Fails where no record can be made of the columns, with the cure.
 pub fn check(columns: &[Column]) -> Result<(), String> {
     let has = |name: &str| columns.iter().any(|column| column.name == name);
     if !has(Field::Id.name()) {
-        return Err("has no column `id`; every record needs one".to_owned());
+        let names: Vec<String> = columns
+            .iter()
+            .take(NAMES_TOLD)
+            .map(|column| format!("`{}`", plain(&column.name)))
+            .collect();
+        let more = if columns.len() > NAMES_TOLD { " and others" } else { "" };
+        let names = names.join(", ");
+        return Err(format!(
+            "has no column `id`, and it has {names}{more}; every record needs an id"
+        ));
     }
     let is_parameter = |column: &Column| column.name.starts_with(PARAMETER_PREFIX);
     if has(Field::Parameters.name()) && columns.iter().any(is_parameter) {
@@ -330,7 +343,8 @@ pub fn check(columns: &[Column]) -> Result<(), String> {
         let name = &column.name;
         if columns[..at].iter().any(|before| before.name == *name) {
             return Err(format!(
-                "has the column `{name}` twice; which one counts cannot be known"
+                "has the column `{}` twice; which one counts cannot be known",
+                plain(name)
             ));
         }
         if name == Field::Parameters.name() {
@@ -366,7 +380,11 @@ fn check_value(name: &str, of: &Of) -> Result<(), String> {
         Of::Other(_) => "write it as text or as a whole number",
         _ => return Ok(()),
     };
-    Err(format!("the column `{name}` is of type {}; {cure}", name_of(of)))
+    Err(format!(
+        "the column `{}` is of type {}; {cure}",
+        plain(name),
+        plain(&name_of(of))
+    ))
 }
 
 /// A type in users' words.

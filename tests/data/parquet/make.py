@@ -62,7 +62,7 @@ for name in ("task_type", "status", "id", "parameters.type", "parameters.codec")
 frame.to_parquet("pandas-categories.parquet", index=False)
 frame["created_at"] = [time.replace(tzinfo=None) for time in TIMES]
 frame.to_parquet("pandas-created-without-zone.parquet", index=False)
-pd.DataFrame(columns(finished_at=TIMES)).iloc[[0, 2]].to_parquet("pandas-index.parquet")
+pd.DataFrame(columns(finished_at=TIMES)).set_axis([7, 3, 5]).to_parquet("pandas-index.parquet")
 pd.DataFrame(columns(finished_at=TIMES, uin=[float(row["uin"]) for row in ROWS])).to_parquet("pandas-float-uin.parquet", index=False)
 pd.DataFrame(columns(finished_at=[time.replace(tzinfo=None) for time in TIMES])).to_parquet("pandas-without-zone.parquet", index=False)
 pd.DataFrame(columns(finished_at=TIMES, duration_ms=pd.to_timedelta(durations, unit="ms"))).to_parquet("pandas-timedelta.parquet", index=False)
@@ -79,14 +79,18 @@ write("json-and-uuid.parquet", columns(parameters=pa.array([json.dumps(row["para
                                        task_id=pa.array([bytes(range(16))] * 3, pa.uuid()), **without))
 write("unknown-columns.parquet", columns(tags=pa.array([None, ["x"], None], pa.list_(pa.string())), price=whole([1, 1, 1], 9, 2),
                                          note=pa.array([None] * 3, pa.time64("us"))) | {"price": pa.array([None, None, decimal.Decimal("1.5")])})
+for codec in ("snappy", "gzip", "zstd", "brotli", "lz4"):
+    write(f"nulls-{codec}.parquet", columns(event_id=[None, "x", None]), compression=codec, data_page_version="1.0", store_schema=False)
+write("nulls-v2.parquet", columns(event_id=[None, "x", None]), data_page_version="2.0", compression="zstd", use_dictionary=False,
+      column_encoding={"id": "DELTA_BYTE_ARRAY", "duration_ms": "DELTA_BINARY_PACKED", "event_id": "DELTA_LENGTH_BYTE_ARRAY"})
 write("list-as-id.parquet", columns(id=pa.array([[text] for text in texts("id")])))
 write("list-as-parameters.parquet", columns(parameters=pa.array([["x"]] * 3), **without))
 
-duckdb.sql("""COPY (SELECT CAST(id AS BIGINT) AS id, CAST(uin AS HUGEINT) AS uin, CAST(appid AS DECIMAL(12, 0)) AS appid, task_type, parameters,
-    CAST(duration_ms AS DECIMAL(9, 1)) AS duration_ms, CAST(finished_at AS TIMESTAMPTZ) AS finished_at, status
+duckdb.sql("""COPY (SELECT CAST(id AS BIGINT) AS id, CAST(uin AS UBIGINT) AS uin, CAST(appid AS DECIMAL(12, 0)) AS appid, task_type, parameters,
+    CAST(duration_ms AS HUGEINT) AS duration_ms, CAST(finished_at AS TIMESTAMPTZ) AS finished_at, status
     FROM read_json('records.ndjson', columns = {id: 'VARCHAR', uin: 'VARCHAR', appid: 'VARCHAR', task_type: 'VARCHAR', parameters: 'JSON',
     duration_ms: 'BIGINT', finished_at: 'VARCHAR', status: 'VARCHAR'})) TO 'duckdb-json.parquet' (FORMAT parquet)""")
-duckdb.sql("""COPY (SELECT id, uin, appid, task_type, parameters, duration_ms, finished_at::TIMESTAMPTZ AS finished_at, status::ENUM('SUCCESS', 'FAIL') AS status
+duckdb.sql("""COPY (SELECT id, uin, appid, task_type, parameters, duration_ms::DECIMAL(9, 1) AS duration_ms, finished_at::TIMESTAMPTZ AS finished_at, status::ENUM('SUCCESS', 'FAIL') AS status
     FROM read_json('records.ndjson')) TO 'duckdb-struct.parquet' (FORMAT parquet)""")
 
 from pyspark.sql import SparkSession, functions as f

@@ -12,7 +12,7 @@ import pyarrow.compute
 import pyarrow.parquet
 from pyspark.sql import SparkSession, functions
 
-VALUES = 5  # of each column
+VALUES = 2  # of each column
 
 # pyarrow has instants of nanoseconds as such, Spark as whole numbers.
 session = SparkSession.builder.master("local[2]").appName("filter_columns")
