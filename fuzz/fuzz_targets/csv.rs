@@ -6,16 +6,18 @@
 #![no_main]
 
 use std::collections::HashSet;
+use std::io::Cursor;
 use std::sync::LazyLock;
 
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
 use tallybook::clock::Clock;
 use tallybook::files::DataDir;
-use tallybook::ingest::chunk::Chunk;
+use tallybook::ingest::chunk::{Chunk, Chunks};
 use tallybook::ingest::csv::CsvHeader;
+use tallybook::ingest::first_row::first_row;
+use tallybook::ingest::joined::JoinedChunks;
 use tallybook::ingest::refusal::CODES;
-use tallybook::ingest::retry::first_row;
 use tallybook::ingest::rows;
 use tallybook::ingest::worker::{Door, Tally, Worker};
 use tallybook::ingest::writers::Writers;
@@ -29,31 +31,46 @@ static NOWHERE: LazyLock<DataDir> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &[u8]| {
-    let Ok((row, end)) = first_row(data) else { return };
-    let Ok(header) = CsvHeader::parse(&row) else { return };
-    let clock = Clock::at(DateTime::from_timestamp(1_793_836_800, 0).expect("a time"));
-    let mut door = Door::new(clock, "default", HashSet::new(), None);
-    door.header = Some(header);
+    let Some((door, chunks)) = file(data) else { return };
     let header = door.header.as_ref().expect("it was put there");
-
-    let mut chunk = Chunk::of(1, data.to_vec());
-    chunk.skip(end);
-    let first_line = chunk.first_line;
-    let together = outcome(&door, |worker| {
-        rows::check(worker, header, &chunk).expect("too few rows to be written")
-    });
+    let check =
+        |worker: &mut Worker, chunk: &Chunk| rows::check(worker, header, chunk).expect("too few rows to be written");
+    let together = outcome(&door, |worker| chunks.iter().for_each(|chunk| check(worker, chunk)));
     let mut one_by_one = (0, 0, Vec::new());
-    for (line, bytes) in (first_line..).zip(data[end..].split_inclusive(|&byte| byte == b'\n')) {
-        let row = Chunk::of(line, bytes.to_vec());
-        let row = outcome(&door, |worker| {
-            rows::check(worker, header, &row).expect("too few rows to be written")
-        });
-        one_by_one.0 += row.0;
-        one_by_one.1 += row.1;
-        one_by_one.2.extend(row.2);
+    for chunk in &chunks {
+        for (line, bytes) in (chunk.first_line..).zip(chunk.bytes().split_inclusive(|&byte| byte == b'\n')) {
+            let mut row = Chunk::of(line, bytes.to_vec());
+            row.header.clone_from(&chunk.header);
+            let row = outcome(&door, |worker| check(worker, &row));
+            one_by_one.0 += row.0;
+            one_by_one.1 += row.1;
+            one_by_one.2.extend(row.2);
+        }
     }
     assert_eq!(together, one_by_one);
 });
+
+/// The door of a file, and its rows by header; none if it is no CSV of records.
+fn file(data: &[u8]) -> Option<(Door, Vec<Chunk>)> {
+    let clock = Clock::at(DateTime::from_timestamp(1_793_836_800, 0).expect("a time"));
+    let mut door = Door::new(clock, "default", HashSet::new(), None);
+    let mut read = Chunks::of_lines(Cursor::new(data.to_vec()));
+    let mut first = Chunk::default();
+    if !read.fill(&mut first).ok()? {
+        return None;
+    }
+    let row = first_row(first.bytes()).ok()?;
+    let header = CsvHeader::parse(&row.row, row.separator).ok()?;
+    first.skip(row.end);
+    door.header = Some(header.clone());
+    let mut joined = JoinedChunks::of(read, first, header);
+    let mut chunks = Vec::new();
+    let mut chunk = Chunk::default();
+    while joined.fill(&mut chunk).ok()? {
+        chunks.push(std::mem::take(&mut chunk));
+    }
+    Some((door, chunks))
+}
 
 /// A refused row: its line, code, sentence and bytes.
 type Refused = (u64, &'static str, String, Vec<u8>);

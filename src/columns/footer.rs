@@ -10,7 +10,7 @@ use polars_parquet_format::thrift::protocol::{TCompactInputProtocol, TCompactOut
 pub const MAGIC: &[u8; 4] = b"PAR1";
 
 /// At the end of a file: the length of the footer, and the magic word.
-const END_BYTES: u64 = 8;
+const END_BYTES: usize = 8;
 
 /// What a footer's values may take of memory: a multiple of its bytes, and this at least.
 const VALUES_BYTES_MIN: usize = 1 << 16;
@@ -32,10 +32,10 @@ pub fn read_footer(file: &mut File) -> Result<(FileMetaData, u64), FooterError> 
     let not_parquet = |what: &str| FooterError::NotParquet(what.to_owned());
     let size = file.metadata()?.len();
     let end = size
-        .checked_sub(END_BYTES)
+        .checked_sub(END_BYTES as u64)
         .filter(|end| *end >= MAGIC.len() as u64)
         .ok_or_else(|| not_parquet("it is too short for one"))?;
-    let mut last = [0; END_BYTES as usize];
+    let mut last = [0; END_BYTES];
     file.seek(SeekFrom::Start(end))?;
     file.read_exact(&mut last)?;
     if last[4..] != *MAGIC {

@@ -22,7 +22,7 @@ pub mod fingerprint;
 pub mod first_row;
 pub mod input;
 pub mod instant;
-mod joined;
+pub mod joined;
 pub mod layout;
 #[cfg(test)]
 mod outcome;

@@ -366,6 +366,9 @@ impl<'a> Head<'a> {
     }
 }
 
+/// The kind of a Snappy tag after which bytes stand as they are; others copy what came before.
+const LITERAL: u8 = 0;
+
 /// So many bytes of what is packed as Snappy packs a block; none if it ends before, or is no such block.
 fn snappy_head(mut packed: &[u8], count: usize) -> Option<Vec<u8>> {
     run_length(&mut packed)?;
@@ -374,7 +377,8 @@ fn snappy_head(mut packed: &[u8], count: usize) -> Option<Vec<u8>> {
         let (&tag, rest) = packed.split_first()?;
         packed = rest;
         let upper = usize::from(tag >> 2);
-        if tag & 3 == 0 {
+        let kind = tag & 3;
+        if kind == LITERAL {
             let more = upper.saturating_sub(59);
             let length = if more == 0 {
                 upper
@@ -386,7 +390,7 @@ fn snappy_head(mut packed: &[u8], count: usize) -> Option<Vec<u8>> {
             packed = packed.get(length..).unwrap_or_default();
             continue;
         }
-        let (length, offset) = match tag & 3 {
+        let (length, offset) = match kind {
             1 => (
                 (upper & 7) + 4,
                 usize::from(tag >> 5) << 8 | little_endian(&mut packed, 1)?,

@@ -111,7 +111,7 @@ pub fn write_value(line: &mut Vec<u8>, column: &FrameColumn, row: usize) -> Pola
         (Spelling::Number, AnyValue::String(number)) => line.extend(number.as_bytes()),
         (Spelling::Json, AnyValue::String(json)) => write_json(line, json),
         (Spelling::Plain, AnyValue::String(json)) if column.role == Role::Field(Field::Parameters) => {
-            write_json(line, json)
+            write_json(line, json);
         }
         (Spelling::Float, AnyValue::Float64(number)) => write_number(line, &format!("{number:?}")),
         (Spelling::Float, AnyValue::Float32(number)) => write_number(line, &format!("{number:?}")),
