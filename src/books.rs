@@ -45,6 +45,12 @@ pub struct Settings {
     pub keep_usage_months: Option<u32>,
     /// Months for which the lines of statements are kept in the ledger; none: for ever.
     pub keep_statement_months: Option<u32>,
+    /// Months for which the bytes of quarantined lines are kept after their receipt, at least 1.
+    pub keep_quarantine_months: u32,
+    /// An input of at least so many lines needs a person when more than [`Self::alarm_refused_percent`] of them were refused.
+    pub alarm_lines_min: u32,
+    /// Percent of an input's lines, 0 to 100. 100: only an input of which no record could be taken needs a person.
+    pub alarm_refused_percent: u32,
     /// How many seconds a transaction waits for another program's.
     pub ledger_wait_s: u32,
     /// How many days the machine's clock may lie ahead of the newest one that the books accepted.
@@ -72,6 +78,9 @@ impl Default for Settings {
             who: "unknown".to_owned(),
             keep_usage_months: None,
             keep_statement_months: None,
+            keep_quarantine_months: 1,
+            alarm_lines_min: 100,
+            alarm_refused_percent: 10,
             ledger_wait_s: 60,
             clock_jump_days: CLOCK_JUMP_DAYS,
             first_day: None,

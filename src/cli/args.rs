@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::quarantine::args::QuarantineCommand;
 use super::typed;
 use crate::admit::Hour;
 use crate::ingest::input::Format;
@@ -72,7 +73,7 @@ pub enum Command {
     /// Take in usage records: NDJSON, CSV or Parquet, each also .gz or .zst; - is standard input
     ///
     /// A file is taken whole or not at all. The same file again changes nothing. Lines that are no usage records go to
-    /// quarantine and do not change the exit code.
+    /// quarantine. A file of which no record could be taken, or more than one line in ten was refused, needs a person (exit code 3).
     Ingest {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
@@ -151,7 +152,7 @@ pub enum Command {
         #[command(subcommand)]
         command: AccountCommand,
     },
-    /// Lines that were refused: list, show, retry
+    /// Lines that were refused: list, show, retry, correct, dismiss
     Quarantine {
         #[command(subcommand)]
         command: QuarantineCommand,
@@ -222,7 +223,7 @@ impl Command {
 }
 
 /// A reason is read by others, later.
-fn not_blank(text: &str) -> Result<String, String> {
+pub fn not_blank(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("say why".to_owned());
     }
@@ -441,18 +442,4 @@ pub enum AccountCommand {
 pub enum CycleName {
     Monthly,
     Daily,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum QuarantineCommand {
-    /// Refused lines, oldest first
-    List,
-    /// One refused line with its bytes
-    Show { number: i64 },
-    /// Try refused lines again
-    Retry {
-        /// Only those of one batch
-        #[arg(long)]
-        batch: Option<i64>,
-    },
 }

@@ -1,5 +1,6 @@
 //! Settings: defaults, then a TOML file, then `TALLYBOOK_*` variables, then flags.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -34,6 +35,9 @@ struct File {
     unknown_accounts: Option<UnknownAccounts>,
     keep_usage_months: Option<u32>,
     keep_statement_months: Option<u32>,
+    keep_quarantine_months: Option<u32>,
+    alarm_lines_min: Option<u32>,
+    alarm_refused_percent: Option<u32>,
     ledger_wait_s: Option<u32>,
     clock_jump_days: Option<u32>,
     first_day: Option<String>,
@@ -72,6 +76,17 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
             file.keep_statement_months,
             KEEP_STATEMENT_MONTHS_MIN,
         )?,
+        keep_quarantine_months: within(
+            "keep_quarantine_months",
+            "months",
+            file.keep_quarantine_months,
+            1..=1200,
+        )?
+        .unwrap_or(defaults.keep_quarantine_months),
+        alarm_lines_min: within("alarm_lines_min", "lines", file.alarm_lines_min, 1..=u32::MAX)?
+            .unwrap_or(defaults.alarm_lines_min),
+        alarm_refused_percent: within("alarm_refused_percent", "percent", file.alarm_refused_percent, 0..=100)?
+            .unwrap_or(defaults.alarm_refused_percent),
         ledger_wait_s: whole_number("TALLYBOOK_LEDGER_WAIT_S", "seconds, such as 60")?
             .or(file.ledger_wait_s)
             .unwrap_or(defaults.ledger_wait_s),
@@ -205,6 +220,21 @@ fn first_day(in_file: Option<String>) -> Result<Option<NaiveDate>> {
         text.parse().map_err(not_a_day)
     };
     Ok(setting("TALLYBOOK_FIRST_DAY").or(in_file).map(day).transpose()?)
+}
+
+/// A number that has limits, from the environment or the settings file.
+fn within(name: &str, of: &str, in_file: Option<u32>, limits: RangeInclusive<u32>) -> Result<Option<u32>> {
+    let variable = format!("TALLYBOOK_{}", name.to_uppercase());
+    let number = whole_number(&variable, of)?.or(in_file);
+    match number {
+        Some(number) if !limits.contains(&number) => Err(Error::Usage(format!(
+            "{name} = {number}: it is {} to {} ({of})",
+            limits.start(),
+            limits.end()
+        ))
+        .into()),
+        other => Ok(other),
+    }
 }
 
 fn whole_number(variable: &str, of: &str) -> Result<Option<u32>> {

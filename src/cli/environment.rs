@@ -14,7 +14,7 @@ const OURS: &str = "TALLYBOOK_";
 const OF_TESTS: &str = "TALLYBOOK_TEST_";
 
 /// Settings that no flag has, the password of the ledger, and the one that Grafana's files ask for.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 15] = [
     "TALLYBOOK_SOURCE",
     "TALLYBOOK_DEFAULT_CARD",
     "TALLYBOOK_UNKNOWN_ACCOUNTS",
@@ -22,6 +22,9 @@ const SETTINGS: [&str; 12] = [
     "TALLYBOOK_DROP_REST_S",
     "TALLYBOOK_KEEP_USAGE_MONTHS",
     "TALLYBOOK_KEEP_STATEMENT_MONTHS",
+    "TALLYBOOK_KEEP_QUARANTINE_MONTHS",
+    "TALLYBOOK_ALARM_LINES_MIN",
+    "TALLYBOOK_ALARM_REFUSED_PERCENT",
     "TALLYBOOK_LEDGER_WAIT_S",
     "TALLYBOOK_CLOCK_JUMP_DAYS",
     "TALLYBOOK_FIRST_DAY",

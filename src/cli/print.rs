@@ -18,8 +18,13 @@ static OUTPUT_IS_LOST: AtomicBool = AtomicBool::new(false);
 /// Prints to standard output. A reader that has gone (`| head`) is no failure: the work is done and recorded. A full disk is one, and
 /// [`is_output_lost`] says so.
 pub fn out(text: &str) {
+    out_bytes(text.as_bytes());
+}
+
+/// Prints bytes as they are.
+pub fn out_bytes(bytes: &[u8]) {
     let mut to = std::io::stdout();
-    if let Err(error) = to.write_all(text.as_bytes()).and_then(|()| to.flush())
+    if let Err(error) = to.write_all(bytes).and_then(|()| to.flush())
         && error.kind() != ErrorKind::BrokenPipe
         && !OUTPUT_IS_LOST.swap(true, Ordering::Relaxed)
     {
@@ -202,6 +207,9 @@ pub fn status(status: &Status) -> String {
 /// What waits for somebody: refused lines, records without a meter, conflicts, voids, late usage.
 fn what_waits(status: &Status) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
+    for alarm in &status.alarms {
+        lines.push(("ALARM", alarm.sentence()));
+    }
     for (code, count) in &status.quarantined {
         lines.push(("quarantine", format!("{} {code}", grouped(*count))));
     }

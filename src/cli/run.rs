@@ -23,6 +23,7 @@ use crate::expire::expire;
 use crate::export::{export_again, export_new};
 use crate::ingest::ingest;
 use crate::ingest::input::Input;
+use crate::ingest::quarantine::alarm::Alarm;
 use crate::ledger::{Lease, Schema, audit_trail};
 use crate::meter::{meter, rebuild};
 use crate::nightly::report as night_report;
@@ -71,7 +72,16 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
                 }
                 reports.push(ingest(books, &input, source).await?);
             }
-            report(args, &reports, || reports.iter().map(night_report::ingested).collect());
+            let alarms: Vec<String> = reports
+                .iter()
+                .filter_map(|i| i.alarm.as_ref())
+                .map(Alarm::sentence)
+                .collect();
+            report(args, &reports, || {
+                let told = alarms.iter().map(|alarm| format!("NEEDS A PERSON: {alarm}\n"));
+                reports.iter().map(night_report::ingested).chain(told).collect()
+            });
+            return Ok(if alarms.is_empty() { 0 } else { NEEDS_PERSON });
         }
         Command::Nightly => {
             let night = nightly::nightly(books).await?;
@@ -131,7 +141,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         }
         Command::RateCard { command } => rate_card::run(args, books, command).await?,
         Command::Account { command } => account::run(args, books, command).await?,
-        Command::Quarantine { command } => quarantine::run(args, books, command).await?,
+        Command::Quarantine { command } => return quarantine::run(args, books, command).await,
         Command::Conflict { command } => conflict::run(args, books, command).await?,
         Command::FirstDay { day, reason } => first_day::run(args, books, *day, reason.as_deref()).await?,
         Command::Adjustment { command } => adjustment::run(args, books, command).await?,

@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 
-use super::args::{
-    AccountCommand, AdjustmentCommand, Args, Command, ConflictCommand, QuarantineCommand, RateCardCommand, VoidCommand,
-};
+use super::args::{AccountCommand, AdjustmentCommand, Args, Command, ConflictCommand, RateCardCommand, VoidCommand};
 use super::print;
+use super::quarantine::args::QuarantineCommand;
 use super::run::{NEEDS_PERSON, run_with_books};
 use crate::admit::admit;
 use crate::books::Books;
@@ -38,7 +37,8 @@ fn only_reads(command: &Command) -> bool {
         Command::Adjustment { command } => matches!(command, AdjustmentCommand::List { .. }),
         Command::Void { command } => matches!(command, VoidCommand::List { .. }),
         Command::Quarantine { command } => {
-            matches!(command, QuarantineCommand::List | QuarantineCommand::Show { .. })
+            use QuarantineCommand::{Alarms, List, Show};
+            matches!(command, List { .. } | Show { .. } | Alarms { .. })
         }
         Command::Conflict { command } => {
             matches!(command, ConflictCommand::List { .. } | ConflictCommand::Show { .. })
@@ -49,7 +49,8 @@ fn only_reads(command: &Command) -> bool {
 
 /// Whether a command goes on while the machine's clock is in doubt: what it does can be undone, or done again.
 fn goes_on_in_doubt(command: &Command) -> bool {
-    let retries = |command: &QuarantineCommand| matches!(command, QuarantineCommand::Retry { .. });
+    use QuarantineCommand::{Correct, Edit, Retry};
+    let retries = |command: &QuarantineCommand| matches!(command, Retry { .. } | Edit { .. } | Correct { .. });
     match command {
         Command::Ingest { .. } | Command::Nightly | Command::Meter { .. } => true,
         Command::Quarantine { command } => retries(command),

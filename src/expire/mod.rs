@@ -10,7 +10,8 @@
 //! remove      the files, after the commit
 //! ```
 //!
-//! The ledger's own rows go by settings; see `ledger.rs`. Original bytes (files in `done/` and `refused/`, quarantined lines) go a month after receipt.
+//! The ledger's own rows go by settings; see `ledger.rs`. Original bytes go after their receipt: files in `done/` and `refused/` after a
+//! month, those of quarantined lines after `keep_quarantine_months`.
 
 pub mod hold;
 pub mod ledger;
@@ -85,7 +86,7 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Res
     }
     store::replace_held(&books.ledger, lease, &expired.held).await?;
     expired.original_files = originals::remove_old_files(books, LOG_MONTHS)?;
-    expired.quarantine_payloads = store::drop_old_payloads(books, lease, LOG_MONTHS).await?;
+    expired.quarantine_payloads = store::drop_old_payloads(books, lease, books.settings.keep_quarantine_months).await?;
     expired.months = expire_months(books, lease).await?;
     Ok(expired)
 }

@@ -93,7 +93,7 @@ impl<R: Read> Chunks<R> {
         self.carry.clear();
         while !self.ended {
             let searched = held;
-            held += self.read_full(&mut buffer[searched..])?;
+            held += read_full(&mut self.reader, &mut buffer[searched..])?;
             self.ended = held < buffer.len();
             if std::mem::take(&mut self.at_start) && buffer[..held].starts_with(BYTE_ORDER_MARK) {
                 buffer.copy_within(BYTE_ORDER_MARK.len()..held, 0);
@@ -114,20 +114,20 @@ impl<R: Read> Chunks<R> {
         }
         Ok(held)
     }
+}
 
-    /// Reads until the buffer is full or the input ends.
-    fn read_full(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut held = 0;
-        while held < buffer.len() {
-            match self.reader.read(&mut buffer[held..]) {
-                Ok(0) => break,
-                Ok(read) => held += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+/// Reads until the buffer is full or the input ends.
+pub(super) fn read_full(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut held = 0;
+    while held < buffer.len() {
+        match reader.read(&mut buffer[held..]) {
+            Ok(0) => break,
+            Ok(read) => held += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        Ok(held)
     }
+    Ok(held)
 }
 
 /// Just after the last line end. `searched` bytes hold none.

@@ -1,8 +1,9 @@
 //! The drop folder: producers put files in, the night takes those that are complete.
 //!
 //! A file is taken when it rests ([`rest`]), so that none is read under its writer's hands. It is moved to `done/` or `refused/` below
-//! the folder only after the commit (or the refusal), and only while its size and digest are still those that were read. Names there
-//! carry the digest, so equal names never overwrite. What changes there afterwards is read again ([`originals`]).
+//! the folder only after the commit (or the refusal), and only while its size and digest are still those that were read. One of which
+//! no record could be taken goes to `refused/` too: its lines are in quarantine, and whoever looks for what was not billed finds the
+//! file there. Names there carry the digest, so equal names never overwrite. What changes there afterwards is read again ([`originals`]).
 
 mod names;
 mod originals;
@@ -18,6 +19,7 @@ use originals::{Changed, Put, stand_of};
 pub use rest::Left;
 
 use super::input::{Input, Measured};
+use super::quarantine::alarm::Alarm;
 use super::store::{Batch, batch_of_digest_beginning, gone_records};
 use super::{Ingested, ingest, ingest_changed};
 use crate::books::Books;
@@ -134,7 +136,9 @@ impl Taking<'_> {
         match outcome {
             Ok((input, ingested)) => {
                 if is_still(&input, &ingested.measured)? {
-                    self.move_away(path, DONE, name, &ingested.measured.digest)?;
+                    let is_of_no_record = ingested.alarm.as_ref().is_some_and(Alarm::is_of_no_record);
+                    let folder = if is_of_no_record { REFUSED } else { DONE };
+                    self.move_away(path, folder, name, &ingested.measured.digest)?;
                 } else {
                     self.dropped.changed.push(input.name);
                 }

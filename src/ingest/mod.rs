@@ -6,7 +6,7 @@
 //! read        the input in parts, by whichever thread is free
 //! check       each record at the door, by all threads: into raw rows by UTC day, or refused
 //! sync        segments on disk for good
-//! commit      batch number, segments, quarantine: one transaction
+//! commit      batch number, segments, quarantine, the alarm where too much was refused: one transaction
 //! ```
 
 mod cells;
@@ -29,15 +29,18 @@ mod outcome;
 mod packed;
 pub mod parquet;
 mod plain;
+pub mod quarantine;
 pub mod reading;
 pub mod record;
 pub mod refusal;
 pub mod retry;
 pub mod rows;
+mod sniff;
 pub mod store;
 pub mod time_text;
 mod unseen;
 mod utf16;
+mod values;
 pub mod worker;
 pub mod writers;
 
@@ -51,8 +54,12 @@ use earlier::Earlier;
 use first_row::first_row;
 use input::{Format, Input, Measured};
 use joined::JoinedChunks;
+use quarantine::alarm::{self, Alarm};
+use quarantine::filter::Filter;
+use quarantine::store::Example;
 use store::{Batch, NewBatch};
 use time_text::Zones;
+use values::{Splitter, Values};
 use worker::{Door, Tally, Worker};
 use writers::Writers;
 
@@ -73,6 +80,11 @@ pub struct Ingested {
     pub batch: Batch,
     /// Lines in quarantine by reason.
     pub quarantine: Vec<(String, i64)>,
+    /// The first of these lines, by reason.
+    pub examples: Vec<Example>,
+    /// Set when the input needs a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Alarm>,
     /// Lines of this input that a retry took out of quarantine.
     pub retried: i64,
     /// The name it was given now, where it was ingested before under another.
@@ -80,6 +92,21 @@ pub struct Ingested {
     pub known_as: Option<String>,
     #[serde(skip)]
     pub measured: Measured,
+}
+
+impl Ingested {
+    async fn of(books: &Books, batch: i64, already: bool, retried: i64, measured: Measured) -> Result<Self> {
+        Ok(Self {
+            already,
+            batch: store::batch(&books.ledger, batch).await?,
+            quarantine: quarantine::store::quarantine_counts(&books.ledger, Some(batch)).await?,
+            examples: quarantine::store::examples(&books.ledger, batch).await?,
+            alarm: alarm::store::of_batch(&books.ledger, batch).await?,
+            retried,
+            known_as: None,
+            measured,
+        })
+    }
 }
 
 /// Ingests one input. `source` is who sent the records that do not say so.
@@ -126,16 +153,10 @@ async fn already(books: &Books, source: &str, input: &Input, measured: Measured)
         refuse_other_source(books, source, input, &measured).await?;
         return Ok(None);
     };
-    let retried = retry::retry(books, Some(batch.batch)).await?.accepted;
-    let quarantine = store::quarantine_counts(&books.ledger, Some(batch.batch)).await?;
-    Ok(Some(Ingested {
-        already: true,
-        batch,
-        quarantine,
-        retried,
-        known_as: Some(input.name.clone()),
-        measured,
-    }))
+    let retried = retry::retry(books, &Filter::of_batch(batch.batch)).await?.accepted;
+    let mut known = Ingested::of(books, batch.batch, true, retried, measured).await?;
+    known.known_as = Some(input.name.clone());
+    Ok(Some(known))
 }
 
 /// The same bytes under another source would be billed a second time: its records are other identities. Somebody must mean it.
@@ -218,13 +239,24 @@ type Checked = (Measured, Option<String>, Tally);
 
 fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> Result<Checked> {
     let (reader, meter) = input.open()?;
+    let (head, mut reader) = sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
-    let mut chunks = Chunks::of_lines(reader);
-    let read = |chunk: &mut Chunk| {
-        progress.at(meter.bytes());
-        chunks.fill(chunk).map_err(|e| input.unreadable(&e))
+    let tally = if sniff::stands_by_line(&head) {
+        let mut chunks = Chunks::of_lines(reader);
+        let read = |chunk: &mut Chunk| {
+            progress.at(meter.bytes());
+            chunks.fill(chunk).map_err(|e| input.unreadable(&e))
+        };
+        check_all(door, writers, read, Worker::take_lines)?
+    } else {
+        sniff::skip_mark(&head, &mut reader).map_err(|e| input.unreadable(&e))?;
+        let mut splitter = Splitter::new(reader);
+        let read = |part: &mut Values| {
+            progress.at(meter.bytes());
+            splitter.fill(part).map_err(|e| input.unreadable(&e))
+        };
+        check_all(door, writers, read, Worker::take_values)?
     };
-    let tally = check_all(door, writers, read, Worker::take_lines)?;
     Ok((meter.finish(), None, tally))
 }
 
@@ -275,6 +307,7 @@ fn read_rows(
     headers: Headers,
 ) -> Result<Option<Checked>> {
     let (reader, meter) = input.open()?;
+    let (_, reader) = sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
     let mut chunks = Chunks::of_lines(reader);
     let mut first = Chunk::default();
@@ -384,6 +417,7 @@ async fn commit(
         stored: count(tally.stored),
         quarantined: count(tally.refused.len() as u64),
         committed_at: &committed_at,
+        received_by: None,
     };
     // What can be read once only is known by its bytes now.
     if let (None, Err(refused)) = (input.path(), refuse_other_source(books, source, input, &measured).await) {
@@ -395,6 +429,7 @@ async fn commit(
         None => 0,
     };
     let first_day = first_day::first_day(books).await?;
+    let alarm = alarm::raised(&books.settings, new.received, new.stored, new.quarantined);
     let mut tx = books.ledger.begin().await?;
     // Two runs may read the same input side by side; the second finds the first one's batch here.
     let twin = store::digest_is_known(&mut tx, &measured.digest, source, input.format.text()).await?;
@@ -410,19 +445,13 @@ async fn commit(
     first_day::fix(&mut tx, first_day).await?;
     let batch = store::add_batch(&mut tx, &new).await?;
     add_segments(&mut tx, &segments, batch, batch).await?;
-    store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
+    quarantine::store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
+    if let Some(code) = alarm {
+        alarm::store::raise(&mut tx, batch, code, &committed_at).await?;
+    }
     if let Some(earlier) = earlier {
         store::add_reread(&mut tx, batch, earlier, gone).await?;
     }
     books.ledger.commit_of(tx, "ingest", intake).await?;
-    let quarantine = store::quarantine_counts(&books.ledger, Some(batch)).await?;
-    let batch = store::batch(&books.ledger, batch).await?;
-    Ok(Ingested {
-        already: false,
-        batch,
-        quarantine,
-        retried: 0,
-        known_as: None,
-        measured,
-    })
+    Ingested::of(books, batch, false, 0, measured).await
 }

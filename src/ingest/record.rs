@@ -234,15 +234,38 @@ fn line_text(line: &[u8]) -> Result<&str, Refusal> {
 #[cold]
 fn not_fields(offence: Offence<'_>, text: &str) -> Refusal {
     match crate::json::check(text) {
-        Ok(crate::json::Value::Object(_)) | Err(_) => offence.refusal(text),
-        Ok(_) => {
+        Ok(crate::json::Value::Object(_)) => offence.refusal(text),
+        Err(error) => with_cure(offence.refusal(text), text, error.at),
+        Ok(value) => {
             let shown = crate::shown::plain(text.trim());
+            let cure = match value {
+                crate::json::Value::Array(_) => {
+                    "; an array is read as records where the file begins with one: here write each record on its line"
+                }
+                _ => "",
+            };
             Refusal::new(
                 code::NOT_AN_OBJECT,
-                format!("the line is {shown}; one JSON object is expected"),
+                format!("the line is {shown}; one JSON object is expected{cure}"),
             )
         }
     }
+}
+
+/// What to do about text that is nearly JSON, as programs print it; `at` is the byte where it is none.
+#[cold]
+fn with_cure(mut refusal: Refusal, text: &str, at: usize) -> Refusal {
+    let wrong = text.get(at..).unwrap_or("");
+    if text.trim_start().starts_with("{'") {
+        refusal
+            .sentence
+            .push_str("; Python prints a dict so: write it with json.dumps");
+    } else if ["NaN", "Infinity"].iter().any(|it| wrong.starts_with(it)) {
+        refusal
+            .sentence
+            .push_str("; NaN is no number of JSON: leave out a field that has no value");
+    }
+    refusal
 }
 
 /// The account and application, from the fields and the envelope; they must not differ.

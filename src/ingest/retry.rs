@@ -1,18 +1,20 @@
-//! Quarantined lines, tried again: those that pass now become a batch of their own.
-
-use std::collections::BTreeMap;
+//! Quarantined lines, tried again as they came or as a person corrected them: those that pass now become a batch of their own.
 
 use super::csv::CsvHeader;
 use super::first_row::first_row;
 use super::input::{Format, Measured};
+use super::quarantine::dismiss::{refuse_missing, subject};
+use super::quarantine::filter::Filter;
+use super::quarantine::store::{self as quarantine, Page, QuarantinedLine, Taken};
 use super::rows;
-use super::store::{self, Batch, NewBatch, QuarantinedLine};
-use super::worker::{Door, Tally, Worker};
+use super::store::{self, Batch, NewBatch};
+use super::worker::{Door, Refused, Tally, Worker};
 use super::writers::Writers;
 use crate::books::Books;
+use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
 use crate::files::{remove_files, sync_all};
-use crate::ledger::commit_intake;
+use crate::ledger::{Decision, add_audit, commit_intake};
 use crate::raw::store::{add_segments, refuse_expired};
 
 /// What a retry did.
@@ -26,45 +28,93 @@ pub struct Retried {
     pub without_bytes: i64,
 }
 
-/// Tries the quarantined lines of one batch, or of all.
-pub async fn retry(books: &Books, batch: Option<i64>) -> Result<Retried> {
-    let lines = store::quarantined(&books.ledger, batch).await?;
-    let mut by_batch: BTreeMap<i64, Vec<QuarantinedLine>> = BTreeMap::new();
-    for line in lines {
-        by_batch.entry(line.batch).or_default().push(line);
+/// Tries the lines that a filter means and that wait in quarantine.
+pub async fn retry(books: &Books, filter: &Filter) -> Result<Retried> {
+    filter.check(&books.ledger).await?;
+    if !filter.numbers.is_empty() {
+        let found = quarantine::lines(&books.ledger, filter, Page::default()).await?;
+        refuse_missing(&filter.numbers, &found)?;
     }
     let mut retried = Retried::default();
-    for (batch, lines) in by_batch {
-        let batch = store::batch(&books.ledger, batch).await?;
-        retry_batch(books, &batch, lines, &mut retried).await?;
+    for number in quarantine::batches_that_wait(&books.ledger, filter).await? {
+        let batch = store::batch(&books.ledger, number).await?;
+        let of_batch = Filter {
+            batch: Some(number),
+            ..filter.clone()
+        };
+        let lines = quarantine::lines_with_bytes(&books.ledger, &of_batch, Page::default()).await?;
+        let attempts: Vec<Attempt> = lines
+            .into_iter()
+            .filter_map(|line| {
+                retried.without_bytes += i64::from(line.bytes.is_none());
+                Some(Attempt {
+                    bytes: line.bytes.clone()?,
+                    line,
+                    is_corrected: false,
+                })
+            })
+            .collect();
+        retried.tried += count_of(&attempts);
+        retried.accepted += take_what_passes(books, &batch, &attempts, None).await?.accepted;
     }
     Ok(retried)
 }
 
-async fn retry_batch(books: &Books, batch: &Batch, lines: Vec<QuarantinedLine>, retried: &mut Retried) -> Result<()> {
-    let lines: Vec<(i64, Vec<u8>)> = lines
-        .into_iter()
-        .filter_map(|line| {
-            retried.without_bytes += i64::from(line.bytes.is_none());
-            Some((line.quarantine, line.bytes?))
-        })
-        .collect();
-    retried.tried += i64::try_from(lines.len()).unwrap_or(i64::MAX);
+/// A line and the bytes that are tried in its place.
+pub(super) struct Attempt {
+    pub line: QuarantinedLine,
+    pub bytes: Vec<u8>,
+    /// Whether a person wrote other bytes than came.
+    pub is_corrected: bool,
+}
+
+/// Why a person writes other bytes than came.
+pub(super) struct Correction<'a> {
+    pub reason: &'a str,
+    /// The file of corrected lines, and its SHA-256.
+    pub file: Option<(&'a str, &'a str)>,
+}
+
+/// What came of attempts.
+#[derive(Debug, Default)]
+pub(super) struct Attempted {
+    pub accepted: i64,
+    /// Those that are refused still; each under its number in quarantine.
+    pub refused: Vec<Refused>,
+    /// The audit entry of a correction.
+    pub entry: Option<i64>,
+}
+
+fn count_of<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
+}
+
+/// Takes those lines of a batch that pass the door now, in one transaction.
+pub(super) async fn take_what_passes(
+    books: &Books,
+    batch: &Batch,
+    attempts: &[Attempt],
+    correction: Option<&Correction<'_>>,
+) -> Result<Attempted> {
     let mut door = super::open_door(books, &batch.source).await?;
     door.header = batch.header.as_deref().map(header_of).transpose()?;
     // Most retries change nothing; only one that does registers an intake and writes files.
-    let passes = tokio::task::block_in_place(|| try_lines(&door, &Writers::new(&books.data, 0), batch, &lines, false))?;
-    if passes.1.is_empty() {
-        return Ok(());
+    let (passing, refused) =
+        tokio::task::block_in_place(|| try_lines(&door, &Writers::new(&books.data, 0), batch, attempts))?;
+    if passing.is_empty() {
+        return Ok(Attempted {
+            refused,
+            ..Attempted::default()
+        });
     }
     let intake = books.register_intake("retry").await?;
     let writers = Writers::new(&books.data, intake);
-    let (tally, accepted) = tokio::task::block_in_place(|| try_lines(&door, &writers, batch, &lines, true))?;
+    let tally = tokio::task::block_in_place(|| write_lines(&door, &writers, batch, &passing))?;
     let segments = writers.finish()?;
     let places: Vec<_> = segments.iter().map(|s| books.data.join(&s.path)).collect();
     sync_all(&places)?;
-    let count = i64::try_from(accepted.len()).unwrap_or(i64::MAX);
-    let committed_at = books.clock.text();
+    let accepted = count_of(&passing);
+    let at = books.clock.text();
     let new = NewBatch {
         intake,
         kind: "retry",
@@ -77,49 +127,113 @@ async fn retry_batch(books: &Books, batch: &Batch, lines: Vec<QuarantinedLine>, 
             digest: format!("retry {intake}"),
         },
         received: 0,
-        stored: count,
-        quarantined: -count,
-        committed_at: &committed_at,
+        stored: accepted,
+        quarantined: -accepted,
+        committed_at: &at,
+        received_by: Some(batch.batch),
     };
+    let taken: Vec<Taken> = passing.iter().map(|attempt| attempt.taken()).collect();
     let mut tx = books.ledger.begin().await?;
     commit_intake(&mut tx, intake).await?;
     refuse_expired(&mut tx, tally.days.iter().map(|&day| crate::span::day_of_number(day))).await?;
     let number = store::add_batch(&mut tx, &new).await?;
-    if let Err(error) = store::take_from_quarantine(&mut tx, &accepted, number).await {
+    let entry = match correction {
+        Some(correction) => Some(add_audit(&mut tx, &decision(books, correction, &passing, &at)).await?),
+        None => None,
+    };
+    if let Err(error) = quarantine::take(&mut tx, &taken, number, entry, &at).await {
         drop(tx);
         remove_files(&places)?;
         return Err(error);
     }
     add_segments(&mut tx, &segments, number, number).await?;
     books.ledger.commit_of(tx, "retry", intake).await?;
-    retried.accepted += count;
-    Ok(())
+    Ok(Attempted {
+        accepted,
+        refused,
+        entry,
+    })
 }
 
-/// Runs lines past the door. Returns the tally and the quarantine numbers of those that pass. In the new batch a line's
-/// number is its quarantine number, which is unique there.
-fn try_lines(
+impl Attempt {
+    fn taken(&self) -> Taken {
+        Taken {
+            quarantine: self.line.quarantine,
+            corrected_digest: self.is_corrected.then(|| sha256_hex(&self.bytes)),
+        }
+    }
+}
+
+/// Lines whose digests an audit entry lists; of more, each line's row has them.
+const AUDITED_LINES: usize = 1000;
+
+/// Who corrected what, with the digests of what came and of what was taken.
+fn decision<'a>(books: &'a Books, correction: &'a Correction<'_>, taken: &[&Attempt], at: &str) -> Decision<'a> {
+    let lines: Vec<QuarantinedLine> = taken.iter().map(|attempt| attempt.line.clone()).collect();
+    let digests = taken.iter().take(AUDITED_LINES).map(|attempt| {
+        let line = &attempt.line;
+        serde_json::json!({ "line": line.quarantine, "came": line.payload_digest, "taken": sha256_hex(&attempt.bytes) })
+    });
+    let mut detail = serde_json::json!({ "taken": taken.len(), "sha_256": digests.collect::<Vec<_>>() });
+    if let Some((name, digest)) = correction.file {
+        detail["file"] = name.into();
+        detail["file_sha_256"] = digest.into();
+    }
+    Decision {
+        who: &books.settings.who,
+        action: "quarantine correct",
+        subject: subject(&lines),
+        detail,
+        reason: correction.reason,
+        at: at.to_owned(),
+    }
+}
+
+/// Runs lines past the door, and writes nothing. Returns those that pass, and what is said of the others.
+fn try_lines<'a>(
     door: &Door,
     writers: &Writers,
     batch: &Batch,
-    lines: &[(i64, Vec<u8>)],
-    write: bool,
-) -> Result<(Tally, Vec<i64>)> {
+    attempts: &'a [Attempt],
+) -> Result<(Vec<&'a Attempt>, Vec<Refused>)> {
     let mut worker = Worker::new(door, writers);
-    let mut accepted = Vec::new();
+    let mut passing = Vec::new();
     let mut reading = rows::Reading::default();
-    for (number, bytes) in lines {
-        let line = u64::try_from(*number).unwrap_or(0);
-        let passes = match (Format::from_text(&batch.format), &door.header) {
-            (Some(Format::Csv), Some(header)) => rows::take(&mut worker, header, line, bytes, &mut reading)?,
-            _ => worker.take_line(line, bytes)?,
-        };
-        if passes {
-            accepted.push(*number);
+    for attempt in attempts {
+        if take_line(&mut worker, door, batch, attempt, &mut reading)? {
+            passing.push(attempt);
         }
     }
-    let tally = if write { worker.finish()? } else { Tally::default() };
-    Ok((tally, accepted))
+    Ok((passing, worker.into_refused()))
+}
+
+fn write_lines(door: &Door, writers: &Writers, batch: &Batch, attempts: &[&Attempt]) -> Result<Tally> {
+    let mut worker = Worker::new(door, writers);
+    let mut reading = rows::Reading::default();
+    for attempt in attempts {
+        if !take_line(&mut worker, door, batch, attempt, &mut reading)? {
+            let number = attempt.line.quarantine;
+            return Err(Error::Unbalanced(format!(
+                "line {number} passed the door once and not again"
+            )));
+        }
+    }
+    worker.finish()
+}
+
+/// In the new batch a line's number is its quarantine number, which is unique there.
+fn take_line(
+    worker: &mut Worker,
+    door: &Door,
+    batch: &Batch,
+    attempt: &Attempt,
+    reading: &mut rows::Reading,
+) -> Result<bool> {
+    let line = u64::try_from(attempt.line.quarantine).unwrap_or(0);
+    match (Format::from_text(&batch.format), &door.header) {
+        (Some(Format::Csv), Some(header)) => rows::take(worker, header, line, &attempt.bytes, reading),
+        _ => worker.take_line(line, &attempt.bytes),
+    }
 }
 
 fn header_of(text: &str) -> Result<CsvHeader> {

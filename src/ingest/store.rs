@@ -1,13 +1,11 @@
-//! The ledger of ingest: batches and quarantine.
+//! The ledger of ingest: batches. Refused lines have a store of their own.
 
 use std::collections::HashSet;
 
 use super::earlier::Earlier;
 use super::input::{Input, Measured};
-use super::worker::Refused;
-use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, next_number, next_numbers, query, reseal};
+use crate::ledger::{Ledger, Row, Tx, Value, insert_row, next_number, query};
 
 /// A batch about to be committed.
 pub struct NewBatch<'a> {
@@ -22,6 +20,8 @@ pub struct NewBatch<'a> {
     pub stored: i64,
     pub quarantined: i64,
     pub committed_at: &'a str,
+    /// Of a retry: the batch that received its lines.
+    pub received_by: Option<i64>,
 }
 
 /// A committed batch.
@@ -191,10 +191,19 @@ pub async fn has_input_of_size(ledger: &Ledger, bytes: u64) -> Result<bool> {
     Ok(row.try_get::<i64>(0)? > 0)
 }
 
+/// Whether there is a batch of that number.
+pub async fn has_batch(ledger: &Ledger, batch: i64) -> Result<bool> {
+    let row = query("SELECT COUNT(*) FROM batch WHERE batch = ?")
+        .bind(batch)
+        .fetch_one(ledger)
+        .await?;
+    Ok(row.try_get::<i64>(0)? > 0)
+}
+
 /// Gives the batch its number and its row.
 pub async fn add_batch(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
     let batch = next_number(tx, "batch").await?;
-    let row: [Value; 13] = [
+    let row: [Value; 14] = [
         batch.into(),
         new.intake.into(),
         new.kind.into(),
@@ -208,140 +217,12 @@ pub async fn add_batch(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
         new.stored.into(),
         new.quarantined.into(),
         new.committed_at.into(),
+        new.received_by.into(),
     ];
     let into = "batch (batch, intake, kind, name, source, format, header, bytes, digest, received, stored_rows, quarantined, \
-                committed_at)";
+                committed_at, received_by)";
     insert_row(tx, into, row).await?;
     Ok(batch)
-}
-
-/// Puts refused lines into quarantine.
-pub async fn add_quarantine(tx: &mut Tx, batch: i64, refused: Vec<Refused>, received_at: &str) -> Result<()> {
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let count = i64::try_from(refused.len()).unwrap_or(i64::MAX);
-    let first = next_numbers(tx, "quarantine", count).await?;
-    let rows = (first..).zip(refused).map(|(number, refused)| -> [Value; 9] {
-        [
-            number.into(),
-            batch.into(),
-            i64::try_from(refused.line).unwrap_or(i64::MAX).into(),
-            refused.refusal.code.into(),
-            refused.refusal.sentence.into(),
-            i64::try_from(refused.bytes.len()).unwrap_or(i64::MAX).into(),
-            sha256_hex(&refused.bytes).into(),
-            Value::Bytes(refused.bytes),
-            received_at.into(),
-        ]
-    });
-    insert_rows(
-        tx,
-        "quarantine (quarantine, batch, line, code, sentence, payload_bytes, payload_digest, payload, received_at)",
-        rows,
-    )
-    .await?;
-    Ok(())
-}
-
-/// A line in quarantine.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct QuarantinedLine {
-    pub quarantine: i64,
-    pub batch: i64,
-    pub input: String,
-    pub line: i64,
-    pub code: String,
-    pub sentence: String,
-    pub payload_bytes: i64,
-    pub payload_digest: String,
-    pub received_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub payload: Option<String>,
-    #[serde(skip)]
-    pub bytes: Option<Vec<u8>>,
-}
-
-const QUARANTINE_COLUMNS: &str = "SELECT q.quarantine, q.batch, b.name, q.line, q.code, q.sentence, q.payload_bytes, \
-     q.payload_digest, q.received_at, q.payload FROM quarantine q JOIN batch b ON b.batch = q.batch \
-     WHERE q.accepted_by IS NULL";
-
-fn quarantined_of(row: &Row) -> Result<QuarantinedLine> {
-    Ok(QuarantinedLine {
-        quarantine: row.try_get(0)?,
-        batch: row.try_get(1)?,
-        input: row.try_get(2)?,
-        line: row.try_get(3)?,
-        code: row.try_get(4)?,
-        sentence: row.try_get(5)?,
-        payload_bytes: row.try_get(6)?,
-        payload_digest: row.try_get(7)?,
-        received_at: row.try_get(8)?,
-        payload: None,
-        bytes: row.try_get(9)?,
-    })
-}
-
-/// Lines in quarantine, of one batch or of all, oldest first.
-pub async fn quarantined(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<QuarantinedLine>> {
-    let rows = match batch {
-        None => {
-            query(format!("{QUARANTINE_COLUMNS} ORDER BY q.quarantine"))
-                .fetch_all(ledger)
-                .await?
-        }
-        Some(batch) => {
-            query(format!("{QUARANTINE_COLUMNS} AND q.batch = ? ORDER BY q.quarantine"))
-                .bind(batch)
-                .fetch_all(ledger)
-                .await?
-        }
-    };
-    rows.iter().map(quarantined_of).collect()
-}
-
-/// One line in quarantine.
-pub async fn quarantined_line(ledger: &Ledger, number: i64) -> Result<QuarantinedLine> {
-    let row = query(format!("{QUARANTINE_COLUMNS} AND q.quarantine = ?"))
-        .bind(number)
-        .fetch_optional(ledger)
-        .await?;
-    row.as_ref().map(quarantined_of).transpose()?.ok_or_else(|| {
-        Error::Usage(format!(
-            "there is no line {number} in quarantine; `tallybook quarantine list` shows them"
-        ))
-    })
-}
-
-/// How many lines are in quarantine, by reason.
-pub async fn quarantine_counts(ledger: &Ledger, batch: Option<i64>) -> Result<Vec<(String, i64)>> {
-    let rows = query(
-        "SELECT code, COUNT(*) FROM quarantine WHERE accepted_by IS NULL AND (? = 0 OR batch = ?) \
-         GROUP BY code ORDER BY code",
-    )
-    .bind(batch.unwrap_or(0))
-    .bind(batch.unwrap_or(0))
-    .fetch_all(ledger)
-    .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
-}
-
-/// Marks lines as taken by a retry; each must still be in quarantine.
-pub async fn take_from_quarantine(tx: &mut Tx, numbers: &[i64], batch: i64) -> Result<()> {
-    for number in numbers {
-        let done = query("UPDATE quarantine SET accepted_by = ? WHERE quarantine = ? AND accepted_by IS NULL")
-            .bind(batch)
-            .bind(number)
-            .execute(tx)
-            .await?;
-        if done != 1 {
-            return Err(Error::Overtaken(format!(
-                "line {number} was taken from quarantine by another run; nothing was written: run the retry again"
-            )));
-        }
-        reseal(tx, "quarantine", "quarantine = ?", &[(*number).into()]).await?;
-    }
-    Ok(())
 }
 
 /// The accounts there are.

@@ -16,6 +16,7 @@ use super::layout::Layouts;
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
 use super::refusal::{Refusal, code};
 use super::time_text::Zones;
+use super::values::Values;
 use super::writers::Writers;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -221,6 +222,26 @@ impl<'d> Worker<'d> {
         });
         self.scratch = scratch;
         self.note(line, outcome, marked)
+    }
+
+    /// Takes every value of a part of JSON. The sentence of a refused one says where it begins, if that is not the line of its number.
+    pub fn take_values(&mut self, part: &Values) -> Result<()> {
+        self.layouts.begin_chunk();
+        for value in part.iter() {
+            let text = std::str::from_utf8(value.bytes).ok();
+            let is_taken = match text.and_then(|text| self.take_known_line(value.number, text)) {
+                Some(length) => {
+                    length?;
+                    true
+                }
+                None => self.take_line(value.number, value.bytes)?,
+            };
+            if !is_taken && let Some(refused) = self.tally.refused.last_mut().filter(|_| value.line != value.number) {
+                let begins = format!(" (the record begins on line {})", value.line);
+                refused.refusal.sentence.push_str(&begins);
+            }
+        }
+        self.write_what_is_full()
     }
 
     /// One row of a CSV. Returns whether it was accepted.
@@ -522,6 +543,11 @@ impl<'d> Worker<'d> {
             self.write_log_day(day)?;
         }
         Ok(())
+    }
+
+    /// What it refused. What it accepted is forgotten, and nothing was written.
+    pub fn into_refused(self) -> Vec<Refused> {
+        self.tally.refused
     }
 
     /// Writes what is held and returns the counts.

@@ -29,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::expire::{Expired, expire};
 use crate::export::{Exported, export_new};
 use crate::ingest::drop_folder::{Dropped, take_dropped};
+use crate::ingest::quarantine::alarm::{self, Alarm};
 use crate::ledger::Lease;
 use crate::ledger::nights::begin_run;
 use crate::meter::store::Total;
@@ -159,6 +160,12 @@ async fn record_failure(books: &Books, lease: &Lease, error: &Error) {
     }
 }
 
+/// Inputs of which no record, or too few, could be taken: each night tells them, until somebody has decided.
+async fn open_alarms(books: &Books) -> Result<Vec<String>> {
+    let open = alarm::store::open(&books.ledger).await?;
+    Ok(open.iter().map(Alarm::sentence).collect())
+}
+
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     refuse_older_ledger(books).await?;
     let cards = import_cards(books).await?;
@@ -178,6 +185,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             .iter()
             .map(|name| format!("{name} lies in the drop folder and is no plain file; put files there themselves")),
     );
+    needs_person.extend(open_alarms(books).await?);
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
     let gone = gone(books, before).await?;
     gone.refuse_without_files()?;

@@ -11,12 +11,14 @@ use crate::expire::hold::{Held, NOT_LONG_CLOSED};
 use crate::export::Exported;
 use crate::ingest::Ingested;
 use crate::ingest::drop_folder::Reread;
+use crate::ingest::quarantine::alarm::Alarm;
+use crate::ingest::quarantine::store::Example;
 use crate::meter::Metered;
 use crate::meter::rewrite::Rewritten;
 use crate::meter::store::Total;
 use crate::table::{Table, grouped};
 
-/// One input's line, and its quarantine by reason.
+/// One input's line, its quarantine by reason with an example of each, and its alarm.
 pub fn ingested(ingested: &Ingested) -> String {
     let batch = &ingested.batch;
     let mut text = if ingested.already {
@@ -46,6 +48,16 @@ pub fn ingested(ingested: &Ingested) -> String {
     text.push('\n');
     for (code, count) in &ingested.quarantine {
         let _infallible = writeln!(text, "  {:>9} in quarantine: {code}", grouped(*count));
+        for example in ingested.examples.iter().filter(|example| example.code == *code) {
+            text.push_str(&refused_example(example));
+        }
+    }
+    if !ingested.quarantine.is_empty() {
+        let _infallible = writeln!(
+            text,
+            "            see `tallybook quarantine list --batch {}`",
+            batch.batch
+        );
     }
     text
 }
@@ -74,6 +86,15 @@ pub fn changed(reread: &Reread) -> String {
         );
     }
     text
+}
+
+/// Such as `line 2: ...`, and below it the beginning of the line.
+fn refused_example(example: &Example) -> String {
+    let shown = match &example.shown {
+        Some(shown) => format!("            {shown}\n"),
+        None => String::new(),
+    };
+    format!("            line {}: {}\n{shown}", example.line, example.sentence)
 }
 
 pub fn metered(metered: &Metered) -> String {
@@ -233,6 +254,9 @@ pub fn night(night: &Night) -> String {
     }
     for file in &night.dropped.ingested {
         let _infallible = write!(text, "file     {}", ingested(file));
+        if file.alarm.as_ref().is_some_and(Alarm::is_of_no_record) {
+            text.push_str("            the file was moved to `refused/` in the drop folder\n");
+        }
     }
     for file in &night.dropped.refused {
         let _infallible = writeln!(text, "REFUSED  {}", file.why);

@@ -10,6 +10,7 @@ use crate::card::book::CardBook;
 use crate::card::store::load_cards;
 use crate::close::due::due;
 use crate::error::Result;
+use crate::ingest::quarantine::alarm::Alarm;
 use crate::ledger::fact::{FIRST_DAY, LAST_RUN_CLOCK, NEWEST_MACHINE_CLOCK, fact};
 use crate::meter::store::{last_batch, progress};
 use crate::nightly::store::{Run, last_runs};
@@ -40,6 +41,8 @@ pub struct Status {
     pub statements_not_exported: i64,
     pub periods_due: usize,
     pub quarantined: Vec<(String, i64)>,
+    /// Inputs that need a person.
+    pub alarms: Vec<Alarm>,
     pub conflicts_open: i64,
     /// The open conflicts, the waiting voids and the late usage, one by one.
     pub conflicts: Vec<Conflict>,
@@ -131,7 +134,8 @@ pub async fn status(books: &Books) -> Result<Status> {
         statements: counts.statements,
         statements_not_exported: counts.statements_not_exported,
         periods_due,
-        quarantined: crate::ingest::store::quarantine_counts(&books.ledger, None).await?,
+        quarantined: crate::ingest::quarantine::store::quarantine_counts(&books.ledger, None).await?,
+        alarms: crate::ingest::quarantine::alarm::store::open(&books.ledger).await?,
         conflicts_open: counts.conflicts_open,
         conflicts: store::conflicts(&books.ledger).await?,
         voids_waiting: counts.voids_waiting,

@@ -13,6 +13,7 @@ pub async fn verify(books: &Books, verified: &mut Verified) {
     verified.part(part);
     verified.sentences(store::numbering(&books.ledger).await);
     verified.sentences(damaged_cards(&books.ledger).await);
+    verified.sentences(store::miscounted_quarantine(&books.ledger).await);
     let part = store::payloads(&books.ledger, |sentence| verified.differs(sentence)).await;
     verified.part(part);
 }

@@ -21,7 +21,7 @@ pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// Counters and the numbers they gave: each counter is the last number, and no number is missing.
 pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
-    const NUMBERED: [(&str, &str, &str); 14] = [
+    const NUMBERED: [(&str, &str, &str); 15] = [
         ("batch", "batch", "batch"),
         ("metering", "metering", "metering"),
         ("closing", "closing", "closing"),
@@ -37,6 +37,7 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
         ("document", "statement", "document"),
         ("intake", "intake", "intake"),
         ("settlement", "settlement", "settlement"),
+        ("alarm", "alarm", "alarm"),
     ];
     let mut differences = Vec::new();
     for (counter, table, column) in NUMBERED {
@@ -73,6 +74,31 @@ pub async fn payloads(ledger: &Ledger, mut differs: impl FnMut(String) + Send) -
             Ok(())
         })
         .await
+}
+
+/// Batches that say of themselves another number of quarantined lines than there are: an input those that it received, a retry
+/// those that it took, as a negative number.
+pub async fn miscounted_quarantine(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT b.batch, b.quarantined, COALESCE(r.found, 0) - COALESCE(t.found, 0) FROM batch b \
+         LEFT JOIN (SELECT batch, COUNT(*) AS found FROM quarantine GROUP BY batch) r ON r.batch = b.batch \
+         LEFT JOIN (SELECT accepted_by, COUNT(*) AS found FROM quarantine WHERE accepted_by IS NOT NULL GROUP BY accepted_by) t \
+         ON t.accepted_by = b.batch \
+         WHERE b.quarantined <> COALESCE(r.found, 0) - COALESCE(t.found, 0) ORDER BY b.batch",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let of = |at: usize| row.try_get::<i64>(at);
+            Ok(format!(
+                "batch {} says {} quarantined lines, and the quarantine has {}",
+                of(0)?,
+                of(1)?,
+                of(2)?
+            ))
+        })
+        .collect()
 }
 
 /// Batches whose original in `done/` was changed after it was read.

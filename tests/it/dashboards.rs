@@ -27,7 +27,12 @@ const OWN_VIEW: &str = "closed_period";
 
 /// Every view with its columns and their kinds, as README describes them. A `real` is of the embedded ledger alone, whose decimals,
 /// dates and times are text.
-const VIEWS: [(&str, &str); 13] = [
+const VIEWS: [(&str, &str); 14] = [
+    (
+        "dash_alarms",
+        "alarm integer, batch integer, input text, source text, code text, received integer, refused integer, raised_at time, \
+         state text, ended_at time",
+    ),
     (
         "dash_blocked",
         "uin text, period_start date, period_end date, why text, unpriced text, month_start date",

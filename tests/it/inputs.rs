@@ -6,6 +6,8 @@ use polars::prelude::*;
 use polars_io::prelude::*;
 use tallybook::error::Error;
 use tallybook::ingest::Ingested;
+use tallybook::ingest::quarantine::filter::Filter;
+use tallybook::ingest::quarantine::store::{Page, lines_with_bytes};
 
 use crate::world::{Place, at, line, run};
 
@@ -337,12 +339,14 @@ fn a_refused_row_keeps_its_spaces_and_its_line_number_and_is_refused_again() {
     assert_eq!((ingested.batch.stored, ingested.batch.quarantined), (1, 1));
     run(async {
         let books = place.books(at("2024-11-20T00:00:00Z")).await;
-        let lines = tallybook::ingest::store::quarantined(&books.ledger, None)
+        let lines = lines_with_bytes(&books.ledger, &Filter::default(), Page::default())
             .await
             .unwrap();
         assert_eq!(lines[0].line, 4);
         assert!(lines[0].bytes.as_ref().unwrap().ends_with(b"00Z "));
-        let retried = tallybook::ingest::retry::retry(&books, None).await.unwrap();
+        let retried = tallybook::ingest::retry::retry(&books, &Filter::default())
+            .await
+            .unwrap();
         assert_eq!((retried.tried, retried.accepted), (1, 0));
         books.ledger.close().await;
     });

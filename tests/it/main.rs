@@ -33,6 +33,9 @@ mod edges_corrections;
 /// Inputs of every bad kind.
 mod inputs;
 
+/// What is refused, and who reads it.
+mod edges_quarantine;
+
 /// Files still written, and files that change after they were read.
 mod edges_dropfolder;
 

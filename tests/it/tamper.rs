@@ -38,6 +38,7 @@ fn rich_books() -> Shop {
         usage("z", 7, "unknown", "2024-11-15T11:00:00+08:00", 60_000),
         "not usage\n".to_owned(),
     ]);
+    shop.place.drop("refused.ndjson", "nor this\n");
     shop.place.night("2024-12-10T00:00:00Z");
     shop.drop(&[usage("late", 7, "A", "2024-11-16T10:00:00+08:00", 60_000)]);
     shop.place.night("2025-01-10T00:00:00Z");

@@ -11,6 +11,9 @@ use crate::world::line;
 /// The day on which most of the usage happens, in Shanghai.
 pub const DAY: &str = "2024-11-15T10:00:00+08:00";
 
+/// What should have been sent in the place of the first line that is no usage.
+const MENDED: &str = r#"{"id":"g3","uin":"7","appid":1,"task_type":"Transcode","duration_ms":1000,"finished_at":"2024-11-15T02:00:00Z"}"#;
+
 /// One process of the play.
 pub struct Step {
     pub name: &'static str,
@@ -78,7 +81,7 @@ impl Step {
 }
 
 /// The steps after the ground was laid. Together they pass every point.
-pub const STEPS: [Step; 17] = [
+pub const STEPS: [Step; 19] = [
     Step::new(
         "ingest",
         "2024-11-16T12:00:00Z",
@@ -98,6 +101,25 @@ pub const STEPS: [Step; 17] = [
     )
     .decides(),
     Step::new("quarantine retry", "2024-11-17T00:00:00Z", &["quarantine", "retry"]),
+    Step::new(
+        "quarantine edit",
+        "2024-11-17T00:00:00Z",
+        &[
+            "quarantine",
+            "edit",
+            "1",
+            "--line",
+            MENDED,
+            "--reason",
+            "a log went into it",
+        ],
+    ),
+    Step::new(
+        "quarantine dismiss",
+        "2024-11-17T00:00:00Z",
+        &["quarantine", "dismiss", "2", "--reason", "a log went into it"],
+    )
+    .decides(),
     Step::new("night that merges", "2024-11-20T00:00:00Z", &["nightly"])
         .before(first_drop)
         .refuses(),
@@ -198,9 +220,9 @@ pub fn card(place: &Path, price: &str, grown: bool) {
     std::fs::write(place.join("cards/c/2024-01-01.toml"), text).unwrap();
 }
 
-/// A good line with service-log fields, one that is no usage, one of an account that is not there yet; and a packed Parquet.
+/// A good line with service-log fields, two that are no usage, one of an account that is not there yet; and a packed Parquet.
 fn inputs(place: &Path) {
-    let text = with_log(&line("g1", 7, DAY, 90_000)) + "not usage\n" + &line("g2", 9, DAY, 30_000);
+    let text = with_log(&line("g1", 7, DAY, 90_000)) + "not usage\nnor this\n" + &line("g2", 9, DAY, 30_000);
     std::fs::write(place.join("in/lines.ndjson"), text).unwrap();
     let mut frame = df!(
         "id" => ["p1", "p2"],

@@ -2,11 +2,12 @@
 
 /// Every transaction there is: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 28] = [
+pub const COMMITS: [&str; 29] = [
     "account",
     "cards",
     "clock",
     "close",
+    "dismiss",
     "draft",
     "expire",
     "expire_lines",

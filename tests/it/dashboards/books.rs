@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tallybook::span::Cycle;
 
-use crate::world::Place;
+use crate::world::{Place, at, run};
 
 /// The last night: raw of November is half a year old and due to expire.
 pub const NOW: &str = "2025-05-20T00:00:00Z";
@@ -65,7 +65,7 @@ fn used(id: &str, uin: u64, what: &str, amount: u64, app_region: (u64, &str), da
 }
 
 /// Half a year: closed and draft periods, an account whose period is blocked, usage that came late, a void, an open conflict, lines in
-/// quarantine, held days.
+/// quarantine, an input that needs a person, held days.
 pub fn rich_books() -> Place {
     let mut place = Place::with_cards(Path::new("cards"), "yuan");
     let cards = place.path().join("cards");
@@ -93,7 +93,17 @@ pub fn rich_books() -> Place {
         used("u1", 10, "unknown", 60, east, "2024-11-17"),
     ];
     place.drop("november.ndjson", november.concat());
+    place.drop("nothing.ndjson", "nothing of this\n");
+    place.drop("nor-this.ndjson", "nor of this\n");
     place.night("2024-12-10T00:00:00Z");
+    // One of the two inputs without a record was looked at.
+    run(async {
+        let books = place.books(at("2024-12-10T01:00:00Z")).await;
+        tallybook::ingest::quarantine::alarm::dismiss(&books, 1, "seen")
+            .await
+            .unwrap();
+        books.ledger.close().await;
+    });
     let late = [
         used("a5", 7, "A", 120, east, "2024-11-15"),
         used("a6", 7, "A", 60, east, "2024-12-02"),
