@@ -4,7 +4,7 @@
 -- The last day with usage in a draft; none without usage, and in those of an earlier program until the next night.
 ALTER TABLE draft ADD COLUMN usage_through VARCHAR(10) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */;
 
--- Where the unit of a SKU is looked up.
+-- Where the units of SKUs are looked up: once for a query that asks for them.
 CREATE INDEX usage_total_sku ON usage_total (sku, unit);
 
 -- Usage per account, day, app, region and SKU: see 0009. `unit` is that of `raw_units` and `billable_units`, `ms` or `count`; NULL where a

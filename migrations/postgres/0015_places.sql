@@ -4,8 +4,8 @@
 -- The last day with usage in a draft; none without usage, and in those of an earlier program until the next night.
 ALTER TABLE draft ADD COLUMN usage_through TEXT COLLATE "C";
 
--- Where the unit of a SKU is looked up.
-CREATE INDEX usage_total_sku ON usage_total (sku, unit);
+-- Where the units of SKUs are looked up: once for a query that asks for them.
+CREATE INDEX usage_total_sku ON usage_total (unit, sku);
 
 -- Usage per account, day, app, region and SKU: see 0009. `unit` is that of `raw_units` and `billable_units`, `ms` or `count`; NULL where a
 -- SKU has been measured in both.
@@ -17,9 +17,9 @@ SELECT u.uin, u.month,
        CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 3 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 24 ELSE p.sums >> 6 END AS raw_units,
        CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 1 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 24 ELSE p.sums >> 6 END
            AS billable_units,
-       CASE WHEN (SELECT MIN(t.unit) FROM usage_total t WHERE t.sku = (s.key COLLATE "C"))
-              = (SELECT MAX(t.unit) FROM usage_total t WHERE t.sku = (s.key COLLATE "C"))
-            THEN (SELECT MIN(t.unit) FROM usage_total t WHERE t.sku = (s.key COLLATE "C")) END AS unit,
+       CASE WHEN s.key COLLATE "C" IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'ms')
+            THEN CASE WHEN s.key COLLATE "C" NOT IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'count') THEN 'ms' END
+            WHEN s.key COLLATE "C" IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'count') THEN 'count' END AS unit,
        CAST(u.month || '-01' AS DATE) AS month_start
 FROM usage_daily u, jsonb_each(CAST(u.days AS JSONB)) AS a, jsonb_each(a.value) AS r, jsonb_each(r.value) AS s,
      jsonb_array_elements(s.value) AS d (value),
@@ -35,9 +35,9 @@ SELECT u.uin, u.month,
        CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 3 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 24 ELSE p.sums >> 6 END AS raw_units,
        CASE WHEN p.sums IS NULL THEN CAST(d.value ->> 1 AS BIGINT) WHEN p.sums & 1 = 1 THEN p.sums >> 24 ELSE p.sums >> 6 END
            AS billable_units,
-       CASE WHEN (SELECT MIN(t.unit) FROM usage_total t WHERE t.sku = (s.key COLLATE "C"))
-              = (SELECT MAX(t.unit) FROM usage_total t WHERE t.sku = (s.key COLLATE "C"))
-            THEN (SELECT MIN(t.unit) FROM usage_total t WHERE t.sku = (s.key COLLATE "C")) END AS unit,
+       CASE WHEN s.key COLLATE "C" IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'ms')
+            THEN CASE WHEN s.key COLLATE "C" NOT IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'count') THEN 'ms' END
+            WHEN s.key COLLATE "C" IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'count') THEN 'count' END AS unit,
        CAST(u.month || '-01' AS DATE) AS month_start
 FROM usage_daily u, jsonb_each(CAST(COALESCE(u.sku_days, u.days) AS JSONB)) AS a, jsonb_each(a.value) AS r, jsonb_each(r.value) AS s,
      jsonb_array_elements(s.value) AS d (value),

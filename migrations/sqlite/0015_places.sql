@@ -4,8 +4,8 @@
 -- The last day with usage in a draft; none without usage, and in those of an earlier program until the next night.
 ALTER TABLE draft ADD COLUMN usage_through TEXT;
 
--- Where the unit of a SKU is looked up.
-CREATE INDEX usage_total_sku ON usage_total (sku, unit);
+-- Where the units of SKUs are looked up: once for a query that asks for them.
+CREATE INDEX usage_total_sku ON usage_total (unit, sku);
 
 -- Usage per account, day, app, region and SKU: see 0009. `unit` is that of `raw_units` and `billable_units`, `ms` or `count`; NULL where a
 -- SKU has been measured in both.
@@ -17,9 +17,9 @@ SELECT u.uin, u.month, u.month || SUBSTR('-01-02-03-04-05-06-07-08-09-10-11-12-1
        CASE WHEN d.type <> 'integer' THEN d.value ->> 2 WHEN d.value & 1 THEN d.value >> 6 & 262143 ELSE 1 END AS records,
        CASE WHEN d.type <> 'integer' THEN d.value ->> 3 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS raw_units,
        CASE WHEN d.type <> 'integer' THEN d.value ->> 1 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS billable_units,
-       CASE WHEN (SELECT MIN(t.unit) FROM usage_total t WHERE t.sku = s.key)
-              = (SELECT MAX(t.unit) FROM usage_total t WHERE t.sku = s.key)
-            THEN (SELECT MIN(t.unit) FROM usage_total t WHERE t.sku = s.key) END AS unit,
+       CASE WHEN s.key IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'ms')
+            THEN CASE WHEN s.key NOT IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'count') THEN 'ms' END
+            WHEN s.key IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'count') THEN 'count' END AS unit,
        u.month || '-01' AS month_start
 FROM usage_daily u, json_each(u.days) a, json_each(a.value) r, json_each(r.value) s, json_each(s.value) d;
 
@@ -32,9 +32,9 @@ SELECT u.uin, u.month, u.month || SUBSTR('-01-02-03-04-05-06-07-08-09-10-11-12-1
        CASE WHEN d.type <> 'integer' THEN d.value ->> 2 WHEN d.value & 1 THEN d.value >> 6 & 262143 ELSE 1 END AS records,
        CASE WHEN d.type <> 'integer' THEN d.value ->> 3 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS raw_units,
        CASE WHEN d.type <> 'integer' THEN d.value ->> 1 WHEN d.value & 1 THEN d.value >> 24 ELSE d.value >> 6 END AS billable_units,
-       CASE WHEN (SELECT MIN(t.unit) FROM usage_total t WHERE t.sku = s.key)
-              = (SELECT MAX(t.unit) FROM usage_total t WHERE t.sku = s.key)
-            THEN (SELECT MIN(t.unit) FROM usage_total t WHERE t.sku = s.key) END AS unit,
+       CASE WHEN s.key IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'ms')
+            THEN CASE WHEN s.key NOT IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'count') THEN 'ms' END
+            WHEN s.key IN (SELECT t.sku FROM usage_total t WHERE t.unit = 'count') THEN 'count' END AS unit,
        u.month || '-01' AS month_start
 FROM usage_daily u, json_each(COALESCE(u.sku_days, u.days)) a, json_each(a.value) r, json_each(r.value) s, json_each(s.value) d;
 
