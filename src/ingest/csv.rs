@@ -336,11 +336,18 @@ pub(super) fn is_field(name: &str) -> bool {
     Field::named(name).is_some() || parameter_of(name).is_some()
 }
 
-/// Whether a row of these cells names columns: all of them are names of fields, or those are there that no record can lack. No record has
+/// Whether a row of these cells names columns: all of them are names of fields, or those are there that no usage can lack. No record has
 /// such values.
 pub(super) fn names_columns(row: &[&str]) -> bool {
     let has = |field: &Field| row.contains(&field.name());
-    row.len() > 1 && has(&Field::Id) && (row.iter().all(|cell| is_field(cell)) || USAGE_NEEDS.iter().all(has))
+    row.len() > 1 && (row.iter().all(|cell| is_field(cell)) || USAGE_NEEDS.iter().all(has))
+}
+
+/// Whether some of a row's cells name columns: it is a row and a header, between which a line end is missing.
+pub(super) fn has_names_of_columns(row: &ByteRecord) -> bool {
+    let has = |field: &&Field| row.iter().any(|cell| cell == field.name().as_bytes());
+    // One of them may be joined to the row's last cell.
+    USAGE_NEEDS.iter().filter(has).count() + 1 >= USAGE_NEEDS.len()
 }
 
 fn fields(columns: &[Column]) -> Vec<(usize, Field)> {

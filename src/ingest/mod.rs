@@ -268,6 +268,7 @@ fn read_csv(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers
         Headers::All
     };
     if let Some(checked) = read_rows(books, input, door, writers, headers)? {
+        check_joined(input, door)?;
         return Ok(checked);
     }
     let intake = writers.intake();
@@ -280,12 +281,27 @@ fn read_csv(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers
     )?;
     door.refused_bytes.store(0, Ordering::Relaxed);
     let checked = read_rows(books, input, door, writers, Headers::All)?;
+    check_joined(input, door)?;
     checked.ok_or_else(|| {
         Error::Unbalanced(format!(
             "{} was looked through for headers and has one more",
             input.name
         ))
     })
+}
+
+/// Refuses a file in which a row ends in a header.
+fn check_joined(input: &Input, door: &Door) -> Result<()> {
+    match door.joined_row.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        line => Err(Error::Input {
+            input: input.name.clone(),
+            what: format!(
+                "line {line} is a row and a header in one: files were joined without a line end between them, and what stands below could \
+                 be misread; put one there, or send the files apart; nothing of it was taken"
+            ),
+        }),
+    }
 }
 
 /// How the headers of a CSV are found.

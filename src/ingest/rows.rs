@@ -6,7 +6,7 @@ use csv::ByteRecord;
 
 use super::cells::{Cell, first_line, split};
 use super::chunk::{Chunk, without_marks};
-use super::csv::{CsvHeader, ParameterCells};
+use super::csv::{CsvHeader, ParameterCells, has_names_of_columns};
 use super::first_row::first_row;
 use super::joined::names_fields;
 use super::plain::Values;
@@ -131,6 +131,9 @@ fn take_below(worker: &mut Worker, below: &Below, line: u64, bytes: &[u8], readi
     reading.record.clear();
     for cell in &reading.cells {
         reading.record.push_field(cell.text(row).as_bytes());
+    }
+    if reading.record.len() != header.len() && has_names_of_columns(&reading.record) {
+        worker.has_joined_row(line);
     }
     let is_taken = worker.take_row(header, line, &reading.record, &below.payload(marked))?;
     if is_taken && let ParameterCells::Together(columns) = header.parameter_cells() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use chrono::{NaiveDate, NaiveTime};
 use csv::ByteRecord;
@@ -57,6 +57,8 @@ pub struct Door {
     pub header: Option<CsvHeader>,
     /// A row of a CSV names other columns than its header.
     pub has_other_header: AtomicBool,
+    /// The line of a CSV that is a row and a header in one; 0 for none.
+    pub joined_row: AtomicU64,
     /// Bytes refused so far, over all workers.
     pub refused_bytes: AtomicUsize,
 }
@@ -85,6 +87,7 @@ impl Door {
             zones: None,
             header: None,
             has_other_header: AtomicBool::new(false),
+            joined_row: AtomicU64::new(0),
             refused_bytes: AtomicUsize::new(0),
         }
     }
@@ -315,6 +318,11 @@ impl<'d> Worker<'d> {
     /// Notes that a row names other columns than its header, so that the file is to be read anew by parts.
     pub fn has_other_header(&self) {
         self.door.has_other_header.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a row of a CSV ends in a header: what stands below could be misread.
+    pub fn has_joined_row(&self, line: u64) {
+        self.door.joined_row.store(line, Ordering::Relaxed);
     }
 
     /// The canonical parameters that these cells stand for, if they were seen before.

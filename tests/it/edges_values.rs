@@ -592,6 +592,62 @@ fn a_header_in_the_middle_that_is_none_of_usage_records_refuses_the_file_and_lea
 }
 
 #[test]
+fn files_joined_without_a_line_end_between_them_are_refused_whole() {
+    let cards = card();
+    let place = place(cards.path());
+    let first = HEADER.to_owned() + row("a", 1, "1").trim_end();
+    for (name, mark) in [("a.csv", ""), ("b.csv", "\u{feff}")] {
+        let text = format!("{first}{mark}{OTHER}{}", other_row("b", 1));
+        let error = place.ingest(NOW, &place.file(name, text)).unwrap_err().to_string();
+        assert!(error.contains("line 2 is a row and a header in one"), "{error}");
+    }
+    let lacks = format!(
+        "{first}\n{}{}",
+        HEADER.strip_prefix("id,").unwrap(),
+        row("b", 1, "1").strip_prefix("b,").unwrap()
+    );
+    let error = place.ingest(NOW, &place.file("c.csv", lacks)).unwrap_err().to_string();
+    assert!(
+        error.contains("line 3 is a header in the middle: the header lacks `id`"),
+        "{error}"
+    );
+    assert_eq!(place.ingest(NOW, &place.file("d.csv", first)).unwrap().batch.batch, 1);
+}
+
+#[test]
+fn a_record_is_the_same_from_parquet_with_texts_or_numbers_as_from_json_and_csv() {
+    use polars::prelude::*;
+    use polars_io::prelude::*;
+    let cards = card();
+    let place = place(cards.path());
+    let columns = |value: Column| {
+        let text = |name: &str, text: &str| Column::new(name.into(), [text]);
+        let number = |name: &str, number: i64| Column::new(name.into(), [number]);
+        vec![
+            text("id", "x"),
+            number("uin", 1),
+            number("appid", 1),
+            text("task_type", "Job"),
+            number("duration_ms", 0),
+            text("finished_at", "2026-10-05 01:30:00 UTC"),
+            value,
+        ]
+    };
+    place.drop("1.csv", HEADER.to_owned() + &row("x", 1, "1.10"));
+    place.drop("2.ndjson", job("x", 1, "1.1"));
+    for (name, value) in [
+        ("3.parquet", Column::new("parameters.type".into(), ["1.10"])),
+        ("4.parquet", Column::new("parameters.type".into(), [1.1])),
+    ] {
+        let mut frame = DataFrame::new_infer_height(columns(value)).unwrap();
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).finish(&mut frame).unwrap();
+        place.drop(name, bytes);
+    }
+    assert_eq!(counts(&place.night(NOW)), [1, 0, 3, 0]);
+}
+
+#[test]
 fn excels_csv_of_other_countries_is_read_by_its_header() {
     let text = HEADER.to_owned() + &row("a", 1, "1") + &row("b", 1, "1.0");
     for separator in [";", "\t", "|"] {
