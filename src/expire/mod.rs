@@ -25,6 +25,7 @@ use chrono::{Months, NaiveDate, TimeDelta};
 use crate::account::AccountBook;
 use crate::books::Books;
 use crate::error::{Error, Result};
+use crate::ingest::drop_folder::forget_originals;
 use crate::ledger::Lease;
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, drop_segments, segments_of_day};
@@ -86,6 +87,7 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Res
     }
     store::replace_held(&books.ledger, lease, &expired.held).await?;
     expired.original_files = originals::remove_old_files(books, LOG_MONTHS)?;
+    forget_originals(books).await?;
     expired.quarantine_payloads = store::drop_old_payloads(books, lease, books.settings.keep_quarantine_months).await?;
     expired.months = expire_months(books, lease).await?;
     Ok(expired)

@@ -15,6 +15,7 @@ use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use originals::forget_gone as forget_originals;
 use originals::{Changed, Put, stand_of};
 pub use rest::Left;
 

@@ -60,9 +60,9 @@ fn rich_books() -> Shop {
         void("w", "not here"),
     ]);
     shop.place
-        .drop("grown.ndjson", usage("g", 7, "A", "2025-07-02T10:00:00+08:00", 60_000));
+        .drop("grown.ndjson", usage("g", 7, "A", "2025-07-01T11:00:00+08:00", 60_000));
     shop.place.night(NOW);
-    grow(&shop, &usage("h", 7, "A", "2025-07-02T10:00:00+08:00", 60_000));
+    grow(&shop, &usage("h", 7, "A", "2025-07-01T11:00:00+08:00", 60_000));
     shop.place.night(NOW);
     crate::world::run(async {
         let books = shop.place.books(at(NOW)).await;

@@ -74,6 +74,15 @@ pub async fn note(books: &Books, found: Found, put: Put) -> Result<()> {
     store::set_originals(books, &known, &now).await
 }
 
+/// Forgets those that are gone from the folders.
+pub async fn forget_gone(books: &Books) -> Result<()> {
+    let known = store::originals(&books.ledger).await?;
+    let drop = books.settings.drop_folder(&books.data);
+    let there = known.iter().filter(|(place, _)| drop.join(place).exists());
+    let there = there.map(|(place, stand)| (place.clone(), *stand)).collect();
+    store::set_originals(books, &known, &there).await
+}
+
 /// What a night put into the folders.
 #[derive(Debug, Default)]
 pub struct Put {

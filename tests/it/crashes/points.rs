@@ -2,7 +2,7 @@
 
 /// Every transaction there is: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 29] = [
+pub const COMMITS: [&str; 30] = [
     "account",
     "cards",
     "clock",
@@ -26,6 +26,7 @@ pub const COMMITS: [&str; 29] = [
     "merge",
     "merge_keys",
     "meter",
+    "originals",
     "prove",
     "release",
     "report",
