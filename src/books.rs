@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::files::{self, DataDir};
+use crate::ingest::child::ChildReader;
 use crate::ledger::{Ledger, register_intake};
 use crate::places;
 use crate::progress::Progress;
@@ -59,6 +60,9 @@ pub struct Settings {
     pub first_day: Option<NaiveDate>,
 }
 
+/// The longest rest of a file in the drop folder, in seconds: a night waits for it.
+pub const DROP_REST_S_MAX: u32 = 3600;
+
 /// The clock may jump so far where nothing else is set: a week's holiday and a day.
 pub const CLOCK_JUMP_DAYS: u32 = 8;
 
@@ -103,6 +107,8 @@ pub struct Books {
     pub clock: Clock,
     pub settings: Settings,
     pub progress: Progress,
+    /// Reads what ended the process twice; none where this program is a library.
+    pub child_reader: Option<ChildReader>,
 }
 
 impl Books {
@@ -159,6 +165,7 @@ impl Books {
             clock,
             settings,
             progress: Progress::hidden(),
+            child_reader: None,
         }
     }
 

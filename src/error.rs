@@ -36,6 +36,9 @@ pub enum Error {
     /// A whole input is unusable.
     #[error("{input}: {what}")]
     Input { input: String, what: String },
+    /// An input that ends whoever reads it.
+    #[error("{input}: {what}")]
+    SetAside { input: String, what: String },
     /// A file that the ledger names is missing or is not what it was.
     #[error("{}: {what}", path.display())]
     Damaged { path: PathBuf, what: String },
@@ -67,7 +70,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::NeedsPerson(_) => 3,
+            Self::NeedsPerson(_) | Self::SetAside { .. } => 3,
             Self::Unbalanced(_) | Self::TooLarge(_) => 4,
             Self::LeaseHeld { .. } | Self::Opening { .. } | Self::Overtaken(_) => 5,
             _ => 1,

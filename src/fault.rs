@@ -5,6 +5,8 @@
 //! - `TALLYBOOK_STOP_AT=NAME` or `NAME#3` says `stopped at ...` on standard error at the first (third) pass and waits for a
 //!   line on standard input: time enough to kill the process for real, or to let another one overtake it.
 //! - `TALLYBOOK_LOSE_ANSWER_AT=STEP` lets a commit happen and reports that the ledger died before it answered.
+//! - `TALLYBOOK_ABORT_READING=NAME` ends the process when it reads an input whose name ends so, as a decoder does that asks for more
+//!   memory than there is.
 //! - `TALLYBOOK_MACHINE_CLOCK=RFC3339` is what the machine's clock says. Then `TALLYBOOK_SERVER_CLOCK=RFC3339` is what the ledger
 //!   server's says; without it, no server is asked.
 
@@ -17,6 +19,7 @@ use chrono::{DateTime, Utc};
 pub const VARIABLES: &[&str] = &[
     "TALLYBOOK_FAULT_LOG",
     "TALLYBOOK_STOP_AT",
+    "TALLYBOOK_ABORT_READING",
     "TALLYBOOK_LOSE_ANSWER_AT",
     "TALLYBOOK_MACHINE_CLOCK",
     "TALLYBOOK_SERVER_CLOCK",
@@ -57,6 +60,18 @@ pub fn loses_answer(step: &str) -> bool {
 pub fn loses_answer(_step: &str) -> bool {
     false
 }
+
+/// An input is being read.
+#[cfg(debug_assertions)]
+pub fn reading(name: &str) {
+    if std::env::var("TALLYBOOK_ABORT_READING").is_ok_and(|ending| name.ends_with(&ending)) {
+        std::process::abort();
+    }
+}
+
+/// An input is being read; nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub fn reading(_name: &str) {}
 
 /// What the machine's clock is to say.
 #[cfg(debug_assertions)]

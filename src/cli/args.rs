@@ -72,8 +72,9 @@ pub enum Command {
     },
     /// Take in usage records: NDJSON, CSV or Parquet, each also .gz or .zst; - is standard input
     ///
-    /// A file is taken whole or not at all. The same file again changes nothing. Lines that are no usage records go to
-    /// quarantine. A file of which no record could be taken, or more than one line in ten was refused, needs a person (exit code 3).
+    /// A folder of Spark or Hive is one input; its `key=value` folders fill the fields of these names. A file or folder is taken whole
+    /// or not at all; the same again changes nothing. Lines that are no usage records go to quarantine. An input of which no record
+    /// could be taken, or more than one line in ten was refused, needs a person (exit code 3).
     Ingest {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
@@ -87,6 +88,9 @@ pub enum Command {
         #[arg(long, value_enum)]
         format: Option<Format>,
     },
+    /// Read one input that ended the process twice: the program starts itself so
+    #[command(hide = true)]
+    ReadAlone(super::ingest::Alone),
     /// The batch job: rate cards, drop folder, meter, close what is due, export, expire, report
     ///
     /// Safe to start twice, to kill, and to run again.

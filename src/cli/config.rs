@@ -1,5 +1,6 @@
 //! Settings: defaults, then a TOML file, then `TALLYBOOK_*` variables, then flags.
 
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,11 @@ use chrono::NaiveDate;
 use super::args::{Args, Command};
 use super::environment::setting;
 use super::sources::Sources;
-use crate::books::{Books, CLOCK_JUMP_DAYS, CLOCK_JUMP_DAYS_MAX, Settings, UnknownAccounts};
+use crate::books::{Books, CLOCK_JUMP_DAYS, CLOCK_JUMP_DAYS_MAX, DROP_REST_S_MAX, Settings, UnknownAccounts};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::expire::ledger::{KEEP_STATEMENT_MONTHS_MIN, KEEP_USAGE_MONTHS_MIN};
+use crate::ingest::child::ChildReader;
 use crate::places::{DEFAULT_DATA_DIR, made_beside};
 use crate::progress::Progress;
 
@@ -61,9 +63,7 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
             .unwrap_or(defaults.unknown_accounts),
         rate_cards: rate_cards(args, file.rate_cards)?.unwrap_or(defaults.rate_cards),
         drop: drop_folder(args, file.drop)?,
-        drop_rest_s: whole_number("TALLYBOOK_DROP_REST_S", "seconds, such as 60")?
-            .or(file.drop_rest_s)
-            .unwrap_or(defaults.drop_rest_s),
+        drop_rest_s: drop_rest_s(file.drop_rest_s, defaults.drop_rest_s)?,
         who: args
             .who
             .clone()
@@ -115,10 +115,31 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
     {
         eprintln!("tallybook: {beside}");
     }
+    // What reads alone dies alone.
+    if !matches!(args.command, Command::ReadAlone(_)) {
+        books.child_reader = child_reader(args, &data_dir, ledger);
+    }
     if !args.json {
         books.progress = Progress::on_terminal();
     }
     Ok(books)
+}
+
+/// This program with the same books and clock.
+fn child_reader(args: &Args, data_dir: &Path, ledger: Option<String>) -> Option<ChildReader> {
+    let mut named: Vec<OsString> = vec!["--data-dir".into(), data_dir.into()];
+    if let Some(config) = &args.config {
+        named.extend(["--config".into(), config.into()]);
+    }
+    if let Some(as_of) = args.as_of {
+        named.extend(["--as-of".into(), as_of.to_rfc3339().into()]);
+    }
+    Some(ChildReader {
+        // Where the program cannot be found, there is no child: the input is read here again.
+        program: std::env::current_exe().ok()?,
+        args: named,
+        ledger,
+    })
 }
 
 fn read_file(named: Option<&Path>) -> Result<File> {
@@ -198,6 +219,18 @@ fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
         ))
         .into()),
         other => Ok(other),
+    }
+}
+
+/// How long a file must have been left alone.
+fn drop_rest_s(in_file: Option<u32>, default: u32) -> Result<u32> {
+    let seconds = whole_number("TALLYBOOK_DROP_REST_S", "seconds, such as 60")?.or(in_file);
+    match seconds.unwrap_or(default) {
+        seconds @ 0..=DROP_REST_S_MAX => Ok(seconds),
+        other => Err(Error::Usage(format!(
+            "drop_rest_s = {other}: it is 0 to {DROP_REST_S_MAX}, for a night may wait so long"
+        ))
+        .into()),
     }
 }
 

@@ -8,6 +8,7 @@ mod conflict;
 mod environment;
 mod explain;
 mod first_day;
+mod ingest;
 mod money;
 mod print;
 mod quarantine;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::args::{Args, Command, RateCardCommand};
 use super::config::open_books;
+use super::ingest::{self, Sender};
 use super::shown_accounts::{show_statements, show_usage};
 use super::writes::run_admitted;
 use super::{account, adjustment, conflict, environment, explain, first_day, print, quarantine, rate_card, void};
@@ -21,9 +22,6 @@ use crate::conflict::at_close::{ClosedOver, closed_over};
 use crate::error::Error;
 use crate::expire::expire;
 use crate::export::{export_again, export_new};
-use crate::ingest::ingest;
-use crate::ingest::input::Input;
-use crate::ingest::quarantine::alarm::Alarm;
 use crate::ledger::{Lease, Schema, audit_trail};
 use crate::meter::{meter, rebuild};
 use crate::nightly::report as night_report;
@@ -62,27 +60,13 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             again_as,
             format,
         } => {
-            let named = again_as.as_deref().or(source.as_deref());
-            let source = named.unwrap_or(&books.settings.source);
-            let mut reports = Vec::new();
-            for file in files {
-                let mut input = Input::named(file, *format)?;
-                if again_as.is_some() {
-                    input = input.again();
-                }
-                reports.push(ingest(books, &input, source).await?);
-            }
-            let alarms: Vec<String> = reports
-                .iter()
-                .filter_map(|i| i.alarm.as_ref())
-                .map(Alarm::sentence)
-                .collect();
-            report(args, &reports, || {
-                let told = alarms.iter().map(|alarm| format!("NEEDS A PERSON: {alarm}\n"));
-                reports.iter().map(night_report::ingested).chain(told).collect()
-            });
-            return Ok(if alarms.is_empty() { 0 } else { NEEDS_PERSON });
+            let sender = Sender {
+                source: source.as_deref(),
+                again_as: again_as.as_deref(),
+            };
+            return ingest::run(args, books, files, sender, *format).await;
         }
+        Command::ReadAlone(alone) => ingest::read_alone(books, alone).await?,
         Command::Nightly => {
             let night = nightly::nightly(books).await?;
             report(args, &night, || night_report::night(&night));

@@ -4,7 +4,7 @@ use chrono::{DateTime, Months, Utc};
 
 use crate::books::Books;
 use crate::error::{AtPath as _, Result};
-use crate::ingest::drop_folder::moved_folders;
+use crate::ingest::drop_folder::{moved_folders, remove_original};
 
 /// Removes files that came more than `months` ago, by the earlier clock and the file's own time. Returns how many went.
 pub fn remove_old_files(books: &Books, months: u32) -> Result<usize> {
@@ -22,7 +22,7 @@ pub fn remove_old_files(books: &Books, months: u32) -> Result<usize> {
             let path = entry.at(&folder)?.path();
             let received = std::fs::metadata(&path).and_then(|m| m.modified()).at(&path)?;
             if DateTime::<Utc>::from(received) < limit {
-                std::fs::remove_file(&path).at(&path)?;
+                remove_original(&path)?;
                 crate::fault::file("removed", &path);
                 removed += 1;
             }

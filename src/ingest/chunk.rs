@@ -77,6 +77,12 @@ impl<R: Read> Chunks<R> {
         }
     }
 
+    /// The same with another number for the first line.
+    #[must_use]
+    pub fn numbered_from(self, line: u64) -> Self {
+        Self { line, ..self }
+    }
+
     /// Fills the chunk with the next records; false at the end.
     pub fn fill(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
         chunk.first_line = self.line;

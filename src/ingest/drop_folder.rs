@@ -5,7 +5,7 @@
 //! no record could be taken goes to `refused/` too: its lines are in quarantine, and whoever looks for what was not billed finds the
 //! file there. Names there carry the digest, so equal names never overwrite. What changes there afterwards is read again ([`originals`]).
 
-mod names;
+pub(super) mod names;
 mod originals;
 mod rest;
 mod store;
@@ -19,6 +19,7 @@ pub use originals::forget_gone as forget_originals;
 use originals::{Changed, Put, stand_of};
 pub use rest::Left;
 
+use super::folder::{Folder, digest_of_original, is_finished};
 use super::input::{Input, Measured};
 use super::quarantine::alarm::Alarm;
 use super::store::{Batch, batch_of_digest_beginning, gone_records};
@@ -48,7 +49,7 @@ pub struct Dropped {
     pub reread: Vec<Reread>,
     /// Originals that changed after they were read, and cannot be read any more.
     pub spoilt: Vec<RefusedFile>,
-    /// What is no plain file: folders, links, pipes. They are never taken.
+    /// What is neither a plain file nor a folder that Spark has finished. They are never taken.
     pub skipped: Vec<String>,
 }
 
@@ -145,10 +146,10 @@ impl Taking<'_> {
                 }
                 self.dropped.ingested.push(ingested);
             }
-            Err(error @ (Error::Input { .. } | Error::Usage(_))) => {
+            Err(error @ (Error::Input { .. } | Error::SetAside { .. } | Error::Usage(_))) => {
                 let shown = path.display().to_string();
                 tracing::warn!(file = shown, %error, "file refused");
-                let digest = input_digest_of_file(path)?;
+                let digest = digest_of_original(path)?;
                 self.move_away(path, REFUSED, name, &digest)?;
                 self.dropped.refused.push(RefusedFile {
                     name: shown,
@@ -169,25 +170,23 @@ impl Taking<'_> {
             return Ok(());
         }
         let first = batch_of_digest_beginning(&self.books.ledger, &changed.digest).await?;
-        match first.filter(|_| !changed.was_refused) {
-            Some(first) => self.take_later_state(changed, &first).await,
-            // Nothing was taken of it before.
-            None => {
-                let outcome = self.ingest_at(&self.folder.join(&changed.name), &changed.path).await;
-                self.settle(&changed.path, &changed.name, outcome)
-            }
+        if let Some(first) = first.filter(|_| !changed.was_refused) {
+            return self.take_later_state(changed, &first).await;
         }
+        // Nothing was taken of it before.
+        let outcome = self.ingest_at(&self.folder.join(&changed.name), &changed.path).await;
+        self.settle(&changed.path, &changed.name, outcome)
     }
 
     /// Reads a file under the name that it came with.
     async fn ingest_at(&self, named: &Path, path: &Path) -> Result<(Input, Ingested)> {
-        let input = Input::named(named, None)?.lying_at(path);
+        let input = Input::lying_at(path, named, None)?;
         let ingested = ingest(self.books, &input, &self.books.settings.source).await?;
         Ok((input, ingested))
     }
 
     async fn take_later_state(&mut self, changed: &Changed, first: &Batch) -> Result<()> {
-        let input = Input::named(&self.folder.join(&changed.name), None)?.lying_at(&changed.path);
+        let input = Input::lying_at(&changed.path, &self.folder.join(&changed.name), None)?;
         match ingest_changed(self.books, &input, &first.source, first.batch).await {
             Ok((ingested, earlier)) => {
                 if is_still(&input, &ingested.measured)? {
@@ -205,7 +204,7 @@ impl Taking<'_> {
                 });
                 self.dropped.ingested.push(ingested);
             }
-            Err(error @ (Error::Input { .. } | Error::Usage(_))) => {
+            Err(error @ (Error::Input { .. } | Error::SetAside { .. } | Error::Usage(_))) => {
                 tracing::warn!(file = input.name, %error, "an original changed and cannot be read again");
                 self.put.unsettled.push(changed.place.clone());
                 self.dropped.spoilt.push(RefusedFile {
@@ -223,24 +222,36 @@ impl Taking<'_> {
     fn move_away(&mut self, path: &Path, folder: &str, name: &str, digest: &str) -> Result<()> {
         create_dir_durably(&self.folder.join(folder))?;
         let received = FileTimes::new().set_modified(self.books.clock.now().into());
+        // A folder is opened to be read, whoever may write to it.
         File::options()
-            .write(true)
+            .read(true)
+            .write(!path.is_dir())
             .open(path)
             .and_then(|file| file.set_times(received))
             .at(path)?;
         fault::file("dated", path);
         let place = format!("{folder}/{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]);
         let target = self.folder.join(&place);
-        if target.exists() && input_digest_of_file(&target)? == digest {
-            std::fs::remove_file(path).at(path)?;
+        if target.exists() && digest_of_original(&target)? == digest {
+            remove_original(path)?;
             fault::file("removed", path);
             return Ok(());
         }
         let stand = stand_of(path)?;
         rename_durably(path, &target)?;
-        self.put.stands.insert(place, stand);
+        if !target.is_dir() {
+            self.put.stands.insert(place, stand);
+        }
         Ok(())
     }
+}
+
+/// Removes a file, or a folder that was one input.
+pub fn remove_original(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return std::fs::remove_dir_all(path).at(path);
+    }
+    std::fs::remove_file(path).at(path)
 }
 
 fn name_of(path: &Path) -> String {
@@ -261,13 +272,21 @@ pub fn digest_in_name(name: &str) -> Option<&str> {
 }
 
 fn is_still(input: &Input, measured: &Measured) -> Result<bool> {
+    // Files may have come to a folder.
+    let found = match (input.folder(), input.path()) {
+        (Some(_), Some(path)) => Some(Folder::of(path)?),
+        _ => None,
+    };
+    if let Some(folder) = found {
+        return Ok(tokio::task::block_in_place(|| folder.digest())? == measured.digest);
+    }
     if input.bytes()? != Some(measured.bytes) {
         return Ok(false);
     }
     Ok(tokio::task::block_in_place(|| input.digest())?.as_deref() == Some(measured.digest.as_str()))
 }
 
-/// Files by name, and the names of what is no file.
+/// Files and finished folders by name, and the names of what is neither.
 fn dropped_files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
     let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).at(folder)? {
@@ -276,7 +295,8 @@ fn dropped_files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
         if names::is_left_alone(&name) {
             continue;
         }
-        if entry.file_type().at(folder)?.is_file() {
+        let kind = entry.file_type().at(folder)?;
+        if kind.is_file() || kind.is_dir() && ![DONE, REFUSED].contains(&name.as_str()) && is_finished(&entry.path()) {
             files.push(entry.path());
         } else if ![DONE, REFUSED].contains(&name.as_str()) {
             others.push(entry.path().display().to_string());

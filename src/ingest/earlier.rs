@@ -53,7 +53,7 @@ pub async fn of_original(books: &Books, input: &Input, batch: i64) -> Result<Ear
 /// The earlier state of an input that comes again under its name, where it ended within a line; nothing else changes anything.
 pub async fn of_name(books: &Books, input: &Input, source: &str) -> Result<Option<Earlier>> {
     let Some(bytes) = input.bytes()? else { return Ok(None) };
-    if input.format == Format::Parquet {
+    if input.format == Format::Parquet || input.folder().is_some() {
         return Ok(None);
     }
     let states = store::shorter_states(&books.ledger, input, source, bytes).await?;

@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::folder::{Filled, Folder};
 use super::packed::unpacked;
 use super::utf16::Utf8;
 use crate::digest::InputHasher;
@@ -55,6 +57,21 @@ pub struct Input {
     compression: Compression,
     /// Whether somebody said that bytes known under another source are other records.
     again: bool,
+    /// The files, of a folder that is one input.
+    folder: Option<Arc<Folder>>,
+    /// Of a file in such a folder.
+    part: Option<Part>,
+}
+
+/// What a file in a folder has besides its bytes.
+#[derive(Clone, Debug)]
+struct Part {
+    /// The number of its first line in the whole input.
+    first_line: u64,
+    /// Fields with their values, which the folders on its way say.
+    filled: Vec<(String, String)>,
+    /// Lines that were read of it.
+    lines: Arc<AtomicU64>,
 }
 
 impl Input {
@@ -69,7 +86,12 @@ impl Input {
                 format,
                 compression: Compression::None,
                 again: false,
+                folder: None,
+                part: None,
             });
+        }
+        if path.is_dir() {
+            return Self::of_folder(path, name, format);
         }
         let lower = name.to_ascii_lowercase();
         let (stem, compression) = match lower.rsplit_once('.') {
@@ -105,7 +127,72 @@ impl Input {
             format,
             compression,
             again: false,
+            folder: None,
+            part: None,
         })
+    }
+
+    fn of_folder(path: &Path, name: String, format: Option<Format>) -> Result<Self> {
+        let folder = Folder::of(path)?;
+        Ok(Self {
+            path: Some(path.to_owned()),
+            format: match format {
+                Some(format) => format,
+                None => folder.format(&name)?,
+            },
+            name,
+            compression: Compression::None,
+            again: false,
+            folder: Some(Arc::new(folder)),
+            part: None,
+        })
+    }
+
+    /// The files, of a folder that is one input.
+    pub fn folder(&self) -> Option<&Folder> {
+        self.folder.as_deref()
+    }
+
+    /// The same as a file of a folder, with the number of its first line in the whole input and the fields that the folders fill in.
+    #[must_use]
+    pub fn as_part(self, first_line: u64, filled: Vec<(String, String)>) -> Self {
+        let part = Part {
+            first_line,
+            filled,
+            lines: Arc::default(),
+        };
+        Self {
+            part: Some(part),
+            ..self
+        }
+    }
+
+    /// Whether it is a file of a folder that is one input.
+    pub fn is_part(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// The number of its first line: 1, but of a file in a folder.
+    pub fn first_line(&self) -> u64 {
+        self.part.as_ref().map_or(1, |part| part.first_line)
+    }
+
+    /// Fields with their values that are none of the file's own.
+    pub fn filled(&self) -> &[(String, String)] {
+        self.part.as_ref().map_or(&[], |part| &part.filled)
+    }
+
+    /// Of a file in a folder that was read: the number of the next file's first line.
+    pub fn next_line(&self) -> u64 {
+        let lines = self.part.as_ref().map_or(0, |part| part.lines.load(Ordering::Relaxed));
+        self.first_line() + lines + 1
+    }
+
+    /// Notes how many rows a file in a folder has.
+    pub fn count_lines(&self, lines: u64) {
+        if let Some(part) = &self.part {
+            part.lines.fetch_add(lines, Ordering::Relaxed);
+        }
     }
 
     /// An input whose bytes may be known under another source: they are other records nevertheless.
@@ -119,13 +206,16 @@ impl Input {
         self.again
     }
 
-    /// The same input where it lies now; it keeps its name.
-    #[must_use]
-    pub fn lying_at(self, path: &Path) -> Self {
-        Self {
-            path: Some(path.to_owned()),
-            ..self
+    /// An input that came under a name and lies at a path now.
+    pub fn lying_at(path: &Path, named: &Path, format: Option<Format>) -> Result<Self> {
+        let name = named.display().to_string();
+        if path.is_dir() {
+            return Self::of_folder(path, name, format);
         }
+        Ok(Self {
+            path: Some(path.to_owned()),
+            ..Self::named(named, format)?
+        })
     }
 
     pub fn path(&self) -> Option<&Path> {
@@ -134,6 +224,9 @@ impl Input {
 
     /// The size on disk, where there is one.
     pub fn bytes(&self) -> Result<Option<u64>> {
+        if let Some(folder) = &self.folder {
+            return Ok(Some(folder.bytes()?));
+        }
         self.path
             .as_ref()
             .map(|path| Ok(std::fs::metadata(path).at(path)?.len()))
@@ -143,6 +236,9 @@ impl Input {
     /// The digest of the input as it lies on disk; none for standard input, which can be read once only.
     pub fn digest(&self) -> Result<Option<String>> {
         let Some(path) = &self.path else { return Ok(None) };
+        if let Some(folder) = &self.folder {
+            return Ok(Some(folder.digest()?));
+        }
         let (mut reader, meter) = self.stored_bytes()?;
         io::copy(&mut reader, &mut io::sink()).at(path)?;
         Ok(Some(meter.finish().digest))
@@ -152,7 +248,18 @@ impl Input {
     pub fn open(&self) -> Result<(Box<dyn Read + Send>, Meter)> {
         let (stored, meter) = self.stored_bytes()?;
         let reader = unpacked(stored, self.compression).map_err(|error| self.unreadable(&error))?;
-        Ok((self.as_text(reader), meter))
+        let reader = self.as_text(reader);
+        let Some(part) = &self.part else {
+            return Ok((reader, meter));
+        };
+        let lines = Arc::clone(&part.lines);
+        let reader: Box<dyn Read + Send> = if part.filled.is_empty() {
+            Box::new(Counted { reader, lines })
+        } else {
+            let reader = Filled::new(reader, self.format, &part.filled);
+            Box::new(Counted { reader, lines })
+        };
+        Ok((reader, meter))
     }
 
     /// What is read as UTF-8, where it is text.
@@ -200,6 +307,21 @@ impl Input {
             },
             meter,
         ))
+    }
+}
+
+/// Counts the lines that end in what is read.
+struct Counted<R> {
+    reader: R,
+    lines: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        let ends = memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
+        self.lines.fetch_add(ends, Ordering::Relaxed);
+        Ok(read)
     }
 }
 

@@ -9,7 +9,9 @@
 //! commit      batch number, segments, quarantine, the alarm where too much was refused: one transaction
 //! ```
 
+mod attempt;
 mod cells;
+pub mod child;
 pub mod chunk;
 mod crew;
 pub mod csv;
@@ -20,6 +22,7 @@ pub mod event;
 pub mod field;
 pub mod fingerprint;
 pub mod first_row;
+pub mod folder;
 pub mod input;
 pub mod instant;
 pub mod joined;
@@ -47,6 +50,7 @@ pub mod writers;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use attempt::Attempt;
 use chunk::{Chunk, Chunks};
 use crew::check_all;
 use csv::CsvHeader;
@@ -65,6 +69,7 @@ use writers::Writers;
 
 use crate::books::{Books, UnknownAccounts};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::files::{remove_files, sync_all};
 use crate::first_day;
 use crate::ledger::commit_intake;
@@ -90,6 +95,9 @@ pub struct Ingested {
     /// The name it was given now, where it was ingested before under another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_as: Option<String>,
+    /// Partitions of a folder that are no fields of a record; they are in none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     #[serde(skip)]
     pub measured: Measured,
 }
@@ -104,6 +112,7 @@ impl Ingested {
             alarm: alarm::store::of_batch(&books.ledger, batch).await?,
             retried,
             known_as: None,
+            left_out: Vec::new(),
             measured,
         })
     }
@@ -130,6 +139,11 @@ pub async fn ingest_changed(books: &Books, input: &Input, source: &str, batch: i
 }
 
 async fn ingest_new(books: &Books, input: &Input, source: &str, earlier: Option<Earlier>) -> Result<Ingested> {
+    if let Some(child) = &books.child_reader
+        && attempt::is_deadly(books, input)?
+    {
+        return child::ingest_in_child(books, child, input, source, earlier).await;
+    }
     let door = open_door(books, source).await?;
     let intake = books.register_intake("ingest").await?;
     let read = tokio::task::block_in_place(|| read_input(books, input, door, intake))?;
@@ -200,11 +214,13 @@ struct ReadInput {
 
 fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Result<ReadInput> {
     let mut writers = Writers::new(&books.data, intake);
-    let (measured, header, tally) = match input.format {
-        Format::Parquet => read_parquet(books, input, &door, &writers, intake)?,
-        Format::Ndjson => read_lines(books, input, &door, &writers)?,
-        Format::Csv => read_csv(books, input, &mut door, &mut writers)?,
+    let attempt = Attempt::begin(books, input)?;
+    fault::reading(&input.name);
+    let (measured, header, tally) = match input.folder() {
+        Some(folder) => folder::read(books, input, folder, &mut door, &mut writers, intake)?,
+        None => read_file(books, input, &mut door, &mut writers, intake)?,
     };
+    drop(attempt);
     check_durations(input, &tally)?;
     let segments = writers.finish()?;
     let _syncing = tracing::debug_span!("sync").entered();
@@ -215,6 +231,14 @@ fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Resu
         tally,
         segments,
     })
+}
+
+fn read_file(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers, intake: i64) -> Result<Checked> {
+    match input.format {
+        Format::Parquet => read_parquet(books, input, door, writers, intake),
+        Format::Ndjson => read_lines(books, input, door, writers),
+        Format::Csv => read_csv(books, input, door, writers),
+    }
 }
 
 /// More media than an input can be of, in milliseconds: two million years. With a column of such numbers, the sums of all batches
@@ -242,12 +266,18 @@ fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> R
     let (head, mut reader) = sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
     let tally = if sniff::stands_by_line(&head) {
-        let mut chunks = Chunks::of_lines(reader);
+        let mut chunks = Chunks::of_lines(reader).numbered_from(input.first_line());
         let read = |chunk: &mut Chunk| {
             progress.at(meter.bytes());
             chunks.fill(chunk).map_err(|e| input.unreadable(&e))
         };
         check_all(door, writers, read, Worker::take_lines)?
+    } else if input.is_part() {
+        return Err(Error::Input {
+            input: input.name.clone(),
+            what: "its records do not stand one on a line; in a folder they must: ingest such files one by one"
+                .to_owned(),
+        });
     } else {
         sniff::skip_mark(&head, &mut reader).map_err(|e| input.unreadable(&e))?;
         let mut splitter = Splitter::new(reader);
@@ -261,8 +291,8 @@ fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> R
 }
 
 fn read_csv(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers) -> Result<Checked> {
-    // What comes through a pipe comes once.
-    let headers = if input.path().is_some() {
+    // What comes through a pipe comes once, and what was written of the files before in a folder is not to be removed.
+    let headers = if input.path().is_some() && !input.is_part() {
         Headers::First
     } else {
         Headers::All
@@ -325,7 +355,7 @@ fn read_rows(
     let (reader, meter) = input.open()?;
     let (_, reader) = sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
-    let mut chunks = Chunks::of_lines(reader);
+    let mut chunks = Chunks::of_lines(reader).numbered_from(input.first_line());
     let mut first = Chunk::default();
     if !chunks.fill(&mut first).map_err(|e| input.unreadable(&e))? {
         return Ok(Some((meter.finish(), None, Tally::default())));
@@ -371,7 +401,10 @@ fn read_rows(
 
 fn read_parquet(books: &Books, input: &Input, door: &Door, writers: &Writers, intake: i64) -> Result<Checked> {
     let spool = input::Spool::of(input, &books.data, intake)?;
-    let rows = parquet::Rows::open(&input.name, spool.path())?;
+    let rows = parquet::Rows::open(&input.name, spool.path())?
+        .numbered_from(input.first_line())
+        .filled_with(input.filled())?;
+    input.count_lines(rows.count());
     let mut slices = rows.slices();
     let next = |slice: &mut parquet::Slice| {
         let found = slices.next();
@@ -467,7 +500,12 @@ async fn commit(
     }
     if let Some(earlier) = earlier {
         store::add_reread(&mut tx, batch, earlier, gone).await?;
+        quarantine::whole::set_cut_line_aside(&mut tx, earlier, batch, &committed_at).await?;
     }
     books.ledger.commit_of(tx, "ingest", intake).await?;
-    Ingested::of(books, batch, false, 0, measured).await
+    let mut ingested = Ingested::of(books, batch, false, 0, measured).await?;
+    if let Some(folder) = input.folder() {
+        ingested.left_out.clone_from(&folder.left_out);
+    }
+    Ok(ingested)
 }

@@ -35,6 +35,9 @@ pub struct Rows<'a> {
     path: &'a Path,
     types: Vec<types::Column>,
     metadata: FileMetadataRef,
+    first_line: u64,
+    /// Columns that the file itself does not have, with the value of all rows.
+    filled: &'a [(String, String)],
 }
 
 /// Some rows of a row group.
@@ -76,7 +79,33 @@ impl<'a> Rows<'a> {
             path,
             types,
             metadata: Arc::new(metadata.map_err(no_parquet)?),
+            first_line: 1,
+            filled: &[],
         })
+    }
+
+    /// The same with another number for the first row.
+    #[must_use]
+    pub fn numbered_from(self, first_line: u64) -> Self {
+        Self { first_line, ..self }
+    }
+
+    /// The same with columns of one value each.
+    pub fn filled_with(self, filled: &'a [(String, String)]) -> Result<Self> {
+        let own = |name: &str| self.types.iter().any(|column| column.name == name);
+        match filled.iter().find(|(name, _)| own(name)) {
+            Some((name, _)) => Err(unusable(
+                self.name,
+                format!("has the column {name:?}, and so has the name of its folder; leave one out"),
+            )),
+            None => Ok(Self { filled, ..self }),
+        }
+    }
+
+    /// How many rows it has.
+    pub fn count(&self) -> u64 {
+        let groups = self.metadata.row_groups.iter();
+        groups.map(|group| group.num_rows() as u64).sum()
     }
 
     /// All rows, in slices that lie in one row group each.
@@ -96,14 +125,22 @@ impl<'a> Rows<'a> {
             .read_parallel(ParallelStrategy::None)
             .with_slice(Some((slice.first, slice.count)));
         reader.set_metadata(self.metadata.clone());
-        let frame = decoded(|| Frame::of(&reader.finish()?, &self.types)).map_err(|what| {
+        let frame = decoded(|| {
+            let mut rows = reader.finish()?;
+            for (name, value) in self.filled {
+                let column = StringChunked::full(name.as_str().into(), value, rows.height());
+                rows.with_column(column.into_series().into())?;
+            }
+            Frame::of(&rows, &self.types)
+        })
+        .map_err(|what| {
             let what = format!(
                 "cannot be read at row {}: {what}; nothing of it was taken",
                 slice.first + 1
             );
             unusable(self.name, what)
         })?;
-        columns::check(worker, &frame, slice.first as u64 + 1)
+        columns::check(worker, &frame, self.first_line + slice.first as u64)
     }
 }
 

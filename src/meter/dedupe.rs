@@ -218,10 +218,12 @@ fn complete(old: &OldKeys, known_voids: &[Void], completed: &Completed, decided:
     if !standing.any(|(stands, _)| stands == place) || known_voids.iter().chain(&decided.new_voids).any(took) {
         return;
     }
-    let is_same = |whole: &&RealRecord| (&whole.source, &whole.id) == (&first.source, &first.id);
-    if completed.whole.as_ref().filter(is_same).is_some() {
+    let is_same = |whole: &RealRecord| (&whole.source, &whole.id) == (&first.source, &first.id);
+    if completed.whole.as_ref().is_some_and(is_same) {
+        // What was read of it may itself stand in the place of a shorter part.
+        let stands = |first: Place| old.resolutions.standing(first).map_or(first, |(stands, _)| stands);
         let own = |conflict: &&mut Conflict| {
-            (conflict.record.batch, conflict.record.line) == completed.at && conflict.first == place
+            (conflict.record.batch, conflict.record.line) == completed.at && stands(conflict.first) == place
         };
         if let Some(conflict) = decided.conflicts.iter_mut().find(own) {
             conflict.completes = true;

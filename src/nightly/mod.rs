@@ -183,7 +183,8 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         dropped
             .skipped
             .iter()
-            .map(|name| format!("{name} lies in the drop folder and is no plain file; put files there themselves")),
+            .map(|name| format!("{name} lies in the drop folder and is neither a file nor a folder with _SUCCESS in it, as Spark ends one; put files there themselves, or \
+                 take a folder with `tallybook ingest FOLDER`")),
     );
     needs_person.extend(open_alarms(books).await?);
     let before = meter_store::progress(&books.ledger).await?.batch_hi;

@@ -46,6 +46,13 @@ pub fn ingested(ingested: &Ingested) -> String {
         let _infallible = write!(text, "; {} lines left quarantine", grouped(ingested.retried));
     }
     text.push('\n');
+    if !ingested.left_out.is_empty() {
+        let _infallible = writeln!(
+            text,
+            "  left out, for a record has no such field: the folders' partitions {}",
+            ingested.left_out.join(", ")
+        );
+    }
     for (code, count) in &ingested.quarantine {
         let _infallible = writeln!(text, "  {:>9} in quarantine: {code}", grouped(*count));
         for example in ingested.examples.iter().filter(|example| example.code == *code) {

@@ -7,9 +7,10 @@ use rayon::prelude::*;
 
 use super::{Verified, store};
 use crate::books::Books;
-use crate::digest::{input_digest_of_file, sha256_hex_of_file};
+use crate::digest::sha256_hex_of_file;
 use crate::error::{AtPath as _, Result};
 use crate::ingest::drop_folder::{digest_in_name, moved_folders};
+use crate::ingest::folder::digest_of_original;
 use crate::raw::store::{FileInUse, files_in_use};
 use crate::raw::strays::refuse_older_ledger;
 
@@ -75,7 +76,7 @@ fn verify_originals(books: &Books, verified: &mut Verified) -> Result<()> {
                 continue;
             };
             verified.files += 1;
-            let digest = input_digest_of_file(&place)?;
+            let digest = digest_of_original(&place)?;
             if !digest.starts_with(recorded) {
                 verified.differs(format!(
                     "{} is not the file that was received: its BLAKE3 is {digest}; the next night reads it again",

@@ -190,6 +190,18 @@ fn verified(place: &Place, now: &str) -> Vec<String> {
     })
 }
 
+/// Lines that wait in quarantine.
+fn waiting(place: &Place) -> i64 {
+    run(async {
+        let books = place.books(at(THIRD)).await;
+        let counts = tallybook::ingest::quarantine::store::quarantine_counts(&books.ledger, None)
+            .await
+            .unwrap();
+        books.ledger.close().await;
+        counts.iter().map(|(_, count)| count).sum()
+    })
+}
+
 const FIRST: &str = "2024-11-20T00:00:00Z";
 const SECOND: &str = "2024-11-21T00:00:00Z";
 const THIRD: &str = "2024-11-22T00:00:00Z";
@@ -267,6 +279,20 @@ fn a_csv_row_that_was_cut_in_its_id_is_taken_back_and_the_whole_row_is_billed() 
 }
 
 #[test]
+fn a_json_line_that_was_cut_is_taken_whole_and_waits_no_more() {
+    let place = Place::new();
+    let text = line("a", 7, DAY, 60_000) + &line("b", 7, DAY, 30_000);
+    place.drop("u.ndjson", &text[..text.len() - 40]);
+    let night = place.night(FIRST);
+    assert_eq!((total(&night, "metered").0, waiting(&place)), (1, 1));
+    append(&only(&place, "drop/done"), &text[text.len() - 40..]);
+    let night = place.night(SECOND);
+    assert_eq!((total(&night, "metered"), waiting(&place)), ((2, 90_000), 0));
+    assert_eq!(total(&night, "quarantined").0, 1, "it was refused, and still counts so");
+    verified(&place, THIRD);
+}
+
+#[test]
 fn a_csv_row_that_was_cut_in_its_time_is_whole_afterwards() {
     let place = Place::new();
     let header = "id,uin,appid,task_type,parameters.type,duration_ms,finished_at\n";
@@ -275,7 +301,9 @@ fn a_csv_row_that_was_cut_in_its_time_is_whole_afterwards() {
     let night = place.night(FIRST);
     assert_eq!((total(&night, "metered").0, total(&night, "quarantined").0), (1, 1));
     append(&only(&place, "drop/done"), &text[text.len() - 10..]);
-    assert_eq!(total(&place.night(SECOND), "metered"), (2, 120_000));
+    let night = place.night(SECOND);
+    assert_eq!(total(&night, "metered"), (2, 120_000));
+    assert_eq!(waiting(&place), 0, "nobody need look at the cut line");
     verified(&place, THIRD);
 }
 
@@ -457,4 +485,215 @@ fn bytes_known_under_another_name_are_told_with_both_names() {
         "{text}"
     );
     assert!(text.contains("old.ndjson, nothing changed"), "{text}");
+}
+
+/// Runs the program in a small world, where reading a file of this name aborts.
+fn poisoned(place: &std::path::Path, args: &[&str]) -> crate::crashes::process::Ended {
+    let mut command = crate::crashes::process::program(place, crate::faults::small::NIGHT, args);
+    command.env("TALLYBOOK_ABORT_READING", "poison.ndjson");
+    crate::crashes::process::run(&mut command)
+}
+
+#[test]
+fn a_file_that_ends_the_process_is_set_aside_by_the_third_night_and_the_others_are_billed() {
+    let place = crate::faults::small::place();
+    let place = place.path();
+    std::fs::write(place.join("books/drop/poison.ndjson"), line("p", 7, DAY, 60_000)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(poisoned(place, &["nightly"]).code, None, "the night dies of it");
+    }
+    let night = poisoned(place, &["nightly"]);
+    assert_eq!(night.code, Some(3), "{}", night.said);
+    let refused = std::fs::read_dir(place.join("books/drop/refused")).unwrap();
+    let refused: Vec<String> = refused
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        refused.len() == 1 && refused[0].ends_with("-poison.ndjson"),
+        "{refused:?}"
+    );
+    let night = poisoned(place, &["nightly"]);
+    assert_eq!(night.code, Some(0), "{}", night.said);
+    assert_eq!(crate::crashes::books::differences(place), Vec::<String>::new());
+}
+
+#[test]
+fn an_input_that_ends_the_process_needs_a_person_the_third_time() {
+    let place = crate::faults::small::place();
+    let place = place.path();
+    std::fs::write(place.join("in/poison.ndjson"), line("p", 7, DAY, 60_000)).unwrap();
+    let ingest = || poisoned(place, &["ingest", "in/poison.ndjson"]);
+    assert_eq!([ingest().code, ingest().code], [None, None]);
+    let words = ["poison.ndjson", "ended the process three times", "have it made anew"];
+    crate::faults::small::says(&ingest(), 3, &words);
+}
+
+#[test]
+fn an_input_that_was_only_unlucky_is_taken_by_the_child() {
+    let place = crate::faults::small::place();
+    let place = place.path();
+    std::fs::write(place.join("in/poison.ndjson"), line("p", 7, DAY, 60_000)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(poisoned(place, &["ingest", "in/poison.ndjson"]).code, None);
+    }
+    let mut command =
+        crate::crashes::process::program(place, crate::faults::small::NIGHT, &["ingest", "in/poison.ndjson"]);
+    let ended = crate::crashes::process::run(&mut command);
+    assert!(ended.said.contains("a process of its own reads it"), "{}", ended.said);
+    crate::faults::small::ends(&mut command, 0);
+    crate::faults::small::ends(&mut crate::faults::small::night(place), 0);
+    assert_eq!(crate::crashes::books::differences(place), Vec::<String>::new());
+    assert_eq!(std::fs::read_dir(place.join("books/attempts")).unwrap().count(), 0);
+}
+
+/// A folder beside the books: paths below it, and texts.
+fn folder(place: &Place, name: &str, files: &[(&str, &str)]) -> std::path::PathBuf {
+    let root = place.path().join(name);
+    for (path, text) in files {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    root
+}
+
+const PART_HEADER: &str = "id,appid,task_type,parameters.type,duration_ms,finished_at\n";
+
+fn part_row(id: &str) -> String {
+    format!("{id},1,Transcode,Audio,60000,{DAY}\n")
+}
+
+#[test]
+fn a_hive_folder_of_csv_is_one_input_whose_partitions_fill_fields() {
+    let place = Place::new();
+    let one = format!("{PART_HEADER}{}{}", part_row("a"), part_row("b"));
+    let two = format!("{PART_HEADER}{}not a row\n", part_row("c"));
+    let root = folder(
+        &place,
+        "usage",
+        &[
+            ("region=cn/uin=7/part-0.csv", &one),
+            ("region=cn/uin=8/part-1.csv", &two),
+            ("region=cn/uin=8/.part-1.csv.crc", "x"),
+            ("_SUCCESS", ""),
+        ],
+    );
+    let ingested = place.ingest(FIRST, &root).unwrap();
+    assert_eq!((ingested.batch.stored, ingested.batch.quarantined), (3, 1));
+    assert_eq!(ingested.left_out, ["region"]);
+    run(async {
+        let books = place.books(at(FIRST)).await;
+        let of_batch = tallybook::ingest::quarantine::filter::Filter::of_batch(1);
+        let page = tallybook::ingest::quarantine::store::Page::default();
+        let lines = tallybook::ingest::quarantine::store::lines(&books.ledger, &of_batch, page)
+            .await
+            .unwrap();
+        assert!(
+            lines[0].sentence.contains("(line 3 of region=cn/uin=8/part-1.csv)"),
+            "{}",
+            lines[0].sentence
+        );
+        books.ledger.close().await;
+    });
+    assert!(
+        place.ingest(FIRST, &root).unwrap().already,
+        "the same folder again changes nothing"
+    );
+    let night = place.night(FIRST);
+    assert_eq!((total(&night, "metered").0, night.metered.new_accounts), (3, 2));
+    verified(&place, SECOND);
+}
+
+#[test]
+fn a_spark_folder_in_the_drop_folder_is_taken_when_it_is_finished() {
+    let place = Place::new();
+    let [a, b] = ["a", "b"].map(|id| line(id, 7, DAY, 60_000));
+    let root = folder(&place, "books/drop/out", &[("part-0.json", &a), ("part-1.json", &b)]);
+    let night = place.night(FIRST);
+    assert_eq!(
+        (night.dropped.ingested.len(), night.exit_code()),
+        (0, 3),
+        "it has no _SUCCESS"
+    );
+    std::fs::write(root.join("_SUCCESS"), "").unwrap();
+    let night = place.night(SECOND);
+    assert_eq!(
+        (total(&night, "metered").0, night.exit_code()),
+        (2, 0),
+        "{:?}",
+        night.needs_person
+    );
+    assert!(!root.exists());
+    verified(&place, THIRD);
+    let done = std::fs::read_dir(place.data().join("drop/done")).unwrap();
+    assert_eq!(done.count(), 1);
+    place.night("2025-01-01T00:00:00Z");
+    let done = std::fs::read_dir(place.data().join("drop/done")).unwrap();
+    assert_eq!(done.count(), 0, "it goes a month after receipt, as a file does");
+}
+
+#[test]
+fn a_spark_folder_of_parquet_has_its_partition_in_every_record() {
+    use polars::prelude::*;
+    use polars_io::prelude::*;
+    let place = Place::new();
+    for (at, uin) in [(0, 7), (1, 8)] {
+        let mut frame = df!(
+            "id" => [format!("a{at}"), format!("b{at}")],
+            "appid" => [1_i64, 1],
+            "task_type" => ["Transcode", "Transcode"],
+            "parameters.type" => ["Audio", "Audio"],
+            "duration_ms" => [60_000_i64, 60_000],
+            "finished_at" => [DAY, DAY],
+        )
+        .unwrap();
+        let path = place.path().join(format!("usage/uin={uin}/part-{at}.parquet"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        ParquetWriter::new(File::create(path).unwrap())
+            .finish(&mut frame)
+            .unwrap();
+    }
+    let ingested = place.ingest(FIRST, &place.path().join("usage")).unwrap();
+    assert_eq!((ingested.batch.stored, ingested.batch.quarantined), (4, 0));
+    let night = place.night(FIRST);
+    assert_eq!(
+        (total(&night, "metered"), night.metered.new_accounts),
+        ((4, 240_000), 2)
+    );
+    verified(&place, SECOND);
+}
+
+#[test]
+fn a_folder_of_two_formats_or_of_none_is_an_error_that_names_them() {
+    let place = Place::new();
+    let mixed = folder(&place, "mixed", &[("a.csv", PART_HEADER), ("b.json", "{}")]);
+    let error = place.ingest(FIRST, &mixed).unwrap_err().to_string();
+    assert!(error.contains("a.csv and b.json"), "{error}");
+    let empty = folder(&place, "empty", &[("_SUCCESS", "")]);
+    let error = place.ingest(FIRST, &empty).unwrap_err().to_string();
+    assert!(error.contains("without a file of records"), "{error}");
+}
+
+#[test]
+fn a_row_that_grows_night_by_night_is_billed_as_it_is_in_the_end() {
+    let place = Place::new();
+    let text = format!("{HEADER}{}", rows(0..2, 3_600_000));
+    place.drop("u.csv", &text[..text.len() - 6]);
+    // What of the text is not there yet, and what that comes to.
+    let mut missing = 6;
+    assert_eq!(total(&place.night(FIRST), "metered"), (2, 3_600_000 + 36));
+    for (now, left, metered) in [(SECOND, 4, 3_600_000 + 3_600), (THIRD, 0, 2 * 3_600_000)] {
+        append(
+            &only(&place, "drop/done"),
+            &text[text.len() - missing..text.len() - left],
+        );
+        missing = left;
+        let night = place.night(now);
+        assert_eq!(
+            (total(&night, "metered"), night.metered.conflicts),
+            ((2, metered), 0),
+            "{now}"
+        );
+    }
+    verified(&place, "2024-11-23T00:00:00Z");
 }

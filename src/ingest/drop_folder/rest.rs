@@ -46,6 +46,8 @@ pub async fn resting(
     let missing = restless.iter().map(|look| missing(look, now, rest)).max();
     let waited = missing.unwrap_or(rest);
     if waited > TimeDelta::zero() {
+        let first = restless[0].path.display();
+        tracing::warn!(files = restless.len(), seconds = waited.num_seconds() + 1, %first, "waiting for files to rest");
         wait(waited.to_std().unwrap_or_default()).await;
     }
     let again = look_at_all(&paths_of(restless.clone()))?;

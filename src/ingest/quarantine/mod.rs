@@ -5,6 +5,7 @@
 //! store       lines, counts, and what becomes of them
 //! dismiss     lines that nobody will send again; they still count as quarantined
 //! correct     lines in another form, taken in the place of what came
+//! whole       lines that were cut, and came whole since
 //! alarm       inputs of which no record, or too few, could be taken
 //! ```
 
@@ -13,3 +14,4 @@ pub mod correct;
 pub mod dismiss;
 pub mod filter;
 pub mod store;
+pub mod whole;

@@ -1,0 +1,77 @@
+//! Taking inputs in.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::args::Args;
+use super::run::{NEEDS_PERSON, report};
+use crate::books::Books;
+use crate::ingest::input::{Format, Input};
+use crate::ingest::quarantine::alarm::Alarm;
+use crate::ingest::{ingest, ingest_changed};
+use crate::nightly::report as night_report;
+
+/// Whose an input's records are that name no source.
+#[derive(Clone, Copy)]
+pub struct Sender<'a> {
+    pub source: Option<&'a str>,
+    /// The same; bytes that are known under another source are other records.
+    pub again_as: Option<&'a str>,
+}
+
+pub async fn run(
+    args: &Args,
+    books: &Books,
+    files: &[PathBuf],
+    sender: Sender<'_>,
+    format: Option<Format>,
+) -> Result<u8> {
+    let source = sender.again_as.or(sender.source).unwrap_or(&books.settings.source);
+    let mut reports = Vec::new();
+    for file in files {
+        let input = Input::named(file, format)?;
+        let input = if sender.again_as.is_some() {
+            input.again()
+        } else {
+            input
+        };
+        reports.push(ingest(books, &input, source).await?);
+    }
+    let alarms: Vec<String> = reports
+        .iter()
+        .filter_map(|ingested| ingested.alarm.as_ref())
+        .map(Alarm::sentence)
+        .collect();
+    report(args, &reports, || {
+        let told = alarms.iter().map(|alarm| format!("NEEDS A PERSON: {alarm}\n"));
+        reports.iter().map(night_report::ingested).chain(told).collect()
+    });
+    Ok(if alarms.is_empty() { 0 } else { NEEDS_PERSON })
+}
+
+/// What a child reads: one input, and the batch that was made of an earlier state of it.
+#[derive(Debug, clap::Args)]
+pub struct Alone {
+    file: PathBuf,
+    #[arg(long)]
+    named: PathBuf,
+    #[arg(long)]
+    source: String,
+    #[arg(long, value_enum)]
+    format: Format,
+    #[arg(long)]
+    first_batch: Option<i64>,
+    #[arg(long)]
+    again: bool,
+}
+
+pub async fn read_alone(books: &Books, alone: &Alone) -> Result<()> {
+    let input = Input::lying_at(&alone.file, &alone.named, Some(alone.format))?;
+    let input = if alone.again { input.again() } else { input };
+    match alone.first_batch {
+        Some(batch) => drop(ingest_changed(books, &input, &alone.source, batch).await?),
+        None => drop(ingest(books, &input, &alone.source).await?),
+    }
+    Ok(())
+}
