@@ -52,7 +52,7 @@ fn goes_on_in_doubt(command: &Command) -> bool {
     use QuarantineCommand::{Correct, Edit, Retry};
     let retries = |command: &QuarantineCommand| matches!(command, Retry { .. } | Edit { .. } | Correct { .. });
     match command {
-        Command::Ingest { .. } | Command::Nightly | Command::Meter { .. } => true,
+        Command::Ingest { .. } | Command::ReadAlone(_) | Command::Nightly | Command::Meter { .. } => true,
         Command::Quarantine { command } => retries(command),
         _ => false,
     }
