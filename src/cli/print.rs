@@ -177,9 +177,8 @@ pub fn status(status: &Status) -> String {
         "days",
         format!("{} expired, {} held", status.days_expired, status.days_held.len()),
     ));
-    for (day, why) in &status.days_held {
-        lines.push(("held", format!("{day}: {why}")));
-    }
+    let held = first_few(status.days_held.iter().map(|(day, why)| format!("{day}: {why}")));
+    lines.extend(held.into_iter().map(|(_, why)| ("held", why)));
     for folder in &status.exports {
         lines.push(("export", format!("exports/{folder}")));
     }

@@ -349,6 +349,18 @@ fn status_tells_the_clocks_that_the_books_know_and_where_they_begin() {
 }
 
 #[test]
+fn a_demo_on_a_machine_before_its_month_is_refused_and_makes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_tallybook"));
+    demo.current_dir(dir.path()).env_clear();
+    demo.env("TALLYBOOK_MACHINE_CLOCK", "2026-11-04T00:00:00Z");
+    said(demo.args(["demo", "--records", "10"]))
+        .ends(2)
+        .says("set it right");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_replay_of_the_past_is_no_jump_and_moves_no_clock() {
     let place = books();
     for day in ["2024-01-01T00:00:00Z", "2026-11-28T00:00:00Z"] {
