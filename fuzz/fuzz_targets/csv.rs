@@ -33,15 +33,15 @@ static NOWHERE: LazyLock<DataDir> = LazyLock::new(|| {
 fuzz_target!(|data: &[u8]| {
     let Some((door, chunks)) = file(data) else { return };
     let header = door.header.as_ref().expect("it was put there");
-    let check =
-        |worker: &mut Worker, chunk: &Chunk| rows::check(worker, header, chunk).expect("too few rows to be written");
-    let together = outcome(&door, |worker| chunks.iter().for_each(|chunk| check(worker, chunk)));
+    let together = outcome(&door, |worker| {
+        chunks.iter().for_each(|chunk| check(worker, header, chunk))
+    });
     let mut one_by_one = (0, 0, Vec::new());
     for chunk in &chunks {
         for (line, bytes) in (chunk.first_line..).zip(chunk.bytes().split_inclusive(|&byte| byte == b'\n')) {
             let mut row = Chunk::of(line, bytes.to_vec());
             row.header.clone_from(&chunk.header);
-            let row = outcome(&door, |worker| check(worker, &row));
+            let row = outcome(&door, |worker| check(worker, header, &row));
             one_by_one.0 += row.0;
             one_by_one.1 += row.1;
             one_by_one.2.extend(row.2);
@@ -49,6 +49,10 @@ fuzz_target!(|data: &[u8]| {
     }
     assert_eq!(together, one_by_one);
 });
+
+fn check(worker: &mut Worker, header: &CsvHeader, rows: &Chunk) {
+    rows::check(worker, header, rows).expect("too few rows to be written");
+}
 
 /// The door of a file, and its rows by header; none if it is no CSV of records.
 fn file(data: &[u8]) -> Option<(Door, Vec<Chunk>)> {
