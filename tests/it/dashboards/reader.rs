@@ -1,6 +1,7 @@
 //! A person's reader, made by the documented statements.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tallybook::ledger::{Engine, Ledger};
 
@@ -20,6 +21,14 @@ pub struct Reader {
 const PASSWORD: &str = "read/only-7";
 
 static READERS: AtomicU32 = AtomicU32::new(0);
+
+/// PostgreSQL takes one change of a database's rights at a time, and fails the other.
+static RIGHTS: Mutex<()> = Mutex::new(());
+
+fn change_rights(url: String, sql: String) {
+    let _alone = RIGHTS.lock().unwrap_or_else(PoisonError::into_inner);
+    ledgers::run_sql(url, sql);
+}
 
 impl Reader {
     /// Runs `reader.sql`. The embedded ledger has no users: there the file is opened for reading only.
@@ -51,7 +60,7 @@ impl Reader {
                 with_user(&owner, &name),
             ),
         };
-        ledgers::run_sql(owner.clone(), sql);
+        change_rights(owner.clone(), sql);
         Self { name, url, owner }
     }
 }
@@ -71,7 +80,7 @@ impl Drop for Reader {
             Engine::Postgres => format!("DROP OWNED BY {name}; DROP ROLE {name}"),
             Engine::MySql => format!("DROP USER '{name}'@'%'"),
         };
-        ledgers::run_sql(self.owner.clone(), sql);
+        change_rights(self.owner.clone(), sql);
     }
 }
 
