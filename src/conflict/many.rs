@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Listed, ListedAll, Sided, all_with_sides, sum_of};
+use super::money::Money;
+use super::{Listed, ListedAll, Sided, all_with_sides, store, sum_of};
 use crate::books::Books;
 use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
 use crate::ledger::{Decision, Entry, Lease, add_audit, audit_trail};
-use crate::meter::resolution::Word;
+use crate::meter::resolution::{Place, Word};
 use crate::meter::{Metered, meter};
-
-use super::store;
 
 /// Digits of a list's digest: enough that no two lists of a person share them.
 const DIGEST_LEN: usize = 16;
@@ -58,10 +57,31 @@ fn is_input(input: &str, name: &str) -> bool {
     input == name || input.rsplit('/').next() == Some(name)
 }
 
-/// The digest of a list: of everything that it shows of open conflicts.
-pub(super) fn digest_of(listed: &[Listed]) -> Result<String> {
-    let open: Vec<&Listed> = listed.iter().filter(|listed| listed.row.state == "open").collect();
-    let mut digest = sha256_hex(serde_json::to_string(&open)?.as_bytes());
+/// What the digest of a list is made of: both contents by their batch and line, and the money between them.
+#[derive(serde::Serialize)]
+struct Digested<'a> {
+    conflict: i64,
+    source: &'a str,
+    id: &'a str,
+    stands: Place,
+    later: Place,
+    money: &'a [Money],
+    note: &'a str,
+}
+
+/// The digest of open conflicts: the same as long as a list of them shows the same.
+fn digest_of(open: &[&Sided]) -> Result<String> {
+    let digested = open.iter().map(|sided| Digested {
+        conflict: sided.listed.row.conflict,
+        source: &sided.listed.row.source,
+        id: &sided.listed.row.id,
+        stands: sided.standing,
+        later: sided.listed.row.later(),
+        money: &sided.listed.money,
+        note: &sided.listed.note,
+    });
+    let digested: Vec<Digested> = digested.collect();
+    let mut digest = sha256_hex(serde_json::to_string(&digested)?.as_bytes());
     digest.truncate(DIGEST_LEN);
     Ok(digest)
 }
@@ -238,7 +258,7 @@ impl ListedAll {
         let (money, note) = sum_of(books, &open).await?;
         Ok(Self {
             count: open.len(),
-            digest: digest_of(&conflicts)?,
+            digest: digest_of(&open)?,
             money,
             note,
             conflicts,

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Decision, Lease, add_audit, audit_trail};
 use crate::meter::content::{Content, RealRecord};
 use crate::meter::plan::Plan;
-use crate::meter::resolution::Word;
+use crate::meter::resolution::{Place, Word};
 use crate::meter::{Metered, meter};
 use many::Filter;
 use money::{Between, Money};
@@ -225,6 +225,8 @@ async fn finish(books: &Books, lease: &Lease, row: ConflictRow) -> Result<Resolv
 /// A conflict with the records of both sides, as far as raw still has them.
 struct Sided {
     listed: Listed,
+    /// Batch and line of the content that stands.
+    standing: Place,
     stands: Option<RealRecord>,
     later: Option<RealRecord>,
     /// Why it can only be kept.
@@ -277,6 +279,7 @@ async fn with_sides(books: &Books, rows: Vec<ConflictRow>) -> Result<Vec<Sided>>
                 money: Vec::new(),
                 note: String::new(),
             },
+            standing,
             stands,
             later,
         });

@@ -186,6 +186,27 @@ fn the_money_of_a_correction_leaves_out_what_waits_for_an_adjustment_anyway() {
 }
 
 #[test]
+fn a_new_version_tells_what_open_periods_come_to_by_it_before_it_is_imported() {
+    let shop = two_accounts();
+    let text = std::fs::read_to_string(shop.cards().join("c/2024-01-01.toml")).unwrap();
+    let text = text.replace("2024-01-01", "2024-12-03").replace("\"3\"", "\"9\"");
+    let file = shop.cards().join("c/2024-12-03.toml");
+    std::fs::write(&file, text).unwrap();
+    let import = ["rate-card", "import", file.to_str().unwrap(), "--dry-run"];
+    let told = json_that_writes_nothing(&shop, "2024-12-11T00:00:00Z", &import);
+    assert_eq!(told["cards"][0]["outcome"], "new version");
+    let sum = &told["money"]["sums"][0];
+    assert_eq!(
+        sum["open"],
+        serde_json::json!({"old": "3.00", "new": "9.00", "difference": "6.00"})
+    );
+    assert_eq!(
+        (&told["money"]["accounts"], &told["money"]["closed_periods"]),
+        (&1.into(), &0.into())
+    );
+}
+
+#[test]
 fn later_terms_tell_what_they_change_and_what_it_comes_to() {
     let shop = two_accounts();
     let now = "2024-12-11T00:00:00Z";
@@ -461,6 +482,42 @@ fn an_adjustment_in_another_currency_is_settled_outside_and_the_account_closes()
         (&last["action"], &last["who"], &last["reason"]),
         (&"adjustment settle".into(), &"mira".into(), &"credit note 12".into())
     );
+}
+
+#[test]
+fn a_corrected_price_that_another_currency_blocks_is_settled_too() {
+    let shop = blocked_by_currency();
+    shop.place.night("2025-02-10T00:00:00Z");
+    json(&shop, "2025-02-11T00:00:00Z", &SETTLE);
+    shop.place.night("2025-02-12T00:00:00Z");
+    shop.drop(&[usage("february", 7, "A", "2025-02-05T10:00:00+08:00", 60_000)]);
+    shop.write_card(&price("2"));
+    let now = "2025-02-13T00:00:00Z";
+    let card = shop.cards().join("c/2024-01-01.toml");
+    let import = [
+        "rate-card",
+        "import",
+        card.to_str().unwrap(),
+        "--corrects",
+        "2024-01-01",
+        "--reason",
+        "misread",
+    ];
+    let told = json(&shop, now, &import);
+    // What was settled counts as billed.
+    let closed = serde_json::json!({"old": "2.00", "new": "4.00", "difference": "2.00"});
+    assert_eq!(told["money"]["sums"][0]["closed"], closed);
+    let night = shop.place.night("2025-03-10T00:00:00Z");
+    assert_eq!((night.exit_code(), night.closed.blocked.len()), (3, 1));
+    let listed = json(&shop, "2025-03-11T00:00:00Z", &["adjustment", "list"]);
+    assert_eq!(
+        (&listed[0]["amount"], &listed[0]["records"]),
+        (&"2.0000000000".into(), &0.into())
+    );
+    json(&shop, "2025-03-11T00:00:00Z", &SETTLE);
+    let night = shop.place.night("2025-03-12T00:00:00Z");
+    assert_eq!((night.exit_code(), night.closed.totals["USD"].as_str()), (0, "7.00"));
+    assert_proved(&shop, "2025-03-12T00:00:00Z");
 }
 
 #[test]
