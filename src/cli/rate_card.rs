@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use chrono::NaiveDate;
 
 use super::args::{Args, RateCardCommand};
 use super::money::money_text;
@@ -237,22 +238,26 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
             };
             report(args, &told, || told_text(&told));
         }
-        RateCardCommand::Withdraw { name, from, reason } => {
-            let lease = Lease::take(&books.ledger, "rate-card withdraw").await?;
-            let withdrawn = withdraw(books, &lease, name, *from, reason).await;
-            lease.release().await?;
-            let withdrawn = withdrawn?;
-            report(args, &withdrawn, || {
-                format!(
-                    "{} of {} is withdrawn (audit entry {}): {} is in force in its place\nits file is not imported again by a night; remove \
-                     it from the folder, or import it by its name\n",
-                    withdrawn.card,
-                    withdrawn.from,
-                    withdrawn.audit_entry,
-                    withdrawn.in_force.as_deref().unwrap_or("no version")
-                )
-            });
-        }
+        RateCardCommand::Withdraw { name, from, reason } => withdraw_version(args, books, name, *from, reason).await?,
     }
+    Ok(())
+}
+
+/// Withdraws a version, and says what is in force in its place.
+async fn withdraw_version(args: &Args, books: &Books, name: &str, from: NaiveDate, reason: &str) -> Result<()> {
+    let lease = Lease::take(&books.ledger, "rate-card withdraw").await?;
+    let withdrawn = withdraw(books, &lease, name, from, reason).await;
+    lease.release().await?;
+    let withdrawn = withdrawn?;
+    report(args, &withdrawn, || {
+        format!(
+            "{} of {} is withdrawn (audit entry {}): {} is in force in its place\nits file is not imported again by a night; remove it from the \
+             folder, or import it by its name\n",
+            withdrawn.card,
+            withdrawn.from,
+            withdrawn.audit_entry,
+            withdrawn.in_force.as_deref().unwrap_or("no version")
+        )
+    });
     Ok(())
 }

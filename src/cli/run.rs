@@ -44,7 +44,7 @@ pub async fn run(args: &Args) -> Result<u8> {
         return rate_card::check(args, files);
     }
     if let Command::Demo { records, seed } = &args.command {
-        return run_demo(args, *seed, *records).await;
+        return Box::pin(run_demo(args, *seed, *records)).await;
     }
     let mut books = open_books(args, clock).await?;
     let code = run_admitted(args, &mut books).await;
@@ -80,21 +80,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             let (metered, _) = metered?;
             report(args, &metered, || night_report::metered(&metered));
         }
-        Command::Close => {
-            let lease = Lease::take(&books.ledger, "close").await?;
-            let closed = meter_and_close(books, &lease).await;
-            lease.release().await?;
-            let closed = closed?;
-            let over = closed_over(books, &closed).await?;
-            let told = ClosedAndOver {
-                closed: &closed,
-                over: &over,
-            };
-            report(args, &told, || {
-                night_report::closed(&closed) + &night_report::closed_over(&over)
-            });
-            return Ok(if closed.blocked.is_empty() { 0 } else { NEEDS_PERSON });
-        }
+        Command::Close => return run_close(args, books).await,
         Command::Export {
             again: Some(number),
             to,
@@ -196,6 +182,23 @@ pub(super) fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl F
     } else {
         print::out(&text());
     }
+}
+
+/// Closes what is due, and names the open conflicts of the periods that it closed.
+async fn run_close(args: &Args, books: &Books) -> Result<u8> {
+    let lease = Lease::take(&books.ledger, "close").await?;
+    let closed = meter_and_close(books, &lease).await;
+    lease.release().await?;
+    let closed = closed?;
+    let over = closed_over(books, &closed).await?;
+    let told = ClosedAndOver {
+        closed: &closed,
+        over: &over,
+    };
+    report(args, &told, || {
+        night_report::closed(&closed) + &night_report::closed_over(&over)
+    });
+    Ok(if closed.blocked.is_empty() { 0 } else { NEEDS_PERSON })
 }
 
 /// What is committed when a close starts belongs into it.
