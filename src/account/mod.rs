@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod kind;
+pub mod part;
 pub mod store;
 pub mod terms;
 pub mod unknown;

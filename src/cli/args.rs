@@ -145,6 +145,9 @@ pub enum Command {
         /// Raw records told of each line
         #[arg(long, value_name = "COUNT", default_value_t = 20)]
         records: usize,
+        /// With --line: count all of its raw records and check the digests of their files, however many rows are read for it
+        #[arg(long, requires = "line")]
+        full: bool,
     },
     /// Rate cards: check, list, show, import
     RateCard {
@@ -188,7 +191,11 @@ pub enum Command {
     /// What people decided: resolutions, waivers, corrections, accounts and terms
     Audit,
     /// Prove the books: ledger rows, files, raw against usage against statements against exports; names what differs
-    Verify,
+    Verify {
+        /// Only what is of this day or later, for a weekly run beside the full one; says what it leaves out
+        #[arg(long, value_name = "DAY")]
+        since: Option<NaiveDate>,
+    },
     /// What is where: files, rows, days held, periods due, the last runs
     Status,
     /// Rewrite Parquet files of older versions, in which Spark and DuckDB miss rows; nights do it as well, some each

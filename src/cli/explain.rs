@@ -2,8 +2,19 @@
 
 use std::fmt::Write as _;
 
-use crate::explain::{Behind, ControlTotals, Explained, Explanation, RecordBehind};
+use crate::explain::{Behind, ControlTotals, Explained, Explanation, Limits, RecordBehind};
 use crate::rate::Kind;
+
+/// Raw rows that are read in well under a second.
+const QUICK_ROWS_MAX: i64 = 1 << 20;
+
+/// Limits of an explanation that is to come quickly, or of one that is to be complete.
+pub fn limits(told: usize, is_quick: bool) -> Limits {
+    Limits {
+        told,
+        rows: if is_quick { QUICK_ROWS_MAX } else { i64::MAX },
+    }
+}
 
 pub fn text(explanation: &Explanation) -> String {
     let e = explanation;
@@ -75,10 +86,10 @@ fn write_behind(text: &mut String, behind: &Behind, is_adjustment: bool) {
     let _infallible = writeln!(
         text,
         "  {} {} records, {} base units as reported, {} billable:",
-        if is_adjustment {
-            "since it was billed, raw has more or less:"
-        } else {
-            "raw holds"
+        match (is_adjustment, behind.not_checked.is_empty()) {
+            (true, _) => "since it was billed, raw has more or less:",
+            (false, true) => "raw holds",
+            (false, false) => "found in raw so far:",
         },
         behind.records,
         behind.raw_units,
@@ -88,8 +99,11 @@ fn write_behind(text: &mut String, behind: &Behind, is_adjustment: bool) {
         write_record(text, record);
     }
     let told = i64::try_from(behind.told.len()).unwrap_or(i64::MAX);
-    if told < behind.records.abs() {
+    if told < behind.records.abs() && behind.not_checked.is_empty() {
         let _infallible = writeln!(text, "    and more (--records tells more)");
+    }
+    for sentence in &behind.not_checked {
+        let _infallible = writeln!(text, "    NOT CHECKED: {sentence} (--full does it)");
     }
     for stands in &behind.expired {
         let _infallible = writeln!(

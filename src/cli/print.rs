@@ -303,6 +303,9 @@ pub fn verified(verified: &Verified) -> String {
     for sentence in &verified.rewritten {
         let _infallible = writeln!(text, "CHANGED: {sentence}");
     }
+    for sentence in &verified.left_out {
+        let _infallible = writeln!(text, "LEFT OUT: {sentence}");
+    }
     for sentence in &verified.not_proved {
         let _infallible = writeln!(text, "NOT PROVED: {sentence}");
     }

@@ -105,8 +105,10 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             statement,
             line,
             records,
+            full,
         } => {
-            let explanation = crate::explain::explain(books, statement, *line, *records).await?;
+            let limits = explain::limits(*records, line.is_some() && !full);
+            let explanation = crate::explain::explain_within(books, statement, *line, limits).await?;
             report(args, &explanation, || explain::text(&explanation));
         }
         Command::RateCard { command } => rate_card::run(args, books, command).await?,
@@ -120,7 +122,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             let trail = audit_trail(&books.ledger).await?;
             report(args, &trail, || print::audit(&trail));
         }
-        Command::Verify => return verify(args, books).await,
+        Command::Verify { since } => return verify(args, books, *since).await,
         Command::Status => {
             let status = query::status::status(books).await?;
             report(args, &status, || print::status(&status));
@@ -249,8 +251,9 @@ async fn recount(args: &Args, books: &Books) -> Result<u8> {
     Ok(if recount.differences.is_empty() { 0 } else { UNBALANCED })
 }
 
-async fn verify(args: &Args, books: &Books) -> Result<u8> {
-    let verified = crate::verify::verify(books).await?;
+async fn verify(args: &Args, books: &Books, since: Option<NaiveDate>) -> Result<u8> {
+    let scope = crate::verify::Scope { since };
+    let verified = crate::verify::verify_scope(books, scope).await?;
     report(args, &verified, || print::verified(&verified));
     Ok(if verified.differences.is_empty() { 0 } else { UNBALANCED })
 }

@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 use polars::prelude::*;
 use rayon::prelude::*;
 
+use crate::account::part::Part;
 use crate::digest::{Hasher, push_hex};
 use crate::error::{Doing as _, Result};
 use crate::files::DataDir;
@@ -54,21 +55,45 @@ const COLUMNS: [&str; 10] = [
     "status",
 ];
 
+/// Rows that are sorted together: their texts and places take some 300 bytes each. A day of more is proved in parts of its accounts.
+const ROWS_AT_A_TIME: u64 = 1 << 21;
+
 /// A day's proofs, by account. Voids have no account and no part in it.
 pub fn proofs_of(data: &DataDir, segments: &[Segment], parameters: Parameters) -> Result<Vec<Proof>> {
+    proofs_in_parts(data, segments, parameters, ROWS_AT_A_TIME)
+}
+
+/// The same, with so many rows at a time.
+pub fn proofs_in_parts(
+    data: &DataDir,
+    segments: &[Segment],
+    parameters: Parameters,
+    rows_at_a_time: u64,
+) -> Result<Vec<Proof>> {
+    let rows: u64 = segments.iter().map(|segment| segment.rows.unsigned_abs()).sum();
+    let parts = Part::all(rows.div_ceil(rows_at_a_time).max(1));
+    let proofs: Vec<Vec<Proof>> = parts
+        .map(|part| proofs_of_part(data, segments, parameters, part))
+        .collect::<Result<_>>()?;
+    let mut proofs = proofs.concat();
+    proofs.sort_unstable_by_key(|proof| proof.uin);
+    Ok(proofs)
+}
+
+fn proofs_of_part(data: &DataDir, segments: &[Segment], parameters: Parameters, part: Part) -> Result<Vec<Proof>> {
     let files = segments.iter().map(|segment| Groups::open(&data.join(&segment.path)));
     let files: Vec<Groups> = files.collect::<Result<_>>()?;
     let groups_of = |file| (0..Groups::count(file)).map(move |at| (file, at));
     let groups: Vec<(&Groups, usize)> = files.iter().flat_map(groups_of).collect();
     let parts = parallel::map(groups.len(), |at| {
         let (file, group) = groups[at];
-        Part::of(&file.read(group, &COLUMNS)?, parameters)
+        Rows::of(&file.read(group, &COLUMNS)?, parameters, part)
     })?;
     let mut accounts: BTreeMap<u64, Vec<Found>> = BTreeMap::new();
-    for part in &parts {
-        for rows in part.rows.chunk_by(|one, other| one.uin == other.uin) {
+    for group in &parts {
+        for rows in group.rows.chunk_by(|one, other| one.uin == other.uin) {
             let found = accounts.entry(rows[0].uin).or_default();
-            found.extend(rows.iter().map(|row| Found::of(part, row)));
+            found.extend(rows.iter().map(|row| Found::of(group, row)));
         }
     }
     let mut accounts: Vec<(u64, Vec<Found>)> = accounts.into_iter().collect();
@@ -118,14 +143,14 @@ fn texts_in_order(alike: &[Found]) -> Vec<String> {
     texts
 }
 
-/// Rows of a day by account: those of one lie together, and not over all of a file's columns.
-struct Part {
+/// Rows of a row group by account: those of one lie together, and not over all of a file's columns.
+struct Rows {
     rows: Vec<Row>,
     ids: Ids,
     texts: Texts,
 }
 
-/// A row; its texts are those of its part.
+/// A row; its texts are those of its row group.
 struct Row {
     uin: u64,
     /// In the columns of ids.
@@ -139,8 +164,8 @@ struct Row {
     status: Text,
 }
 
-impl Part {
-    fn of(frame: &DataFrame, parameters_form: Parameters) -> Result<Self> {
+impl Rows {
+    fn of(frame: &DataFrame, parameters_form: Parameters, part: Part) -> Result<Self> {
         let column = |name: &str| frame.column(name).doing("reading a day");
         let unsigned = |name: &str| column(name)?.u64().cloned().doing("reading a day");
         let mut texts = Texts::default();
@@ -153,8 +178,9 @@ impl Part {
         let duration_ms = column("duration_ms")?.i64().doing("reading a day")?;
         let finished_at = column("finished_at")?.datetime().doing("reading a day")?;
         let row = |(at, uin): (usize, Option<u64>)| {
+            let uin = uin.filter(|uin| part.has(*uin))?;
             Some(Row {
-                uin: uin?,
+                uin,
                 at,
                 source: source[at],
                 appid: appid.get(at).unwrap_or(0),
@@ -249,11 +275,11 @@ struct Found<'p> {
 }
 
 impl<'p> Found<'p> {
-    fn of(part: &'p Part, row: &'p Row) -> Self {
+    fn of(group: &'p Rows, row: &'p Row) -> Self {
         Self {
-            identity: (part.texts.text(row.source), part.ids.get(row.at)),
+            identity: (group.texts.text(row.source), group.ids.get(row.at)),
             row,
-            texts: &part.texts,
+            texts: &group.texts,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::close::statement::Statement;
 use crate::error::{Error, Result};
 use crate::meter::store::{progress, usage_paths};
 use crate::meter::sums::Status;
-use crate::meter::usage_table::for_each_row;
+use crate::meter::usage_table::UsageRows;
 use crate::rate::Kind;
 use crate::span::{Period, number_of_day};
 
@@ -48,12 +48,13 @@ pub async fn control(
     let days = number_of_day(period.start)..number_of_day(period.end);
     for (path, _) in usage_paths(&books.ledger, period.start, period.end, progress.metering).await? {
         tokio::task::block_in_place(|| {
-            for_each_row(&books.data.join(&path), |row| {
-                if row.uin == uin && days.contains(&row.day) {
-                    let sums = totals.by_status.entry(row.status.to_owned()).or_default();
+            UsageRows::open(&books.data.join(&path))?.for_each_of(uin, |row| {
+                if days.contains(&row.day) {
+                    let sums = totals.by_status.entry(row.status.text().to_owned()).or_default();
                     sums[0] += row.records;
                     sums[1] += row.raw;
                 }
+                Ok(())
             })
         })?;
     }

@@ -35,7 +35,7 @@ use crate::span::{Period, all_days};
 pub use adjustment::Billed;
 pub use arithmetic::{Card, Usage};
 pub use control::ControlTotals;
-pub use records::{Behind, RecordBehind, Stands};
+pub use records::{Behind, Limits, RecordBehind, Stands};
 
 /// A statement, and how each of its lines came about.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -101,12 +101,26 @@ struct Known<'a> {
     cards: &'a [Card],
 }
 
-/// Explains a closed statement, or one line of it. `records_max` records are told of each line.
+/// Explains a closed statement, or one line of it. `records_max` records are told of each line, and all are counted.
 pub async fn explain(
     books: &Books,
     statement_id: &str,
     line_no: Option<u32>,
     records_max: usize,
+) -> Result<Explanation> {
+    let limits = Limits {
+        told: records_max,
+        rows: i64::MAX,
+    };
+    explain_within(books, statement_id, line_no, limits).await
+}
+
+/// The same; where more raw rows than a limit would be read for a line of usage, not all of its records are counted.
+pub async fn explain_within(
+    books: &Books,
+    statement_id: &str,
+    line_no: Option<u32>,
+    limits: Limits,
 ) -> Result<Explanation> {
     let uin = store::account_of(&books.ledger, statement_id).await?;
     let statements = statements_of(&books.ledger, uin).await?;
@@ -155,7 +169,7 @@ pub async fn explain(
     refuse_expired_lines(&known, touched)?;
     check_rated_again(&known, touched)?;
     let mut lines = explain_lines(&known, line_no)?;
-    records::add(books, &known, &mut lines, records_max).await?;
+    records::add(books, &known, &mut lines, limits).await?;
     let control = control::control(books, &known, &statements[at + 1..], &settlements).await?;
     Ok(explanation(statement, closed_as, control, lines))
 }

@@ -11,7 +11,7 @@ use crate::files::DataDir;
 use crate::parallel;
 use crate::parameters;
 use crate::raw::id::Ids;
-use crate::raw::segment::read_columns;
+use crate::raw::segment::{Groups, read_columns};
 use crate::raw::store::Segment;
 
 /// All that raw holds of one record.
@@ -189,18 +189,21 @@ pub fn of_segment(
     records_at(&frame, &places, batch_of)
 }
 
-/// Reads the rows of one account. `batches` maps intakes to batches.
-pub fn of_account(data: &DataDir, segment: &Segment, batches: &HashMap<i64, i64>, uin: u64) -> Result<Vec<RealRecord>> {
-    let place = data.join(&segment.path);
-    let names = read_columns(&place, &["uin"])?;
+/// Reads the rows of one account in a row group of a segment.
+pub fn of_account(
+    groups: &Groups,
+    at: usize,
+    batch_of: impl Fn(i64) -> Option<i64>,
+    uin: u64,
+) -> Result<Vec<RealRecord>> {
+    let names = groups.read(at, &["uin"])?;
     let uins = names.column("uin").and_then(Column::u64).doing("reading accounts")?;
     let own = (0_u32..).zip(uins.iter()).filter(|(_, found)| *found == Some(uin));
     let places: Vec<u32> = own.map(|(at, _)| at).collect();
     if places.is_empty() {
         return Ok(Vec::new());
     }
-    let frame = read_columns(&place, &COLUMNS)?;
-    records_at(&frame, &places, |intake| batches.get(&intake).copied())
+    records_at(&groups.read(at, &COLUMNS)?, &places, batch_of)
 }
 
 fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Option<i64>) -> Result<Vec<RealRecord>> {

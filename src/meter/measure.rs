@@ -37,6 +37,14 @@ pub struct Received {
     pub raw_count: i128,
 }
 
+/// What is listed of rows, beside their sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Records that no meter takes, for people and for later cards.
+    Unmetered,
+    Nothing,
+}
+
 /// What a segment's new rows came to.
 pub struct Measured {
     pub sums: Sums,
@@ -65,6 +73,7 @@ pub fn measure_segment(
     map: &Map,
     days: &[Vec<LocalDay>],
     placer: &Placer,
+    listing: Listing,
 ) -> Result<Measured> {
     let mut shares = Shares::with_capacity(verdicts.len());
     let mut known = Known::default();
@@ -96,7 +105,7 @@ pub fn measure_segment(
                 UnitKind::Count => measured.received.raw_count += i128::from(raw),
             }
             let share = share_of(&row, verdict, placed, day.day)?;
-            if let (Status::Unmetered, Placed::Nowhere(reason)) = (share.status, placed) {
+            if let (Status::Unmetered, Placed::Nowhere(reason), Listing::Unmetered) = (share.status, placed, listing) {
                 let record = unmetered(
                     &row,
                     (batch, rows.line[at]),

@@ -40,6 +40,7 @@ pub mod unmetered;
 pub mod usage;
 mod usage_group;
 pub mod usage_table;
+pub mod verdicts;
 mod write;
 
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::dedupe::{Conflict, Decided};
 use super::identities::Identities;
-use super::measure::{Measured, Received, UnmeteredRecord, measure_segment};
+use super::measure::{Listing, Measured, Received, UnmeteredRecord, measure_segment};
 use super::pieces::Pieces;
 use super::place::{PlaceCode, Placer, Places, UnitKind};
 use super::plan::Plan;
@@ -253,6 +253,7 @@ fn measure_one(
         &plan.map,
         &days,
         placer,
+        Listing::Unmetered,
     )
 }
 

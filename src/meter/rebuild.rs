@@ -1,31 +1,36 @@
 //! Recounting: all retained raw measured again under the stored verdicts. It must give the stored usage, always.
+//!
+//! What is in memory does not grow with what is stored: raw is measured some days at a time, and its sums are held against the usage of
+//! these days once no later raw can add to them. Where even these are too many, all is counted several times, each time for a part of the
+//! accounts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod sums;
+mod window;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use polars::prelude::Column;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
 
-use super::dedupe::RowVerdict;
-use super::key_run::{KeyRun, Verdict, keys_of_hash};
-use super::measure::measure_segment;
-use super::place::{Map, Placer};
-use super::plan::Plan;
-use super::resolution::Place;
-use super::store::{cards_are_the_same, progress, usage_paths};
-use super::sums::{Share, Status};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+
+use self::sums::{Key, Names, Sum, Sums, Values, status_of};
+use self::window::{Window, groups, rows_of, windows};
+use super::measure::{Listing, measure_segment};
+use super::place::{Map, PlaceCode, Placer};
+use super::store::{Progress, cards_are_the_same, progress, usage_paths};
+use super::sums::Status;
+use super::usage_table::UsageRows;
+use super::verdicts::{AsOf, Keys};
+use crate::account::add::default_terms;
+use crate::account::part::Part;
+use crate::account::store::load_accounts;
 use crate::books::Books;
-use crate::card::store::cards_up_to;
-use crate::error::{Doing as _, Error, Result};
+use crate::card::store::{cards_up_to, load_cards};
+use crate::error::Result;
 use crate::parallel;
-use crate::raw::segment::{SegmentKind, read_columns};
-use crate::raw::store::{Segment, batches_by_intake, expired_days, segments_between};
-use crate::span::{all_days, day_of_number};
-
-/// Account, app, region, SKU, day, status.
-type Key = (u64, u64, String, String, NaiveDate, String);
-
-/// Records, raw and billable base units.
-type Sums = [i64; 3];
+use crate::progress::Work;
+use crate::raw::segment::SegmentKind;
+use crate::raw::store::{Segment, expired_days, segments_between};
+use crate::span::{all_days, day_of_number, number_of_day};
 
 /// What a recount found.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -43,212 +48,342 @@ pub struct Recount {
 /// Differences told at most; their number is told in full.
 const TOLD_MAX: usize = 20;
 
-/// Measures all metered raw again and holds it against the usage files. Days with a damaged segment are left out; without its
-/// keys and usage nothing can be recounted.
+/// How much a recount may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Raw rows that are looked up and measured together, unless a single segment has more.
+    pub rows: i64,
+    /// Sums of raw that wait for their usage, before accounts are counted in parts.
+    pub sums: usize,
+}
+
+/// More parts than these would help nobody: what is left is of one account.
+const PARTS_MAX: u64 = 1 << 10;
+
+/// Together at most about a gigabyte.
+const LIMITS: Limits = Limits {
+    rows: 1 << 22,
+    sums: 1 << 22,
+};
+
+/// What is recounted.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Files that are damaged. Days with a damaged segment are left out; without its keys and usage nothing can be recounted.
+    pub damaged: &'a HashSet<String>,
+    /// The first local day whose usage is recounted; none: all.
+    pub since: Option<NaiveDate>,
+}
+
+/// Measures all metered raw again and holds it against the usage files, but for days with a damaged segment.
 pub async fn recount(books: &Books, damaged: &HashSet<String>) -> Result<Recount> {
-    if let Some(path) = damaged
-        .iter()
-        .find(|path| !path.starts_with("raw/") && !path.starts_with("log/"))
-    {
+    recount_since(books, Scope { damaged, since: None }).await
+}
+
+/// The same of what is in a scope.
+pub async fn recount_since(books: &Books, scope: Scope<'_>) -> Result<Recount> {
+    recount_within(books, scope, LIMITS).await
+}
+
+/// The same, with other limits.
+pub async fn recount_within(books: &Books, scope: Scope<'_>, limits: Limits) -> Result<Recount> {
+    let is_needed = |path: &&String| !path.starts_with("raw/") && !path.starts_with("log/");
+    if let Some(path) = scope.damaged.iter().find(is_needed) {
         return Ok(Recount {
             not_counted: vec![format!("raw was not measured again: {path} is damaged")],
             ..Recount::default()
         });
     }
-    if progress(&books.ledger).await?.metering == 0 {
+    let progress = progress(&books.ledger).await?;
+    if progress.metering == 0 {
         return Ok(Recount::default());
     }
-    let plan = Plan::read(books).await?;
-    let metered_to = plan.progress.batch_hi;
-    let mut segments = segments_between(&books.ledger, SegmentKind::Usage, 0, metered_to).await?;
-    let left_out: BTreeSet<NaiveDate> = segments
-        .iter()
-        .filter(|segment| damaged.contains(&segment.path))
-        .map(|segment| segment.day)
-        .collect();
-    segments.retain(|segment| !damaged.contains(&segment.path));
-    // The cards as the last metering knew them: a card that came since has placed nothing yet.
-    let cards = cards_up_to(&books.ledger, plan.progress.card_hi).await?;
-    let map = Map::new(&plan.accounts, cards, &plan.default_terms);
-    let same_cards = cards_are_the_same(&books.ledger).await?;
-    let batches = batches_by_intake(&books.ledger).await?;
-    let expired: HashSet<NaiveDate> = expired_days(&books.ledger).await?;
-    let (from, to) = all_days();
-    let paths = usage_paths(&books.ledger, from, to, plan.progress.metering).await?;
-    tokio::task::block_in_place(|| {
-        let runs = plan.open_key_runs(books)?;
-        let voided = voided_rows(&plan);
-        let mut counted = measured_again(books, &plan, &map, &segments, &batches, &runs, &voided)?;
-        let mut stored = stored_usage(books, &paths)?;
-        let is_whole = |key: &Key| {
-            let days = [key.4 - TimeDelta::days(1), key.4, key.4 + TimeDelta::days(1)];
-            days.iter().all(|day| !expired.contains(day) && !left_out.contains(day))
-        };
-        if !same_cards {
-            forget_raw_of_uncounted(&mut counted);
-            forget_raw_of_uncounted(&mut stored);
+    let metered = Metered::read(books, &progress, scope).await?;
+    let keys = Keys::read(books).await?;
+    let as_of = AsOf::read(books, progress.metering).await?;
+    let windows = metered.windows(books, limits).await?;
+    let counting = Counting {
+        books,
+        metered: &metered,
+        keys: &keys,
+        as_of: &as_of,
+        windows: &windows,
+        limits,
+    };
+    tokio::task::block_in_place(|| counting.in_parts())
+}
+
+/// Raw that is metered, and what it was metered with.
+struct Metered {
+    metering: i64,
+    /// By day, without those that are damaged.
+    segments: Vec<Segment>,
+    since: NaiveDate,
+    /// UTC days with a damaged segment.
+    left_out: BTreeSet<NaiveDate>,
+    /// UTC days whose raw is gone.
+    expired: HashSet<NaiveDate>,
+    map: Map,
+    /// Whether all meterings knew the same cards.
+    same_cards: bool,
+}
+
+impl Metered {
+    async fn read(books: &Books, progress: &Progress, scope: Scope<'_>) -> Result<Self> {
+        let ledger = &books.ledger;
+        let since = scope.since.unwrap_or(all_days().0);
+        let mut segments = segments_between(ledger, SegmentKind::Usage, 0, progress.batch_hi).await?;
+        // A local day may begin on the UTC day before.
+        segments.retain(|segment| since <= segment.day + Days::new(1));
+        let is_damaged = |segment: &Segment| scope.damaged.contains(&segment.path);
+        let left_out = segments.iter().filter(|segment| is_damaged(segment));
+        let left_out = left_out.map(|segment| segment.day).collect();
+        segments.retain(|segment| !is_damaged(segment));
+        // The cards as the last metering knew them: a card that came since has placed nothing yet.
+        let cards = cards_up_to(ledger, progress.card_hi).await?;
+        let default_terms = default_terms(books, &load_cards(ledger).await?)?;
+        Ok(Self {
+            metering: progress.metering,
+            segments,
+            since,
+            left_out,
+            expired: expired_days(ledger).await?,
+            map: Map::new(&load_accounts(ledger).await?, cards, &default_terms),
+            same_cards: cards_are_the_same(ledger).await?,
+        })
+    }
+
+    /// The windows, each with the usage files that have one of its days.
+    async fn windows(&self, books: &Books, limits: Limits) -> Result<Vec<(Window<'_>, Vec<String>)>> {
+        let mut all = Vec::new();
+        for window in windows(&self.segments, self.since, limits.rows) {
+            let Range { start, end } = window.days;
+            let paths = usage_paths(&books.ledger, start, end, self.metering).await?;
+            all.push((window, paths.into_iter().map(|(path, _)| path).collect()));
         }
-        counted.retain(|key, sums| is_whole(key) && *sums != [0; 3]);
-        stored.retain(|key, sums| is_whole(key) && *sums != [0; 3]);
+        Ok(all)
+    }
+
+    /// Whether all raw of a local day is there and was measured.
+    fn is_whole(&self, day: NaiveDate) -> bool {
+        let days = [day - TimeDelta::days(1), day, day + TimeDelta::days(1)];
+        days.iter()
+            .all(|day| !self.expired.contains(day) && !self.left_out.contains(day))
+    }
+
+    /// What of a sum is compared; none when nothing is.
+    fn compared(&self, sum: &Sum) -> Option<Values> {
+        let mut values = sum.values;
+        let counts = [Status::Metered, Status::Unmetered].contains(&status_of(sum.key.slot));
+        // What does not count keeps the raw units of the card it was received under, and a later card may count the same record in
+        // another unit: then only the records are compared.
+        if !self.same_cards && !counts {
+            values[1] = 0;
+        }
+        (values != [0; 3] && self.is_whole(day_of_number(sum.key.day))).then_some(values)
+    }
+}
+
+/// What comparing came to.
+#[derive(Default)]
+struct Found {
+    compared: usize,
+    differing: usize,
+    told: Vec<String>,
+}
+
+/// A recount that is going on.
+struct Counting<'a> {
+    books: &'a Books,
+    metered: &'a Metered,
+    keys: &'a Keys,
+    as_of: &'a AsOf,
+    windows: &'a [(Window<'a>, Vec<String>)],
+    limits: Limits,
+}
+
+impl Counting<'_> {
+    /// With as few parts of the accounts as memory has room for.
+    fn in_parts(&self) -> Result<Recount> {
+        let rows = rows_of(&self.metered.segments);
+        let mut parts = 1;
+        let mut found = loop {
+            let work = rows.unsigned_abs() * parts;
+            let progress = self.books.progress.records("measuring raw again", work);
+            match self.count(parts, &progress)? {
+                Some(found) => break found,
+                None => parts *= 2,
+            }
+        };
+        if found.differing > TOLD_MAX {
+            found.told.push(format!("and {} more sums", found.differing - TOLD_MAX));
+        }
+        let left_out = self.metered.left_out.iter();
         Ok(Recount {
-            rows: segments.iter().map(|s| s.rows).sum(),
-            compared: stored.len(),
+            rows,
+            compared: found.compared,
             not_counted: left_out
-                .iter()
                 .map(|day| format!("raw of {day} was not measured again: a segment is damaged"))
                 .collect(),
-            differences: differences(&counted, &stored),
+            differences: found.told,
         })
-    })
-}
+    }
 
-/// Records that a void took back.
-fn voided_rows(plan: &Plan) -> HashSet<Place> {
-    plan.voids.iter().filter_map(|void| void.took).collect()
-}
+    /// None when there are too many sums for so few parts.
+    fn count(&self, parts: u64, progress: &Work) -> Result<Option<Found>> {
+        let mut found = Found::default();
+        let mut rows = 0;
+        for part in Part::all(parts) {
+            let (mut names, mut counted) = (Names::default(), Sums::default());
+            for (window, paths) in self.windows {
+                let is_counted = self.measure(window, part, &mut names, &mut counted)?;
+                let days = number_of_day(window.days.start)..number_of_day(window.days.end);
+                let stored = self.stored(paths, &days, part, &mut names)?;
+                let (true, Some(mut stored)) = (is_counted, stored) else {
+                    return Ok(None);
+                };
+                rows += rows_of(window.segments).unsigned_abs();
+                progress.at(rows);
+                self.compare(&counted.take_days(&days), &stored.take_days(&days), &names, &mut found);
+            }
+        }
+        Ok(Some(found))
+    }
 
-/// What does not count keeps the raw units of the card it was received under, and a later card may count the same record in
-/// another unit: then only the records are compared.
-fn forget_raw_of_uncounted(sums: &mut BTreeMap<Key, Sums>) {
-    let counts = [Status::Metered.text(), Status::Unmetered.text()];
-    for (key, sums) in sums {
-        if !counts.contains(&key.5.as_str()) {
-            sums[1] = 0;
+    /// Adds what raw of a window gives; false when it is too much.
+    fn measure(&self, window: &Window, part: Part, names: &mut Names, counted: &mut Sums) -> Result<bool> {
+        let placer = Placer::new(&self.metered.map);
+        let mut places = Places::default();
+        for segments in groups(window.segments, self.limits.rows) {
+            let verdicts = self.keys.of_segments(&self.books.data, segments, self.as_of)?;
+            let measure = |at: usize| {
+                let segment = &segments[at];
+                let from = segment.day.and_hms_opt(0, 0, 0);
+                let from = from.map_or(DateTime::<Utc>::MIN_UTC, |from| from.and_utc());
+                let days = self.metered.map.local_days(from, from + TimeDelta::days(1));
+                let place = self.books.data.join(&segment.path);
+                let (map, verdicts) = (&self.metered.map, verdicts.at(at));
+                measure_segment(
+                    &place,
+                    segment.batch_lo,
+                    verdicts,
+                    map,
+                    &days,
+                    &placer,
+                    Listing::Nothing,
+                )
+            };
+            parallel::in_order(segments.len(), 1, measure, |measured| {
+                for share in measured.sums.iter().filter(|share| part.has(share.uin)) {
+                    counted.push(Sum {
+                        key: Key {
+                            uin: share.uin,
+                            appid: share.appid,
+                            day: share.day,
+                            slot: places.slot(share.code, share.status, &placer, names),
+                        },
+                        values: [share.records, share.raw, share.billable],
+                    });
+                }
+                Ok(())
+            })?;
+            if self.is_too_much(counted, part) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn is_too_much(&self, sums: &mut Sums, part: Part) -> bool {
+        part.of < PARTS_MAX && sums.are_more_than(self.limits.sums)
+    }
+
+    /// What usage files have of some days; none when it is too much.
+    fn stored(&self, paths: &[String], days: &Range<i32>, part: Part, names: &mut Names) -> Result<Option<Sums>> {
+        let mut stored = Sums::default();
+        for path in paths {
+            let file = UsageRows::open(&self.books.data.join(path))?;
+            parallel::in_order(
+                file.groups(),
+                1,
+                |at| file.read(at),
+                |rows| {
+                    rows.for_each(|row| {
+                        if days.contains(&row.day) && part.has(row.uin) {
+                            stored.push(Sum {
+                                key: Key {
+                                    uin: row.uin,
+                                    appid: row.appid,
+                                    day: row.day,
+                                    slot: names.slot(row.region, row.sku, row.status),
+                                },
+                                values: [row.records, row.raw, row.billable],
+                            });
+                        }
+                        Ok(())
+                    })
+                },
+            )?;
+            if self.is_too_much(&mut stored, part) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(stored))
+    }
+
+    /// Both sides are in the order of their keys.
+    fn compare(&self, counted: &[Sum], stored: &[Sum], names: &Names, found: &mut Found) {
+        let compared = |sum: &Sum| self.metered.compared(sum).map(|values| (sum.key, values));
+        let mut counted = counted.iter().filter_map(compared).peekable();
+        let mut stored = stored.iter().filter_map(compared).peekable();
+        loop {
+            let key = match (counted.peek(), stored.peek()) {
+                (None, None) => return,
+                (Some((key, _)), None) | (None, Some((key, _))) => *key,
+                (Some((one, _)), Some((other, _))) => *one.min(other),
+            };
+            let of_raw = counted.next_if(|(of, _)| *of == key).map(|(_, values)| values);
+            let of_usage = stored.next_if(|(of, _)| *of == key).map(|(_, values)| values);
+            found.compared += usize::from(of_usage.is_some());
+            if of_raw != of_usage {
+                found.differing += 1;
+                if found.told.len() < TOLD_MAX {
+                    found.told.push(difference(&key, names, of_raw, of_usage));
+                }
+            }
         }
     }
 }
 
-fn measured_again(
-    books: &Books,
-    plan: &Plan,
-    map: &Map,
-    segments: &[Segment],
-    batches: &HashMap<i64, i64>,
-    runs: &[KeyRun],
-    voided: &HashSet<Place>,
-) -> Result<BTreeMap<Key, Sums>> {
-    let placer = Placer::new(map);
-    let stands = plan.resolutions.booked(plan.progress.metering);
-    let parts: Vec<Vec<Share>> = parallel::map(segments.len(), |at| {
-        let segment = &segments[at];
-        let place = books.data.join(&segment.path);
-        let verdicts = stored_verdicts(&place, batches, runs, voided, &stands)?;
-        let from = segment
-            .day
-            .and_hms_opt(0, 0, 0)
-            .map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
-        let days = map.local_days(from, from + TimeDelta::days(1));
-        let measured = measure_segment(&place, segment.batch_lo, &verdicts, map, &days, &placer)?;
-        Ok(measured.sums.iter().collect())
-    })?;
-    let places = placer.into_places();
-    let mut counted: BTreeMap<Key, Sums> = BTreeMap::new();
-    for share in parts.into_iter().flatten() {
-        let place = places.get(share.code);
-        let key = (
-            share.uin,
-            share.appid,
-            place.region.to_string(),
-            place.sku.to_string(),
-            day_of_number(share.day),
-            share.status.text().to_owned(),
-        );
-        add(&mut counted, key, [share.records, share.raw, share.billable]);
-    }
-    Ok(counted)
+fn difference(key: &Key, names: &Names, of_raw: Option<Values>, of_usage: Option<Values>) -> String {
+    let (region, sku, status) = names.of(key.slot);
+    let text = |values: Option<Values>| {
+        let [records, raw, billable] = values.unwrap_or_default();
+        format!("{records} records, {raw} raw, {billable} billable")
+    };
+    let (uin, appid, day, status) = (key.uin, key.appid, day_of_number(key.day), status.text());
+    format!(
+        "account {uin}, app {appid}, {region} {sku}, {day}, {status}: raw gives {}; usage has {}",
+        text(of_raw),
+        text(of_usage)
+    )
 }
 
-fn stored_verdicts(
-    place: &std::path::PathBuf,
-    batches: &HashMap<i64, i64>,
-    runs: &[KeyRun],
-    voided: &HashSet<Place>,
-    stands: &HashMap<Place, bool>,
-) -> Result<Vec<RowVerdict>> {
-    let frame = read_columns(place, &["intake", "line", "key"])?;
-    let intake = frame.column("intake").and_then(Column::i64).doing("reading intakes")?;
-    let line = frame.column("line").and_then(Column::u32).doing("reading lines")?;
-    let key = frame.column("key").and_then(Column::u64).doing("reading keys")?;
-    let mut verdicts = Vec::with_capacity(frame.height());
-    for ((intake, line), hash) in intake
-        .into_no_null_iter()
-        .zip(line.into_no_null_iter())
-        .zip(key.into_no_null_iter())
-    {
-        let batch = batches
-            .get(&intake)
-            .and_then(|batch| u32::try_from(*batch).ok())
-            .ok_or_else(|| {
-                Error::damaged(
-                    place,
-                    format!("has rows of intake {intake}, which no committed batch has"),
-                )
-            })?;
-        let own = keys_of_hash(runs, hash)?
-            .into_iter()
-            .find(|k| (k.batch, k.line) == (batch, line));
-        let at = (i64::from(batch), line);
-        let stands = |verdict| stands.get(&at).copied().unwrap_or(verdict == Verdict::Accepted);
-        verdicts.push(match own.map(|key| key.verdict) {
-            None => RowVerdict::Duplicate,
-            Some(verdict) if !stands(verdict) => RowVerdict::Conflict,
-            Some(_) if voided.contains(&at) => RowVerdict::Voided,
-            Some(_) => RowVerdict::Accepted,
-        });
-    }
-    Ok(verdicts)
+/// The slots of a placer's places.
+#[derive(Default)]
+struct Places {
+    slots: Vec<Option<u32>>,
 }
 
-fn stored_usage(books: &Books, paths: &[(String, i64)]) -> Result<BTreeMap<Key, Sums>> {
-    let mut stored: BTreeMap<Key, Sums> = BTreeMap::new();
-    for (path, _) in paths {
-        super::usage_table::for_each_row(&books.data.join(path), |row| {
-            let key = (
-                row.uin,
-                row.appid,
-                row.region.to_owned(),
-                row.sku.to_owned(),
-                day_of_number(row.day),
-                row.status.to_owned(),
-            );
-            add(&mut stored, key, [row.records, row.raw, row.billable]);
-        })?;
-    }
-    Ok(stored)
-}
-
-/// Sums beyond 64 bits were refused when they were metered, so these do not overflow; a damaged file shows as a difference.
-fn add(sums: &mut BTreeMap<Key, Sums>, key: Key, more: Sums) {
-    let sum = sums.entry(key).or_default();
-    for (sum, more) in sum.iter_mut().zip(more) {
-        *sum = sum.saturating_add(more);
-    }
-}
-
-fn differences(counted: &BTreeMap<Key, Sums>, stored: &BTreeMap<Key, Sums>) -> Vec<String> {
-    let keys: std::collections::BTreeSet<&Key> = counted.keys().chain(stored.keys()).collect();
-    let differing: Vec<&Key> = keys
-        .into_iter()
-        .filter(|key| counted.get(*key) != stored.get(*key))
-        .collect();
-    let mut told: Vec<String> = differing
-        .iter()
-        .take(TOLD_MAX)
-        .map(|key| {
-            let (uin, appid, region, sku, day, status) = key;
-            let text = |sums: Option<&Sums>| {
-                let [records, raw, billable] = sums.copied().unwrap_or_default();
-                format!("{records} records, {raw} raw, {billable} billable")
-            };
-            format!(
-                "account {uin}, app {appid}, {region} {sku}, {day}, {status}: raw gives {}; usage has {}",
-                text(counted.get(*key)),
-                text(stored.get(*key))
-            )
+impl Places {
+    fn slot(&mut self, code: PlaceCode, status: Status, placer: &Placer, names: &mut Names) -> u32 {
+        let at = code as usize * Status::ALL.len() + status as usize;
+        if self.slots.len() <= at {
+            self.slots.resize(at + 1, None);
+        }
+        *self.slots[at].get_or_insert_with(|| {
+            let place = placer.place_of(code);
+            names.slot(&place.region, &place.sku, status)
         })
-        .collect();
-    if differing.len() > TOLD_MAX {
-        told.push(format!("and {} more sums", differing.len() - TOLD_MAX));
     }
-    told
 }

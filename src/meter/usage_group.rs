@@ -57,6 +57,17 @@ pub fn groups_of(place: &Path, metering: i64, wanted: &Wanted) -> Result<Vec<Gro
     Ok(found)
 }
 
+/// The first and the last account that each row group of a file may have rows of.
+pub fn uin_ranges(place: &Path) -> Result<Vec<(u64, u64)>> {
+    let mut file = std::fs::File::open(place).at(place)?;
+    let metadata = polars_parquet::read::read_metadata(&mut file).doing(reading(place))?;
+    Ok(metadata
+        .row_groups
+        .iter()
+        .map(|group| uins_of(group, &metadata))
+        .collect())
+}
+
 fn reading(place: &Path) -> String {
     format!("reading {}", place.display())
 }

@@ -1,17 +1,18 @@
 //! Usage files as rating and checks read them: the rows of some accounts, with their texts held once.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use polars::prelude::*;
 
-use super::usage_group::{Group, groups_of};
-use crate::error::{Doing as _, Result};
+use super::sums::Status;
+use super::usage_group::{Group, groups_of, uin_ranges};
+use crate::error::{Doing as _, Error, Result};
 use crate::files::DataDir;
 use crate::parallel;
-use crate::raw::segment::read_columns;
+use crate::raw::segment::Groups;
 use crate::span::number_of_day;
 
 /// A row as it stands in a file.
@@ -23,55 +24,109 @@ pub struct FileRow<'a> {
     pub sku: &'a str,
     /// Days since 1970.
     pub day: i32,
-    pub status: &'a str,
+    pub status: Status,
     pub records: i64,
     pub raw: i64,
     pub billable: i64,
 }
 
-/// Reads a usage file row by row.
-pub fn for_each_row(place: &Path, mut take: impl FnMut(FileRow)) -> Result<()> {
-    let columns = [
-        "uin", "appid", "region", "sku", "day", "status", "records", "raw", "billable",
-    ];
-    let frame = read_columns(&place.to_owned(), &columns)?;
-    let unsigned = |name: &str| frame.column(name).and_then(Column::u64).cloned().doing("reading usage");
-    let signed = |name: &str| frame.column(name).and_then(Column::i64).cloned().doing("reading usage");
-    let text = |name: &str| frame.column(name).and_then(Column::str).cloned().doing("reading usage");
-    let (uin, appid, region, sku) = (unsigned("uin")?, unsigned("appid")?, text("region")?, text("sku")?);
-    let day = frame
-        .column("day")
-        .and_then(Column::date)
-        .doing("reading usage")?
-        .phys
-        .clone();
-    let (status, records, raw, billable) = (text("status")?, signed("records")?, signed("raw")?, signed("billable")?);
-    let rows = uin
-        .into_no_null_iter()
-        .zip(appid.into_no_null_iter())
-        .zip(region.iter().zip(sku.iter()))
-        .zip(day.into_no_null_iter().zip(status.iter()))
-        .zip(
-            records
-                .into_no_null_iter()
-                .zip(raw.into_no_null_iter())
-                .zip(billable.into_no_null_iter()),
-        );
-    for ((((uin, appid), (region, sku)), (day, status)), ((records, raw), billable)) in rows {
-        let (region, sku, status) = (region.unwrap_or(""), sku.unwrap_or(""), status.unwrap_or(""));
-        take(FileRow {
-            uin,
-            appid,
-            region,
-            sku,
-            day,
-            status,
-            records,
-            raw,
-            billable,
-        });
+/// A usage file, to be read row group by row group.
+pub struct UsageRows {
+    place: PathBuf,
+    groups: Groups,
+}
+
+/// The rows of a row group.
+pub struct GroupRows<'f> {
+    place: &'f Path,
+    frame: DataFrame,
+}
+
+const COLUMNS: [&str; 9] = [
+    "uin", "appid", "region", "sku", "day", "status", "records", "raw", "billable",
+];
+
+impl UsageRows {
+    pub fn open(place: &Path) -> Result<Self> {
+        Ok(Self {
+            place: place.to_owned(),
+            groups: Groups::open(place)?,
+        })
     }
-    Ok(())
+
+    /// How many row groups there are.
+    pub fn groups(&self) -> usize {
+        self.groups.count()
+    }
+
+    /// Hands on the rows of an account; row groups that have none by the file's footer are not read.
+    pub fn for_each_of(&self, uin: u64, mut take: impl FnMut(FileRow) -> Result<()>) -> Result<()> {
+        let ranges = uin_ranges(&self.place)?;
+        for (at, (first, last)) in ranges.into_iter().enumerate() {
+            if first <= uin && uin <= last {
+                self.read(at)?
+                    .for_each(|row| if row.uin == uin { take(row) } else { Ok(()) })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One of them.
+    pub fn read(&self, at: usize) -> Result<GroupRows<'_>> {
+        Ok(GroupRows {
+            place: &self.place,
+            frame: self.groups.read(at, &COLUMNS)?,
+        })
+    }
+}
+
+impl GroupRows<'_> {
+    /// Hands on each row, in the file's order.
+    pub fn for_each(&self, mut take: impl FnMut(FileRow) -> Result<()>) -> Result<()> {
+        let column = |name: &str| self.frame.column(name).doing("reading usage");
+        let unsigned = |name: &str| column(name)?.u64().cloned().doing("reading usage");
+        let signed = |name: &str| column(name)?.i64().cloned().doing("reading usage");
+        let text = |name: &str| column(name)?.str().cloned().doing("reading usage");
+        let (uin, appid, region, sku) = (unsigned("uin")?, unsigned("appid")?, text("region")?, text("sku")?);
+        let day = column("day")?.date().doing("reading usage")?.phys.clone();
+        let (status, records) = (text("status")?, signed("records")?);
+        let (raw, billable) = (signed("raw")?, signed("billable")?);
+        let rows = uin
+            .into_no_null_iter()
+            .zip(appid.into_no_null_iter())
+            .zip(region.iter().zip(sku.iter()))
+            .zip(day.into_no_null_iter().zip(status.iter()))
+            .zip(
+                records
+                    .into_no_null_iter()
+                    .zip(raw.into_no_null_iter())
+                    .zip(billable.into_no_null_iter()),
+            );
+        for ((((uin, appid), (region, sku)), (day, status)), ((records, raw), billable)) in rows {
+            take(FileRow {
+                uin,
+                appid,
+                region: region.unwrap_or(""),
+                sku: sku.unwrap_or(""),
+                day,
+                status: self.status(status.unwrap_or(""))?,
+                records,
+                raw,
+                billable,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn status(&self, text: &str) -> Result<Status> {
+        let known = Status::ALL.into_iter().find(|status| status.text() == text);
+        known.ok_or_else(|| {
+            Error::damaged(
+                self.place,
+                format!("has usage of the status {text:?}, which there is not"),
+            )
+        })
+    }
 }
 
 /// The accounts whose usage is wanted, and the days of each.
@@ -205,12 +260,25 @@ impl UsageTable {
         data: &DataDir,
         files: &[(String, i64)],
         wanted: &Wanted,
-        take: impl FnMut(&Self, Option<u64>) -> Result<()>,
+        mut take: impl FnMut(&Self, Option<u64>) -> Result<()>,
     ) -> Result<()> {
+        let mut pieces = Self::by_account(data, files, wanted)?;
+        while let Some((table, whole_to)) = pieces.next()? {
+            take(table, whole_to)?;
+        }
+        Ok(())
+    }
+
+    /// The same, for who takes the pieces when there is time for them.
+    pub fn by_account<'w>(
+        data: &DataDir,
+        files: &[(String, i64)],
+        wanted: &'w Wanted,
+    ) -> Result<ByAccount<impl Fn(usize) -> Result<Run> + Sync + Send + use<'w>>> {
         let mut groups = groups_of_files(data, files, wanted)?;
         groups.sort_by_key(|group| group.uins.0);
         let first_uins: Vec<u64> = groups.iter().map(|group| group.uins.0).collect();
-        by_account(&first_uins, |at| groups[at].read(wanted), take)
+        Ok(ByAccount::new(first_uins, move |at| groups[at].read(wanted)))
     }
 
     /// The rows of an account.
@@ -221,26 +289,46 @@ impl UsageTable {
     }
 }
 
-/// Reads row groups in the order of the first account that each may have, and hands them on as [`UsageTable::read_by_account`] says.
-fn by_account(
-    first_uins: &[u64],
-    read: impl Fn(usize) -> Result<Run> + Sync,
-    mut take: impl FnMut(&UsageTable, Option<u64>) -> Result<()>,
-) -> Result<()> {
-    let mut table = UsageTable::default();
-    let mut texts = Texts::default();
-    let mut done = 0;
-    loop {
-        let now = GROUPS_AT_A_TIME.min(first_uins.len() - done);
-        let runs = parallel::map(now, |at| read(done + at))?;
-        table.runs.extend(runs.into_iter().map(|run| run.sharing(&mut texts)));
-        done += now;
-        let whole_to = first_uins.get(done).copied();
-        take(&table, whole_to)?;
-        let Some(whole_to) = whole_to else {
-            return Ok(());
-        };
-        table.runs.retain(|run| run.has_rows_from(whole_to));
+/// Usage that is read piece by piece, in the order of accounts; see [`UsageTable::read_by_account`].
+pub struct ByAccount<R> {
+    /// Of each row group, in order.
+    first_uins: Vec<u64>,
+    read: R,
+    table: UsageTable,
+    texts: Texts,
+    /// Row groups that were read.
+    done: usize,
+    is_over: bool,
+}
+
+impl<R: Fn(usize) -> Result<Run> + Sync> ByAccount<R> {
+    fn new(first_uins: Vec<u64>, read: R) -> Self {
+        Self {
+            first_uins,
+            read,
+            table: UsageTable::default(),
+            texts: Texts::default(),
+            done: 0,
+            is_over: false,
+        }
+    }
+
+    /// The next piece, and the first account that later pieces may have rows of; none after the last piece.
+    pub fn next(&mut self) -> Result<Option<(&UsageTable, Option<u64>)>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        if let Some(&whole_to) = self.first_uins.get(self.done) {
+            self.table.runs.retain(|run| run.has_rows_from(whole_to));
+        }
+        let now = GROUPS_AT_A_TIME.min(self.first_uins.len() - self.done);
+        let runs = parallel::map(now, |at| (self.read)(self.done + at))?;
+        let runs = runs.into_iter().map(|run| run.sharing(&mut self.texts));
+        self.table.runs.extend(runs);
+        self.done += now;
+        let whole_to = self.first_uins.get(self.done).copied();
+        self.is_over = whole_to.is_none();
+        Ok(Some((&self.table, whole_to)))
     }
 }
 
@@ -314,6 +402,18 @@ mod tests {
         let mut apps: Vec<u64> = rows.between(from, to, i64::MAX).map(|(row, ..)| row.appid).collect();
         apps.sort_unstable();
         apps
+    }
+
+    fn by_account(
+        first_uins: &[u64],
+        read: impl Fn(usize) -> Result<Run> + Sync,
+        mut take: impl FnMut(&UsageTable, Option<u64>) -> Result<()>,
+    ) -> Result<()> {
+        let mut pieces = ByAccount::new(first_uins.to_vec(), read);
+        while let Some((table, whole_to)) = pieces.next()? {
+            take(table, whole_to)?;
+        }
+        Ok(())
     }
 
     proptest! {

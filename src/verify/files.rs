@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 
-use super::{Verified, store};
+use super::{Scope, Verified, store};
 use crate::books::Books;
 use crate::digest::sha256_hex_of_file;
 use crate::error::{AtPath as _, Result};
@@ -17,7 +19,7 @@ use crate::raw::strays::refuse_older_ledger;
 /// Paths of damaged or missing files.
 pub type DamagedFiles = HashSet<String>;
 
-pub async fn verify(books: &Books, verified: &mut Verified) -> DamagedFiles {
+pub async fn verify(books: &Books, scope: Scope, verified: &mut Verified) -> DamagedFiles {
     let named = match files_in_use(&books.ledger).await {
         Ok(named) => named,
         Err(error) => {
@@ -26,15 +28,19 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> DamagedFiles {
         }
     };
     verified.files = named.len();
-    let found: Vec<(String, String)> = tokio::task::block_in_place(|| {
-        let damage =
-            |file: &FileInUse| damage(&books.data.join(&file.path), file).map(|what| (file.path.clone(), what));
-        named.par_iter().filter_map(damage).collect()
-    });
+    let bytes = |file: &FileInUse| file.bytes.map_or(0, i64::unsigned_abs);
+    let progress = books.progress.bytes("files", Some(named.iter().map(bytes).sum()));
+    let done = AtomicU64::new(0);
+    let look = |file: &FileInUse| {
+        let what = damage(&books.data.join(&file.path), file, is_read(scope, &file.path));
+        progress.at(done.fetch_add(bytes(file), Ordering::Relaxed) + bytes(file));
+        what.map(|what| (file.path.clone(), what))
+    };
+    let found: Vec<(String, String)> = tokio::task::block_in_place(|| named.par_iter().filter_map(look).collect());
     for (path, what) in &found {
         verified.differs(format!("{path} {what}"));
     }
-    let part = verify_originals(books, verified);
+    let part = verify_originals(books, scope, verified);
     verified.part(part);
     match store::rewritten(&books.ledger).await {
         Ok(rewritten) => verified.rewritten = rewritten,
@@ -45,12 +51,29 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> DamagedFiles {
     found.into_iter().map(|(path, _)| path).collect()
 }
 
+/// Whether a file is read and held against its digest, and not only looked for.
+fn is_read(scope: Scope, path: &str) -> bool {
+    if scope.since.is_none() {
+        return true;
+    }
+    let day = path.split('/').find_map(|part| part.strip_prefix("day="));
+    match day.map(str::parse) {
+        Some(Ok(day)) => scope.has_utc_day(day),
+        _ => !path.starts_with("keys/"),
+    }
+}
+
 /// What is wrong with a file; none when it is as it was written.
-fn damage(place: &Path, named: &FileInUse) -> Option<String> {
+fn damage(place: &Path, named: &FileInUse, is_read: bool) -> Option<String> {
     if !place.exists() {
         return Some("is missing; restore it from a backup".to_owned());
     }
-    match sha256_hex_of_file(place) {
+    let digest = if is_read {
+        sha256_hex_of_file(place)
+    } else {
+        Ok(named.digest.clone())
+    };
+    match digest {
         Err(error) => Some(format!("cannot be read: {error}")),
         Ok(digest) if digest != named.digest => Some(format!(
             "is not the file that was written: its SHA-256 is {digest}, recorded is {}; restore it from a backup",
@@ -66,13 +89,19 @@ fn damage(place: &Path, named: &FileInUse) -> Option<String> {
     }
 }
 
+/// Whether an input was received in a scope: the time of a file that was moved away is that of its receipt.
+fn was_received_in(scope: Scope, place: &Path) -> bool {
+    let time = std::fs::metadata(place).and_then(|of| of.modified());
+    time.map_or(true, |time| scope.has_utc_day(DateTime::<Utc>::from(time).date_naive()))
+}
+
 /// Files in `done/` and `refused/`: their names carry the beginning of their digest.
-fn verify_originals(books: &Books, verified: &mut Verified) -> Result<()> {
+fn verify_originals(books: &Books, scope: Scope, verified: &mut Verified) -> Result<()> {
     for folder in moved_folders(books).into_iter().filter(|folder| folder.is_dir()) {
         for entry in std::fs::read_dir(&folder).at(&folder)? {
             let place = entry.at(&folder)?.path();
             let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let Some(recorded) = digest_in_name(&name) else {
+            let Some(recorded) = digest_in_name(&name).filter(|_| was_received_in(scope, &place)) else {
                 continue;
             };
             verified.files += 1;

@@ -17,6 +17,8 @@ mod statements;
 mod store;
 mod usage;
 
+use chrono::{Days, NaiveDate};
+
 use crate::books::Books;
 use crate::error::Result;
 
@@ -33,6 +35,8 @@ pub struct Verified {
     pub expired: Vec<ExpiredDay>,
     /// Inputs whose original was changed after it was read, and what became of it.
     pub rewritten: Vec<String>,
+    /// What was not asked for.
+    pub left_out: Vec<String>,
     /// What could not be looked at because something else is damaged.
     pub not_proved: Vec<String>,
     /// Empty is good.
@@ -55,18 +59,61 @@ pub struct ExpiredDay {
 /// Differences told at most; their number is told in full.
 const TOLD_MAX: usize = 40;
 
+/// What is proved.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scope {
+    /// The first local day of what is proved; none: everything.
+    pub since: Option<NaiveDate>,
+}
+
+impl Scope {
+    /// Whether a UTC day has something of the scope: a local day may begin on the day before.
+    fn has_utc_day(self, day: NaiveDate) -> bool {
+        self.since.is_none_or(|since| since <= day + Days::new(1))
+    }
+
+    /// Whether days `[.., end)` reach into the scope.
+    fn has_days_before(self, end: NaiveDate) -> bool {
+        self.since.is_none_or(|since| since < end)
+    }
+
+    /// What is left out, in sentences.
+    fn left_out(self) -> Vec<String> {
+        let Some(since) = self.since else { return Vec::new() };
+        vec![
+            format!(
+                "raw and the service's log of the days before {since}: their files are looked for, but neither read nor measured again, nor are the proofs of these days"
+            ),
+            format!("usage of metering runs that have no day from {since} on, against the dashboards' rows"),
+            format!(
+                "closed periods that end by {since}: their statements have their digests and chains, and are not rated again"
+            ),
+            format!("files of exports of such periods, and inputs in done/ and refused/ received before {since}"),
+            "key runs as a whole: each key that is looked up is checked".to_owned(),
+        ]
+    }
+}
+
 /// Proves the books.
 pub async fn verify(books: &Books) -> Result<Verified> {
-    let mut verified = Verified::default();
+    verify_scope(books, Scope::default()).await
+}
+
+/// Proves what is in a scope, and says what it leaves out.
+pub async fn verify_scope(books: &Books, scope: Scope) -> Result<Verified> {
+    let mut verified = Verified {
+        left_out: scope.left_out(),
+        ..Verified::default()
+    };
     ledger::verify(books, &mut verified).await;
-    let damaged = files::verify(books, &mut verified).await;
-    let part = usage::verify(books, &damaged, &mut verified).await;
+    let damaged = files::verify(books, scope, &mut verified).await;
+    let part = usage::verify(books, scope, &damaged, &mut verified).await;
     verified.part(part);
-    let part = statements::verify(books, &damaged, &mut verified).await;
+    let part = statements::verify(books, scope, &damaged, &mut verified).await;
     verified.part(part);
-    let part = exports::verify(books, &mut verified).await;
+    let part = exports::verify(books, scope, &mut verified).await;
     verified.part(part);
-    let part = proofs::verify(books, &damaged, &mut verified).await;
+    let part = proofs::verify(books, scope, &damaged, &mut verified).await;
     verified.part(part);
     if verified.difference_count > TOLD_MAX {
         let more = verified.difference_count - TOLD_MAX;

@@ -3,15 +3,18 @@
 use chrono::NaiveDate;
 
 use super::files::DamagedFiles;
-use super::{Verified, store};
+use super::{Scope, Verified, store};
 use crate::books::Books;
 use crate::error::Result;
 use crate::expire::proof::{Parameters, Proof, proofs_of};
 use crate::raw::segment::SegmentKind;
 use crate::raw::store::{Segment, segments_of_day};
 
-pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
+pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
     for (day, rows) in store::proved_days_that_stay(&books.ledger).await? {
+        if !scope.has_utc_day(day) {
+            continue;
+        }
         let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day).await?;
         // With more rows since, it is proved anew before it goes.
         if segments.iter().map(|s| s.rows).sum::<i64>() != rows {

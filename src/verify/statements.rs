@@ -1,15 +1,15 @@
 //! Statements rated again: from the usage, the cards and the statements of their day.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 
-use super::Verified;
 use super::files::DamagedFiles;
+use super::{Scope, Verified};
+use crate::account::Account;
 use crate::account::kind::kinds_that_differ;
 use crate::account::store::load_accounts;
-use crate::account::{Account, AccountBook};
 use crate::books::Books;
 use crate::card::book::CardBook;
 use crate::card::store::cards_up_to;
@@ -30,76 +30,101 @@ use crate::meter::store::{progress, usage_paths};
 use crate::meter::usage_table::{UsageTable, Wanted};
 use crate::span::{all_days, month_text};
 
-pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
-    for sentence in statement_counts(&books.ledger).await? {
-        verified.differs(sentence);
-    }
-    for sentence in stated_periods_that_differ(&books.ledger).await? {
-        verified.differs(sentence);
-    }
-    for sentence in sums_that_differ(&books.ledger).await? {
-        verified.differs(sentence);
-    }
+pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
+    verified.sentences(statement_counts(&books.ledger).await);
+    verified.sentences(stated_periods_that_differ(&books.ledger).await);
+    verified.sentences(sums_that_differ(&books.ledger).await);
     let expired = expired_months(&books.ledger, LINES).await?;
     let accounts = load_accounts(&books.ledger).await?;
-    for sentence in kinds_that_differ(&books.ledger, &accounts).await? {
-        verified.differs(sentence);
-    }
-    let usage = read_usage(books, &accounts, damaged).await?;
-    if usage.is_none() {
+    verified.sentences(kinds_that_differ(&books.ledger, &accounts).await);
+    let closed = ClosedBooks::read(books, scope).await?;
+    let (from, to) = all_days();
+    let wanted = Wanted::new(accounts.iter().map(|(uin, _)| (uin, (from, to))));
+    let progress = books.progress.records("statements", accounts.iter().count() as u64);
+    let mut unread = accounts.iter().peekable();
+    let mut done = 0;
+    if let Some(files) = usage_files(books, damaged).await? {
+        let mut usage = UsageTable::by_account(&books.data, &files, &wanted)?;
+        loop {
+            let (table, whole_to) = match tokio::task::block_in_place(|| usage.next()) {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(error) => {
+                    verified.differs(format!("statements were not all rated again: {error}"));
+                    break;
+                }
+            };
+            let is_whole = |(uin, _): &(u64, &Account)| whole_to.is_none_or(|whole_to| *uin < whole_to);
+            while let Some(of) = unread.next_if(is_whole) {
+                verify_account(books, &closed, of, Some(table), &expired, verified).await;
+                done += 1;
+                progress.at(done);
+            }
+        }
+    } else {
         verified
             .not_proved
             .push("statements were not rated again: a usage file is damaged".to_owned());
     }
-    let mut closed = ClosedBooks::read(books).await?;
-    for (uin, account) in accounts.iter() {
-        let statements = match statements_of(&books.ledger, uin).await {
-            Ok(statements) => statements,
-            Err(error) => {
-                verified.differs(error.to_string());
-                continue;
-            }
-        };
-        verified.statements += statements.len();
-        for statement in statements.iter().filter(|s| s.document.is_none()) {
-            if !expired.contains(&month_text(statement.period.start)) {
-                verified.differs(format!("statement {} has lost its lines", statement.statement_id));
-            }
-        }
-        let own = statements.iter().flat_map(Statement::verify);
-        for difference in own.chain(verify_chain(&statements)) {
-            verified.differs(difference.to_string());
-        }
-        if let Some(table) = &usage {
-            let part = closed
-                .verify_account(books, uin, account, &statements, table, verified)
-                .await;
-            verified.part(part);
-        }
+    for of in unread {
+        verify_account(books, &closed, of, None, &expired, verified).await;
     }
     Ok(())
 }
 
-/// All usage; none when a file of it is damaged.
-async fn read_usage(books: &Books, accounts: &AccountBook, damaged: &DamagedFiles) -> Result<Option<UsageTable>> {
+/// An account's statements: each by itself, their chain, and rated again from the usage, where it can be read.
+async fn verify_account(
+    books: &Books,
+    closed: &ClosedBooks,
+    (uin, account): (u64, &Account),
+    usage: Option<&UsageTable>,
+    expired: &BTreeSet<String>,
+    verified: &mut Verified,
+) {
+    let statements = match statements_of(&books.ledger, uin).await {
+        Ok(statements) => statements,
+        Err(error) => {
+            verified.differs(error.to_string());
+            return;
+        }
+    };
+    verified.statements += statements.len();
+    for statement in statements.iter().filter(|s| s.document.is_none()) {
+        if !expired.contains(&month_text(statement.period.start)) {
+            verified.differs(format!("statement {} has lost its lines", statement.statement_id));
+        }
+    }
+    let own = statements.iter().flat_map(Statement::verify);
+    for difference in own.chain(verify_chain(&statements)) {
+        verified.differs(difference.to_string());
+    }
+    if let Some(table) = usage {
+        let part = closed
+            .verify_account(books, uin, account, &statements, table, verified)
+            .await;
+        verified.part(part);
+    }
+}
+
+/// All usage files; none when one is damaged.
+async fn usage_files(books: &Books, damaged: &DamagedFiles) -> Result<Option<Vec<(String, i64)>>> {
     let (from, to) = all_days();
     let metering = progress(&books.ledger).await?.metering;
     let files = usage_paths(&books.ledger, from, to, metering).await?;
-    if files.iter().any(|(path, _)| damaged.contains(path)) {
-        return Ok(None);
-    }
-    let wanted = Wanted::new(accounts.iter().map(|(uin, _)| (uin, (from, to))));
-    tokio::task::block_in_place(|| UsageTable::read(&books.data, &files, &wanted)).map(Some)
+    let is_damaged = |(path, _): &(String, i64)| damaged.contains(path);
+    Ok((!files.iter().any(is_damaged)).then_some(files))
 }
 
 /// What closings rested on, and the cards as they were then.
 struct ClosedBooks {
     closings: HashMap<i64, ClosedAs>,
     cards: HashMap<i64, CardBook>,
+    /// Periods outside of it are not rated again.
+    scope: Scope,
 }
 
 impl ClosedBooks {
-    async fn read(books: &Books) -> Result<Self> {
+    async fn read(books: &Books, scope: Scope) -> Result<Self> {
         let closings = closings(&books.ledger).await?;
         let mut cards = HashMap::new();
         for closed_as in closings.values() {
@@ -107,11 +132,11 @@ impl ClosedBooks {
                 place.insert(cards_up_to(&books.ledger, closed_as.card_hi).await?);
             }
         }
-        Ok(Self { closings, cards })
+        Ok(Self { closings, cards, scope })
     }
 
     async fn verify_account(
-        &mut self,
+        &self,
         books: &Books,
         uin: u64,
         account: &Account,
@@ -131,6 +156,9 @@ impl ClosedBooks {
         let settled = settled(&books.ledger, uin).await?;
         let settlements = settlements_of(&books.ledger, uin).await?;
         for (at, closed) in periods.iter().enumerate() {
+            if !self.scope.has_days_before(closed.period.end) {
+                continue;
+            }
             let closed_as = self.closings.get(&closed.closing).copied().ok_or_else(|| {
                 Error::Unbalanced(format!(
                     "closing {} of account {uin} is not in the ledger",

@@ -164,13 +164,13 @@ pub struct AccountMonth {
     pub sku_days: Option<String>,
 }
 
-/// Hands on what a metering added to the dashboards.
+/// Hands on what a metering added to the dashboards, in the order of accounts and months.
 pub async fn usage_daily(
     ledger: &Ledger,
     metering: i64,
     mut take: impl FnMut(AccountMonth) -> Result<()> + Send,
 ) -> Result<()> {
-    query("SELECT uin, month, records, days, sku_days FROM usage_daily WHERE metering = ? ORDER BY uin, month")
+    query("SELECT uin, month, records, days, sku_days FROM usage_daily WHERE metering = ? ORDER BY LENGTH(uin), uin, month")
         .bind(metering)
         .for_each(ledger, |row| {
             let (uin, month): (String, String) = (row.try_get(0)?, row.try_get(1)?);

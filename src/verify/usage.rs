@@ -6,28 +6,27 @@ use std::path::Path;
 use chrono::{Datelike as _, NaiveDate};
 
 use super::files::DamagedFiles;
-use super::{Verified, store};
+use super::{Scope, Verified, store};
 use crate::books::Books;
 use crate::error::{Error, Result};
 use crate::expire::ledger::{USAGE, expired_months};
 use crate::meter::days;
-use crate::meter::rebuild::recount;
+use crate::meter::rebuild::{self, recount_since};
 use crate::meter::store::{progress, usage_paths};
 use crate::meter::sums::Status;
-use crate::meter::usage_table::for_each_row;
+use crate::meter::usage_table::UsageRows;
 use crate::nightly::control;
 use crate::span::{all_days, day_of_number, month_text};
 
-pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
+pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
     let metered = progress(&books.ledger).await?;
     match control(books, 0, metered.batch_hi).await {
         Err(Error::Unbalanced(why)) => verified.differs(why),
-        other => drop(other?),
+        other => verified.part(other.map(drop)),
     }
-    for sentence in store::unbalanced_batches(&books.ledger, metered.batch_hi).await? {
-        verified.differs(sentence);
-    }
-    let recounted = recount(books, damaged).await;
+    verified.sentences(store::unbalanced_batches(&books.ledger, metered.batch_hi).await);
+    let since = scope.since;
+    let recounted = recount_since(books, rebuild::Scope { damaged, since }).await;
     match recounted {
         Ok(recounted) => {
             verified.raw_rows = recounted.rows;
@@ -38,7 +37,8 @@ pub async fn verify(books: &Books, damaged: &DamagedFiles, verified: &mut Verifi
         Err(error) => verified.differs(format!("raw could not be measured again: {error}")),
     }
     let expired = expired_months(&books.ledger, USAGE).await?;
-    let (from, to) = all_days();
+    let (first, to) = all_days();
+    let from = scope.since.unwrap_or(first);
     for (path, metering) in usage_paths(&books.ledger, from, to, metered.metering).await? {
         if !damaged.contains(&path) {
             let part = verify_daily(books, &path, metering, &expired, verified).await;
@@ -75,7 +75,10 @@ type Line = ((NaiveDate, u64, Name, Name), [i64; 3]);
 /// An account and the first day of a month.
 type AccountMonth = (u64, NaiveDate);
 
-/// What a metering added to the dashboards is what its usage file says.
+/// Records, raw and billable by day, region and SKU.
+type Totals = BTreeMap<(NaiveDate, Name, Name), [i64; 3]>;
+
+/// What a metering added to the dashboards is what its usage file says. Both are read account by account.
 async fn verify_daily(
     books: &Books,
     path: &str,
@@ -84,10 +87,18 @@ async fn verify_daily(
     verified: &mut Verified,
 ) -> Result<()> {
     let mut names = Names::default();
-    let mut months = tokio::task::block_in_place(|| read_months(&books.data.join(path), expired, &mut names))?;
-    verify_totals(books, path, metering, (&months, &names), verified).await?;
+    let mut months = FileMonths::open(&books.data.join(path), expired)?;
+    let missing = |(uin, _): AccountMonth, verified: &mut Verified| {
+        verified.differs(format!(
+            "usage_daily of account {uin}, metering {metering}, is missing; {path} has it"
+        ));
+    };
     store::usage_daily(&books.ledger, metering, |shown| {
-        let stored = months.remove(&(shown.uin, shown.first)).unwrap_or_default();
+        let month = (shown.uin, shown.first);
+        while let Some(skipped) = months.next_before(month, &mut names)? {
+            missing(skipped, verified);
+        }
+        let stored = months.next_of(month, &mut names)?;
         let counted: i64 = stored.iter().map(|(_, sums)| sums[0]).sum();
         let lines = lines_of(&shown, &shown.days, metering, &mut names)?;
         let by_sku = shown.sku_days.as_deref();
@@ -104,30 +115,82 @@ async fn verify_daily(
         Ok(())
     })
     .await?;
-    for (uin, _) in months.keys() {
-        verified.differs(format!(
-            "usage_daily of account {uin}, metering {metering}, is missing; {path} has it"
-        ));
+    while let Some(skipped) = months.next_before((u64::MAX, NaiveDate::MAX), &mut names)? {
+        missing(skipped, verified);
     }
-    Ok(())
+    verify_totals(books, path, metering, (months.totals, &names), verified).await
 }
 
-/// The metered rows of a usage file whose month has not expired.
-fn read_months(
-    place: &Path,
-    expired: &BTreeSet<String>,
-    names: &mut Names,
-) -> Result<BTreeMap<AccountMonth, Vec<Line>>> {
-    let mut months: BTreeMap<AccountMonth, Vec<Line>> = BTreeMap::new();
-    for_each_row(place, |row| {
-        let day = day_of_number(row.day);
-        if row.status == Status::Metered.text() && !expired.contains(&month_text(day)) {
-            let key = (day, row.appid, names.number(row.region), names.number(row.sku));
-            let month = months.entry((row.uin, month_start(day))).or_default();
-            month.push((key, [row.records, row.raw, row.billable]));
+/// The metered rows of a usage file whose month has not expired, in the order of accounts and months; one row group is in memory.
+struct FileMonths<'e> {
+    rows: UsageRows,
+    expired: &'e BTreeSet<String>,
+    /// Row groups that were read.
+    read: usize,
+    /// What was read and not taken. The last account may go on in the next row group.
+    months: BTreeMap<AccountMonth, Vec<Line>>,
+    last_uin: u64,
+    /// Of all that was read.
+    totals: Totals,
+}
+
+impl<'e> FileMonths<'e> {
+    fn open(place: &Path, expired: &'e BTreeSet<String>) -> Result<Self> {
+        Ok(Self {
+            rows: UsageRows::open(place)?,
+            expired,
+            read: 0,
+            months: BTreeMap::new(),
+            last_uin: 0,
+            totals: Totals::new(),
+        })
+    }
+
+    /// Takes the next month, if it comes before one.
+    fn next_before(&mut self, end: AccountMonth, names: &mut Names) -> Result<Option<AccountMonth>> {
+        self.read_to(end.0, names)?;
+        let next = self.months.first_entry().filter(|next| *next.key() < end);
+        Ok(next.map(|next| next.remove_entry().0))
+    }
+
+    /// Takes the lines of a month; none where it has none.
+    fn next_of(&mut self, month: AccountMonth, names: &mut Names) -> Result<Vec<Line>> {
+        self.read_to(month.0, names)?;
+        Ok(self.months.remove(&month).unwrap_or_default())
+    }
+
+    /// Reads until there is something before an account that is whole, or the account itself is.
+    fn read_to(&mut self, uin: u64, names: &mut Names) -> Result<()> {
+        while self.read < self.rows.groups() {
+            let first = self.months.first_key_value().map(|((first, _), _)| *first);
+            if self.last_uin > uin || first.is_some_and(|first| first < uin.min(self.last_uin)) {
+                return Ok(());
+            }
+            self.read_group(names)?;
         }
-    })?;
-    Ok(months)
+        Ok(())
+    }
+
+    fn read_group(&mut self, names: &mut Names) -> Result<()> {
+        let group = tokio::task::block_in_place(|| self.rows.read(self.read))?;
+        group.for_each(|row| {
+            self.last_uin = row.uin;
+            let day = day_of_number(row.day);
+            if row.status == Status::Metered && !self.expired.contains(&month_text(day)) {
+                let (region, sku) = (names.number(row.region), names.number(row.sku));
+                let values = [row.records, row.raw, row.billable];
+                let month = self.months.entry((row.uin, month_start(day))).or_default();
+                month.push(((day, row.appid, region, sku), values));
+                let total = self.totals.entry((day, region, sku)).or_default();
+                for (total, value) in total.iter_mut().zip(values) {
+                    *total = total.saturating_add(value);
+                }
+            }
+            Ok(())
+        })?;
+        self.read += 1;
+        Ok(())
+    }
 }
 
 fn month_start(day: NaiveDate) -> NaiveDate {
@@ -177,18 +240,11 @@ async fn verify_totals(
     books: &Books,
     path: &str,
     metering: i64,
-    (months, names): (&BTreeMap<AccountMonth, Vec<Line>>, &Names),
+    (totals, names): (Totals, &Names),
     verified: &mut Verified,
 ) -> Result<()> {
-    let mut sums: BTreeMap<(NaiveDate, Name, Name), [i64; 3]> = BTreeMap::new();
-    for ((day, _, region, sku), values) in months.values().flatten() {
-        let sum = sums.entry((*day, *region, *sku)).or_default();
-        for (sum, value) in sum.iter_mut().zip(values) {
-            *sum = sum.saturating_add(*value);
-        }
-    }
     let text = |name: Name| names.texts[name].clone();
-    let mut sums: BTreeMap<[String; 3], [i64; 3]> = sums
+    let mut sums: BTreeMap<[String; 3], [i64; 3]> = totals
         .into_iter()
         .map(|((day, region, sku), sums)| ([day.to_string(), text(region), text(sku)], sums))
         .collect();

@@ -1,13 +1,20 @@
 //! What a night sees of files that are gone, and what `verify` says of rows that are no text.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use tallybook::error::Error;
+use tallybook::expire::proof::{proofs_in_parts, proofs_of};
+use tallybook::explain::{Behind, explain_within};
 use tallybook::ledger::{Value, query};
+use tallybook::meter::rebuild::{Limits, Recount, Scope, recount_since, recount_within};
 use tallybook::nightly::Night;
-use tallybook::verify::{Verified, verify};
+use tallybook::raw::segment::SegmentKind;
+use tallybook::raw::store::segments_of_day;
+use tallybook::verify::{Verified, verify, verify_scope};
 
-use crate::exactly_once::shop::{Shop, records, usage};
+use crate::exactly_once::shop::{Shop, records, usage, void};
 use crate::ledgers;
 use crate::world::{Place, at, run};
 
@@ -163,4 +170,218 @@ fn text_that_is_no_utf_8_is_named_by_table_and_column_and_the_rest_is_verified()
         );
         assert_eq!(found.ledger_rows, clean.ledger_rows, "{table}.{column}");
     }
+}
+
+/// Books of two accounts and many days, with what is not simply accepted.
+fn shop_of_many_days() -> Shop {
+    let shop = Shop::new("CNY", PRICE);
+    let mut lines = Vec::new();
+    for day in 1..=30 {
+        for (uin, hour) in [(7, "10"), (8, "23"), (9, "00")] {
+            let time = format!("2024-11-{day:02}T{hour}:30:00+08:00");
+            lines.push(usage(&format!("{uin}-{day}"), uin, "A", &time, 60_000 + day));
+        }
+    }
+    lines.push(usage("7-1", 7, "A", "2024-11-01T10:30:00+08:00", 60_001));
+    lines.push(usage("7-2", 7, "A", "2024-11-02T10:30:00+08:00", 61_000));
+    lines.push(void("v", "8-3"));
+    lines.push(usage("u", 9, "unknown", "2024-11-05T10:30:00+08:00", 60_000));
+    let (first, second) = lines.split_at(40);
+    shop.drop(first);
+    shop.place.night(NIGHT);
+    shop.drop(second);
+    shop.place.night("2024-12-10T00:00:00Z");
+    shop
+}
+
+fn recounted(place: &Place, limits: Option<Limits>, since: Option<NaiveDate>) -> Recount {
+    run(async {
+        let books = place.books(at("2024-12-11T00:00:00Z")).await;
+        let damaged = HashSet::new();
+        let scope = Scope {
+            damaged: &damaged,
+            since,
+        };
+        let mut recounted = match limits {
+            Some(limits) => recount_within(&books, scope, limits).await.unwrap(),
+            None => recount_since(&books, scope).await.unwrap(),
+        };
+        books.ledger.close().await;
+        recounted.differences.sort();
+        recounted
+    })
+}
+
+#[test]
+fn a_recount_gives_the_same_however_little_it_may_hold() {
+    let shop = shop_of_many_days();
+    let whole = recounted(&shop.place, None, None);
+    assert_eq!((whole.rows, whole.differences.len()), (94, 0));
+    assert!(whole.compared > 90, "{}", whole.compared);
+    // Three rows of raw that the ledger does not name any more: their usage has no raw.
+    let less = shop.place.copy();
+    let gone = "DELETE FROM segment WHERE day IN ('2024-11-10', '2024-11-20')";
+    ledgers::execute(less.path(), gone);
+    let differs = recounted(&less, None, None);
+    assert_eq!(differs.differences.len(), 6, "{:?}", differs.differences);
+    for (rows, sums) in [(1, 1 << 20), (1, 5), (7, 8), (1 << 20, 40)] {
+        let limits = Some(Limits { rows, sums });
+        for (place, expected) in [(&shop.place, &whole), (&less, &differs)] {
+            let found = recounted(place, limits, None);
+            assert_eq!(
+                (found.rows, found.compared, &found.differences),
+                (expected.rows, expected.compared, &expected.differences),
+                "{limits:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_recount_since_a_day_finds_what_differs_from_it_on_and_reads_no_more() {
+    let shop = shop_of_many_days();
+    ledgers::execute(
+        shop.place.path(),
+        "DELETE FROM segment WHERE day IN ('2024-11-10', '2024-11-20')",
+    );
+    let since = |day: &str| recounted(&shop.place, None, Some(day.parse().unwrap()));
+    let (early, late) = (since("2024-11-12"), since("2024-11-22"));
+    assert_eq!(
+        (early.differences.len(), late.differences.len()),
+        (3, 0),
+        "{early:?} {late:?}"
+    );
+    assert!(
+        late.rows < early.rows && early.rows < 60,
+        "{} {}",
+        late.rows,
+        early.rows
+    );
+}
+
+fn verified_since(place: &Place, since: Option<&str>) -> Verified {
+    run(async {
+        let books = place.books(at("2024-12-11T00:00:00Z")).await;
+        let since = since.map(|day| day.parse().unwrap());
+        let verified = verify_scope(&books, tallybook::verify::Scope { since }).await.unwrap();
+        books.ledger.close().await;
+        verified
+    })
+}
+
+#[test]
+fn verify_since_a_day_finds_damage_from_it_on_and_says_what_it_leaves_out() {
+    let shop = shop_of_many_days();
+    let full = verified_since(&shop.place, None);
+    assert_eq!(
+        (full.difference_count, full.left_out.len()),
+        (0, 0),
+        "{:?}",
+        full.differences
+    );
+    let late = verified_since(&shop.place, Some("2024-11-20"));
+    assert_eq!(late.difference_count, 0, "{:?}", late.differences);
+    assert_eq!(
+        (late.ledger_rows, late.files, late.statements),
+        (full.ledger_rows, full.files, full.statements)
+    );
+    assert!(
+        late.raw_rows < full.raw_rows / 2,
+        "{} of {}",
+        late.raw_rows,
+        full.raw_rows
+    );
+    assert!(
+        late.left_out.iter().any(|told| told.contains("before 2024-11-20")),
+        "{:?}",
+        late.left_out
+    );
+    for (day, is_found) in [("2024-11-10", false), ("2024-11-25", true)] {
+        let path = first_file(&shop.place.data().join(format!("raw/day={day}")));
+        let whole = std::fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        std::fs::write(&path, flipped).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let is_named = |found: Verified| {
+            found
+                .differences
+                .iter()
+                .any(|told| told.contains(day) && told.contains(&name))
+        };
+        assert_eq!(
+            is_named(verified_since(&shop.place, Some("2024-11-20"))),
+            is_found,
+            "{day}"
+        );
+        assert!(is_named(verified_since(&shop.place, None)), "{day}");
+        std::fs::remove_file(&path).unwrap();
+        assert!(
+            is_named(verified_since(&shop.place, Some("2024-11-20"))),
+            "{day}: a file that is gone is told of any day"
+        );
+        std::fs::write(&path, whole).unwrap();
+    }
+}
+
+fn explained(place: &Place, limits: tallybook::explain::Limits) -> Result<Behind, Error> {
+    run(async {
+        let books = place.books(at("2024-12-11T00:00:00Z")).await;
+        let explained = explain_within(&books, "7-20241101-20241201", Some(1), limits).await;
+        books.ledger.close().await;
+        Ok(explained?.lines.swap_remove(0).behind.unwrap())
+    })
+}
+
+#[test]
+fn a_line_of_much_raw_is_explained_by_its_first_records_and_it_is_said_what_was_not_checked() {
+    let shop = shop_of_many_days();
+    let of = |told, rows| explained(&shop.place, tallybook::explain::Limits { told, rows });
+    let all = of(3, i64::MAX).unwrap();
+    assert_eq!((all.records, all.told.len(), all.not_checked.len()), (30, 3, 0));
+    let ids = |behind: &Behind| -> Vec<String> { behind.told.iter().map(|told| told.id.clone()).collect() };
+    assert_eq!(ids(&all), ["7-1", "7-2", "7-3"]);
+    let few = of(3, 10).unwrap();
+    assert_eq!((few.records, ids(&few)), (3, ids(&all)));
+    assert!(
+        few.not_checked[0].contains("30 records") && few.not_checked[1].contains("digests"),
+        "{:?}",
+        few.not_checked
+    );
+    // As many as there are: all were counted, of the days that the usage names.
+    let many = of(100, 10).unwrap();
+    assert_eq!((many.records, many.raw_units, many.told.len()), (30, all.raw_units, 30));
+    assert!(
+        many.not_checked[0].contains("days without usage"),
+        "{:?}",
+        many.not_checked
+    );
+    assert_eq!(of(0, 10).unwrap().told.len(), 0);
+    // A record that the ledger does not name any more is missed as soon as all are looked for.
+    ledgers::execute(shop.place.path(), "DELETE FROM segment WHERE day = '2024-11-20'");
+    assert_eq!(of(3, 10).unwrap().records, 3);
+    for (told, rows) in [(100, 10), (3, i64::MAX)] {
+        let error = of(told, rows).unwrap_err().to_string();
+        assert!(
+            error.contains("rests on 30 records") && error.contains("raw has 29"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_day_is_proved_the_same_in_parts_of_its_accounts() {
+    let shop = shop_of_many_days();
+    run(async {
+        let books = shop.place.books(at("2024-12-11T00:00:00Z")).await;
+        for day in ["2024-11-01", "2024-11-05", "2024-11-09"] {
+            let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day.parse().unwrap())
+                .await
+                .unwrap();
+            let whole = proofs_of(&books.data, &segments).unwrap();
+            assert!(whole.len() >= 3, "{day}: {whole:?}");
+            assert_eq!(proofs_in_parts(&books.data, &segments, 1).unwrap(), whole, "{day}");
+        }
+        books.ledger.close().await;
+    });
 }

@@ -105,6 +105,23 @@ impl KeyRun {
         self.fingerprints
     }
 
+    /// Its size.
+    pub fn bytes(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Gives back the memory of all that was read; what is wanted again is read again.
+    pub fn forget(&self) {
+        #[cfg(unix)]
+        {
+            #[expect(
+                unsafe_code,
+                reason = "the map is shared, of an immutable file, and only read: a page that is given back comes back as it was"
+            )]
+            let _best_effort = unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+
     /// Tells the system how a part of the file will be read. It is only sooner than without.
     #[cfg(unix)]
     fn advise(&self, advice: memmap2::Advice, bytes: Range<usize>) {

@@ -1,5 +1,7 @@
 //! The ledger of identities that are disputed: voids, conflicts, and what people said about them.
 
+use std::collections::HashSet;
+
 use crate::error::{Error, Result};
 use crate::ledger::{Decision, Ledger, Row, Tx, Value, add_audit, insert_rows, next_numbers, query, reseal};
 use crate::meter::dedupe::{Conflict, Void, VoidState};
@@ -32,6 +34,24 @@ pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
             })
         })
         .collect()
+}
+
+/// The rows that voids had taken back by a metering.
+pub async fn voided_rows(ledger: &Ledger, metering: i64) -> Result<HashSet<Place>> {
+    let mut rows = HashSet::new();
+    query("SELECT took_batch, took_line FROM void WHERE took_batch IS NOT NULL AND metering <= ?")
+        .bind(metering)
+        .for_each(ledger, |row| {
+            let (batch, line): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let line = u32::try_from(line);
+            rows.insert((
+                batch,
+                line.map_err(|_| Error::Unbalanced(format!("the ledger holds a void of line {line:?}")))?,
+            ));
+            Ok(())
+        })
+        .await?;
+    Ok(rows)
 }
 
 /// The row that a void took back.
