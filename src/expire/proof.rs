@@ -87,7 +87,7 @@ fn proofs_of_part(data: &DataDir, segments: &[Segment], parameters: Parameters, 
     let groups: Vec<(&Groups, usize)> = files.iter().flat_map(groups_of).collect();
     let parts = parallel::map(groups.len(), |at| {
         let (file, group) = groups[at];
-        Rows::of(&file.read(group, &COLUMNS)?, parameters, part)
+        OfGroup::of(&file.read(group, &COLUMNS)?, parameters, part)
     })?;
     let mut accounts: BTreeMap<u64, Vec<Found>> = BTreeMap::new();
     for group in &parts {
@@ -144,7 +144,7 @@ fn texts_in_order(alike: &[Found]) -> Vec<String> {
 }
 
 /// Rows of a row group by account: those of one lie together, and not over all of a file's columns.
-struct Rows {
+struct OfGroup {
     rows: Vec<Row>,
     ids: Ids,
     texts: Texts,
@@ -164,7 +164,7 @@ struct Row {
     status: Text,
 }
 
-impl Rows {
+impl OfGroup {
     fn of(frame: &DataFrame, parameters_form: Parameters, part: Part) -> Result<Self> {
         let column = |name: &str| frame.column(name).doing("reading a day");
         let unsigned = |name: &str| column(name)?.u64().cloned().doing("reading a day");
@@ -275,7 +275,7 @@ struct Found<'p> {
 }
 
 impl<'p> Found<'p> {
-    fn of(group: &'p Rows, row: &'p Row) -> Self {
+    fn of(group: &'p OfGroup, row: &'p Row) -> Self {
         Self {
             identity: (group.texts.text(row.source), group.ids.get(row.at)),
             row,

@@ -271,6 +271,12 @@ impl Lines {
         }
     }
 
+    fn extend(&mut self, all: &[Counted]) {
+        for counted in all {
+            self.add(counted);
+        }
+    }
+
     /// Records found so far.
     fn records(&self) -> i64 {
         self.found.iter().map(|found| found.sums[0].abs()).sum()
@@ -367,7 +373,7 @@ impl Reading {
             let groups = Groups::open(&self.data.join(&segment.path))?;
             let read = |at| self.counted(&groups, at, &now, before.as_ref());
             parallel::in_order(groups.count(), 1, read, |counted| {
-                counted.iter().for_each(|counted| found.add(counted));
+                found.extend(&counted);
                 Ok(())
             })?;
         }
@@ -381,7 +387,7 @@ impl Reading {
             let groups = Groups::open(&self.data.join(&segment.path))?;
             let mut read = |at| {
                 let counted = self.counted(&groups, at, &now, before.as_ref())?;
-                counted.iter().for_each(|counted| found.add(counted));
+                found.extend(&counted);
                 let is_enough = found.records() >= enough;
                 Ok::<_, Error>(if is_enough {
                     ControlFlow::Break(())

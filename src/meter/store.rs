@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 
 pub use claims::{
-    add_completions, add_conflicts, add_voids, book_replacements, cut_lines, end_waits, load_resolutions, load_voids, voided_rows,
+    add_completions, add_conflicts, add_voids, book_replacements, cut_lines, end_waits, load_resolutions, load_voids,
+    voided_rows,
 };
 pub use files::{replace_unmetered_file, replace_usage_file, unmetered_files_of_before, usage_files_of_before};
 

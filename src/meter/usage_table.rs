@@ -263,7 +263,7 @@ impl UsageTable {
         mut take: impl FnMut(&Self, Option<u64>) -> Result<()>,
     ) -> Result<()> {
         let mut pieces = Self::by_account(data, files, wanted)?;
-        while let Some((table, whole_to)) = pieces.next()? {
+        while let Some((table, whole_to)) = pieces.next_piece()? {
             take(table, whole_to)?;
         }
         Ok(())
@@ -314,7 +314,7 @@ impl<R: Fn(usize) -> Result<Run> + Sync> ByAccount<R> {
     }
 
     /// The next piece, and the first account that later pieces may have rows of; none after the last piece.
-    pub fn next(&mut self) -> Result<Option<(&UsageTable, Option<u64>)>> {
+    pub fn next_piece(&mut self) -> Result<Option<(&UsageTable, Option<u64>)>> {
         if self.is_over {
             return Ok(None);
         }
@@ -410,7 +410,7 @@ mod tests {
         mut take: impl FnMut(&UsageTable, Option<u64>) -> Result<()>,
     ) -> Result<()> {
         let mut pieces = ByAccount::new(first_uins.to_vec(), read);
-        while let Some((table, whole_to)) = pieces.next()? {
+        while let Some((table, whole_to)) = pieces.next_piece()? {
             take(table, whole_to)?;
         }
         Ok(())

@@ -46,7 +46,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
     if let Some(files) = usage_files(books, damaged).await? {
         let mut usage = UsageTable::by_account(&books.data, &files, &wanted)?;
         loop {
-            let (table, whole_to) = match tokio::task::block_in_place(|| usage.next()) {
+            let (table, whole_to) = match tokio::task::block_in_place(|| usage.next_piece()) {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(error) => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use tallybook::error::Error;
-use tallybook::expire::proof::{proofs_in_parts, proofs_of};
+use tallybook::expire::proof::{Parameters, proofs_in_parts, proofs_of};
 use tallybook::explain::{Behind, explain_within};
 use tallybook::ledger::{Value, query};
 use tallybook::meter::rebuild::{Limits, Recount, Scope, recount_since, recount_within};
@@ -378,9 +378,13 @@ fn a_day_is_proved_the_same_in_parts_of_its_accounts() {
             let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day.parse().unwrap())
                 .await
                 .unwrap();
-            let whole = proofs_of(&books.data, &segments).unwrap();
+            let whole = proofs_of(&books.data, &segments, Parameters::Coarse).unwrap();
             assert!(whole.len() >= 3, "{day}: {whole:?}");
-            assert_eq!(proofs_in_parts(&books.data, &segments, 1).unwrap(), whole, "{day}");
+            assert_eq!(
+                proofs_in_parts(&books.data, &segments, Parameters::Coarse, 1).unwrap(),
+                whole,
+                "{day}"
+            );
         }
         books.ledger.close().await;
     });
