@@ -18,7 +18,7 @@ fn only_reads(command: &Command) -> bool {
         | Command::Statement { .. }
         | Command::Explain { .. }
         | Command::Audit
-        | Command::Verify
+        | Command::Verify { .. }
         | Command::Status
         | Command::Migrate
         | Command::Meter { rebuild: true }
