@@ -465,6 +465,7 @@ async fn commit(
         received: count(tally.received),
         stored: count(tally.stored),
         quarantined: count(tally.refused.len() as u64),
+        duration_ms: tally.duration_ms,
         committed_at: &committed_at,
         received_by: None,
     };
@@ -492,7 +493,15 @@ async fn commit(
     commit_intake(&mut tx, intake).await?;
     refuse_expired(&mut tx, tally.days.iter().map(|&day| crate::span::day_of_number(day))).await?;
     first_day::fix(&mut tx, first_day).await?;
-    let batch = store::add_batch(&mut tx, &new).await?;
+    let batch = match store::add_batch(&mut tx, &new).await {
+        Ok(batch) => batch,
+        Err(refused @ Error::Input { .. }) => {
+            drop(tx);
+            remove_files(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
+            return Err(refused);
+        }
+        Err(error) => return Err(error),
+    };
     add_segments(&mut tx, &segments, batch, batch).await?;
     quarantine::store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
     if let Some(code) = alarm {

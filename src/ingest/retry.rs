@@ -129,6 +129,7 @@ pub(super) async fn take_what_passes(
         received: 0,
         stored: accepted,
         quarantined: -accepted,
+        duration_ms: tally.duration_ms,
         committed_at: &at,
         received_by: Some(batch.batch),
     };
@@ -136,7 +137,15 @@ pub(super) async fn take_what_passes(
     let mut tx = books.ledger.begin().await?;
     commit_intake(&mut tx, intake).await?;
     refuse_expired(&mut tx, tally.days.iter().map(|&day| crate::span::day_of_number(day))).await?;
-    let number = store::add_batch(&mut tx, &new).await?;
+    let number = match store::add_batch(&mut tx, &new).await {
+        Ok(number) => number,
+        Err(refused @ Error::Input { .. }) => {
+            drop(tx);
+            remove_files(&places)?;
+            return Err(refused);
+        }
+        Err(error) => return Err(error),
+    };
     let entry = match correction {
         Some(correction) => Some(add_audit(&mut tx, &decision(books, correction, &passing, &at)).await?),
         None => None,

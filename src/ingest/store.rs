@@ -19,6 +19,8 @@ pub struct NewBatch<'a> {
     pub received: i64,
     pub stored: i64,
     pub quarantined: i64,
+    /// Milliseconds of its usage.
+    pub duration_ms: u64,
     pub committed_at: &'a str,
     /// Of a retry: the batch that received its lines.
     pub received_by: Option<i64>,
@@ -200,10 +202,42 @@ pub async fn has_batch(ledger: &Ledger, batch: i64) -> Result<bool> {
     Ok(row.try_get::<i64>(0)? > 0)
 }
 
+/// More media than all inputs can be of, in milliseconds: half of what totals have room for.
+const ALL_DURATIONS_END: i128 = 1 << 62;
+
+/// A batch of less media, which is 35 years of it, counts for nothing beside that: four million of them would fit.
+const MUCH_MS: i64 = 1 << 40;
+
+/// The durations of a batch, unless they and those of all others are more than totals have room for: that a batch cannot be taken back.
+async fn check_durations(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
+    let duration_ms = i64::try_from(new.duration_ms).unwrap_or(i64::MAX);
+    if duration_ms < MUCH_MS {
+        return Ok(duration_ms);
+    }
+    // Batches from before this was written down have none.
+    let sum = tx.engine().wide_sum("duration_ms");
+    let row = query(format!("SELECT {sum} FROM batch WHERE duration_ms >= ?"))
+        .bind(MUCH_MS)
+        .fetch_one(&mut *tx)
+        .await?;
+    let all = row.wide(0)? + i128::from(duration_ms);
+    if all < ALL_DURATIONS_END {
+        return Ok(duration_ms);
+    }
+    Err(Error::Input {
+        input: new.name.to_owned(),
+        what: format!(
+            "its durations add up to {duration_ms} ms, and with those of all batches to {all} ms, which is more than totals have room for \
+             (2^62 ms); look for impossible durations in it; nothing of it was taken"
+        ),
+    })
+}
+
 /// Gives the batch its number and its row.
 pub async fn add_batch(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
     let batch = next_number(tx, "batch").await?;
-    let row: [Value; 14] = [
+    let duration_ms = check_durations(tx, new).await?;
+    let row: [Value; 15] = [
         batch.into(),
         new.intake.into(),
         new.kind.into(),
@@ -218,9 +252,10 @@ pub async fn add_batch(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
         new.quarantined.into(),
         new.committed_at.into(),
         new.received_by.into(),
+        duration_ms.into(),
     ];
     let into = "batch (batch, intake, kind, name, source, format, header, bytes, digest, received, stored_rows, quarantined, \
-                committed_at, received_by)";
+                committed_at, received_by, duration_ms)";
     insert_row(tx, into, row).await?;
     Ok(batch)
 }

@@ -45,6 +45,12 @@ pub struct Tx {
     inner: Writing,
 }
 
+impl Tx {
+    pub fn engine(&self) -> Engine {
+        self.inner.engine()
+    }
+}
+
 /// An open ledger.
 #[derive(Clone, Debug)]
 pub struct Ledger {

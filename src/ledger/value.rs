@@ -177,6 +177,16 @@ impl Row {
         })
     }
 
+    /// A sum of [`wide_sum`](super::Engine::wide_sum), of which the first column is at a place.
+    pub fn wide(&self, at: usize) -> Result<i128> {
+        let high: i64 = self.try_get(at)?;
+        let low: Decimal = self.try_get(at + 1)?;
+        let low = low.to_i128().filter(|_| low.fract().is_zero());
+        let low =
+            low.ok_or_else(|| Error::Unbalanced("the ledger gave a sum of whole numbers that is none".to_owned()))?;
+        Ok((i128::from(high) << 32) + low)
+    }
+
     /// The value of a named column.
     pub fn named<T: FromValue>(&self, name: &str) -> Result<T> {
         let at = self.names.iter().position(|other| other == name);

@@ -308,26 +308,77 @@ pub async fn add_control_totals(tx: &mut Tx, metering: i64, totals: &[(i64, &'st
 }
 
 /// Control totals by status, of all batches up to one and after another.
+///
+/// # Errors
+/// A total that does not fit into 64 bits, with the batch that brings it there.
 pub async fn control_totals(ledger: &Ledger, after: i64, up_to: i64) -> Result<HashMap<String, Total>> {
-    let rows = query(
-        "SELECT status, SUM(records), SUM(raw_ms), SUM(raw_count), SUM(uplift) FROM control_total \
-         WHERE batch > ? AND batch <= ? GROUP BY status",
-    )
+    let sums = TOTALS.map(|column| ledger.engine().wide_sum(column)).join(", ");
+    let rows = query(format!(
+        "SELECT status, SUM(records), {sums} FROM control_total WHERE batch > ? AND batch <= ? GROUP BY status"
+    ))
     .bind(after)
     .bind(up_to)
     .fetch_all(ledger)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let total = Total {
-                records: row.try_get(1)?,
-                raw_ms: row.try_get(2)?,
-                raw_count: row.try_get(3)?,
-                uplift: row.try_get(4)?,
+    let mut totals = HashMap::new();
+    for row in rows {
+        let status: String = row.try_get(0)?;
+        let mut fitting = [0; TOTALS.len()];
+        for (at, column) in TOTALS.into_iter().enumerate() {
+            let sum = row.wide(2 + 2 * at)?;
+            fitting[at] = match i64::try_from(sum) {
+                Ok(sum) => sum,
+                Err(_) => return Err(too_large(ledger, (after, up_to), &status, column, sum).await?),
             };
-            Ok((row.try_get(0)?, total))
-        })
-        .collect()
+        }
+        let [raw_ms, raw_count, uplift] = fitting;
+        let records = row.try_get(1)?;
+        totals.insert(
+            status,
+            Total {
+                records,
+                raw_ms,
+                raw_count,
+                uplift,
+            },
+        );
+    }
+    Ok(totals)
+}
+
+/// Control totals in base units.
+const TOTALS: [&str; 3] = ["raw_ms", "raw_count", "uplift"];
+
+/// The error of a total that does not fit, with the first batch up to which it does not.
+async fn too_large(
+    ledger: &Ledger,
+    (after, up_to): (i64, i64),
+    status: &str,
+    column: &str,
+    all: i128,
+) -> Result<Error> {
+    let (mut sum, mut found) = (0_i128, None);
+    query(format!(
+        "SELECT c.batch, c.{column}, b.name FROM control_total c JOIN batch b ON b.batch = c.batch \
+         WHERE c.batch > ? AND c.batch <= ? AND c.status = ? ORDER BY c.batch, c.metering"
+    ))
+    .bind(after)
+    .bind(up_to)
+    .bind(status)
+    .for_each(ledger, |row| {
+        let (batch, more, name): (i64, i64, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        sum += i128::from(more);
+        if found.is_none() && i64::try_from(sum).is_err() {
+            found = Some(format!("batch {batch} ({name})"));
+        }
+        Ok(())
+    })
+    .await?;
+    let batch = found.unwrap_or_else(|| format!("batch {up_to}"));
+    Ok(Error::TooLarge(format!(
+        "{batch} brings the {status} records of all batches to more than 2^63 base units ({column}; up to batch {up_to} they are {all}), \
+         which totals have no room for; look for impossible durations and counts in it, and restore a backup of before it came"
+    )))
 }
 
 /// What a metering added to an account's days of a month.

@@ -1,6 +1,6 @@
 //! What verifying reads from the ledger.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
@@ -190,28 +190,32 @@ pub async fn usage_daily(
         .await
 }
 
-/// What a metering added to the totals of all accounts: by day, region and SKU.
+/// What a metering added to the totals of all accounts: by day, region and SKU. At the largest number a sum may be more, as are those that
+/// it is held against.
 pub async fn usage_totals(ledger: &Ledger, metering: i64) -> Result<BTreeMap<[String; 3], [i64; 3]>> {
-    let rows = query(
-        "SELECT day, region, sku, SUM(records), SUM(raw), SUM(billable) FROM usage_total WHERE metering = ? GROUP BY day, region, sku",
-    )
-    .bind(metering)
-    .fetch_all(ledger)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let key = [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?];
-            Ok((key, [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?]))
-        })
-        .collect()
-}
-
-/// The digest of each statement.
-pub async fn statement_digests(ledger: &Ledger) -> Result<HashMap<String, String>> {
-    let rows = query("SELECT statement_id, digest FROM statement")
+    let rows = query("SELECT day, region, sku, records, raw, billable FROM usage_total WHERE metering = ?")
+        .bind(metering)
         .fetch_all(ledger)
         .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    let mut totals: BTreeMap<[String; 3], [i64; 3]> = BTreeMap::new();
+    for row in rows {
+        let key = [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?];
+        let more: [i64; 3] = [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?];
+        for (total, more) in totals.entry(key).or_default().iter_mut().zip(more) {
+            *total = total.saturating_add(more);
+        }
+    }
+    Ok(totals)
+}
+
+/// Hands on the digest of each statement.
+pub async fn statement_digests(ledger: &Ledger, mut take: impl FnMut(String, String) + Send) -> Result<()> {
+    query("SELECT statement_id, digest FROM statement")
+        .for_each(ledger, |row| {
+            take(row.try_get(0)?, row.try_get(1)?);
+            Ok(())
+        })
+        .await
 }
 
 /// Days that are proved and not gone, with the rows they had.

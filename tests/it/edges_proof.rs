@@ -389,3 +389,64 @@ fn a_day_is_proved_the_same_in_parts_of_its_accounts() {
         books.ledger.close().await;
     });
 }
+
+/// The longest record there can be, in milliseconds.
+const LONGEST_MS: u64 = 1 << 53;
+
+/// Seven of them are nearly as much as a file may have.
+const IN_A_FILE: u64 = 7;
+
+#[test]
+fn a_file_that_brings_all_durations_to_more_than_totals_hold_is_refused_by_name_and_the_night_goes_on() {
+    let shop = Shop::new("CNY", PRICE);
+    for file in 0..76 {
+        let line = |number| {
+            let id = format!("{file}-{number}");
+            usage(&id, 7 + file, "A", "2024-11-15T10:00:00+08:00", LONGEST_MS)
+        };
+        let lines: String = (0..IN_A_FILE).map(line).collect();
+        shop.place.drop(&format!("f{file:02}.ndjson"), lines);
+    }
+    let night = shop.place.night(NIGHT);
+    let fitting = (1_u64 << 62) / (IN_A_FILE * LONGEST_MS);
+    let names: Vec<&String> = night.dropped.refused.iter().map(|refused| &refused.name).collect();
+    assert_eq!((fitting, names.len()), (73, 3), "{names:?}");
+    assert!(names[0].ends_with("f73.ndjson"), "{names:?}");
+    let why = &night.dropped.refused[0].why;
+    assert!(
+        why.contains("with those of all batches") && why.contains("2^62"),
+        "{why}"
+    );
+    assert_eq!((night.exit_code(), records(&night, "metered")), (3, 73 * 7));
+    // Much of it is there; what is not much may come.
+    shop.drop(&[usage("small", 7, "A", "2024-11-16T10:00:00+08:00", 60_000)]);
+    assert_eq!(records(&shop.place.night(NEXT_NIGHT), "metered"), 73 * 7 + 1);
+    let found = verified(&shop.place);
+    assert_eq!(found.differences, Vec::<String>::new());
+}
+
+#[test]
+fn totals_of_all_batches_that_do_not_fit_name_the_batch_that_brings_them_there() {
+    let shop = shop_of_two_days();
+    let much = format!(
+        "UPDATE control_total SET raw_ms = {} WHERE status IN ('received', 'metered')",
+        i64::MAX
+    );
+    ledgers::execute(shop.place.path(), &much);
+    shop.place
+        .drop("second.ndjson", usage("c", 7, "A", "2024-11-17T10:00:00+08:00", 60_000));
+    let error = shop.place.try_night(NEXT_NIGHT).unwrap_err();
+    assert!(matches!(error, Error::TooLarge(_)), "{error}");
+    let error = error.to_string();
+    assert!(
+        error.contains("batch 2 (") && error.contains("second.ndjson") && error.contains("9223372036854835807"),
+        "{error}"
+    );
+    let found = verified(&shop.place);
+    let is_named = |told: &String| told.contains("batch 2 (") && told.contains("second.ndjson");
+    assert!(found.differences.iter().any(is_named), "{:?}", found.differences);
+    assert!(
+        found.raw_rows == 3 && found.usage_sums > 0,
+        "the rest is verified: {found:?}"
+    );
+}

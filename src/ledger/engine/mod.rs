@@ -85,6 +85,17 @@ impl Engine {
         }
     }
 
+    /// A sum of whole numbers that may be beyond 64 bits, as two columns for [`Row::wide`].
+    pub fn wide_sum(self, column: &str) -> String {
+        match self {
+            // A sum of its own that does not fit is an error without a name. Shifted, it fits 2^31 rows.
+            Self::Sqlite => format!("COALESCE(SUM({column} >> 32), 0), COALESCE(SUM({column} & 4294967295), 0)"),
+            // Theirs are decimals.
+            Self::Postgres => format!("CAST(0 AS BIGINT), COALESCE(SUM({column}), 0)"),
+            Self::MySql => format!("CAST(0 AS SIGNED), COALESCE(SUM({column}), 0)"),
+        }
+    }
+
     /// The names of all tables of ours.
     pub(super) fn tables(self) -> &'static str {
         match self {
@@ -235,6 +246,14 @@ impl Pool {
 }
 
 impl Writing {
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+            Self::MySql(_) => Engine::MySql,
+        }
+    }
+
     pub async fn fetch_all(&mut self, sql: &str, values: &[Value]) -> sqlx::Result<Vec<Row>> {
         on!(Writing, self, |tx, engine| engine::fetch_all(&mut **tx, sql, values)
             .await)
