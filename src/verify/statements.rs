@@ -37,7 +37,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
     let expired = expired_months(&books.ledger, LINES).await?;
     let accounts = load_accounts(&books.ledger).await?;
     verified.sentences(kinds_that_differ(&books.ledger, &accounts).await);
-    let closed = ClosedBooks::read(books, scope).await?;
+    let mut closed = ClosedBooks::read(books, scope).await?;
     let (from, to) = all_days();
     let wanted = Wanted::new(accounts.iter().map(|(uin, _)| (uin, (from, to))));
     let progress = books.progress.records("statements", accounts.iter().count() as u64);
@@ -56,7 +56,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
             };
             let is_whole = |(uin, _): &(u64, &Account)| whole_to.is_none_or(|whole_to| *uin < whole_to);
             while let Some(of) = unread.next_if(is_whole) {
-                verify_account(books, &closed, of, Some(table), &expired, verified).await;
+                verify_account(books, &mut closed, of, Some(table), &expired, verified).await;
                 done += 1;
                 progress.at(done);
             }
@@ -67,7 +67,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
             .push("statements were not rated again: a usage file is damaged".to_owned());
     }
     for of in unread {
-        verify_account(books, &closed, of, None, &expired, verified).await;
+        verify_account(books, &mut closed, of, None, &expired, verified).await;
     }
     Ok(())
 }
@@ -75,7 +75,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
 /// An account's statements: each by itself, their chain, and rated again from the usage, where it can be read.
 async fn verify_account(
     books: &Books,
-    closed: &ClosedBooks,
+    closed: &mut ClosedBooks,
     (uin, account): (u64, &Account),
     usage: Option<&UsageTable>,
     expired: &BTreeSet<String>,
@@ -136,7 +136,7 @@ impl ClosedBooks {
     }
 
     async fn verify_account(
-        &self,
+        &mut self,
         books: &Books,
         uin: u64,
         account: &Account,
