@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::explain::{Behind, ControlTotals, Explained, Explanation, Limits, RecordBehind};
+use anyhow::Result;
+
+use super::args::Args;
+use super::run::report;
+use crate::books::Books;
+use crate::explain::{Behind, ControlTotals, Explained, Explanation, Limits, RecordBehind, explain_within};
 use crate::rate::Kind;
 
 /// Raw rows that are read in well under a second.
@@ -16,7 +21,14 @@ pub fn limits(told: usize, is_quick: bool) -> Limits {
     }
 }
 
-pub fn text(explanation: &Explanation) -> String {
+/// Explains, and prints.
+pub async fn run(args: &Args, books: &Books, statement: &str, line: Option<u32>, limits: Limits) -> Result<()> {
+    let explanation = explain_within(books, statement, line, limits).await?;
+    report(args, &explanation, || text(&explanation));
+    Ok(())
+}
+
+fn text(explanation: &Explanation) -> String {
     let e = explanation;
     let mut text = format!(
         "statement {} of account {}: {} to {}\nclosed {}, on all batches up to {}\n",

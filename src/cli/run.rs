@@ -108,8 +108,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
             full,
         } => {
             let limits = explain::limits(*records, line.is_some() && !full);
-            let explanation = crate::explain::explain_within(books, statement, *line, limits).await?;
-            report(args, &explanation, || explain::text(&explanation));
+            explain::run(args, books, statement, *line, limits).await?;
         }
         Command::RateCard { command } => rate_card::run(args, books, command).await?,
         Command::Account { command } => account::run(args, books, command).await?,
