@@ -218,12 +218,13 @@ async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
         .into());
     }
     let folder = args.data_dir.clone().unwrap_or_else(|| PathBuf::from(DEMO_DATA_DIR));
-    let outcome = demo::run(&folder, seed, records, &mut |line| {
+    let mut told = |line: &str| {
         if !args.json {
             print::out(&format!("{line}\n"));
         }
-    })
-    .await?;
+    };
+    // Its nights are a large future.
+    let outcome = Box::pin(demo::run(&folder, seed, records, &mut told)).await?;
     report(args, &outcome, || outcome.text());
     Ok(0)
 }
