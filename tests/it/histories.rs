@@ -17,6 +17,7 @@ use tallybook::meter::meter;
 use tallybook::meter::rebuild::recount;
 use tallybook::meter::resolution::Word;
 use tallybook::nightly::{Night, nightly};
+use tallybook::parameters::are_equal;
 use tallybook::verify::verify;
 
 use crate::laws::{add_accounts, check_totals_of, config, rows_of};
@@ -88,7 +89,7 @@ async fn decide(books: &Books, lease: &Lease, decision: &Decision) {
                 .map(|field| field.2.as_str())
         };
         let content = &decision.content;
-        let parameters: serde_json::Value = serde_json::from_str(later("parameters").unwrap_or("null")).unwrap();
+        let parameters = later("parameters").unwrap_or_default();
         let at: Option<chrono::DateTime<chrono::Utc>> = later("finished_at").and_then(|text| text.parse().ok());
         let is_it = later("uin") == Some(&content.uin.to_string())
             && later("appid") == Some(&content.appid.to_string())
@@ -96,7 +97,7 @@ async fn decide(books: &Books, lease: &Lease, decision: &Decision) {
             && later("duration_ms") == Some(&content.duration_ms.to_string())
             && later("status") == Some(if content.failed { "FAIL" } else { "SUCCESS" })
             && at == Some(content.finished_at)
-            && parameters == parameters_of(content);
+            && are_equal(parameters, &parameters_of(content).to_string());
         if is_it {
             let word = if decision.replace { Word::Replaced } else { Word::Kept };
             resolve(books, lease, listed.row.conflict, word, "the model says so")
