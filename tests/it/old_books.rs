@@ -135,6 +135,33 @@ fn inputs_of_old_books_are_known_by_their_bytes() {
 }
 
 #[test]
+fn records_of_old_books_are_duplicates_in_every_format_and_change_no_usage() {
+    let place = old_books();
+    for name in AGAIN {
+        let ingested = place
+            .ingest("2025-01-01T00:00:00Z", &fixture().join("inputs").join(name))
+            .unwrap();
+        assert_eq!(
+            (ingested.already, ingested.quarantine.as_slice()),
+            (false, &[][..]),
+            "{name}"
+        );
+    }
+    let night = place.night("2025-01-01T13:00:00Z");
+    let again = |status| night.control.run.statuses.iter().find(|(name, _)| *name == status);
+    assert_eq!(
+        again("duplicate").map(|(_, total)| total.records),
+        Some(night.control.run.received.records),
+        "{:?} {:?}",
+        night.control.run,
+        night.conflicts
+    );
+    place.night("2025-01-02T13:00:00Z");
+    verified(&place, "2025-01-02T14:00:00Z");
+    assert_eq!(usage_as_csv(&place), expected_usage());
+}
+
+#[test]
 fn old_books_close_their_next_month_as_the_old_program_did() {
     let place = old_books();
     for name in AGAIN {
