@@ -50,11 +50,17 @@ pub fn plain_decimal(text: &str) -> Option<Cow<'_, str>> {
     canonical(text).ok()
 }
 
+/// The value of the JSON number `text` if it is nothing but at most 19 digits, as nearly every whole number is.
+#[inline]
+pub fn short_whole(text: &str) -> Option<u64> {
+    (is_plain_whole(text) && text.len() < 20).then(|| digits_value(text))
+}
+
 /// The value of the JSON number `text` if it is whole and fits: `32000`, `32000.0` and `3.2e4` are equal.
 #[inline]
 pub fn whole(text: &str) -> Result<u64, NumberError> {
-    if is_plain_whole(text) && text.len() < 20 {
-        return Ok(digits_value(text));
+    if let Some(value) = short_whole(text) {
+        return Ok(value);
     }
     let text = canonical(text)?;
     if text.starts_with('-') {

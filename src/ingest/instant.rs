@@ -1,5 +1,10 @@
 //! Instants: RFC 3339 text to nanoseconds since 1970-01-01T00:00:00Z, and the checks on a record's time.
 
+#![expect(
+    clippy::inline_always,
+    reason = "every record has a time, and nearly every one is read this way"
+)]
+
 use crate::shown::quoted;
 
 use super::refusal::{Refusal, code};
@@ -167,7 +172,7 @@ fn written(instant_ns: i64) -> String {
 }
 
 /// The seconds since 1970 of `YYYY-MM-DDTHH:MM:SS` read as UTC.
-#[inline]
+#[inline(always)]
 pub(super) fn local_seconds(text: &[u8; DATE_TIME_BYTES]) -> Result<i64, InstantError> {
     let separated =
         text[4] == b'-' && text[7] == b'-' && matches!(text[10], b'T' | b't') && text[13] == b':' && text[16] == b':';
@@ -196,7 +201,7 @@ pub(super) fn local_seconds(text: &[u8; DATE_TIME_BYTES]) -> Result<i64, Instant
 }
 
 /// The nanoseconds of an optional `.fff`, and what follows it.
-#[inline]
+#[inline(always)]
 pub(super) fn fraction(text: &[u8]) -> Result<(i64, &[u8]), InstantError> {
     let Some((b'.', rest)) = text.split_first() else {
         return Ok((0, text));
@@ -216,7 +221,7 @@ pub(super) fn fraction(text: &[u8]) -> Result<(i64, &[u8]), InstantError> {
 }
 
 /// The seconds by which `Z` or `±HH:MM` is ahead of UTC.
-#[inline]
+#[inline(always)]
 pub(super) fn offset_seconds(text: &[u8]) -> Result<i64, InstantError> {
     match *text {
         [b'Z' | b'z'] => Ok(0),

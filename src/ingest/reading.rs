@@ -1,5 +1,10 @@
 //! How the value of one field is read: its type, its limits, and the sentence where it is refused.
 
+#![expect(
+    clippy::inline_always,
+    reason = "every record has names, and nearly every one is read this way"
+)]
+
 use crate::json::Value;
 use crate::number::{self, NumberError};
 use crate::parameters::MAX_MEASURED;
@@ -30,13 +35,14 @@ pub(super) fn text<'a>(fields: &Fields<'a>, field: Field) -> Result<Option<&'a s
 }
 
 /// A text that names something: 1 to `max_bytes` bytes, each character of which can be seen. An id may be an integer.
-#[inline]
+#[inline(always)]
 pub(super) fn identifier<'a>(fields: &Fields<'a>, field: Field, max_bytes: usize) -> Result<Option<&'a str>, Refusal> {
     let text = match fields.get(field) {
-        Given::Json(Value::Number(number)) if matches!(field, Field::Id | Field::Voids) => {
-            Some(check_exact(field, number)?)
-        }
-        _ => text(fields, field)?,
+        Given::Absent | Given::Json(Value::Null) => None,
+        Given::Cell(text) => Some(text),
+        // Escapes have been resolved: the raw text is the text.
+        Given::Json(Value::Text(text)) => Some(text.raw()),
+        Given::Json(other) => Some(number_as_name(field, other)?),
     };
     if let Some(text) = text {
         match field {
@@ -48,8 +54,17 @@ pub(super) fn identifier<'a>(fields: &Fields<'a>, field: Field, max_bytes: usize
     Ok(text)
 }
 
+/// An id that is written as a JSON number; nothing else that names something may be.
+#[cold]
+fn number_as_name(field: Field, value: Value<'_>) -> Result<&str, Refusal> {
+    match value {
+        Value::Number(number) if matches!(field, Field::Id | Field::Voids) => check_exact(field, number),
+        other => Err(wrong_type(field.name(), other, "a text in quotes")),
+    }
+}
+
 /// The JSON number of something that is named, as its digits.
-#[inline]
+#[cold]
 fn check_exact(field: Field, number: &str) -> Result<&str, Refusal> {
     if number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-')) {
         return Ok(number);
@@ -123,7 +138,10 @@ pub(super) fn account_number(fields: &Fields<'_>, field: Field) -> Result<Option
         Given::Absent | Given::Json(Value::Null) => return Ok(None),
         Given::Cell(cell) => number::digits(cell),
         Given::Json(Value::Text(text)) => number::digits(text.raw()),
-        Given::Json(Value::Number(text)) => number::whole(check_exact(field, text)?),
+        Given::Json(Value::Number(text)) => match number::short_whole(text) {
+            Some(value) => Ok(value),
+            None => number::whole(check_exact(field, text)?),
+        },
         Given::Json(other) => {
             return Err(wrong_type(field.name(), other, "a number, or its digits in quotes,"));
         }

@@ -300,7 +300,12 @@ impl Clerk {
             crate::world::line("a", 7, "2024-11-15T10:00:00Z", 1),
         )
         .unwrap();
-        self.says_with_settings(&format!("ledger = \"{url}\"\n"), &["ingest", "a.ndjson"], 0, &[]);
+        self.says_with_settings(
+            &format!("ledger = \"{url}\"\n"),
+            &["--data-dir", "books", "--as-of", NIGHT, "ingest", "a.ndjson"],
+            0,
+            &[],
+        );
     }
 
     fn nothing_shows_it_to_who_debugs(&self) {
