@@ -90,7 +90,7 @@ pub enum InstantError {
 
 /// The instant of an RFC 3339 text as most write it, in nanoseconds since 1970-01-01T00:00:00Z. The offset is required, `-00:00` counts as
 /// UTC. For other ways to write it, and for what is wrong with one that is none, there is [`super::time_text::read_time`].
-#[inline]
+#[inline(always)]
 pub fn parse_instant(text: &str) -> Result<i64, InstantError> {
     let bytes = text.as_bytes();
     let (head, tail) = bytes.split_first_chunk::<DATE_TIME_BYTES>().ok_or(InstantError::Form)?;

@@ -30,7 +30,7 @@ impl<'a> Values<'a> {
     }
 
     /// Reads the record; none where a value needs a second look or the record is wrong, and then nothing in `record` counts.
-    #[inline]
+    #[inline(always)]
     pub fn read(&self, record: &mut Record<'a>) -> Option<()> {
         *record = Record::default();
         self.give(Field::Source, record)?;
@@ -130,14 +130,14 @@ fn identifier(text: &str, bytes_max: usize) -> Option<&str> {
     printable(text).filter(|text| text.len() <= bytes_max && has_no_blank_at_ends(text))
 }
 
-#[inline]
+#[inline(always)]
 fn digits(text: &str) -> Option<u64> {
     let (value, count) = leading_digits(text.as_bytes());
     (count == text.len() && count > 0).then_some(value)
 }
 
 /// As a JSON number a duration has no zeros in front.
-#[inline]
+#[inline(always)]
 fn duration(text: &str) -> Option<i64> {
     let leads_with_zero = text.len() > 1 && text.starts_with('0');
     milliseconds(digits(text).filter(|_| !leads_with_zero)?)
