@@ -25,7 +25,7 @@ use reader::Reader;
 /// A view that the program reads, and no dashboard.
 const OWN_VIEW: &str = "closed_period";
 
-/// Every view with its columns and their kinds, as README describes them. A `real` is of the embedded ledger alone, whose decimals,
+/// Every view with its columns and their kinds, as docs/reference/views.md describes them. A `real` is of the embedded ledger alone, whose decimals,
 /// dates and times are text.
 const VIEWS: [(&str, &str); 14] = [
     (
@@ -489,29 +489,37 @@ fn shown(cell: &str) -> String {
 }
 
 #[test]
-fn every_view_has_the_columns_that_readme_describes() {
+fn every_view_has_the_columns_that_the_documents_describe() {
     let place = rich_books();
     let reader = Reader::of(&place);
     let all = std::iter::once(OWN_VIEW).chain(VIEWS.map(|(view, _)| view));
     assert_eq!(views(&place), all.collect::<Vec<_>>());
-    let readme = readme();
+    let page = page_of_views();
     for (view, described) in VIEWS {
         let expected = described.split(", ").filter_map(kind_here);
         assert_eq!(columns(&reader, view), expected.collect::<Vec<_>>(), "{view}");
-        let in_readme = described.split(", ").map(|column| column.split(' ').next().unwrap());
-        let in_readme = in_readme.filter(|column| !column.ends_with("_for_charts"));
-        let in_readme = format!("| `{view}` | `{}` |", in_readme.collect::<Vec<_>>().join("`, `"));
-        assert!(readme.contains(&in_readme), "README has the row\n{in_readme}");
+        assert_eq!(documented(&page, view), described, "docs/reference/views.md, {view}");
     }
 }
 
+/// The columns of a view with their kinds, as the table under its heading has them.
+fn documented(page: &str, view: &str) -> String {
+    let (_, section) = page.split_once(&format!("\n## {view}\n")).unwrap();
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    let cells = section
+        .lines()
+        .filter_map(|row| row.strip_prefix("| `")?.split_once("` | "));
+    let columns = cells.map(|(name, rest)| format!("{name} {}", rest.split(" |").next().unwrap()));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
 #[test]
-fn the_example_queries_of_readme_have_answers() {
+fn the_example_queries_of_the_documents_have_answers() {
     let place = rich_books();
     let reader = Reader::of(&place);
-    let readme = readme();
-    let (_, section) = readme.split_once("## Dashboards").unwrap();
-    let examples = section.split("```").nth(1).unwrap().strip_prefix("sql").unwrap();
+    let page = page_of_views();
+    let (_, section) = page.split_once("```sql\n").unwrap();
+    let (examples, _) = section.split_once("```").unwrap();
     let examples: Vec<&str> = examples
         .split(';')
         .map(str::trim)
@@ -523,8 +531,8 @@ fn the_example_queries_of_readme_have_answers() {
     }
 }
 
-fn readme() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+fn page_of_views() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/views.md")).unwrap()
 }
 
 /// The columns of a view with their kinds: as the server says, or as the embedded ledger's values are.
@@ -572,7 +580,7 @@ fn schema() -> &'static str {
     }
 }
 
-/// What an engine's type is to README.
+/// What an engine's type is to the documents.
 fn kind(of_engine: &str) -> &str {
     match of_engine {
         "TEXT" | "text" | "varchar" | "longtext" => "text",
@@ -584,7 +592,7 @@ fn kind(of_engine: &str) -> &str {
     }
 }
 
-/// The column of the engine under test that README describes; none where this engine does not have it.
+/// The column of the engine under test that the documents describe; none where this engine does not have it.
 fn kind_here(column: &str) -> Option<String> {
     let (name, kind) = column.split_once(' ').unwrap();
     let is_embedded = ledgers::is_embedded();

@@ -352,18 +352,18 @@ fn a_refused_row_keeps_its_spaces_and_its_line_number_and_is_refused_again() {
     });
 }
 
-/// The text of the README's first block of a kind.
-fn readme_block(kind: &str) -> String {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let (_, rest) = readme.split_once(&format!("```{kind}\n")).unwrap();
+/// The first block of a kind on the page of the record.
+fn documented_block(kind: &str) -> String {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/record.md")).unwrap();
+    let (_, rest) = page.split_once(&format!("```{kind}\n")).unwrap();
     rest.split_once("```").unwrap().0.to_owned()
 }
 
 #[test]
-fn the_records_that_the_readme_shows_are_taken_and_metered() {
+fn the_records_that_the_documents_show_are_taken_and_metered() {
     let place = Place::new();
-    place.drop("a.ndjson", readme_block("json"));
-    place.drop("b.csv", readme_block("csv"));
+    place.drop("a.ndjson", documented_block("json"));
+    place.drop("b.csv", documented_block("csv"));
     let night = place.night("2026-10-06T00:00:00Z");
     let records = |status: &str| {
         let total = night.control.run.statuses.iter().find(|(name, _)| *name == status);
