@@ -5,15 +5,15 @@ mod made;
 use std::collections::HashSet;
 use std::path::Path;
 
-use tallybook::clock::Clock;
-use tallybook::files::DataDir;
-use tallybook::ingest::chunk::Chunk;
-use tallybook::ingest::first_row::first_row;
-use tallybook::ingest::record::{Scratch, parse_line};
-use tallybook::ingest::worker::{Door, Worker};
-use tallybook::ingest::writers::Writers;
-use tallybook::ingest::{csv::CsvHeader, rows};
-use tallybook::meter::sums::Shares;
+use tallybook::pipeline::ingest::formats::csv::first_row::first_row;
+use tallybook::pipeline::ingest::formats::csv::{CsvHeader, fast};
+use tallybook::pipeline::ingest::input::chunk::Chunk;
+use tallybook::pipeline::ingest::record::{Scratch, parse_line};
+use tallybook::pipeline::ingest::segment_builder::{Door, Worker};
+use tallybook::pipeline::ingest::segment_writers::Writers;
+use tallybook::pipeline::meter::aggregate::sums::Shares;
+use tallybook::storage::durable_files::DataDir;
+use tallybook::support::clock::Clock;
 
 /// Enough that what is done once does not count.
 const RECORDS: usize = 10_000;
@@ -41,7 +41,7 @@ fn main() {
             let first = first_row(made::HEADER.as_bytes()).expect("one row");
             let header = CsvHeader::parse(&first.row, first.separator).expect("names of fields");
             let chunk = Chunk::of(2, made::rows(RECORDS, SEED).into_bytes());
-            let mut take = || rows::check(worker, &header, &chunk).expect("nothing is written so early");
+            let mut take = || fast::check(worker, &header, &chunk).expect("nothing is written so early");
             take();
             counted(take);
         }),

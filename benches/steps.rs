@@ -8,20 +8,22 @@ use std::path::Path;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use tallybook::card::{Model, RateCard, Tier};
-use tallybook::clock::Clock;
-use tallybook::digest::InputHasher;
-use tallybook::files::DataDir;
-use tallybook::ingest::chunk::Chunk;
-use tallybook::ingest::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with, text_hash};
-use tallybook::ingest::layout::Layouts;
-use tallybook::ingest::record::{Record, Scratch, canonical_parameters, parse_line};
-use tallybook::ingest::worker::{Door, Worker};
-use tallybook::ingest::writers::Writers;
-use tallybook::meter::sums::Shares;
-use tallybook::money::parse_plain;
-use tallybook::parameters::Parameters;
-use tallybook::rate::{Quantity, slice};
+use tallybook::catalog::rate_card::{Model, RateCard, Tier};
+use tallybook::pipeline::ingest::formats::ndjson::fast::Layouts;
+use tallybook::pipeline::ingest::input::chunk::Chunk;
+use tallybook::pipeline::ingest::record::fingerprint::{
+    TextHashes, content_fingerprint_with, identity_hash_with, text_hash,
+};
+use tallybook::pipeline::ingest::record::{Record, Scratch, canonical_parameters, parse_line};
+use tallybook::pipeline::ingest::segment_builder::{Door, Worker};
+use tallybook::pipeline::ingest::segment_writers::Writers;
+use tallybook::pipeline::meter::aggregate::sums::Shares;
+use tallybook::pipeline::rate::{Quantity, slice};
+use tallybook::storage::durable_files::DataDir;
+use tallybook::support::clock::Clock;
+use tallybook::values::digest::InputHasher;
+use tallybook::values::money::parse_plain;
+use tallybook::values::parameters::Parameters;
 
 const SEED: u64 = 1;
 
@@ -119,7 +121,9 @@ fn dedupe_sort(bencher: Bencher) {
     bencher
         .counter(ItemsCount::new(ROWS))
         .with_inputs(|| hashes.clone())
-        .bench_local_refs(|rows| tallybook::radix::sort_by_key(rows, bits, |row| row.0 >> (u64::BITS - bits)));
+        .bench_local_refs(|rows| {
+            tallybook::support::radix_sort::sort_by_key(rows, bits, |row| row.0 >> (u64::BITS - bits))
+        });
 }
 
 /// Shares of 200,000 records of a day, added up to about 80,000 sums.

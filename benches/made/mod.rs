@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use tallybook::meter::place::UnitKind;
-use tallybook::meter::sums::{Share, Status};
+use tallybook::pipeline::meter::aggregate::sums::{Share, Status};
+use tallybook::pipeline::meter::classify::sku_lookup::UnitKind;
 
 /// What a task is: `task_type`, `type` and `codec` in its parameters, and whether it counts images.
 const TASKS: [(&str, &str, &str, bool); 8] = [

@@ -11,16 +11,16 @@ use std::sync::LazyLock;
 
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
-use tallybook::clock::Clock;
-use tallybook::files::DataDir;
-use tallybook::ingest::chunk::{Chunk, Chunks};
-use tallybook::ingest::csv::CsvHeader;
-use tallybook::ingest::first_row::first_row;
-use tallybook::ingest::joined::JoinedChunks;
-use tallybook::ingest::refusal::CODES;
-use tallybook::ingest::rows;
-use tallybook::ingest::worker::{Door, Tally, Worker};
-use tallybook::ingest::writers::Writers;
+use tallybook::support::clock::Clock;
+use tallybook::storage::durable_files::DataDir;
+use tallybook::pipeline::ingest::input::chunk::{Chunk, Chunks};
+use tallybook::pipeline::ingest::formats::csv::CsvHeader;
+use tallybook::pipeline::ingest::formats::csv::first_row::first_row;
+use tallybook::pipeline::ingest::formats::csv::joined::JoinedChunks;
+use tallybook::pipeline::ingest::record::refusal::CODES;
+use tallybook::pipeline::ingest::formats::csv::fast;
+use tallybook::pipeline::ingest::segment_builder::{Door, Tally, Worker};
+use tallybook::pipeline::ingest::segment_writers::Writers;
 
 /// More than any sentence with each of its values cut.
 const SENTENCE_BYTES_MAX: usize = 2_000;
@@ -51,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn check(worker: &mut Worker, header: &CsvHeader, rows: &Chunk) {
-    rows::check(worker, header, rows).expect("too few rows to be written");
+    fast::check(worker, header, rows).expect("too few rows to be written");
 }
 
 /// The door of a file, and its rows by header; none if it is no CSV of records.

@@ -12,12 +12,12 @@ use std::sync::{LazyLock, Mutex};
 
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
-use tallybook::clock::Clock;
-use tallybook::files::DataDir;
-use tallybook::ingest::parquet::Rows;
-use tallybook::ingest::refusal::CODES;
-use tallybook::ingest::worker::{Door, Worker};
-use tallybook::ingest::writers::Writers;
+use tallybook::support::clock::Clock;
+use tallybook::storage::durable_files::DataDir;
+use tallybook::pipeline::ingest::formats::parquet::Rows;
+use tallybook::pipeline::ingest::record::refusal::CODES;
+use tallybook::pipeline::ingest::segment_builder::{Door, Worker};
+use tallybook::pipeline::ingest::segment_writers::Writers;
 
 /// More than any sentence with each of its values cut.
 const SENTENCE_BYTES_MAX: usize = 2_000;

@@ -14,16 +14,16 @@ use csv::{ByteRecord, ReaderBuilder};
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use tallybook::ingest::csv::{CsvHeader, record_from_row};
-use tallybook::ingest::field::Field;
-use tallybook::ingest::fingerprint::{content_fingerprint, identity_hash};
-use tallybook::ingest::instant::check_time;
-use tallybook::ingest::layout::Layouts;
-use tallybook::ingest::reading::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES};
-use tallybook::ingest::record::{Kind, Record, Scratch, canonical_parameters, parse_line};
-use tallybook::ingest::refusal::{CODES, Refusal};
-use tallybook::json::{Fault, check};
-use tallybook::parameters::{MAX_CANONICAL_BYTES, MAX_MEASURED, Parameters, canonical};
+use tallybook::pipeline::ingest::formats::csv::{CsvHeader, record_from_row};
+use tallybook::pipeline::ingest::record::fields::Field;
+use tallybook::pipeline::ingest::record::fingerprint::{content_fingerprint, identity_hash};
+use tallybook::pipeline::ingest::record::timestamp::check_time;
+use tallybook::pipeline::ingest::formats::ndjson::fast::Layouts;
+use tallybook::pipeline::ingest::record::field_values::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES};
+use tallybook::pipeline::ingest::record::{Kind, Record, Scratch, canonical_parameters, parse_line};
+use tallybook::pipeline::ingest::record::refusal::{CODES, Refusal};
+use tallybook::support::json::{Fault, check};
+use tallybook::values::parameters::{MAX_CANONICAL_BYTES, MAX_MEASURED, Parameters, canonical};
 
 /// The source of records that name none.
 const DEFAULT_SOURCE: &str = "default";

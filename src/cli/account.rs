@@ -6,20 +6,20 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::args::{AccountCommand, Args, CycleName};
-use super::money::money_text;
+use super::price_change::money_text;
 use super::run::report;
-use crate::account::add::{Wanted, add, try_add};
-use crate::account::store::load_accounts;
-use crate::account::terms::{PriceOverride, Terms};
-use crate::account::unknown::unknown_account;
-use crate::books::Books;
-use crate::card::store::load_cards;
-use crate::error::Error;
-use crate::ledger::Lease;
-use crate::money::parse_plain;
-use crate::preview::{Change, Money, books_at, check_still, preview};
-use crate::span::{Cycle, local_day};
-use crate::table::Table;
+use crate::catalog::account::add::{Wanted, add, try_add};
+use crate::catalog::account::store::load_accounts;
+use crate::catalog::account::terms::{PriceOverride, Terms};
+use crate::catalog::account::unknown::unknown_account;
+use crate::catalog::rate_card::store::load_cards;
+use crate::context::Books;
+use crate::inspect::preview::{Change, Money, books_at, check_still, preview};
+use crate::storage::ledger::Lease;
+use crate::support::error::Error;
+use crate::support::table::Table;
+use crate::values::calendar::{Cycle, local_day};
+use crate::values::money::parse_plain;
 
 /// Runs one of them.
 pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result<()> {
@@ -123,14 +123,14 @@ struct Told {
 }
 
 /// Tells what adding would change. Another run may go on beside it, which is an error.
-async fn look(books: &Books, wanted: Wanted) -> crate::error::Result<Told> {
+async fn look(books: &Books, wanted: Wanted) -> crate::support::error::Result<Told> {
     let at = books_at(books).await?;
     let told = look_at(books, wanted).await?;
     check_still(at, books_at(books).await?)?;
     Ok(told)
 }
 
-async fn look_and_add(books: &Books, wanted: Wanted) -> crate::error::Result<Told> {
+async fn look_and_add(books: &Books, wanted: Wanted) -> crate::support::error::Result<Told> {
     let told = look_at(books, wanted.clone()).await?;
     let terms = add(books, wanted).await?;
     Ok(Told {
@@ -140,7 +140,7 @@ async fn look_and_add(books: &Books, wanted: Wanted) -> crate::error::Result<Tol
     })
 }
 
-async fn look_at(books: &Books, wanted: Wanted) -> crate::error::Result<Told> {
+async fn look_at(books: &Books, wanted: Wanted) -> crate::support::error::Result<Told> {
     let uin = wanted.uin;
     let added = try_add(books, wanted).await?;
     let cards = load_cards(&books.ledger).await?;
@@ -219,7 +219,7 @@ fn scope_text(price: &PriceOverride) -> String {
     format!("{}{group}", price.sku)
 }
 
-fn account_text(uin: u64, account: &crate::account::Account) -> String {
+fn account_text(uin: u64, account: &crate::catalog::account::Account) -> String {
     let mut text = format!("account {uin}\n");
     for terms in &account.terms {
         text.push_str(&terms_text(terms));
@@ -251,7 +251,7 @@ fn terms_text(terms: &Terms) -> String {
     text
 }
 
-fn account_json(uin: u64, account: &crate::account::Account) -> serde_json::Value {
+fn account_json(uin: u64, account: &crate::catalog::account::Account) -> serde_json::Value {
     serde_json::json!({
         "uin": uin.to_string(),
         "terms": account.terms,

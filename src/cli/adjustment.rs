@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::args::{AdjustmentCommand, Args};
 use super::run::report;
-use crate::adjustment::{Listed, list, settle};
-use crate::books::Books;
-use crate::ledger::Lease;
-use crate::table::Table;
+use crate::context::Books;
+use crate::decisions::settlement::{Listed, list, settle};
+use crate::storage::ledger::Lease;
+use crate::support::table::Table;
 
 /// Runs one of them.
 pub async fn run(args: &Args, books: &Books, command: &AdjustmentCommand) -> Result<()> {

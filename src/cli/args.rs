@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::parse;
 use super::quarantine::args::QuarantineCommand;
-use super::typed;
-use crate::admit::Hour;
-use crate::ingest::input::Format;
+use crate::context::admission::Hour;
+use crate::pipeline::ingest::input::Format;
 
 /// Usage records in, exact statements out.
 ///
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, global = true, env = "TALLYBOOK_RATE_CARDS", value_name = "DIR")]
     pub rate_cards: Option<PathBuf>,
     /// Run as if it were this earlier time, or 00:00 UTC of this day, to replay a night [default: now]
-    #[arg(long, global = true, value_name = "TIME", value_parser = typed::instant)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse::instant)]
     pub as_of: Option<DateTime<Utc>>,
     /// Accept the machine's clock after it jumped: its time to the hour, in UTC
     #[arg(long, global = true, value_name = "YYYY-MM-DDTHHZ")]
@@ -90,7 +90,7 @@ pub enum Command {
     },
     /// Read one input that ended the process twice: the program starts itself so
     #[command(hide = true)]
-    ReadAlone(super::ingest::Alone),
+    ReadAlone(crate::cli::ingest::Alone),
     /// The batch job: rate cards, drop folder, meter, close what is due, export, expire, report
     ///
     /// Safe to start twice, to kill, and to run again.
@@ -115,7 +115,7 @@ pub enum Command {
     /// Let raw days go that are past six months and proved, and service-log fields after one
     Expire {
         /// Let a day's unmetered records and conflicts go unresolved
-        #[arg(long, value_name = "DAY", requires = "reason", value_parser = typed::day)]
+        #[arg(long, value_name = "DAY", requires = "reason", value_parser = parse::day)]
         waive: Option<NaiveDate>,
         /// With --waive: why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -172,7 +172,7 @@ pub enum Command {
     /// The day on which the books begin: usage before it is refused. With a day, move it back
     FirstDay {
         /// UTC day, such as 2026-01-01; never over a closed period
-        #[arg(value_name = "DAY", requires = "reason", value_parser = typed::day)]
+        #[arg(value_name = "DAY", requires = "reason", value_parser = parse::day)]
         day: Option<NaiveDate>,
         /// With a day: why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -244,7 +244,7 @@ pub fn not_blank(text: &str) -> Result<String, String> {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Accounts {
     /// Account numbers
-    #[arg(value_name = "UIN", required_unless_present = "all", value_parser = typed::uin)]
+    #[arg(value_name = "UIN", required_unless_present = "all", value_parser = parse::uin)]
     pub uins: Vec<u64>,
     /// All accounts
     #[arg(long, conflicts_with = "uins")]
@@ -254,13 +254,13 @@ pub struct Accounts {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Span {
     /// First day or month, in the account's time zone [default: 31 days ago]
-    #[arg(long, value_name = "DAY", value_parser = typed::first_day)]
+    #[arg(long, value_name = "DAY", value_parser = parse::first_day)]
     pub from: Option<NaiveDate>,
     /// Day after the last [default: tomorrow in the account's time zone]
-    #[arg(long, value_name = "DAY", value_parser = typed::day_after)]
+    #[arg(long, value_name = "DAY", value_parser = parse::day_after)]
     pub to: Option<NaiveDate>,
     /// The days of a month, such as 2026-10, in place of --from and --to
-    #[arg(long, value_name = "MONTH", value_parser = typed::month, conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "MONTH", value_parser = parse::month, conflicts_with_all = ["from", "to"])]
     pub month: Option<NaiveDate>,
     /// Print CSV
     #[arg(long, conflicts_with = "json")]
@@ -280,7 +280,7 @@ pub enum RateCardCommand {
     Show {
         name: String,
         /// [default: today]
-        #[arg(long, value_name = "DAY", value_parser = typed::day)]
+        #[arg(long, value_name = "DAY", value_parser = parse::day)]
         on: Option<NaiveDate>,
     },
     /// Import card files or folders: new versions, and revisions that only add
@@ -291,7 +291,7 @@ pub enum RateCardCommand {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
         /// The version, by its first day, that is imported as a correction
-        #[arg(long, value_name = "DATE", requires = "reason", value_parser = typed::day)]
+        #[arg(long, value_name = "DATE", requires = "reason", value_parser = parse::day)]
         corrects: Option<NaiveDate>,
         /// With --corrects: why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -304,7 +304,7 @@ pub enum RateCardCommand {
     Withdraw {
         name: String,
         /// The version's first day, such as 2026-11-01
-        #[arg(value_name = "DATE", value_parser = typed::day)]
+        #[arg(value_name = "DATE", value_parser = parse::day)]
         from: NaiveDate,
         /// Why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -340,7 +340,7 @@ pub struct ConflictsOf {
     #[arg(long, value_name = "NAME")]
     pub input: Option<String>,
     /// Only those of which either content is of this account
-    #[arg(long, value_name = "UIN", value_parser = typed::uin)]
+    #[arg(long, value_name = "UIN", value_parser = parse::uin)]
     pub account: Option<u64>,
 }
 
@@ -395,10 +395,10 @@ pub enum AdjustmentCommand {
     },
     /// Note that one of them was settled outside: it is never billed, and the account closes
     Settle {
-        #[arg(value_name = "UIN", value_parser = typed::uin)]
+        #[arg(value_name = "UIN", value_parser = parse::uin)]
         uin: u64,
         /// First day of the closed period that it adjusts, such as 2026-11-01
-        #[arg(value_name = "PERIOD", value_parser = typed::first_day)]
+        #[arg(value_name = "PERIOD", value_parser = parse::first_day)]
         period: NaiveDate,
         /// How and why, for the audit
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -410,13 +410,13 @@ pub enum AdjustmentCommand {
 pub enum AccountCommand {
     /// Add an account, or later terms to one that is there; in these, what is not said stays as it was
     Add {
-        #[arg(value_parser = typed::uin)]
+        #[arg(value_parser = parse::uin)]
         uin: u64,
         /// Rate card [default: the default card, mps-cn]
         #[arg(long)]
         card: Option<String>,
         /// Time zone of its days [default: the card's]
-        #[arg(long, value_parser = typed::zone)]
+        #[arg(long, value_parser = parse::zone)]
         zone: Option<chrono_tz::Tz>,
         /// How often it is billed [default: monthly]
         #[arg(long, value_enum)]
@@ -425,7 +425,7 @@ pub enum AccountCommand {
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..=31))]
         anchor_day: Option<u8>,
         /// Percent off every line, at most 2 decimals [default: 0]
-        #[arg(long, value_name = "PERCENT", value_parser = crate::money::parse_plain)]
+        #[arg(long, value_name = "PERCENT", value_parser = crate::values::money::parse_plain)]
         discount: Option<rust_decimal::Decimal>,
         /// Agreed price: SKU=PRICE, or SKU@REGION-GROUP=PRICE
         #[arg(long = "price", value_name = "SKU=PRICE")]
@@ -434,7 +434,7 @@ pub enum AccountCommand {
         #[arg(long)]
         card_prices: bool,
         /// First day of the terms [default: today]
-        #[arg(long, value_name = "DAY", value_parser = typed::day)]
+        #[arg(long, value_name = "DAY", value_parser = parse::day)]
         from: Option<NaiveDate>,
         /// Write nothing; tell what it would change, and what that comes to
         #[arg(long)]
@@ -444,7 +444,7 @@ pub enum AccountCommand {
     List,
     /// One account with its terms and periods
     Show {
-        #[arg(value_parser = typed::uin)]
+        #[arg(value_parser = parse::uin)]
         uin: u64,
     },
 }

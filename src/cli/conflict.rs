@@ -4,14 +4,14 @@ use anyhow::Result;
 
 use super::args::{Args, ConflictCommand, ConflictsOf, Decide};
 use super::run::report;
-use crate::books::Books;
-use crate::conflict::many::{Filter, ResolvedAll, resolve_all};
-use crate::conflict::{ListedAll, ResolvedConflict, Shown, list_of, resolve, show};
-use crate::ledger::Lease;
-use crate::meter::resolution::Word;
+use crate::context::Books;
+use crate::decisions::conflict::bulk::{Filter, ResolvedAll, resolve_all};
+use crate::decisions::conflict::{ListedAll, ResolvedConflict, Shown, list_of, resolve, show};
 use crate::nightly::report::{metered, money_text, sums_text};
-use crate::parameters::are_equal;
-use crate::table::Table;
+use crate::pipeline::meter::dedupe::resolution::Word;
+use crate::storage::ledger::Lease;
+use crate::support::table::Table;
+use crate::values::parameters::are_equal;
 
 /// Runs one of them.
 pub async fn run(args: &Args, books: &Books, command: &ConflictCommand) -> Result<()> {

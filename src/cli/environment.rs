@@ -3,10 +3,10 @@
 use clap::CommandFactory as _;
 
 use super::args::Args;
-use crate::error::{Error, Result};
-use crate::fault;
-use crate::nearest::nearest;
-use crate::shown::quoted;
+use crate::support::error::{Error, Result};
+use crate::support::failpoint;
+use crate::support::nearest::nearest;
+use crate::support::quote::quoted;
 
 const OURS: &str = "TALLYBOOK_";
 
@@ -55,7 +55,7 @@ pub fn refuse_unknown() -> Result<()> {
 }
 
 fn is_known(name: &str) -> bool {
-    name.starts_with(OF_TESTS) || fault::VARIABLES.contains(&name) || known().iter().any(|known| known == name)
+    name.starts_with(OF_TESTS) || failpoint::VARIABLES.contains(&name) || known().iter().any(|known| known == name)
 }
 
 /// The settings, and the flags that a variable stands for.

@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::args::Args;
 use super::run::report;
-use crate::books::Books;
-use crate::explain::{Behind, ControlTotals, Explained, Explanation, Limits, RecordBehind, explain_within};
-use crate::rate::Kind;
+use crate::context::Books;
+use crate::inspect::explain::{Behind, ControlTotals, Explained, Explanation, Limits, RecordBehind, explain_within};
+use crate::pipeline::rate::Kind;
 
 /// Raw rows that are read in well under a second.
 const QUICK_ROWS_MAX: i64 = 1 << 20;

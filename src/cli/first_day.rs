@@ -5,8 +5,8 @@ use chrono::NaiveDate;
 
 use super::args::Args;
 use super::run::report;
-use crate::books::Books;
-use crate::first_day::{first_day, move_back};
+use crate::context::Books;
+use crate::context::first_day::{first_day, move_back};
 
 pub(super) async fn run(args: &Args, books: &Books, day: Option<NaiveDate>, reason: Option<&str>) -> Result<()> {
     let Some(day) = day else {

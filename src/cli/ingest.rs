@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use super::args::Args;
 use super::run::{NEEDS_PERSON, report};
-use crate::books::Books;
-use crate::ingest::input::{Format, Input};
-use crate::ingest::quarantine::alarm::Alarm;
-use crate::ingest::{ingest, ingest_changed};
+use crate::context::Books;
 use crate::nightly::report as night_report;
+use crate::pipeline::ingest::input::{Format, Input};
+use crate::pipeline::ingest::quarantine::alarm::Alarm;
+use crate::pipeline::ingest::{ingest, ingest_changed};
 
 /// Whose an input's records are that name no source.
 #[derive(Clone, Copy)]

@@ -3,20 +3,20 @@
 mod account;
 mod adjustment;
 mod args;
-mod config;
 mod conflict;
 mod environment;
 mod explain;
 mod first_day;
 mod ingest;
-mod money;
+mod parse;
+mod price_change;
 mod print;
 mod quarantine;
 mod rate_card;
 mod run;
-mod shown_accounts;
+mod settings;
 mod sources;
-mod typed;
+mod usage;
 mod void;
 mod writes;
 
@@ -29,7 +29,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use args::{Args, Command, LogFormat};
 
-use crate::parallel::give_way;
+use crate::support::threads::give_way;
 
 /// Whether threads that compute have others to give way to: those of this program that write to the ledger.
 fn is_long_at_the_ledger(command: &Command) -> bool {
@@ -55,8 +55,8 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let code = error
-                .downcast_ref::<crate::error::Error>()
-                .map_or(1, crate::error::Error::exit_code);
+                .downcast_ref::<crate::support::error::Error>()
+                .map_or(1, crate::support::error::Error::exit_code);
             failed(&args, &whole_text(&error), code)
         }
     }

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::close::document::{COLUMNS, DocumentError, EXPORTED_COLUMNS, rows};
-use crate::ledger::Entry;
+use crate::inspect::statement::Shown;
+use crate::inspect::status::Status;
+use crate::inspect::verify::Verified;
 use crate::nightly::report::grouped_size;
-use crate::query::statement::Shown;
-use crate::query::status::Status;
-use crate::table::{Table, grouped};
-use crate::verify::Verified;
+use crate::pipeline::close::statement::document::{COLUMNS, DocumentError, EXPORTED_COLUMNS, rows};
+use crate::storage::ledger::Entry;
+use crate::support::table::{Table, grouped};
 
 /// Whether a part of the output could not be written.
 static OUTPUT_IS_LOST: AtomicBool = AtomicBool::new(false);

@@ -7,22 +7,22 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::args::{Args, RateCardCommand};
-use super::money::money_text;
+use super::price_change::money_text;
 use super::run::{NEEDS_PERSON, report};
-use crate::account::Account;
-use crate::account::store::load_accounts;
-use crate::books::Books;
-use crate::card::book::CardBook;
-use crate::card::check_folder;
-use crate::card::import::{Correction, Imported, Tried, findings_text, import, read_files, try_import};
-use crate::card::store::{imported, load_cards};
-use crate::card::withdraw::withdraw;
-use crate::error::Error;
-use crate::ledger::Lease;
-use crate::nearest::nearest;
-use crate::preview::{Change, Money, books_at, check_still, preview};
-use crate::span::local_day;
-use crate::table::Table;
+use crate::catalog::account::Account;
+use crate::catalog::account::store::load_accounts;
+use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::check_folder;
+use crate::catalog::rate_card::import::{Correction, Imported, Tried, findings_text, import, read_files, try_import};
+use crate::catalog::rate_card::store::{imported, load_cards};
+use crate::catalog::rate_card::withdraw::withdraw;
+use crate::context::Books;
+use crate::inspect::preview::{Change, Money, books_at, check_still, preview};
+use crate::storage::ledger::Lease;
+use crate::support::error::Error;
+use crate::support::nearest::nearest;
+use crate::support::table::Table;
+use crate::values::calendar::local_day;
 
 fn card_paths(books_cards: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
     if files.is_empty() {
@@ -86,7 +86,11 @@ struct Told {
 }
 
 /// Tells what importing would do. Another run may go on beside it, which is an error.
-async fn look(books: &Books, paths: &[PathBuf], correction: Option<Correction<'_>>) -> crate::error::Result<Told> {
+async fn look(
+    books: &Books,
+    paths: &[PathBuf],
+    correction: Option<Correction<'_>>,
+) -> crate::support::error::Result<Told> {
     let at = books_at(books).await?;
     let tried = try_import(books, paths, correction).await?;
     let money = money_of(books, &tried).await?;
@@ -103,7 +107,7 @@ async fn look_and_import(
     books: &Books,
     paths: &[PathBuf],
     correction: Option<Correction<'_>>,
-) -> crate::error::Result<Told> {
+) -> crate::support::error::Result<Told> {
     let money = match correction {
         None => None,
         Some(_) => Some(money_of(books, &try_import(books, paths, correction).await?).await?),
@@ -115,7 +119,7 @@ async fn look_and_import(
     })
 }
 
-async fn money_of(books: &Books, tried: &Tried) -> crate::error::Result<Money> {
+async fn money_of(books: &Books, tried: &Tried) -> crate::support::error::Result<Money> {
     let accounts = load_accounts(&books.ledger).await?;
     let changed: BTreeSet<&str> = tried
         .imported

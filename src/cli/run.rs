@@ -8,26 +8,28 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::args::{Args, Command, RateCardCommand};
-use super::config::open_books;
-use super::ingest::{self, Sender};
-use super::shown_accounts::{show_statements, show_usage};
+use super::ingest;
+use super::ingest::Sender;
+use super::settings::open_books;
+use super::usage::{show_statements, show_usage};
 use super::writes::run_admitted;
 use super::{account, adjustment, conflict, environment, explain, first_day, print, quarantine, rate_card, void};
-use crate::account::store::load_accounts;
-use crate::books::Books;
-use crate::clock::Clock;
-use crate::close::close;
-use crate::close::draft::draft_open_periods;
-use crate::conflict::at_close::{ClosedOver, closed_over};
-use crate::error::Error;
-use crate::expire::expire;
-use crate::export::{export_again, export_new};
-use crate::ledger::{Lease, Schema, audit_trail};
-use crate::meter::{meter, rebuild};
+use crate::catalog::account::store::load_accounts;
+use crate::context::Books;
+use crate::context::find_books::DEMO_DATA_DIR;
+use crate::decisions::conflict::at_close::{ClosedOver, closed_over};
+use crate::nightly;
 use crate::nightly::report as night_report;
-use crate::places::DEMO_DATA_DIR;
-use crate::table::grouped;
-use crate::{demo, nightly, query};
+use crate::pipeline::close::close;
+use crate::pipeline::close::draft::draft_open_periods;
+use crate::pipeline::export::{export_again, export_new};
+use crate::pipeline::meter::{meter, recount};
+use crate::pipeline::retention::expire;
+use crate::storage::ledger::{Lease, Schema, audit_trail};
+use crate::support::clock::Clock;
+use crate::support::error::Error;
+use crate::support::table::grouped;
+use crate::{demo, inspect};
 
 /// The exit code for what only a person can decide.
 pub(super) const NEEDS_PERSON: u8 = 3;
@@ -123,7 +125,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         }
         Command::Verify { since } => return verify(args, books, *since).await,
         Command::Status => {
-            let status = query::status::status(books).await?;
+            let status = inspect::status::status(books).await?;
             report(args, &status, || print::status(&status));
         }
         Command::RewriteFiles => return rewrite_files(args, books).await,
@@ -140,7 +142,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
 #[derive(Serialize)]
 struct ClosedAndOver<'a> {
     #[serde(flatten)]
-    closed: &'a crate::close::Closed,
+    closed: &'a crate::pipeline::close::Closed,
     #[serde(rename = "closed_over")]
     over: &'a ClosedOver,
 }
@@ -203,7 +205,10 @@ async fn run_close(args: &Args, books: &Books) -> Result<u8> {
 }
 
 /// What is committed when a close starts belongs into it.
-async fn meter_and_close(books: &Books, lease: &Lease) -> crate::error::Result<crate::close::Closed> {
+async fn meter_and_close(
+    books: &Books,
+    lease: &Lease,
+) -> crate::support::error::Result<crate::pipeline::close::Closed> {
     let (_, mut accounts) = meter(books, lease).await?;
     let closed = close(books, lease, &mut accounts, &BTreeSet::new()).await?;
     draft_open_periods(books, lease, &accounts, &closed).await?;
@@ -230,7 +235,7 @@ async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
 }
 
 async fn recount(args: &Args, books: &Books) -> Result<u8> {
-    let recount = rebuild::recount(books, &std::collections::HashSet::new()).await?;
+    let recount = recount::recount(books, &std::collections::HashSet::new()).await?;
     report(args, &recount, || {
         let same = if recount.differences.is_empty() {
             "the same usage"
@@ -252,15 +257,15 @@ async fn recount(args: &Args, books: &Books) -> Result<u8> {
 }
 
 async fn verify(args: &Args, books: &Books, since: Option<NaiveDate>) -> Result<u8> {
-    let scope = crate::verify::Scope { since };
-    let verified = crate::verify::verify_scope(books, scope).await?;
+    let scope = crate::inspect::verify::Scope { since };
+    let verified = crate::inspect::verify::verify_scope(books, scope).await?;
     report(args, &verified, || print::verified(&verified));
     Ok(if verified.differences.is_empty() { 0 } else { UNBALANCED })
 }
 
 async fn rewrite_files(args: &Args, books: &Books) -> Result<u8> {
     let lease = Lease::take(&books.ledger, "rewrite").await?;
-    let rewritten = nightly::keep::rewrite_all(books, &lease).await;
+    let rewritten = crate::pipeline::maintenance::rewrite_all(books, &lease).await;
     lease.release().await?;
     let rewritten = rewritten?;
     report(args, &rewritten, || {
@@ -278,7 +283,8 @@ async fn rewrite_files(args: &Args, books: &Books) -> Result<u8> {
 
 async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason: Option<&str>) -> Result<u8> {
     if let Some(day) = waive {
-        crate::expire::store::waive(books, day, reason.expect("clap asks for a reason with --waive")).await?;
+        crate::pipeline::retention::store::waive(books, day, reason.expect("clap asks for a reason with --waive"))
+            .await?;
         report(args, &serde_json::json!({ "waived": day.to_string() }), || {
             format!("{day} is waived\n")
         });
@@ -289,7 +295,7 @@ async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason
         Ok(accounts) => expire(books, &lease, &accounts).await,
         Err(error) => Err(error),
     };
-    let swept = crate::raw::sweep::sweep(books).await;
+    let swept = crate::pipeline::maintenance::remove_orphans::sweep(books).await;
     lease.release().await?;
     let expired = expired?;
     swept?;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use crate::error::Error;
-use crate::ingest::record::check_source;
-use crate::nearest::nearest;
+use crate::pipeline::ingest::record::check_source;
+use crate::support::error::Error;
+use crate::support::nearest::nearest;
 
 /// What a settings file says of sources.
 #[derive(Debug, Default, PartialEq, Eq)]

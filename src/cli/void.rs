@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::args::{Args, VoidCommand};
 use super::run::report;
-use crate::books::Books;
-use crate::ledger::Lease;
-use crate::table::Table;
-use crate::void::{Dismissed, Listed, dismiss, list};
+use crate::context::Books;
+use crate::decisions::void::{Dismissed, Listed, dismiss, list};
+use crate::storage::ledger::Lease;
+use crate::support::table::Table;
 
 /// Runs one of them.
 pub async fn run(args: &Args, books: &Books, command: &VoidCommand) -> Result<()> {

@@ -6,10 +6,10 @@ use super::args::{AccountCommand, AdjustmentCommand, Args, Command, ConflictComm
 use super::print;
 use super::quarantine::args::QuarantineCommand;
 use super::run::{NEEDS_PERSON, run_with_books};
-use crate::admit::admit;
-use crate::books::Books;
-use crate::error::Error;
-use crate::first_day;
+use crate::context::Books;
+use crate::context::admission::admit;
+use crate::context::first_day;
+use crate::support::error::Error;
 
 /// Whether a command changes nothing: no clock keeps it from going on.
 fn only_reads(command: &Command) -> bool {

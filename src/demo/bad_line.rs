@@ -68,11 +68,11 @@ fn in_latin_1(text: &str) -> Vec<u8> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::record::tests::sample;
     use super::*;
-    use crate::ingest::instant::check_time;
-    use crate::ingest::record::{Scratch, canonical_parameters, parse_line};
-    use crate::ingest::refusal::Refusal;
+    use crate::demo::record::tests::sample;
+    use crate::pipeline::ingest::record::refusal::Refusal;
+    use crate::pipeline::ingest::record::timestamp::check_time;
+    use crate::pipeline::ingest::record::{Scratch, canonical_parameters, parse_line};
 
     fn refusal(line: &[u8]) -> Refusal {
         let mut scratch = Scratch::default();
@@ -80,7 +80,7 @@ mod tests {
             canonical_parameters(&record)?;
             check_time(
                 record.finished_at.unwrap(),
-                super::super::calendar::START_MS * 1_000_000,
+                crate::demo::calendar::START_MS * 1_000_000,
                 |_| false,
             )
         });

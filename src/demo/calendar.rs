@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use crate::span::Cycle;
+use crate::values::calendar::Cycle;
 
 /// The month's first instant, 2026-10-01T00:00:00+08:00, in milliseconds since 1970.
 pub(super) const START_MS: i64 = 1_790_784_000_000;

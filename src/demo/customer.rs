@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::calendar::{closing_night, day_of, first_day};
 use super::random::Random;
 use super::record::DemoRecord;
-use crate::span::Cycle;
+use crate::values::calendar::Cycle;
 
 /// The card of the accounts that appear by themselves.
 pub(super) const DOMESTIC: &str = "mps-cn";

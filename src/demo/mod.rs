@@ -1,19 +1,13 @@
 //! The demo: a made month of usage goes the whole way, night by night, in a folder of its own.
 
-/// Chance that repeats.
-mod random;
+/// Lines that no door takes.
+mod bad_line;
 
 /// The days and nights of the month.
 mod calendar;
 
-/// One made record.
-pub mod record;
-
 /// Who the customers are.
 mod customer;
-
-/// What the service did in the month.
-mod work;
 
 /// What came in which night, in which file.
 mod delivery;
@@ -21,26 +15,32 @@ mod delivery;
 /// What goes wrong in real life.
 mod dirt;
 
-/// Lines that no door takes.
-mod bad_line;
-
 /// The month.
 pub mod month;
 
 /// A made file as Parquet.
 mod parquet;
 
+/// Chance that repeats.
+mod random;
+
+/// One made record.
+pub mod record;
+
+/// What the service did in the month.
+mod work;
+
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 
-use crate::account::add::{Wanted, add};
-use crate::books::{Books, Settings};
-use crate::card::import::import;
-use crate::clock::{Clock, instant_text};
-use crate::error::{AtPath as _, Error, Result};
-use crate::files::create_dir_durably;
+use crate::catalog::account::add::{Wanted, add};
+use crate::catalog::rate_card::import::import;
+use crate::context::{Books, Settings};
 use crate::nightly::{Control, Night, nightly};
+use crate::storage::durable_files::create_dir_durably;
+use crate::support::clock::{Clock, instant_text};
+use crate::support::error::{AtPath as _, Error, Result};
 use month::{Content, DemoAccount, DemoFile, Made, month};
 
 /// The cards that the program carries, so that the demo needs no file.

@@ -8,7 +8,7 @@ use polars_io::prelude::*;
 
 use super::month::DemoRecord;
 use super::record::SOURCE;
-use crate::error::{AtPath as _, Doing as _, Result};
+use crate::support::error::{AtPath as _, Doing as _, Result};
 
 /// Writes records to a Parquet file.
 pub fn write(place: &Path, records: &[DemoRecord]) -> Result<()> {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::books::Books;
-use crate::card::RateCard;
-use crate::card::book::CardBook;
-use crate::card::import::{Imported, files_below, import_found, read_files};
-use crate::card::store::load_cards;
-use crate::error::{Error, Result};
+use crate::catalog::rate_card::RateCard;
+use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::import::{Imported, files_below, import_found, read_files};
+use crate::catalog::rate_card::store::load_cards;
+use crate::context::Books;
+use crate::support::error::{Error, Result};
 
 /// What became of the folder.
 #[derive(Debug, Default)]

@@ -13,32 +13,33 @@
 //! ```
 
 mod cards;
-pub mod keep;
 pub mod report;
 pub mod store;
 
 use std::path::PathBuf;
 
-use crate::books::Books;
-use crate::card::import::Imported;
-use crate::close::draft::draft_open_periods;
-use crate::close::{Closed, close};
-use crate::conflict::at_close::{ClosedOver, closed_over};
-use crate::conflict::{self, Listed};
-use crate::error::{Error, Result};
-use crate::expire::{Expired, expire};
-use crate::export::{Exported, export_new};
-use crate::ingest::drop_folder::{Dropped, take_dropped};
-use crate::ingest::quarantine::alarm::{self, Alarm};
-use crate::ledger::Lease;
-use crate::ledger::nights::begin_run;
-use crate::meter::store::Total;
-use crate::meter::{Metered, meter, store as meter_store};
-use crate::pipeline::both;
-use crate::raw::gone::gone;
-use crate::raw::strays::refuse_older_ledger;
+use crate::catalog::rate_card::import::Imported;
+use crate::context::Books;
+use crate::context::missing_files::gone;
+use crate::context::restore_guard::refuse_older_ledger;
+use crate::decisions::conflict;
+use crate::decisions::conflict::Listed;
+use crate::decisions::conflict::at_close::{ClosedOver, closed_over};
+use crate::pipeline::close::draft::draft_open_periods;
+use crate::pipeline::close::{Closed, close};
+use crate::pipeline::export::{Exported, export_new};
+use crate::pipeline::ingest::drop_folder::{Dropped, take_dropped};
+use crate::pipeline::ingest::quarantine::alarm;
+use crate::pipeline::ingest::quarantine::alarm::Alarm;
+use crate::pipeline::maintenance::Kept;
+use crate::pipeline::meter::store::Total;
+use crate::pipeline::meter::{Metered, meter, store as meter_store};
+use crate::pipeline::retention::{Expired, expire};
+use crate::storage::ledger::Lease;
+use crate::storage::ledger::nights::begin_run;
+use crate::support::error::{Error, Result};
+use crate::support::overlap::both;
 use cards::import_cards;
-use keep::Kept;
 use store::NewRun;
 
 /// Conflicts in a night's report.
@@ -225,7 +226,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             .filter(|h| h.needs_person)
             .map(|h| format!("day held: {}", h.sentence)),
     );
-    let kept = keep::keep(books, lease, metered.batch_hi).await?;
+    let kept = crate::pipeline::maintenance::keep(books, lease, metered.batch_hi).await?;
     needs_person.extend(kept.damaged.iter().map(|damaged| format!("not merged: {damaged}")));
     needs_person.extend(
         kept.rewritten

@@ -3,20 +3,20 @@
 use std::fmt::Write as _;
 
 use super::{Control, Night};
-use crate::close::Closed;
-use crate::conflict::at_close::ClosedOver;
-use crate::conflict::{Listed, SumOfMoney};
-use crate::expire::Expired;
-use crate::expire::hold::{Held, NOT_LONG_CLOSED};
-use crate::export::Exported;
-use crate::ingest::Ingested;
-use crate::ingest::drop_folder::Reread;
-use crate::ingest::quarantine::alarm::Alarm;
-use crate::ingest::quarantine::store::Example;
-use crate::meter::Metered;
-use crate::meter::rewrite::Rewritten;
-use crate::meter::store::Total;
-use crate::table::{Table, grouped};
+use crate::decisions::conflict::at_close::ClosedOver;
+use crate::decisions::conflict::{Listed, SumOfMoney};
+use crate::pipeline::close::Closed;
+use crate::pipeline::export::Exported;
+use crate::pipeline::ingest::Ingested;
+use crate::pipeline::ingest::drop_folder::Reread;
+use crate::pipeline::ingest::quarantine::alarm::Alarm;
+use crate::pipeline::ingest::quarantine::store::Example;
+use crate::pipeline::maintenance::rewrite_files::Rewritten;
+use crate::pipeline::meter::Metered;
+use crate::pipeline::meter::store::Total;
+use crate::pipeline::retention::Expired;
+use crate::pipeline::retention::blockers::{Held, NOT_LONG_CLOSED};
+use crate::support::table::{Table, grouped};
 
 /// One input's line, its quarantine by reason with an example of each, and its alarm.
 pub fn ingested(ingested: &Ingested) -> String {

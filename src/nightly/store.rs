@@ -1,10 +1,10 @@
 //! The ledger of runs.
 
-use crate::books::Books;
-use crate::clock::instant_text;
-use crate::error::Result;
-use crate::ledger::nights::{BegunRun, killed_runs, take_begun};
-use crate::ledger::{Lease, Ledger, Tx, Value, insert_row, next_number, query};
+use crate::context::Books;
+use crate::storage::ledger::nights::{BegunRun, killed_runs, take_begun};
+use crate::storage::ledger::{Lease, Ledger, Tx, Value, insert_row, next_number, query};
+use crate::support::clock::instant_text;
+use crate::support::error::Result;
 
 /// A run as `status` shows it.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -9,11 +9,11 @@ mod reader;
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
-use tallybook::close::document;
-use tallybook::ledger::Engine;
-use tallybook::query::statement::statements;
-use tallybook::query::usage::usage;
-use tallybook::rate::Kind;
+use tallybook::inspect::statement::statements;
+use tallybook::inspect::usage::usage;
+use tallybook::pipeline::close::statement::document;
+use tallybook::pipeline::rate::Kind;
+use tallybook::storage::ledger::Engine;
 
 use crate::exactly_once::shop::{Shop, usage as used, void};
 use crate::ledgers;
@@ -560,7 +560,7 @@ fn columns(reader: &Reader, view: &str) -> Vec<String> {
 /// The views of a place's ledger.
 fn views(place: &Place) -> Vec<String> {
     let url = ledgers::url(place.path());
-    let url = url.unwrap_or_else(|| tallybook::ledger::Ledger::embedded_url(&place.data()));
+    let url = url.unwrap_or_else(|| tallybook::storage::ledger::Ledger::embedded_url(&place.data()));
     let sql = if ledgers::is_embedded() {
         "SELECT name FROM sqlite_master WHERE type = 'view'".to_owned()
     } else {

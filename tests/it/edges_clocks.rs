@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
-use tallybook::ledger::query;
+use tallybook::storage::ledger::query;
 
 use crate::crashes::books::with_books;
 use crate::crashes::play::card;
@@ -466,9 +466,15 @@ fn an_expiry_by_hand_waits_for_a_night_too() {
     let expire = |now: &str| {
         run(async {
             let books = place.books(at(now)).await;
-            let lease = tallybook::ledger::Lease::take(&books.ledger, "expire").await.unwrap();
-            let accounts = tallybook::account::store::load_accounts(&books.ledger).await.unwrap();
-            let expired = tallybook::expire::expire(&books, &lease, &accounts).await.unwrap();
+            let lease = tallybook::storage::ledger::Lease::take(&books.ledger, "expire")
+                .await
+                .unwrap();
+            let accounts = tallybook::catalog::account::store::load_accounts(&books.ledger)
+                .await
+                .unwrap();
+            let expired = tallybook::pipeline::retention::expire(&books, &lease, &accounts)
+                .await
+                .unwrap();
             lease.release().await.unwrap();
             books.ledger.close().await;
             expired.days.len()

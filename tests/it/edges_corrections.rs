@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use serde_json::Value;
-use tallybook::ledger::{Value as Cell, query};
+use tallybook::inspect::verify::verify;
 use tallybook::nightly::report;
-use tallybook::verify::verify;
+use tallybook::storage::ledger::{Value as Cell, query};
 
 use crate::crashes::books::dump;
 use crate::crashes::process::stop_at;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::time::Duration;
 
-use tallybook::ingest::drop_folder::{Dropped, take_dropped_waiting};
+use tallybook::pipeline::ingest::drop_folder::{Dropped, take_dropped_waiting};
 
 use crate::world::{Place, at, line, run};
 
@@ -182,8 +182,8 @@ fn total(night: &tallybook::nightly::Night, status: &str) -> (i64, i64) {
 fn verified(place: &Place, now: &str) -> Vec<String> {
     run(async {
         let books = place.books(at(now)).await;
-        let verified = tallybook::verify::verify(&books).await.unwrap();
-        let conflicts = tallybook::conflict::list(&books, false, None).await.unwrap();
+        let verified = tallybook::inspect::verify::verify(&books).await.unwrap();
+        let conflicts = tallybook::decisions::conflict::list(&books, false, None).await.unwrap();
         books.ledger.close().await;
         assert_eq!((verified.differences, conflicts.len()), (Vec::<String>::new(), 0));
         verified.rewritten
@@ -194,7 +194,7 @@ fn verified(place: &Place, now: &str) -> Vec<String> {
 fn waiting(place: &Place) -> i64 {
     run(async {
         let books = place.books(at(THIRD)).await;
-        let counts = tallybook::ingest::quarantine::store::quarantine_counts(&books.ledger, None)
+        let counts = tallybook::pipeline::ingest::quarantine::store::quarantine_counts(&books.ledger, None)
             .await
             .unwrap();
         books.ledger.close().await;
@@ -254,7 +254,7 @@ fn a_csv_row_that_was_cut_in_its_last_number_is_billed_by_the_whole_row() {
     assert_eq!(verified(&place, THIRD).len(), 1);
     run(async {
         let books = place.books(at(THIRD)).await;
-        let trail = tallybook::ledger::audit_trail(&books.ledger).await.unwrap();
+        let trail = tallybook::storage::ledger::audit_trail(&books.ledger).await.unwrap();
         books.ledger.close().await;
         let entry = trail.iter().find(|entry| entry.action == "whole line").unwrap();
         assert_eq!(
@@ -455,15 +455,15 @@ fn the_same_bytes_under_another_source_are_refused_until_somebody_means_it() {
     let path = place.file("u.ndjson", line("a", 7, DAY, 60_000));
     place.ingest(FIRST, &path).unwrap();
     let copy = place.file("copy.ndjson", line("a", 7, DAY, 60_000));
-    let again = |input: tallybook::ingest::input::Input| {
+    let again = |input: tallybook::pipeline::ingest::input::Input| {
         run(async {
             let books = place.books(at(FIRST)).await;
-            let ingested = tallybook::ingest::ingest(&books, &input, "mps").await;
+            let ingested = tallybook::pipeline::ingest::ingest(&books, &input, "mps").await;
             books.ledger.close().await;
             ingested
         })
     };
-    let input = || tallybook::ingest::input::Input::named(&copy, None).unwrap();
+    let input = || tallybook::pipeline::ingest::input::Input::named(&copy, None).unwrap();
     let error = again(input()).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains("--again-as mps"), "{error}");
@@ -583,9 +583,9 @@ fn a_hive_folder_of_csv_is_one_input_whose_partitions_fill_fields() {
     assert_eq!(ingested.left_out, ["region"]);
     run(async {
         let books = place.books(at(FIRST)).await;
-        let of_batch = tallybook::ingest::quarantine::filter::Filter::of_batch(1);
-        let page = tallybook::ingest::quarantine::store::Page::default();
-        let lines = tallybook::ingest::quarantine::store::lines(&books.ledger, &of_batch, page)
+        let of_batch = tallybook::pipeline::ingest::quarantine::filter::Filter::of_batch(1);
+        let page = tallybook::pipeline::ingest::quarantine::store::Page::default();
+        let lines = tallybook::pipeline::ingest::quarantine::store::lines(&books.ledger, &of_batch, page)
             .await
             .unwrap();
         assert!(

@@ -470,7 +470,8 @@ fn usage_that_a_void_took_back_is_not_reached_by_a_draft() {
     shop.drop(&[void("v", "b")]);
     shop.place.night("2024-11-11T00:00:00Z");
     let reached = crate::dashboards::answered(
-        &ledgers::url(shop.place.path()).unwrap_or_else(|| tallybook::ledger::Ledger::embedded_url(&shop.place.data())),
+        &ledgers::url(shop.place.path())
+            .unwrap_or_else(|| tallybook::storage::ledger::Ledger::embedded_url(&shop.place.data())),
         "SELECT usage_through FROM dash_charges WHERE uin = '7'",
     );
     assert_eq!(reached, [["2024-11-04"]]);

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
-use tallybook::error::Error;
-use tallybook::expire::proof::{Parameters, proofs_in_parts, proofs_of};
-use tallybook::explain::{Behind, explain_within};
-use tallybook::ledger::{Value, query};
-use tallybook::meter::rebuild::{Limits, Recount, Scope, recount_since, recount_within};
+use tallybook::inspect::explain::{Behind, explain_within};
+use tallybook::inspect::verify::{Verified, verify, verify_scope};
 use tallybook::nightly::Night;
-use tallybook::raw::segment::SegmentKind;
-use tallybook::raw::store::segments_of_day;
-use tallybook::verify::{Verified, verify, verify_scope};
+use tallybook::pipeline::meter::recount::{Limits, Recount, Scope, recount_since, recount_within};
+use tallybook::pipeline::retention::day_digest::{Parameters, proofs_in_parts, proofs_of};
+use tallybook::storage::ledger::{Value, query};
+use tallybook::storage::raw::segment::SegmentKind;
+use tallybook::storage::raw::store::segments_of_day;
+use tallybook::support::error::Error;
 
 use crate::exactly_once::shop::{Shop, records, usage, void};
 use crate::ledgers;
@@ -263,7 +263,9 @@ fn verified_since(place: &Place, since: Option<&str>) -> Verified {
     run(async {
         let books = place.books(at("2024-12-11T00:00:00Z")).await;
         let since = since.map(|day| day.parse().unwrap());
-        let verified = verify_scope(&books, tallybook::verify::Scope { since }).await.unwrap();
+        let verified = verify_scope(&books, tallybook::inspect::verify::Scope { since })
+            .await
+            .unwrap();
         books.ledger.close().await;
         verified
     })
@@ -324,7 +326,7 @@ fn verify_since_a_day_finds_damage_from_it_on_and_says_what_it_leaves_out() {
     }
 }
 
-fn explained(place: &Place, limits: tallybook::explain::Limits) -> Result<Behind, Error> {
+fn explained(place: &Place, limits: tallybook::inspect::explain::Limits) -> Result<Behind, Error> {
     run(async {
         let books = place.books(at("2024-12-11T00:00:00Z")).await;
         let explained = explain_within(&books, "7-20241101-20241201", Some(1), limits).await;
@@ -336,7 +338,7 @@ fn explained(place: &Place, limits: tallybook::explain::Limits) -> Result<Behind
 #[test]
 fn a_line_of_much_raw_is_explained_by_its_first_records_and_it_is_said_what_was_not_checked() {
     let shop = shop_of_many_days();
-    let of = |told, rows| explained(&shop.place, tallybook::explain::Limits { told, rows });
+    let of = |told, rows| explained(&shop.place, tallybook::inspect::explain::Limits { told, rows });
     let all = of(3, i64::MAX).unwrap();
     assert_eq!((all.records, all.told.len(), all.not_checked.len()), (30, 3, 0));
     let ids = |behind: &Behind| -> Vec<String> { behind.told.iter().map(|told| told.id.clone()).collect() };

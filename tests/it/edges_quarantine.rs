@@ -5,19 +5,20 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use tallybook::error::Error;
-use tallybook::ingest::Ingested;
-use tallybook::ingest::quarantine::alarm::{self, Alarm};
-use tallybook::ingest::quarantine::correct::{Corrected, correct, edit};
-use tallybook::ingest::quarantine::dismiss::{Dismissed, dismiss};
-use tallybook::ingest::quarantine::filter::Filter;
-use tallybook::ingest::quarantine::store::{Page, QuarantinedLine, counts, lines, lines_with_bytes};
-use tallybook::ingest::retry::{Retried, retry};
-use tallybook::ledger::{Entry, audit_trail};
+use tallybook::inspect::status::status;
+use tallybook::inspect::verify::verify;
 use tallybook::nightly::Night;
-use tallybook::query::status::status;
-use tallybook::span::Cycle;
-use tallybook::verify::verify;
+use tallybook::pipeline::ingest::Ingested;
+use tallybook::pipeline::ingest::quarantine::alarm;
+use tallybook::pipeline::ingest::quarantine::alarm::Alarm;
+use tallybook::pipeline::ingest::quarantine::correct::{Corrected, correct, edit};
+use tallybook::pipeline::ingest::quarantine::dismiss::{Dismissed, dismiss};
+use tallybook::pipeline::ingest::quarantine::filter::Filter;
+use tallybook::pipeline::ingest::quarantine::retry::{Retried, retry};
+use tallybook::pipeline::ingest::quarantine::store::{Page, QuarantinedLine, counts, lines, lines_with_bytes};
+use tallybook::storage::ledger::{Entry, audit_trail};
+use tallybook::support::error::Error;
+use tallybook::values::calendar::Cycle;
 
 use crate::world::{Place, at, line, run};
 
@@ -35,7 +36,7 @@ fn without_offset(ids: std::ops::Range<u32>) -> String {
     good(ids).replace("+08:00", "")
 }
 
-fn with_books<T>(place: &Place, now: &str, act: impl AsyncFnOnce(&tallybook::books::Books) -> T) -> T {
+fn with_books<T>(place: &Place, now: &str, act: impl AsyncFnOnce(&tallybook::context::Books) -> T) -> T {
     run(async {
         let books = place.books(at(now)).await;
         let done = act(&books).await;
@@ -225,7 +226,7 @@ fn a_csv_and_a_parquet_row_of_which_nothing_can_be_taken_raise_the_alarm_too() {
 #[test]
 fn the_alarm_ends_when_a_retry_has_taken_its_lines() {
     let mut place = Place::new();
-    place.settings().unknown_accounts = tallybook::books::UnknownAccounts::Quarantine;
+    place.settings().unknown_accounts = tallybook::context::UnknownAccounts::Quarantine;
     place.drop("a.ndjson", good(0..3));
     assert_eq!(place.night(NOW).exit_code(), 3);
     let monthly = Cycle::Monthly { anchor_day: 1 };
@@ -492,7 +493,7 @@ fn an_edited_line_takes_its_new_status_and_the_trail_has_both_digests() {
         (2, 0, 2)
     );
     let [entry] = &trail(&place)[..] else { panic!() };
-    let digest = |text: &str| tallybook::digest::sha256_hex(text.trim().as_bytes());
+    let digest = |text: &str| tallybook::values::digest::sha256_hex(text.trim().as_bytes());
     assert_eq!(
         (entry.action.as_str(), entry.subject.as_str()),
         ("quarantine correct", "line 1 of batch 1")

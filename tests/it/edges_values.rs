@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use tallybook::expire::proof::{Parameters, proofs_of};
-use tallybook::expire::store::{proved_day, replace_proofs};
-use tallybook::ledger::query;
 use tallybook::nightly::Night;
-use tallybook::raw::segment::SegmentKind;
-use tallybook::raw::store::segments_of_day;
+use tallybook::pipeline::retention::day_digest::{Parameters, proofs_of};
+use tallybook::pipeline::retention::store::{proved_day, replace_proofs};
+use tallybook::storage::ledger::query;
+use tallybook::storage::raw::segment::SegmentKind;
+use tallybook::storage::raw::store::segments_of_day;
 
 use crate::exactly_once::shop::records;
 use crate::laws::rows_of;
@@ -537,7 +537,7 @@ fn large_joined_files_are_read_each_by_its_own_header_whatever_thread_reads_them
 fn a_refused_row_below_a_later_header_is_tried_again_by_that_header() {
     let cards = card();
     let mut place = place(cards.path());
-    place.settings().unknown_accounts = tallybook::books::UnknownAccounts::Quarantine;
+    place.settings().unknown_accounts = tallybook::context::UnknownAccounts::Quarantine;
     // Below the first header the row would be one of account 1 and application 2.
     let swapped = HEADER.replace("uin,appid", "appid,uin");
     let text = format!(
@@ -551,7 +551,7 @@ fn a_refused_row_below_a_later_header_is_tried_again_by_that_header() {
         NOW,
         1,
         "t",
-        tallybook::span::Cycle::Monthly { anchor_day: 1 },
+        tallybook::values::calendar::Cycle::Monthly { anchor_day: 1 },
         "2026-01-01",
     );
     assert_eq!(
@@ -563,7 +563,7 @@ fn a_refused_row_below_a_later_header_is_tried_again_by_that_header() {
         NOW,
         2,
         "t",
-        tallybook::span::Cycle::Monthly { anchor_day: 1 },
+        tallybook::values::calendar::Cycle::Monthly { anchor_day: 1 },
         "2026-01-01",
     );
     assert_eq!(place.ingest(NOW, &file).unwrap().retried, 1);
@@ -742,7 +742,7 @@ fn what_a_spreadsheet_makes_of_values_is_refused_with_the_cure() {
         ("d.xlsx", String::new(), "save it as CSV UTF-8"),
     ] {
         let path = place.file(name, text);
-        let refused = tallybook::ingest::input::Input::named(&path, None).map(|_| ());
+        let refused = tallybook::pipeline::ingest::input::Input::named(&path, None).map(|_| ());
         let error = refused
             .and_then(|()| place.ingest(NOW, &path).map(|_| ()))
             .unwrap_err()

@@ -2,11 +2,11 @@
 
 pub mod shop;
 
-use tallybook::conflict::{list, resolve};
-use tallybook::ledger::Lease;
-use tallybook::meter::resolution::Word;
-use tallybook::span::Cycle;
-use tallybook::verify::verify;
+use tallybook::decisions::conflict::{list, resolve};
+use tallybook::inspect::verify::verify;
+use tallybook::pipeline::meter::dedupe::resolution::Word;
+use tallybook::storage::ledger::Lease;
+use tallybook::values::calendar::Cycle;
 
 use crate::world::{Place, at, run};
 use shop::{Shop, records, usage, void};
@@ -530,7 +530,7 @@ fn a_draft_shows_its_whole_period_whatever_part_of_it_is_asked_for() {
     let shown = run(async {
         let books = shop.place.books(at("2024-11-21T00:00:00Z")).await;
         let days = ("2024-11-01".parse().unwrap(), "2024-11-10".parse().unwrap());
-        let shown = tallybook::query::statement::statements(&books, 7, days.0, days.1)
+        let shown = tallybook::inspect::statement::statements(&books, 7, days.0, days.1)
             .await
             .unwrap();
         books.ledger.close().await;
@@ -591,7 +591,7 @@ fn late_usage_in_another_currency_blocks_the_account_and_its_closed_statements_a
     let shown = run(async {
         let books = shop.place.books(at("2025-02-10T00:00:00Z")).await;
         let days = ("2024-11-01".parse().unwrap(), "2025-02-10".parse().unwrap());
-        let shown = tallybook::query::statement::statements(&books, 7, days.0, days.1)
+        let shown = tallybook::inspect::statement::statements(&books, 7, days.0, days.1)
             .await
             .unwrap();
         books.ledger.close().await;
@@ -630,7 +630,7 @@ fn a_line_west_of_utc_is_explained_after_its_raw_has_expired() {
     assert_eq!(shop.place.night("2024-08-05T00:00:00Z").expired.days.len(), 1);
     let explanation = run(async {
         let books = shop.place.books(at("2024-08-06T00:00:00Z")).await;
-        let explained = tallybook::explain::explain(&books, "7-20240101-20240201", Some(1), 9).await;
+        let explained = tallybook::inspect::explain::explain(&books, "7-20240101-20240201", Some(1), 9).await;
         books.ledger.close().await;
         explained.unwrap()
     });

@@ -16,7 +16,7 @@ use crate::crashes::process::{program, run};
 use crate::ledgers::{engine, is_embedded};
 use crate::world::line;
 use small::{NIGHT, ends, lay, night, place, same_books, says};
-use tallybook::ledger::Engine;
+use tallybook::storage::ledger::Engine;
 use tmpfs::Tmpfs;
 
 #[test]

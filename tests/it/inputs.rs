@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use polars::prelude::*;
 use polars_io::prelude::*;
-use tallybook::error::Error;
-use tallybook::ingest::Ingested;
-use tallybook::ingest::quarantine::filter::Filter;
-use tallybook::ingest::quarantine::store::{Page, lines_with_bytes};
+use tallybook::pipeline::ingest::Ingested;
+use tallybook::pipeline::ingest::quarantine::filter::Filter;
+use tallybook::pipeline::ingest::quarantine::store::{Page, lines_with_bytes};
+use tallybook::support::error::Error;
 
 use crate::world::{Place, at, line, run};
 
@@ -254,7 +254,7 @@ fn the_same_file_again_changes_nothing_and_quarantined_lines_are_tried_again() {
 #[test]
 fn unknown_accounts_can_be_kept_out_until_they_are_added() {
     let mut place = Place::new();
-    place.settings().unknown_accounts = tallybook::books::UnknownAccounts::Quarantine;
+    place.settings().unknown_accounts = tallybook::context::UnknownAccounts::Quarantine;
     let path = place.file("a.ndjson", good());
     let ingested = place.ingest(NOW, &path).unwrap();
     assert_eq!(ingested.quarantine, [("unknown_account".to_owned(), 1)]);
@@ -262,7 +262,7 @@ fn unknown_accounts_can_be_kept_out_until_they_are_added() {
         NOW,
         7,
         "mps-cn",
-        tallybook::span::Cycle::Monthly { anchor_day: 1 },
+        tallybook::values::calendar::Cycle::Monthly { anchor_day: 1 },
         "2024-12-01",
     );
     assert_eq!(place.ingest(NOW, &path).unwrap().retried, 1);
@@ -344,7 +344,7 @@ fn a_refused_row_keeps_its_spaces_and_its_line_number_and_is_refused_again() {
             .unwrap();
         assert_eq!(lines[0].line, 4);
         assert!(lines[0].bytes.as_ref().unwrap().ends_with(b"00Z "));
-        let retried = tallybook::ingest::retry::retry(&books, &Filter::default())
+        let retried = tallybook::pipeline::ingest::quarantine::retry::retry(&books, &Filter::default())
             .await
             .unwrap();
         assert_eq!((retried.tried, retried.accepted), (1, 0));

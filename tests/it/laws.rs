@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestCaseError};
-use tallybook::account::add::{Wanted, add};
-use tallybook::books::Books;
-use tallybook::card::import::import;
-use tallybook::ingest::ingest;
-use tallybook::ingest::input::Input;
-use tallybook::ledger::Lease;
-use tallybook::meter::rebuild::recount;
-use tallybook::meter::{meter, meter_in_parts};
+use tallybook::catalog::account::add::{Wanted, add};
+use tallybook::catalog::rate_card::import::import;
+use tallybook::context::Books;
+use tallybook::inspect::verify::verify;
 use tallybook::nightly::{Night, nightly};
-use tallybook::span::Cycle;
-use tallybook::verify::verify;
+use tallybook::pipeline::ingest::ingest;
+use tallybook::pipeline::ingest::input::Input;
+use tallybook::pipeline::meter::recount::recount;
+use tallybook::pipeline::meter::{meter, meter_in_parts};
+use tallybook::storage::ledger::Lease;
+use tallybook::values::calendar::Cycle;
 
 use crate::naive::calendar;
 use crate::naive::card::{FOLDER, NAME};

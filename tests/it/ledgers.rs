@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, PgConnection, SqliteConnection};
-use tallybook::ledger::{Engine, Ledger, Value};
+use tallybook::storage::ledger::{Engine, Ledger, Value};
 
 /// The engine of this run.
 pub fn engine() -> Engine {

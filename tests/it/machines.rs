@@ -246,7 +246,7 @@ fn a_run_that_stands_still_while_it_writes_is_undone_by_the_server_and_commits_n
     // Its lease lives for another minute; this waits for its transaction to be undone.
     with_books(place, async |books| {
         let mut tx = books.ledger.begin().await.unwrap();
-        tallybook::ledger::query("UPDATE lease SET heartbeat_at = heartbeat_at - 120")
+        tallybook::storage::ledger::query("UPDATE lease SET heartbeat_at = heartbeat_at - 120")
             .execute(&mut tx)
             .await
             .unwrap();

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use tallybook::account::add::{Wanted, add};
-use tallybook::account::store::load_accounts;
-use tallybook::account::terms::PriceOverride;
-use tallybook::card::import::import;
-use tallybook::card::store::load_cards;
-use tallybook::close::due::due;
-use tallybook::error::Error;
-use tallybook::ingest::ingest;
-use tallybook::ingest::input::Input;
-use tallybook::ledger::{Lease, query};
-use tallybook::meter::meter_in_parts;
+use tallybook::catalog::account::add::{Wanted, add};
+use tallybook::catalog::account::store::load_accounts;
+use tallybook::catalog::account::terms::PriceOverride;
+use tallybook::catalog::rate_card::import::import;
+use tallybook::catalog::rate_card::store::load_cards;
+use tallybook::inspect::verify::{Verified, verify};
 use tallybook::nightly::{Night, nightly};
-use tallybook::span::Cycle;
-use tallybook::verify::{Verified, verify};
+use tallybook::pipeline::close::due::due;
+use tallybook::pipeline::ingest::ingest;
+use tallybook::pipeline::ingest::input::Input;
+use tallybook::pipeline::meter::meter_in_parts;
+use tallybook::storage::ledger::{Lease, query};
+use tallybook::support::error::Error;
+use tallybook::values::calendar::Cycle;
 
 use crate::exactly_once::shop::{Shop, usage};
 use crate::world::{Place, at, line, run};
@@ -99,7 +99,7 @@ fn a_straggler_gets_an_export_of_its_own_chained_to_the_one_before() {
     assert!(
         manifests[1]
             .1
-            .contains(&tallybook::digest::sha256_hex(manifests[0].1.as_bytes()))
+            .contains(&tallybook::values::digest::sha256_hex(manifests[0].1.as_bytes()))
     );
 }
 
@@ -287,7 +287,7 @@ fn a_day_in_an_open_period_is_held_without_a_person_and_one_with_a_conflict_with
     assert_eq!(held.exit_code(), 3);
     run(async {
         let books = place.books(at("2025-05-21T00:00:00Z")).await;
-        tallybook::expire::store::waive(&books, "2024-11-15".parse().unwrap(), "seen with the customer")
+        tallybook::pipeline::retention::store::waive(&books, "2024-11-15".parse().unwrap(), "seen with the customer")
             .await
             .unwrap();
         books.ledger.close().await;
@@ -449,7 +449,9 @@ fn an_export_written_again_has_the_same_bytes() {
     std::fs::remove_dir_all(place.data().join("exports")).unwrap();
     run(async {
         let books = place.books(at("2025-01-10T00:00:00Z")).await;
-        tallybook::export::export_again(&books, 1, None).await.unwrap();
+        tallybook::pipeline::export::export_again(&books, 1, None)
+            .await
+            .unwrap();
         books.ledger.close().await;
     });
     assert_eq!(names.map(|name| place.exported(name)), before);
@@ -520,7 +522,7 @@ fn a_statement_that_is_gone_is_missed_by_its_export() {
         let books = place.books(at("2024-12-10T00:00:00Z")).await;
         let lease = Lease::take(&books.ledger, "close").await.unwrap();
         let mut accounts = load_accounts(&books.ledger).await.unwrap();
-        let closed = tallybook::close::close(&books, &lease, &mut accounts, &BTreeSet::new())
+        let closed = tallybook::pipeline::close::close(&books, &lease, &mut accounts, &BTreeSet::new())
             .await
             .unwrap();
         assert_eq!(closed.statements, 2);
@@ -530,7 +532,9 @@ fn a_statement_that_is_gone_is_missed_by_its_export() {
             .await
             .unwrap();
         books.ledger.commit(tx, "test").await.unwrap();
-        let error = tallybook::export::export_new(&books, &lease).await.unwrap_err();
+        let error = tallybook::pipeline::export::export_new(&books, &lease)
+            .await
+            .unwrap_err();
         assert!(
             error
                 .to_string()
@@ -588,7 +592,7 @@ fn a_waived_day_that_expired_gets_no_usage_from_a_card_that_grows_later() {
     place.night("2024-12-10T00:00:00Z");
     run(async {
         let books = place.books(at("2025-05-20T00:00:00Z")).await;
-        tallybook::expire::store::waive(&books, "2024-11-15".parse().unwrap(), "a test task")
+        tallybook::pipeline::retention::store::waive(&books, "2024-11-15".parse().unwrap(), "a test task")
             .await
             .unwrap();
         books.ledger.close().await;
@@ -632,7 +636,7 @@ fn a_void_of_a_void_is_refused_whenever_it_comes() {
     assert!(tallybook::nightly::report::night(&night).contains("1 voids name a void and take nothing back"));
     let status = run(async {
         let books = place.books(at("2024-11-22T00:00:00Z")).await;
-        let status = tallybook::query::status::status(&books).await.unwrap();
+        let status = tallybook::inspect::status::status(&books).await.unwrap();
         books.ledger.close().await;
         status
     });
@@ -646,7 +650,7 @@ fn a_void_of_a_void_is_refused_whenever_it_comes() {
 fn due_periods(place: &Place, now: &str) -> Vec<usize> {
     let (status, accounts, cards) = run(async {
         let books = place.books(at(now)).await;
-        let status = tallybook::query::status::status(&books).await.unwrap();
+        let status = tallybook::inspect::status::status(&books).await.unwrap();
         let accounts = load_accounts(&books.ledger).await.unwrap();
         let cards = load_cards(&books.ledger).await.unwrap();
         books.ledger.close().await;
@@ -919,7 +923,7 @@ fn an_export_is_never_written_over_a_folder_that_holds_something() {
     let mine = place.file("mine.txt", "keep me");
     run(async {
         let books = place.books(at("2025-01-10T00:00:00Z")).await;
-        let error = tallybook::export::export_again(&books, 1, mine.parent())
+        let error = tallybook::pipeline::export::export_again(&books, 1, mine.parent())
             .await
             .unwrap_err();
         assert_eq!(error.exit_code(), 2, "{error}");
@@ -958,7 +962,9 @@ fn a_copy_of_an_interrupted_export_does_not_stand_for_it() {
             .await
             .unwrap();
         let copy = place.data().join("copy");
-        tallybook::export::export_again(&books, 1, Some(&copy)).await.unwrap();
+        tallybook::pipeline::export::export_again(&books, 1, Some(&copy))
+            .await
+            .unwrap();
         books.ledger.close().await;
     });
     place.night("2024-12-11T00:00:00Z");

@@ -4,10 +4,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use tallybook::export::export_again;
-use tallybook::ledger::Engine;
-use tallybook::query::usage::usage;
-use tallybook::verify::verify;
+use tallybook::inspect::usage::usage;
+use tallybook::inspect::verify::verify;
+use tallybook::pipeline::export::export_again;
+use tallybook::storage::ledger::Engine;
 
 use crate::ledgers::{engine, run_sql, url};
 use crate::world::{Place, at, run};

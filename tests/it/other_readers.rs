@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tallybook::ledger::Lease;
-use tallybook::meter::rewrite::Rewritten;
-use tallybook::nightly::keep::rewrite_all;
+use tallybook::pipeline::maintenance::rewrite_all;
+use tallybook::pipeline::maintenance::rewrite_files::Rewritten;
+use tallybook::storage::ledger::Lease;
 
 use crate::crashes::books::{difference, dump};
 use crate::crashes::process::{program, run as run_program, stop_at};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use tallybook::explain::explain;
-use tallybook::ledger::query;
+use tallybook::inspect::explain::explain;
+use tallybook::storage::ledger::query;
 
 use crate::ledgers;
 use crate::nights::verified;

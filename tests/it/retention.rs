@@ -1,11 +1,11 @@
 //! Retention of the ledger's own rows, by settings.
 
-use tallybook::error::Error;
-use tallybook::ledger::query;
+use tallybook::inspect::statement::{Shown, statements};
+use tallybook::inspect::usage::usage as usage_of;
+use tallybook::inspect::verify::{Verified, verify};
 use tallybook::nightly::Night;
-use tallybook::query::statement::{Shown, statements};
-use tallybook::query::usage::usage as usage_of;
-use tallybook::verify::{Verified, verify};
+use tallybook::storage::ledger::query;
+use tallybook::support::error::Error;
 
 use crate::exactly_once::shop::{Shop, usage};
 use crate::world::{at, run};
@@ -128,7 +128,7 @@ fn lines_of_exported_statements_go_and_their_totals_digests_and_proofs_stay() {
     assert_eq!((found.differences, found.statements), (Vec::<String>::new(), 3));
     let explained = run(async {
         let books = shop.place.books(at(now)).await;
-        let explained = tallybook::explain::explain(&books, "7-20240101-20240201", None, 1).await;
+        let explained = tallybook::inspect::explain::explain(&books, "7-20240101-20240201", None, 1).await;
         books.ledger.close().await;
         explained
     });
@@ -136,10 +136,12 @@ fn lines_of_exported_statements_go_and_their_totals_digests_and_proofs_stay() {
     assert!(refused.contains("keep_statement_months"), "{refused}");
     run(async {
         let books = shop.place.books(at(now)).await;
-        tallybook::explain::explain(&books, "7-20240301-20240401", None, 1)
+        tallybook::inspect::explain::explain(&books, "7-20240301-20240401", None, 1)
             .await
             .unwrap();
-        let again = tallybook::export::export_again(&books, 1, None).await.unwrap_err();
+        let again = tallybook::pipeline::export::export_again(&books, 1, None)
+            .await
+            .unwrap_err();
         assert!(
             matches!(&again, Error::Usage(why) if why.contains("keep_statement_months")),
             "{again}"

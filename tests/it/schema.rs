@@ -7,7 +7,7 @@ use crate::crashes::books::{dump, with_books};
 use crate::crashes::process::{program, run};
 use crate::faults::small::{NIGHT, ends, night, place, says};
 use crate::ledgers::{execute, is_embedded, literal};
-use tallybook::ledger::{Value, query};
+use tallybook::storage::ledger::{Value, query};
 
 /// The version that this program knows.
 fn known() -> usize {

@@ -12,7 +12,7 @@ use crate::crashes::process::{program, run, stop_at};
 use crate::faults::small::{NIGHT, ends, lay, night, place, same_books, says};
 use crate::ledgers::{URL_FILE, engine};
 use private::Server;
-use tallybook::ledger::Engine;
+use tallybook::storage::ledger::Engine;
 
 /// A small world with its ledger in the server.
 fn place_in(server: &mut Server) -> tempfile::TempDir {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tallybook::span::Cycle;
+use tallybook::values::calendar::Cycle;
 
 use crate::crashes::process::MACHINE_CLOCK;
 use crate::world::{Place, line, real_cards};

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use tallybook::conflict::resolve;
-use tallybook::expire::store::waive;
-use tallybook::explain::explain;
-use tallybook::ledger::{Engine, Lease, Value, query};
-use tallybook::meter::resolution::Word;
-use tallybook::verify::{Verified, verify};
+use tallybook::decisions::conflict::resolve;
+use tallybook::inspect::explain::explain;
+use tallybook::inspect::verify::{Verified, verify};
+use tallybook::pipeline::meter::dedupe::resolution::Word;
+use tallybook::pipeline::retention::store::waive;
+use tallybook::storage::ledger::{Engine, Lease, Value, query};
 
 use crate::exactly_once::shop::{Shop, records, usage, void};
 use crate::ledgers;

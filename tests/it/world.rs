@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use tallybook::account::add::{Wanted, add};
-use tallybook::books::{Books, Settings};
-use tallybook::card::import::import;
-use tallybook::clock::Clock;
-use tallybook::error::Error;
-use tallybook::ingest::input::Input;
-use tallybook::ingest::{Ingested, ingest};
+use tallybook::catalog::account::add::{Wanted, add};
+use tallybook::catalog::rate_card::import::import;
+use tallybook::context::{Books, Settings};
 use tallybook::nightly::{Night, nightly};
-use tallybook::span::Cycle;
+use tallybook::pipeline::ingest::input::Input;
+use tallybook::pipeline::ingest::{Ingested, ingest};
+use tallybook::support::clock::Clock;
+use tallybook::support::error::Error;
+use tallybook::values::calendar::Cycle;
 
 /// A folder with books in it.
 pub struct Place {

@@ -6,8 +6,8 @@ use chrono::NaiveDate;
 use clap::Subcommand;
 
 use crate::cli::args::not_blank;
-use crate::cli::typed;
-use crate::ingest::quarantine::filter::Filter;
+use crate::cli::parse;
+use crate::pipeline::ingest::quarantine::filter::Filter;
 
 #[derive(Debug, Subcommand)]
 pub enum QuarantineCommand {
@@ -105,7 +105,7 @@ pub struct Lines {
     #[arg(long, value_name = "REASON")]
     pub code: Option<String>,
     /// Received on this UTC day
-    #[arg(long, value_name = "DAY", value_parser = typed::day)]
+    #[arg(long, value_name = "DAY", value_parser = parse::day)]
     pub day: Option<NaiveDate>,
     /// Of inputs with this default source
     #[arg(long, value_name = "NAME")]

@@ -11,14 +11,14 @@ use serde::Serialize;
 use super::args::Args;
 use super::print::out_bytes;
 use super::run::{NEEDS_PERSON, report};
-use crate::books::Books;
-use crate::error::{AtPath as _, Error};
-use crate::ingest::quarantine::alarm;
-use crate::ingest::quarantine::correct::{Corrected, correct, edit};
-use crate::ingest::quarantine::dismiss::dismiss;
-use crate::ingest::quarantine::filter::Filter;
-use crate::ingest::quarantine::store::{Count, Page, QuarantinedLine, counts, lines, lines_with_bytes};
-use crate::ingest::retry;
+use crate::context::Books;
+use crate::pipeline::ingest::quarantine::alarm;
+use crate::pipeline::ingest::quarantine::correct::{Corrected, correct, edit};
+use crate::pipeline::ingest::quarantine::dismiss::dismiss;
+use crate::pipeline::ingest::quarantine::filter::Filter;
+use crate::pipeline::ingest::quarantine::retry;
+use crate::pipeline::ingest::quarantine::store::{Count, Page, QuarantinedLine, counts, lines, lines_with_bytes};
+use crate::support::error::{AtPath as _, Error};
 use args::{Lines, QuarantineCommand};
 
 /// Lines listed on a page, and shown with their bytes, when nobody says how many.

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::Listed;
-use crate::ingest::quarantine::alarm::Alarm;
-use crate::ingest::quarantine::correct::Corrected;
-use crate::ingest::quarantine::dismiss::Dismissed;
-use crate::ingest::quarantine::store::QuarantinedLine;
-use crate::ingest::retry::Retried;
-use crate::table::{Table, grouped};
+use crate::pipeline::ingest::quarantine::alarm::Alarm;
+use crate::pipeline::ingest::quarantine::correct::Corrected;
+use crate::pipeline::ingest::quarantine::dismiss::Dismissed;
+use crate::pipeline::ingest::quarantine::retry::Retried;
+use crate::pipeline::ingest::quarantine::store::QuarantinedLine;
+use crate::support::table::{Table, grouped};
 
 /// Lines told of a correction that are refused still.
 const STILL_REFUSED: usize = 10;

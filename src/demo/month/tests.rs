@@ -5,13 +5,13 @@ use chrono_tz::Tz;
 use csv::ReaderBuilder;
 
 use super::*;
-use crate::card::{Assignment, RateCard, RawUnits};
-use crate::ingest::csv::{CsvHeader, record_from_row};
-use crate::ingest::instant::check_time;
-use crate::ingest::record::{Kind, Record, Scratch, canonical_parameters, parse_line};
-use crate::ingest::refusal::Refusal;
-use crate::parameters::{Parameters, coarse};
-use crate::span::{Cycle, local_day, midnight};
+use crate::catalog::rate_card::{Assignment, RateCard, RawUnits};
+use crate::pipeline::ingest::formats::csv::{CsvHeader, record_from_row};
+use crate::pipeline::ingest::record::refusal::Refusal;
+use crate::pipeline::ingest::record::timestamp::check_time;
+use crate::pipeline::ingest::record::{Kind, Record, Scratch, canonical_parameters, parse_line};
+use crate::values::calendar::{Cycle, local_day, midnight};
+use crate::values::parameters::{Parameters, coarse};
 
 const SEED: u64 = 2026;
 const RECORDS: usize = 20_000;

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use tallybook::books::{Books, Settings};
-use tallybook::clock::Clock;
-use tallybook::digest::sha256_hex;
-use tallybook::ledger::{Row, Value, query};
-use tallybook::raw::segment::read_columns;
-use tallybook::verify::verify;
+use tallybook::context::{Books, Settings};
+use tallybook::inspect::verify::verify;
+use tallybook::storage::ledger::{Row, Value, query};
+use tallybook::storage::raw::segment::read_columns;
+use tallybook::support::clock::Clock;
+use tallybook::values::digest::sha256_hex;
 
 use crate::world::{at, run};
 
@@ -88,7 +88,9 @@ pub fn difference(expected: &str, found: &str) -> Option<String> {
 }
 
 async fn ledger(books: &Books) -> String {
-    let batches = tallybook::raw::store::batches_by_intake(&books.ledger).await.unwrap();
+    let batches = tallybook::storage::raw::store::batches_by_intake(&books.ledger)
+        .await
+        .unwrap();
     let mut text = String::new();
     for table in books.ledger.tables().await.unwrap() {
         if LEFT_OUT.contains(&table.as_str()) {

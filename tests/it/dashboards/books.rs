@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tallybook::span::Cycle;
+use tallybook::values::calendar::Cycle;
 
 use crate::world::{Place, at, run};
 
@@ -99,7 +99,7 @@ pub fn rich_books() -> Place {
     // One of the two inputs without a record was looked at.
     run(async {
         let books = place.books(at("2024-12-10T01:00:00Z")).await;
-        tallybook::ingest::quarantine::alarm::dismiss(&books, 1, "seen")
+        tallybook::pipeline::ingest::quarantine::alarm::dismiss(&books, 1, "seen")
             .await
             .unwrap();
         books.ledger.close().await;

@@ -3,7 +3,7 @@
 use super::{Reader, VIEWS, ask, ledgers, rich_books, rows, sorted, summed};
 use crate::ledgers::is_embedded;
 use crate::world::Place;
-use tallybook::ledger::Engine;
+use tallybook::storage::ledger::Engine;
 
 /// The views that have a month, and how it is written in them.
 fn with_months() -> impl Iterator<Item = &'static str> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use tallybook::ledger::{Engine, Ledger};
+use tallybook::storage::ledger::{Engine, Ledger};
 
 use super::files::folder;
 use crate::ledgers;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tallybook::account::add::{Wanted, add};
-use tallybook::account::terms::Terms;
-use tallybook::card::import::{Correction, import};
-use tallybook::error::Error;
+use tallybook::catalog::account::add::{Wanted, add};
+use tallybook::catalog::account::terms::Terms;
+use tallybook::catalog::rate_card::import::{Correction, import};
 use tallybook::nightly::Night;
+use tallybook::support::error::Error;
 
 use crate::world::{Place, at, run};
 

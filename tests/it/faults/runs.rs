@@ -9,7 +9,7 @@ use crate::crashes::copy;
 use crate::crashes::play::{DAY, drop_file, lay_ground};
 use crate::crashes::process::{Stopped, program, run, stop_at};
 use crate::world::line;
-use tallybook::ledger::query;
+use tallybook::storage::ledger::query;
 
 #[test]
 fn of_two_nights_at_once_the_second_says_who_holds_the_books_and_the_first_goes_on() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::ledgers::{engine, run_sql};
-use tallybook::ledger::Engine;
+use tallybook::storage::ledger::Engine;
 
 /// The administrator's password in PostgreSQL; that of `MariaDB` takes connections without one.
 const ADMINISTRATOR: &str = "administrator";

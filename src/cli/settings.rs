@@ -1,0 +1,281 @@
+//! Settings: defaults, then a TOML file, then `TALLYBOOK_*` variables, then flags.
+
+use std::ffi::OsString;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use chrono::NaiveDate;
+
+use super::args::{Args, Command};
+use super::environment::setting;
+use super::sources::Sources;
+use crate::context::find_books::{DEFAULT_DATA_DIR, made_beside};
+use crate::context::{Books, CLOCK_JUMP_DAYS, CLOCK_JUMP_DAYS_MAX, DROP_REST_S_MAX, Settings, UnknownAccounts};
+use crate::pipeline::ingest::child_process::ChildReader;
+use crate::pipeline::retention::row_retention::{KEEP_STATEMENT_MONTHS_MIN, KEEP_USAGE_MONTHS_MIN};
+use crate::support::clock::Clock;
+use crate::support::error::Error;
+use crate::support::progress::Progress;
+
+/// The settings file when none is named; it need not be there.
+const DEFAULT_CONFIG: &str = "tallybook.toml";
+
+/// The settings file.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    ledger: Option<String>,
+    rate_cards: Option<PathBuf>,
+    drop: Option<PathBuf>,
+    drop_rest_s: Option<u32>,
+    /// A name, or a table for each source.
+    source: Option<toml::Value>,
+    default_source: Option<String>,
+    default_card: Option<String>,
+    unknown_accounts: Option<UnknownAccounts>,
+    keep_usage_months: Option<u32>,
+    keep_statement_months: Option<u32>,
+    keep_quarantine_months: Option<u32>,
+    alarm_lines_min: Option<u32>,
+    alarm_refused_percent: Option<u32>,
+    ledger_wait_s: Option<u32>,
+    clock_jump_days: Option<u32>,
+    first_day: Option<String>,
+}
+
+/// Opens the books that arguments, environment and settings file name.
+pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
+    let file = read_file(args.config.as_deref())?;
+    let defaults = Settings::default();
+    let sources = Sources::of(file.source, file.default_source)?;
+    let settings = Settings {
+        source: setting("TALLYBOOK_SOURCE")
+            .or(sources.default)
+            .unwrap_or(defaults.source),
+        zones: sources.zones,
+        default_card: setting("TALLYBOOK_DEFAULT_CARD")
+            .or(file.default_card)
+            .unwrap_or(defaults.default_card),
+        unknown_accounts: unknown_accounts()?
+            .or(file.unknown_accounts)
+            .unwrap_or(defaults.unknown_accounts),
+        rate_cards: rate_cards(args, file.rate_cards)?.unwrap_or(defaults.rate_cards),
+        drop: drop_folder(args, file.drop)?,
+        drop_rest_s: drop_rest_s(file.drop_rest_s, defaults.drop_rest_s)?,
+        who: args
+            .who
+            .clone()
+            .or_else(|| user("USER"))
+            .or_else(|| user("LOGNAME"))
+            .unwrap_or(defaults.who),
+        keep_usage_months: months("keep_usage_months", file.keep_usage_months, KEEP_USAGE_MONTHS_MIN)?,
+        keep_statement_months: months(
+            "keep_statement_months",
+            file.keep_statement_months,
+            KEEP_STATEMENT_MONTHS_MIN,
+        )?,
+        keep_quarantine_months: within(
+            "keep_quarantine_months",
+            "months",
+            file.keep_quarantine_months,
+            1..=1200,
+        )?
+        .unwrap_or(defaults.keep_quarantine_months),
+        alarm_lines_min: within("alarm_lines_min", "lines", file.alarm_lines_min, 1..=u32::MAX)?
+            .unwrap_or(defaults.alarm_lines_min),
+        alarm_refused_percent: within("alarm_refused_percent", "percent", file.alarm_refused_percent, 0..=100)?
+            .unwrap_or(defaults.alarm_refused_percent),
+        ledger_wait_s: whole_number("TALLYBOOK_LEDGER_WAIT_S", "seconds, such as 60")?
+            .or(file.ledger_wait_s)
+            .unwrap_or(defaults.ledger_wait_s),
+        clock_jump_days: clock_jump_days(file.clock_jump_days)?,
+        first_day: first_day(file.first_day)?,
+    };
+    let data_dir = args
+        .data_dir
+        .clone()
+        .or(file.data_dir)
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+    let ledger = args.ledger.clone().or(file.ledger);
+    let opened = if args.command.makes_books() {
+        Books::open(&data_dir, ledger.as_deref(), clock, settings).await
+    } else {
+        Books::open_there(&data_dir, ledger.as_deref(), clock, settings).await
+    };
+    let mut books = opened.map_err(|error| match error {
+        // It names the place itself.
+        Error::Usage(_) => error.into(),
+        other => anyhow::Error::new(other).context(format!("opening the books in {}", data_dir.display())),
+    })?;
+    if books.ledger.schema().before == 0
+        && ledger.is_none()
+        && let Some(beside) = made_beside(&data_dir)
+    {
+        eprintln!("tallybook: {beside}");
+    }
+    // What reads alone dies alone.
+    if !matches!(args.command, Command::ReadAlone(_)) {
+        books.child_reader = child_reader(args, &data_dir, ledger);
+    }
+    if !args.json {
+        books.progress = Progress::on_terminal();
+    }
+    Ok(books)
+}
+
+/// This program with the same books and clock.
+fn child_reader(args: &Args, data_dir: &Path, ledger: Option<String>) -> Option<ChildReader> {
+    let mut named: Vec<OsString> = vec!["--data-dir".into(), data_dir.into()];
+    if let Some(config) = &args.config {
+        named.extend(["--config".into(), config.into()]);
+    }
+    if let Some(as_of) = args.as_of {
+        named.extend(["--as-of".into(), as_of.to_rfc3339().into()]);
+    }
+    Some(ChildReader {
+        // Where the program cannot be found, there is no child: the input is read here again.
+        program: std::env::current_exe().ok()?,
+        args: named,
+        ledger,
+    })
+}
+
+fn read_file(named: Option<&Path>) -> Result<File> {
+    let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
+    if named.is_none() && !path.exists() {
+        return Ok(File::default());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| Error::Usage(format!("{}{}", path.display(), mistake(&text, &error))).into())
+}
+
+/// Where a mistake is and what: without the line itself and without values, which may be a password.
+fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or_else(String::new, |before| {
+        format!(", line {}", before.matches('\n').count() + 1)
+    });
+    let what = error.message();
+    let says_a_value = ["invalid type", "invalid value", "unknown variant"]
+        .iter()
+        .any(|it| what.starts_with(it));
+    match what.split_once(", expected ") {
+        Some((_, expected)) if says_a_value => format!("{line}: this value is not taken here; expected is {expected}"),
+        _ => format!("{line}: {what}"),
+    }
+}
+
+/// The folder of rate cards that somebody named. For a command that reads it, it must be there: a new price list would never arrive.
+fn rate_cards(args: &Args, in_file: Option<PathBuf>) -> Result<Option<PathBuf>> {
+    let named = args.rate_cards.clone().or(in_file);
+    match named {
+        Some(folder) if args.command.reads_rate_cards() && !folder.exists() => Err(Error::Usage(format!(
+            "the folder of rate cards {} is not there: see --rate-cards, TALLYBOOK_RATE_CARDS, or `rate_cards` in the settings file. \
+             Nothing was done",
+            folder.display()
+        ))
+        .into()),
+        named => Ok(named),
+    }
+}
+
+/// The drop folder that somebody named. A night makes the one in the data folder, and no other: nobody drops a file into a mistyped one.
+fn drop_folder(args: &Args, in_file: Option<PathBuf>) -> Result<Option<PathBuf>> {
+    let named = setting("TALLYBOOK_DROP").map(PathBuf::from).or(in_file);
+    match named {
+        Some(folder) if matches!(args.command, Command::Nightly) && !folder.exists() => Err(Error::Usage(format!(
+            "the drop folder {} is not there: make it, or see TALLYBOOK_DROP and `drop` in the settings file. Nothing was done",
+            folder.display()
+        ))
+        .into()),
+        named => Ok(named),
+    }
+}
+
+/// The system's name for who types.
+fn user(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|name| !name.is_empty())
+}
+
+fn unknown_accounts() -> Result<Option<UnknownAccounts>> {
+    let name = "TALLYBOOK_UNKNOWN_ACCOUNTS";
+    match setting(name).as_deref() {
+        None => Ok(None),
+        Some("add") => Ok(Some(UnknownAccounts::Add)),
+        Some("quarantine") => Ok(Some(UnknownAccounts::Quarantine)),
+        Some(other) => Err(Error::Usage(format!("{name}={other}: it is `add` or `quarantine`")).into()),
+    }
+}
+
+/// A retention in months, from the environment or the settings file; none is for ever.
+fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
+    let variable = format!("TALLYBOOK_{}", name.to_uppercase());
+    let months = whole_number(&variable, "months, such as 24")?.or(in_file);
+    match months {
+        Some(few) if few < least => Err(Error::Usage(format!(
+            "{name} = {few}: it is at least {least}; leave it out to keep everything"
+        ))
+        .into()),
+        other => Ok(other),
+    }
+}
+
+/// How long a file must have been left alone.
+fn drop_rest_s(in_file: Option<u32>, default: u32) -> Result<u32> {
+    let seconds = whole_number("TALLYBOOK_DROP_REST_S", "seconds, such as 60")?.or(in_file);
+    match seconds.unwrap_or(default) {
+        seconds @ 0..=DROP_REST_S_MAX => Ok(seconds),
+        other => Err(Error::Usage(format!(
+            "drop_rest_s = {other}: it is 0 to {DROP_REST_S_MAX}, for a night may wait so long"
+        ))
+        .into()),
+    }
+}
+
+/// How far the machine's clock may jump.
+fn clock_jump_days(in_file: Option<u32>) -> Result<u32> {
+    let days = whole_number("TALLYBOOK_CLOCK_JUMP_DAYS", "days, such as 8")?.or(in_file);
+    match days.unwrap_or(CLOCK_JUMP_DAYS) {
+        days @ 1..=CLOCK_JUMP_DAYS_MAX => Ok(days),
+        other => Err(Error::Usage(format!(
+            "clock_jump_days = {other}: it is 1 to {CLOCK_JUMP_DAYS_MAX}; a clock that jumps further is accepted with --accept-clock, once"
+        ))
+        .into()),
+    }
+}
+
+/// The books' first day.
+fn first_day(in_file: Option<String>) -> Result<Option<NaiveDate>> {
+    let day = |text: String| {
+        let not_a_day = |_| Error::Usage(format!("first_day = {text}: it is a day, such as 2026-11-01"));
+        text.parse().map_err(not_a_day)
+    };
+    Ok(setting("TALLYBOOK_FIRST_DAY").or(in_file).map(day).transpose()?)
+}
+
+/// A number that has limits, from the environment or the settings file.
+fn within(name: &str, of: &str, in_file: Option<u32>, limits: RangeInclusive<u32>) -> Result<Option<u32>> {
+    let variable = format!("TALLYBOOK_{}", name.to_uppercase());
+    let number = whole_number(&variable, of)?.or(in_file);
+    match number {
+        Some(number) if !limits.contains(&number) => Err(Error::Usage(format!(
+            "{name} = {number}: it is {} to {} ({of})",
+            limits.start(),
+            limits.end()
+        ))
+        .into()),
+        other => Ok(other),
+    }
+}
+
+fn whole_number(variable: &str, of: &str) -> Result<Option<u32>> {
+    let Some(text) = setting(variable) else {
+        return Ok(None);
+    };
+    let number = text.parse();
+    number
+        .map(Some)
+        .map_err(|_| Error::Usage(format!("{variable}={text}: it is a whole number of {of}")).into())
+}

@@ -1,0 +1,14 @@
+//! Query: what people and dashboards ask. Reads only.
+
+/// How an amount came about.
+pub mod explain;
+
+/// What a change of prices or terms comes to.
+pub mod preview;
+
+pub mod statement;
+pub mod status;
+pub mod store;
+pub mod usage;
+/// The books proved.
+pub mod verify;

@@ -1,0 +1,295 @@
+//! What verifying reads from the ledger.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::ExpiredDay;
+use crate::catalog::account::store::parse_uin;
+use crate::pipeline::retention::day_digest::Proof;
+use crate::storage::ledger::{Ledger, is_sealed, query};
+use crate::storage::raw::store::parse_day;
+use crate::support::error::{Error, Result};
+use crate::values::digest::{Hasher, sha256_hex};
+
+/// Tables whose rows have seals.
+pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
+    let mut tables = ledger.tables().await?;
+    tables.retain(|table| is_sealed(table));
+    Ok(tables)
+}
+
+/// Counters and the numbers they gave: each counter is the last number, and no number is missing.
+pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
+    const NUMBERED: [(&str, &str, &str); 15] = [
+        ("batch", "batch", "batch"),
+        ("metering", "metering", "metering"),
+        ("closing", "closing", "closing"),
+        ("export", "export", "export"),
+        ("run", "run", "run"),
+        ("quarantine", "quarantine", "quarantine"),
+        ("card", "rate_card", "card"),
+        ("conflict", "conflict", "conflict"),
+        ("resolution", "conflict", "resolution"),
+        ("audit", "audit", "entry"),
+        ("agreement", "agreement", "agreement"),
+        // Lines may be gone; what names them stays.
+        ("document", "statement", "document"),
+        ("intake", "intake", "intake"),
+        ("settlement", "settlement", "settlement"),
+        ("alarm", "alarm", "alarm"),
+    ];
+    let mut differences = Vec::new();
+    for (counter, table, column) in NUMBERED {
+        let sql = format!("SELECT COALESCE(MAX({column}), 0), COUNT({column}) FROM {table}");
+        let row = query(sql).fetch_one(ledger).await?;
+        let (last, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let row = query("SELECT value FROM counter WHERE name = ?")
+            .bind(counter)
+            .fetch_optional(ledger)
+            .await?;
+        let value: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+        if value != Some(last) || count != last {
+            differences.push(format!(
+                "ledger table {table} has {count} rows, the last has number {last}, and the counter `{counter}` says {}: they \
+                 should be the same",
+                value.map_or_else(|| "nothing".to_owned(), |value| value.to_string())
+            ));
+        }
+    }
+    Ok(differences)
+}
+
+/// Hands on a sentence for each quarantined line whose bytes are not those that came.
+pub async fn payloads(ledger: &Ledger, mut differs: impl FnMut(String) + Send) -> Result<()> {
+    query("SELECT quarantine, payload, payload_digest FROM quarantine WHERE payload IS NOT NULL")
+        .for_each(ledger, |row| {
+            let number: i64 = row.try_get(0)?;
+            let found = row.try_get::<Vec<u8>>(1).map(|payload| sha256_hex(&payload)).ok();
+            if found != row.try_get(2).ok() {
+                differs(format!(
+                    "ledger table quarantine: the bytes of line {number} are not those that came"
+                ));
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// Batches that say of themselves another number of quarantined lines than there are: an input those that it received, a retry
+/// those that it took, as a negative number.
+pub async fn miscounted_quarantine(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT b.batch, b.quarantined, COALESCE(r.found, 0) - COALESCE(t.found, 0) FROM batch b \
+         LEFT JOIN (SELECT batch, COUNT(*) AS found FROM quarantine GROUP BY batch) r ON r.batch = b.batch \
+         LEFT JOIN (SELECT accepted_by, COUNT(*) AS found FROM quarantine WHERE accepted_by IS NOT NULL GROUP BY accepted_by) t \
+         ON t.accepted_by = b.batch \
+         WHERE b.quarantined <> COALESCE(r.found, 0) - COALESCE(t.found, 0) ORDER BY b.batch",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let of = |at: usize| row.try_get::<i64>(at);
+            Ok(format!(
+                "batch {} says {} quarantined lines, and the quarantine has {}",
+                of(0)?,
+                of(1)?,
+                of(2)?
+            ))
+        })
+        .collect()
+}
+
+/// Batches whose original in `done/` was changed after it was read.
+pub async fn rewritten(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT r.batch, r.first_batch, f.name, r.same_bytes, r.gone FROM reread r JOIN batch f ON f.batch = r.first_batch \
+         WHERE r.in_place = 1 ORDER BY r.batch, r.first_batch",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (batch, first, name): (i64, i64, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let (same, gone): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
+            let what = match same {
+                0 => format!("no beginning of it is that of batch {first}, and {gone} records are gone from it"),
+                bytes => format!("its first {bytes} bytes are those of batch {first}"),
+            };
+            Ok(format!(
+                "the original of batch {first} ({name}) changed after it was read; it is that of batch {batch} now: {what}"
+            ))
+        })
+        .collect()
+}
+
+/// Metered batches whose control totals do not add up, or are not what the door counted.
+pub async fn unbalanced_batches(ledger: &Ledger, metered_to: i64) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT b.batch, b.received, COALESCE(SUM(CASE WHEN c.status = 'received' THEN c.records ELSE 0 END), 0), \
+         COALESCE(SUM(CASE WHEN c.status = 'received' THEN 0 ELSE c.records END), 0), \
+         COALESCE(SUM(CASE WHEN c.status = 'received' THEN c.raw_ms ELSE -c.raw_ms END), 0), \
+         COALESCE(SUM(CASE WHEN c.status = 'received' THEN c.raw_count ELSE -c.raw_count END), 0) \
+         FROM batch b LEFT JOIN control_total c ON c.batch = b.batch WHERE b.batch <= ? \
+         GROUP BY b.batch, b.received ORDER BY b.batch",
+    )
+    .bind(metered_to)
+    .fetch_all(ledger)
+    .await?;
+    let mut differences = Vec::new();
+    for row in rows {
+        let of = |at: usize| row.try_get::<i64>(at);
+        let (batch, door, received, statuses, ms, counts) = (of(0)?, of(1)?, of(2)?, of(3)?, of(4)?, of(5)?);
+        if door != received || received != statuses || ms != 0 || counts != 0 {
+            differences.push(format!(
+                "batch {batch}: the door received {door} lines, the control totals {received}, by status {statuses}; the raw \
+                 units differ by {ms} ms and {counts} counts"
+            ));
+        }
+    }
+    Ok(differences)
+}
+
+/// What a metering added to the dashboards for an account's month.
+#[derive(Debug)]
+pub struct AccountMonth {
+    pub uin: u64,
+    /// The month's first day.
+    pub first: NaiveDate,
+    pub records: i64,
+    /// See `meter/days.rs`.
+    pub days: String,
+    /// The same by SKU and day alone.
+    pub sku_days: Option<String>,
+}
+
+/// Hands on what a metering added to the dashboards, in the order of accounts and months.
+pub async fn usage_daily(
+    ledger: &Ledger,
+    metering: i64,
+    mut take: impl FnMut(AccountMonth) -> Result<()> + Send,
+) -> Result<()> {
+    query("SELECT uin, month, records, days, sku_days FROM usage_daily WHERE metering = ? ORDER BY LENGTH(uin), uin, month")
+        .bind(metering)
+        .for_each(ledger, |row| {
+            let (uin, month): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let first = format!("{month}-01").parse().map_err(|_| {
+                Error::Unbalanced(format!(
+                    "usage_daily of account {uin}, metering {metering}: {month} is no month"
+                ))
+            })?;
+            take(AccountMonth {
+                uin: parse_uin(&uin)?,
+                first,
+                records: row.try_get(2)?,
+                days: row.try_get(3)?,
+                sku_days: row.try_get(4)?,
+            })
+        })
+        .await
+}
+
+/// What a metering added to the totals of all accounts: by day, region and SKU. At the largest number a sum may be more, as are those that
+/// it is held against.
+pub async fn usage_totals(ledger: &Ledger, metering: i64) -> Result<BTreeMap<[String; 3], [i64; 3]>> {
+    let rows = query("SELECT day, region, sku, records, raw, billable FROM usage_total WHERE metering = ?")
+        .bind(metering)
+        .fetch_all(ledger)
+        .await?;
+    let mut totals: BTreeMap<[String; 3], [i64; 3]> = BTreeMap::new();
+    for row in rows {
+        let key = [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?];
+        let more: [i64; 3] = [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?];
+        for (total, more) in totals.entry(key).or_default().iter_mut().zip(more) {
+            *total = total.saturating_add(more);
+        }
+    }
+    Ok(totals)
+}
+
+/// Hands on the digest of each statement.
+pub async fn statement_digests(ledger: &Ledger, mut take: impl FnMut(String, String) + Send) -> Result<()> {
+    query("SELECT statement_id, digest FROM statement")
+        .for_each(ledger, |row| {
+            take(row.try_get(0)?, row.try_get(1)?);
+            Ok(())
+        })
+        .await
+}
+
+/// Days that are proved and not gone, with the rows they had.
+pub async fn proved_days_that_stay(ledger: &Ledger) -> Result<Vec<(NaiveDate, i64)>> {
+    let rows = query(
+        "SELECT p.day, p.row_count FROM proved_day p \
+         WHERE NOT EXISTS (SELECT 1 FROM expired_day e WHERE e.day = p.day AND e.kind = 'usage') ORDER BY p.day",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((parse_day(&row.try_get::<String>(0)?)?, row.try_get(1)?)))
+        .collect()
+}
+
+/// What was written to stand for a day, by account.
+pub async fn proofs(ledger: &Ledger, day: NaiveDate) -> Result<Vec<Proof>> {
+    let rows =
+        query("SELECT uin, row_count, duration_ms, digest FROM proved_account WHERE day = ? ORDER BY LENGTH(uin), uin")
+            .bind(day.to_string())
+            .fetch_all(ledger)
+            .await?;
+    rows.iter()
+        .map(|row| {
+            let (uin, duration_ms): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+            let no_number =
+                |_| Error::Unbalanced(format!("the proof of account {uin}, {day}: {duration_ms} is no number"));
+            Ok(Proof {
+                uin: parse_uin(&uin)?,
+                rows: row.try_get(1)?,
+                duration_ms: duration_ms.parse().map_err(no_number)?,
+                digest: row.try_get(3)?,
+            })
+        })
+        .collect()
+}
+
+/// Days whose raw is gone, and whose proof is missing, or one of other rows.
+pub async fn expired_days_proved_otherwise(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT e.day FROM expired_day e LEFT JOIN proved_day p ON p.day = e.day \
+         LEFT JOIN (SELECT day, COUNT(*) AS found FROM proved_account GROUP BY day) a ON a.day = e.day \
+         WHERE e.kind = 'usage' AND (p.day IS NULL OR p.row_count <> e.row_count OR p.duration_ms <> e.duration_ms \
+         OR p.accounts <> COALESCE(a.found, 0)) ORDER BY e.day",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Days whose raw is gone, each with one digest over those of its accounts.
+pub async fn expired_days(ledger: &Ledger) -> Result<Vec<ExpiredDay>> {
+    let days = query("SELECT day, expired_at, row_count FROM expired_day WHERE kind = 'usage' ORDER BY day")
+        .fetch_all(ledger)
+        .await?;
+    let mut expired = Vec::with_capacity(days.len());
+    for row in days {
+        let day: String = row.try_get(0)?;
+        let accounts = query("SELECT uin, digest FROM proved_account WHERE day = ? ORDER BY LENGTH(uin), uin")
+            .bind(day.as_str())
+            .fetch_all(ledger)
+            .await?;
+        let mut hasher = Hasher::default();
+        for account in &accounts {
+            let (uin, digest): (String, String) = (account.try_get(0)?, account.try_get(1)?);
+            hasher.update(format!("{uin} {digest}\n").as_bytes());
+        }
+        expired.push(ExpiredDay {
+            day,
+            expired_at: row.try_get(1)?,
+            rows: row.try_get(2)?,
+            accounts: i64::try_from(accounts.len()).unwrap_or(i64::MAX),
+            digest: hasher.hex(),
+        });
+    }
+    Ok(expired)
+}

@@ -1,0 +1,259 @@
+//! Raw against usage, usage against the dashboards' rows, and the control totals.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use chrono::{Datelike as _, NaiveDate};
+
+use super::files::DamagedFiles;
+use super::{Scope, Verified, store};
+use crate::context::Books;
+use crate::nightly::control;
+use crate::pipeline::meter::aggregate::daily_usage_codec;
+use crate::pipeline::meter::aggregate::sums::Status;
+use crate::pipeline::meter::recount;
+use crate::pipeline::meter::recount::recount_since;
+use crate::pipeline::meter::store::{progress, usage_paths};
+use crate::pipeline::retention::row_retention::{USAGE, expired_months};
+use crate::storage::usage::table::UsageRows;
+use crate::support::error::{Error, Result};
+use crate::values::calendar::{all_days, day_of_number, month_text};
+
+pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
+    let metered = progress(&books.ledger).await?;
+    match control(books, 0, metered.batch_hi).await {
+        Err(Error::Unbalanced(why)) => verified.differs(why),
+        other => verified.part(other.map(drop)),
+    }
+    verified.sentences(store::unbalanced_batches(&books.ledger, metered.batch_hi).await);
+    let since = scope.since;
+    let recounted = recount_since(books, recount::Scope { damaged, since }).await;
+    match recounted {
+        Ok(recounted) => {
+            verified.raw_rows = recounted.rows;
+            verified.usage_sums = recounted.compared;
+            verified.not_proved.extend(recounted.not_counted);
+            verified.sentences(Ok(recounted.differences));
+        }
+        Err(error) => verified.differs(format!("raw could not be measured again: {error}")),
+    }
+    let expired = expired_months(&books.ledger, USAGE).await?;
+    let (first, to) = all_days();
+    let from = scope.since.unwrap_or(first);
+    for (path, metering) in usage_paths(&books.ledger, from, to, metered.metering).await? {
+        if !damaged.contains(&path) {
+            let part = verify_daily(books, &path, metering, &expired, verified).await;
+            verified.part(part);
+        }
+    }
+    Ok(())
+}
+
+/// The number of a region's or SKU's name in [`Names`].
+type Name = usize;
+
+/// Names held once.
+#[derive(Default)]
+struct Names {
+    texts: Vec<String>,
+    by_text: HashMap<String, Name>,
+}
+
+impl Names {
+    fn number(&mut self, text: &str) -> Name {
+        if let Some(&known) = self.by_text.get(text) {
+            return known;
+        }
+        self.texts.push(text.to_owned());
+        self.by_text.insert(text.to_owned(), self.texts.len() - 1);
+        self.texts.len() - 1
+    }
+}
+
+/// Day, app, region and SKU, with records, raw and billable.
+type Line = ((NaiveDate, u64, Name, Name), [i64; 3]);
+
+/// An account and the first day of a month.
+type AccountMonth = (u64, NaiveDate);
+
+/// Records, raw and billable by day, region and SKU.
+type Totals = BTreeMap<(NaiveDate, Name, Name), [i64; 3]>;
+
+/// What a metering added to the dashboards is what its usage file says. Both are read account by account.
+async fn verify_daily(
+    books: &Books,
+    path: &str,
+    metering: i64,
+    expired: &BTreeSet<String>,
+    verified: &mut Verified,
+) -> Result<()> {
+    let mut names = Names::default();
+    let mut months = FileMonths::open(&books.data.join(path), expired)?;
+    let missing = |(uin, _): AccountMonth, verified: &mut Verified| {
+        verified.differs(format!(
+            "usage_daily of account {uin}, metering {metering}, is missing; {path} has it"
+        ));
+    };
+    store::usage_daily(&books.ledger, metering, |shown| {
+        let month = (shown.uin, shown.first);
+        while let Some(skipped) = months.next_before(month, &mut names)? {
+            missing(skipped, verified);
+        }
+        let stored = months.next_of(month, &mut names)?;
+        let counted: i64 = stored.iter().map(|(_, sums)| sums[0]).sum();
+        let lines = lines_of(&shown, &shown.days, metering, &mut names)?;
+        let by_sku = shown.sku_days.as_deref();
+        let by_sku = by_sku.map(|days| lines_of(&shown, days, metering, &mut names));
+        let by_sku_differs = by_sku
+            .transpose()?
+            .is_some_and(|lines| summed_by_sku(lines) != summed_by_sku(stored.clone()));
+        if shown.records != counted || by_sku_differs || summed(lines) != summed(stored) {
+            verified.differs(format!(
+                "usage_daily of account {}, metering {metering}, is not what {path} holds",
+                shown.uin
+            ));
+        }
+        Ok(())
+    })
+    .await?;
+    while let Some(skipped) = months.next_before((u64::MAX, NaiveDate::MAX), &mut names)? {
+        missing(skipped, verified);
+    }
+    verify_totals(books, path, metering, (months.totals, &names), verified).await
+}
+
+/// The metered rows of a usage file whose month has not expired, in the order of accounts and months; one row group is in memory.
+struct FileMonths<'e> {
+    rows: UsageRows,
+    expired: &'e BTreeSet<String>,
+    /// Row groups that were read.
+    read: usize,
+    /// What was read and not taken. The last account may go on in the next row group.
+    months: BTreeMap<AccountMonth, Vec<Line>>,
+    last_uin: u64,
+    /// Of all that was read.
+    totals: Totals,
+}
+
+impl<'e> FileMonths<'e> {
+    fn open(place: &Path, expired: &'e BTreeSet<String>) -> Result<Self> {
+        Ok(Self {
+            rows: UsageRows::open(place)?,
+            expired,
+            read: 0,
+            months: BTreeMap::new(),
+            last_uin: 0,
+            totals: Totals::new(),
+        })
+    }
+
+    /// Takes the next month, if it comes before one.
+    fn next_before(&mut self, end: AccountMonth, names: &mut Names) -> Result<Option<AccountMonth>> {
+        self.read_to(end.0, names)?;
+        let next = self.months.first_entry().filter(|next| *next.key() < end);
+        Ok(next.map(|next| next.remove_entry().0))
+    }
+
+    /// Takes the lines of a month; none where it has none.
+    fn next_of(&mut self, month: AccountMonth, names: &mut Names) -> Result<Vec<Line>> {
+        self.read_to(month.0, names)?;
+        Ok(self.months.remove(&month).unwrap_or_default())
+    }
+
+    /// Reads until there is something before an account that is whole, or the account itself is.
+    fn read_to(&mut self, uin: u64, names: &mut Names) -> Result<()> {
+        while self.read < self.rows.groups() {
+            let first = self.months.first_key_value().map(|((first, _), _)| *first);
+            if self.last_uin > uin || first.is_some_and(|first| first < uin.min(self.last_uin)) {
+                return Ok(());
+            }
+            self.read_group(names)?;
+        }
+        Ok(())
+    }
+
+    fn read_group(&mut self, names: &mut Names) -> Result<()> {
+        let group = tokio::task::block_in_place(|| self.rows.read(self.read))?;
+        group.for_each(|row| {
+            self.last_uin = row.uin;
+            let day = day_of_number(row.day);
+            if row.status == Status::Metered && !self.expired.contains(&month_text(day)) {
+                let (region, sku) = (names.number(row.region), names.number(row.sku));
+                let values = [row.records, row.raw, row.billable];
+                let month = self.months.entry((row.uin, month_start(day))).or_default();
+                month.push(((day, row.appid, region, sku), values));
+                let total = self.totals.entry((day, region, sku)).or_default();
+                for (total, value) in total.iter_mut().zip(values) {
+                    *total = total.saturating_add(value);
+                }
+            }
+            Ok(())
+        })?;
+        self.read += 1;
+        Ok(())
+    }
+}
+
+fn month_start(day: NaiveDate) -> NaiveDate {
+    day.with_day(1).expect("every month has a first day")
+}
+
+/// The lines of a row of `usage_daily`: those of one of its texts.
+fn lines_of(shown: &store::AccountMonth, days: &str, metering: i64, names: &mut Names) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    let told = |what: &str| {
+        Error::Unbalanced(format!(
+            "usage_daily of account {}, metering {metering}: {what}",
+            shown.uin
+        ))
+    };
+    daily_usage_codec::for_each(days, |(appid, region, sku), sums| {
+        let day = shown.first.with_day(sums.day);
+        let day = day.ok_or_else(|| told("it has a day outside of its month"))?;
+        let key = (day, appid, names.number(region), names.number(sku));
+        lines.push((key, [sums.records, sums.raw, sums.billable]));
+        Ok(())
+    })
+    .map_err(|error| match error {
+        Error::Unbalanced(_) => error,
+        other => told(&other.to_string()),
+    })?;
+    Ok(lines)
+}
+
+fn summed_by_sku(lines: Vec<Line>) -> BTreeMap<(NaiveDate, Name), [i64; 3]> {
+    let by_sku = |((day, _, _, sku), sums): Line| ((day, sku), sums);
+    summed(lines.into_iter().map(by_sku).collect())
+}
+
+fn summed<K: Ord>(lines: Vec<(K, [i64; 3])>) -> BTreeMap<K, [i64; 3]> {
+    let mut all: BTreeMap<K, [i64; 3]> = BTreeMap::new();
+    for (key, values) in lines {
+        for (sum, value) in all.entry(key).or_default().iter_mut().zip(values) {
+            *sum = sum.saturating_add(value);
+        }
+    }
+    all
+}
+
+/// The totals of all accounts are their sums.
+async fn verify_totals(
+    books: &Books,
+    path: &str,
+    metering: i64,
+    (totals, names): (Totals, &Names),
+    verified: &mut Verified,
+) -> Result<()> {
+    let text = |name: Name| names.texts[name].clone();
+    let mut sums: BTreeMap<[String; 3], [i64; 3]> = totals
+        .into_iter()
+        .map(|((day, region, sku), sums)| ([day.to_string(), text(region), text(sku)], sums))
+        .collect();
+    let mut shown = store::usage_totals(&books.ledger, metering).await?;
+    shown.retain(|_, sums| *sums != [0; 3]);
+    sums.retain(|_, sums| *sums != [0; 3]);
+    if shown != sums {
+        verified.differs(format!("usage_total of metering {metering} is not what {path} holds"));
+    }
+    Ok(())
+}

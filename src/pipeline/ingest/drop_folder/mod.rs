@@ -1,0 +1,308 @@
+//! The drop folder: producers put files in, the night takes those that are complete.
+//!
+//! A file is taken when it rests ([`rest`]), so that none is read under its writer's hands. It is moved to `done/` or `refused/` below
+//! the folder only after the commit (or the refusal), and only while its size and digest are still those that were read. One of which
+//! no record could be taken goes to `refused/` too: its lines are in quarantine, and whoever looks for what was not billed finds the
+//! file there. Names there carry the digest, so equal names never overwrite. What changes there afterwards is read again ([`originals`]).
+
+pub(super) mod names;
+mod open_files;
+mod originals;
+mod rest;
+mod store;
+
+use std::fs::{File, FileTimes};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use originals::forget_gone as forget_originals;
+use originals::{Changed, Put, stand_of};
+pub use rest::Left;
+
+use super::input::folder::{Folder, digest_of_original, is_finished};
+use super::input::{Input, Measured};
+use super::quarantine::alarm::Alarm;
+use super::store::{Batch, batch_of_digest_beginning, gone_records};
+use super::{Ingested, ingest, ingest_changed};
+use crate::context::Books;
+use crate::storage::durable_files::{create_dir_durably, rename_durably};
+use crate::support::error::{AtPath as _, Error, Result};
+use crate::support::failpoint;
+use crate::values::digest::input_digest_of_file;
+
+const DONE: &str = "done";
+const REFUSED: &str = "refused";
+
+/// Digits of the digest in a moved file's name: 64 bits, plenty for one folder.
+const DIGEST_DIGITS: usize = 16;
+
+/// What the night did with the drop folder.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Dropped {
+    pub ingested: Vec<Ingested>,
+    pub refused: Vec<RefusedFile>,
+    /// Files that changed while they were read; they stay and are taken next time.
+    pub changed: Vec<String>,
+    /// What does not rest; it stays and is looked at in the next night.
+    pub left: Vec<Left>,
+    /// Originals that changed after they were read, and were read again.
+    pub reread: Vec<Reread>,
+    /// Originals that changed after they were read, and cannot be read any more.
+    pub spoilt: Vec<RefusedFile>,
+    /// What is neither a plain file nor a folder that Spark has finished. They are never taken.
+    pub skipped: Vec<String>,
+}
+
+/// A file that could not be taken at all.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RefusedFile {
+    pub name: String,
+    pub why: String,
+}
+
+/// An original that was read again.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Reread {
+    pub name: String,
+    /// Of the new bytes.
+    pub batch: i64,
+    /// Of those before.
+    pub first_batch: i64,
+    /// The earlier length where the new bytes begin with the earlier ones, else 0.
+    pub same_bytes: u64,
+    /// The line within which the earlier bytes ended.
+    pub cut_line: Option<u64>,
+    /// Records of the earlier bytes that the new ones have no more. They stay.
+    pub gone: i64,
+}
+
+/// Ingests the files of the drop folder that rest, in the order of their names, and originals that changed since they were read. Waits
+/// once, at most `drop_rest_s`, for those that do not rest.
+pub async fn take_dropped(books: &Books) -> Result<Dropped> {
+    take_dropped_waiting(books, async |how_long| tokio::time::sleep(how_long).await).await
+}
+
+/// The same with another way to wait: a test's files change meanwhile.
+#[tracing::instrument(skip_all)]
+pub async fn take_dropped_waiting(books: &Books, wait: impl AsyncFnOnce(Duration)) -> Result<Dropped> {
+    let folder = books.settings.drop_folder(&books.data);
+    create_dir_durably(&folder)?;
+    let (mut files, skipped) = dropped_files(&folder)?;
+    let found = originals::look(books).await?;
+    files.extend(found.changed.iter().map(|changed| changed.path.clone()));
+    let rest = Duration::from_secs(books.settings.drop_rest_s.into());
+    let (resting, left) = rest::resting(files, rest, books.clock.machine(), wait).await?;
+    let mut taking = Taking {
+        books,
+        folder,
+        dropped: Dropped {
+            left,
+            skipped,
+            ..Dropped::default()
+        },
+        put: Put::default(),
+    };
+    for changed in &found.changed {
+        if resting.contains(&changed.path) {
+            taking.take_changed(changed).await?;
+        } else {
+            taking.put.unsettled.push(changed.place.clone());
+        }
+    }
+    for path in resting {
+        if !found.changed.iter().any(|changed| changed.path == path) {
+            taking.take_file(&path).await?;
+        }
+    }
+    let Taking { dropped, put, .. } = taking;
+    originals::note(books, found, put).await?;
+    Ok(dropped)
+}
+
+/// The work on one drop folder.
+struct Taking<'a> {
+    books: &'a Books,
+    folder: PathBuf,
+    dropped: Dropped,
+    put: Put,
+}
+
+impl Taking<'_> {
+    async fn take_file(&mut self, path: &Path) -> Result<()> {
+        let outcome = self.ingest_at(path, path).await;
+        self.settle(path, &name_of(path), outcome)
+    }
+
+    /// Moves a file to where it belongs after it was read, or refused.
+    fn settle(&mut self, path: &Path, name: &str, outcome: Result<(Input, Ingested)>) -> Result<()> {
+        match outcome {
+            Ok((input, ingested)) => {
+                if is_still(&input, &ingested.measured)? {
+                    let is_of_no_record = ingested.alarm.as_ref().is_some_and(Alarm::is_of_no_record);
+                    let folder = if is_of_no_record { REFUSED } else { DONE };
+                    self.move_away(path, folder, name, &ingested.measured.digest)?;
+                } else {
+                    self.dropped.changed.push(input.name);
+                }
+                self.dropped.ingested.push(ingested);
+            }
+            Err(error @ (Error::Input { .. } | Error::SetAside { .. } | Error::Usage(_))) => {
+                let shown = path.display().to_string();
+                tracing::warn!(file = shown, %error, "file refused");
+                let digest = digest_of_original(path)?;
+                self.move_away(path, REFUSED, name, &digest)?;
+                self.dropped.refused.push(RefusedFile {
+                    name: shown,
+                    why: error.to_string(),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Reads an original again that changed after it was read.
+    async fn take_changed(&mut self, changed: &Changed) -> Result<()> {
+        let digest = tokio::task::block_in_place(|| input_digest_of_file(&changed.path))?;
+        if digest.starts_with(&changed.digest) {
+            // It was copied back, or touched: the bytes are the same.
+            self.put.stands.insert(changed.place.clone(), stand_of(&changed.path)?);
+            return Ok(());
+        }
+        let first = batch_of_digest_beginning(&self.books.ledger, &changed.digest).await?;
+        if let Some(first) = first.filter(|_| !changed.was_refused) {
+            return self.take_later_state(changed, &first).await;
+        }
+        // Nothing was taken of it before.
+        let outcome = self.ingest_at(&self.folder.join(&changed.name), &changed.path).await;
+        self.settle(&changed.path, &changed.name, outcome)
+    }
+
+    /// Reads a file under the name that it came with.
+    async fn ingest_at(&self, named: &Path, path: &Path) -> Result<(Input, Ingested)> {
+        let input = Input::lying_at(path, named, None)?;
+        let ingested = ingest(self.books, &input, &self.books.settings.source).await?;
+        Ok((input, ingested))
+    }
+
+    async fn take_later_state(&mut self, changed: &Changed, first: &Batch) -> Result<()> {
+        let input = Input::lying_at(&changed.path, &self.folder.join(&changed.name), None)?;
+        match ingest_changed(self.books, &input, &first.source, first.batch).await {
+            Ok((ingested, earlier)) => {
+                if is_still(&input, &ingested.measured)? {
+                    self.move_away(&changed.path, DONE, &changed.name, &ingested.measured.digest)?;
+                } else {
+                    self.put.unsettled.push(changed.place.clone());
+                }
+                self.dropped.reread.push(Reread {
+                    name: input.name,
+                    batch: ingested.batch.batch,
+                    first_batch: first.batch,
+                    same_bytes: earlier.same_bytes,
+                    cut_line: earlier.cut_line,
+                    gone: gone_records(&self.books.ledger, ingested.batch.batch).await?,
+                });
+                self.dropped.ingested.push(ingested);
+            }
+            Err(error @ (Error::Input { .. } | Error::SetAside { .. } | Error::Usage(_))) => {
+                tracing::warn!(file = input.name, %error, "an original changed and cannot be read again");
+                self.put.unsettled.push(changed.place.clone());
+                self.dropped.spoilt.push(RefusedFile {
+                    name: changed.path.display().to_string(),
+                    why: error.to_string(),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// `usage.ndjson` becomes `<folder>/<digest>-usage.ndjson`. The same bytes under the same name need no second copy. The file's
+    /// time becomes the time of receipt, from which it is kept for a month.
+    fn move_away(&mut self, path: &Path, folder: &str, name: &str, digest: &str) -> Result<()> {
+        create_dir_durably(&self.folder.join(folder))?;
+        let received = FileTimes::new().set_modified(self.books.clock.now().into());
+        // A folder is opened to be read, whoever may write to it.
+        File::options()
+            .read(true)
+            .write(!path.is_dir())
+            .open(path)
+            .and_then(|file| file.set_times(received))
+            .at(path)?;
+        failpoint::file("dated", path);
+        let place = format!("{folder}/{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]);
+        let target = self.folder.join(&place);
+        if target.exists() && digest_of_original(&target)? == digest {
+            remove_original(path)?;
+            failpoint::file("removed", path);
+            return Ok(());
+        }
+        let stand = stand_of(path)?;
+        rename_durably(path, &target)?;
+        if !target.is_dir() {
+            self.put.stands.insert(place, stand);
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file, or a folder that was one input.
+pub fn remove_original(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return std::fs::remove_dir_all(path).at(path);
+    }
+    std::fs::remove_file(path).at(path)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The folders that files are moved to.
+pub fn moved_folders(books: &Books) -> [PathBuf; 2] {
+    let drop = books.settings.drop_folder(&books.data);
+    [drop.join(DONE), drop.join(REFUSED)]
+}
+
+/// The beginning of the digest in a moved file's name.
+pub fn digest_in_name(name: &str) -> Option<&str> {
+    let (digest, _) = name.split_once('-')?;
+    let is_digest = digest.len() == DIGEST_DIGITS && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    is_digest.then_some(digest)
+}
+
+fn is_still(input: &Input, measured: &Measured) -> Result<bool> {
+    // Files may have come to a folder.
+    let found = match (input.folder(), input.path()) {
+        (Some(_), Some(path)) => Some(Folder::of(path)?),
+        _ => None,
+    };
+    if let Some(folder) = found {
+        return Ok(tokio::task::block_in_place(|| folder.digest())? == measured.digest);
+    }
+    if input.bytes()? != Some(measured.bytes) {
+        return Ok(false);
+    }
+    Ok(tokio::task::block_in_place(|| input.digest())?.as_deref() == Some(measured.digest.as_str()))
+}
+
+/// Files and finished folders by name, and the names of what is neither.
+fn dropped_files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
+    let (mut files, mut others) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).at(folder)? {
+        let entry = entry.at(folder)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if names::is_left_alone(&name) {
+            continue;
+        }
+        let kind = entry.file_type().at(folder)?;
+        if kind.is_file() || kind.is_dir() && ![DONE, REFUSED].contains(&name.as_str()) && is_finished(&entry.path()) {
+            files.push(entry.path());
+        } else if ![DONE, REFUSED].contains(&name.as_str()) {
+            others.push(entry.path().display().to_string());
+        }
+    }
+    files.sort_unstable();
+    others.sort_unstable();
+    Ok((files, others))
+}

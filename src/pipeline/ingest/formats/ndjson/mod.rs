@@ -1,0 +1,3 @@
+//! Newline-delimited JSON.
+
+pub mod fast;

@@ -1,0 +1,100 @@
+//! Merging: a day's many small segments become one. Rows keep their intake and line, so no pointer moves.
+
+use polars::prelude::*;
+
+use crate::context::Books;
+use crate::storage::durable_files::sync_all;
+use crate::storage::ledger::{Lease, commit_intake};
+use crate::storage::parquet_writer::{RowGroup, schema_of};
+use crate::storage::raw::rows::columns_of;
+use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, check_written, read_columns};
+use crate::storage::raw::store::{Segment, add_segments, drop_segments, segments_between};
+use crate::support::error::{Doing as _, Error, Result};
+
+/// A day is merged when it has so many small segments; below that, opening the files costs less than rewriting.
+const SMALL_SEGMENTS_MIN: usize = 8;
+
+/// Segments below this are small. A larger one is left alone, so that a row is rewritten a few times in its life.
+const SMALL_ROWS: i64 = 256 * 1024;
+
+/// What merging did.
+#[derive(Clone, Debug, Default)]
+pub struct Merged {
+    /// Segments before and after.
+    pub segments: (usize, usize),
+    /// What was left as it is because a segment is damaged.
+    pub damaged: Vec<String>,
+}
+
+/// Merges what is due among segments of metered batches.
+pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Result<Merged> {
+    let mut merged = Merged::default();
+    for kind in [SegmentKind::Usage, SegmentKind::Log] {
+        let segments = segments_between(&books.ledger, kind, 0, metered_to).await?;
+        let small: Vec<Segment> = segments
+            .into_iter()
+            .filter(|s| s.rows < SMALL_ROWS && s.batch_hi <= metered_to)
+            .collect();
+        for day in small
+            .chunk_by(|a, b| a.day == b.day)
+            .filter(|day| day.len() >= SMALL_SEGMENTS_MIN)
+        {
+            match merge_day(books, lease, kind, day).await {
+                Ok(after) => {
+                    merged.segments.0 += day.len();
+                    merged.segments.1 += after;
+                }
+                Err(damaged @ Error::Damaged { .. }) => merged.damaged.push(damaged.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(merged)
+}
+
+async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[Segment]) -> Result<usize> {
+    // The new segment's digest would hide what was damaged in one before.
+    let check = |segment: &Segment| check_written(&books.data.join(&segment.path), &segment.digest);
+    tokio::task::block_in_place(|| segments.iter().try_for_each(check))?;
+    let intake = books.register_intake("merge").await?;
+    let merged = tokio::task::block_in_place(|| {
+        let mut writer = SegmentWriter::new(&books.data, kind, segments[0].day, intake);
+        let frame = concatenated(books, segments)?;
+        let mut rest = frame;
+        while rest.height() > 0 {
+            let (group, after) = rest.split_at(i64::try_from(ROW_GROUP_ROWS.min(rest.height())).unwrap_or(i64::MAX));
+            let columns = columns_of(kind, &group)?;
+            let schema = schema_of(&columns);
+            writer.write(&RowGroup::of(columns)?, || schema)?;
+            rest = after;
+        }
+        let merged = writer.finish()?;
+        sync_all(&merged.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
+        Ok::<_, Error>(merged)
+    })?;
+    let batch_lo = segments.iter().map(|s| s.batch_lo).min().unwrap_or(0);
+    let batch_hi = segments.iter().map(|s| s.batch_hi).max().unwrap_or(0);
+    let mut tx = books.ledger.begin().await?;
+    lease.check(&mut tx).await?;
+    commit_intake(&mut tx, intake).await?;
+    drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
+    add_segments(&mut tx, &merged, batch_lo, batch_hi).await?;
+    books.ledger.commit_of(tx, "merge", intake).await?;
+    Ok(merged.len())
+}
+
+fn concatenated(books: &Books, segments: &[Segment]) -> Result<DataFrame> {
+    let mut all: Option<DataFrame> = None;
+    for segment in segments {
+        let frame = read_columns(&books.data.join(&segment.path), &[])?;
+        match &mut all {
+            None => all = Some(frame),
+            Some(all) => {
+                all.vstack_mut_owned(frame).doing("merging segments")?;
+            }
+        }
+    }
+    let mut all = all.unwrap_or_default();
+    all.rechunk_mut();
+    Ok(all)
+}

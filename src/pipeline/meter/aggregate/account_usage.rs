@@ -1,0 +1,216 @@
+//! What a metering adds for people and dashboards: accounts that appeared, usage by day, usage that came late.
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike as _, NaiveDate};
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::daily_usage_codec::{DaySums, DaysText};
+use super::sums::Status;
+use crate::catalog::account::Account;
+use crate::pipeline::meter::classify::sku_lookup::{Place, PlaceCode, Places};
+use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::store::{AccountDays, DayTotal};
+use crate::pipeline::meter::totals::Outcome;
+use crate::storage::usage::UsageRow;
+use crate::support::error::{Error, Result};
+use crate::values::calendar::{day_of_number, month_text};
+
+/// The first day with records of each account.
+pub fn first_days(rows: &[UsageRow]) -> Vec<(u64, NaiveDate)> {
+    let accounts = rows.chunk_by(|a, b| a.uin == b.uin);
+    let first_day = |account: &[UsageRow]| {
+        let days = account.iter().filter(|row| row.records > 0).map(|row| row.day);
+        Some((account[0].uin, day_of_number(days.min()?)))
+    };
+    accounts.filter_map(first_day).collect()
+}
+
+/// By number.
+type Accounts = Vec<(u64, Account)>;
+
+/// The accounts that appeared, and those that were there and begin earlier now.
+pub fn changed_accounts(plan: &Plan, first_days: &[(u64, NaiveDate)]) -> (Accounts, Accounts) {
+    let (mut new, mut moved) = (Vec::new(), Vec::new());
+    for &(uin, day) in first_days {
+        match plan.accounts.get(uin) {
+            None => {
+                let account = Account {
+                    terms: vec![plan.default_terms.clone()],
+                    first_day: Some(day),
+                    closed_to: None,
+                };
+                new.push((uin, account));
+            }
+            Some(known) if known.first_day.is_none_or(|first| day < first) && known.closed_to.is_none() => {
+                let account = Account {
+                    first_day: Some(day),
+                    ..known.clone()
+                };
+                moved.push((uin, account));
+            }
+            Some(_) => {}
+        }
+    }
+    (new, moved)
+}
+
+/// Metered usage per account and month, as text; see `days.rs`. Rows stand in the order of a usage file.
+pub fn usage_daily(rows: &[UsageRow], places: &Places) -> Vec<AccountDays> {
+    let accounts = rows.chunk_by(|a, b| a.uin == b.uin);
+    accounts.flat_map(|account| account_days(account, places)).collect()
+}
+
+/// About how many bytes of text a row comes to.
+const BYTES_OF_ROW: usize = 20;
+
+/// Rows of an account from which on its days stand by SKU, too. A database adds up fewer in a millisecond or two.
+const MANY_ROWS: usize = 1024;
+
+/// How many times fewer the days by SKU must be.
+const FEWER_TIMES: usize = 2;
+
+/// A month of an account in the making.
+struct Month<'p> {
+    /// The number of its first day.
+    first: i32,
+    /// ... and of the first day after it.
+    end: i32,
+    records: i64,
+    rows: usize,
+    days: DaysText<'p>,
+    /// None for few rows, and where sums do not fit.
+    skus: Option<SkuDays<'p>>,
+}
+
+fn account_days(account: &[UsageRow], places: &Places) -> Vec<AccountDays> {
+    let mut months: Vec<Month> = Vec::new();
+    for row in account.iter().filter(|row| row.status == Status::Metered) {
+        let at = months
+            .iter()
+            .position(|month| month.first <= row.day && row.day < month.end);
+        let at = at.unwrap_or_else(|| {
+            months.push(Month::of(row.day, account.len()));
+            months.len() - 1
+        });
+        months[at].add(row, places.get(row.code));
+    }
+    months.sort_unstable_by_key(|month| month.first);
+    let done = |month: Month| AccountDays {
+        month: month_text(day_of_number(month.first)),
+        uin: account[0].uin,
+        records: month.records,
+        sku_days: month
+            .skus
+            .filter(|skus| skus.len() * FEWER_TIMES <= month.rows)
+            .map(SkuDays::text),
+        days: month.days.finish(),
+    };
+    months.into_iter().map(done).collect()
+}
+
+impl<'p> Month<'p> {
+    /// The month of a day, of an account with so many rows.
+    fn of(day: i32, rows: usize) -> Self {
+        let date = day_of_number(day);
+        let first = day - date.day0().cast_signed();
+        Self {
+            first,
+            end: first + i32::from(date.num_days_in_month()),
+            records: 0,
+            rows: 0,
+            days: DaysText::with_capacity(rows * BYTES_OF_ROW),
+            skus: (rows >= MANY_ROWS).then(SkuDays::default),
+        }
+    }
+
+    fn add(&mut self, row: &UsageRow, place: &'p Place) {
+        self.records += row.records;
+        self.rows += 1;
+        let sums = DaySums {
+            day: (row.day - self.first).unsigned_abs() + 1,
+            records: row.records,
+            raw: row.raw,
+            billable: row.billable,
+        };
+        self.days.push((row.appid, &place.region, &place.sku), sums);
+        self.skus = self.skus.take().and_then(|skus| skus.with(&place.sku, sums));
+    }
+}
+
+/// Days of an account by SKU, over all its apps and regions.
+#[derive(Default)]
+struct SkuDays<'p>(HashMap<(&'p str, u32), DaySums>);
+
+impl<'p> SkuDays<'p> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// With more of a day; none when a sum does not fit.
+    fn with(mut self, sku: &'p str, more: DaySums) -> Option<Self> {
+        match self.0.entry((sku, more.day)) {
+            Entry::Vacant(day) => drop(day.insert(more)),
+            Entry::Occupied(mut day) => {
+                let sums = day.get().checked_add(more)?;
+                day.insert(sums);
+            }
+        }
+        Some(self)
+    }
+
+    /// In the layout of all days, as those of one app without a number and a region without a name.
+    fn text(self) -> String {
+        let mut days: Vec<(&str, DaySums)> = self.0.into_iter().map(|((sku, _), sums)| (sku, sums)).collect();
+        days.sort_unstable_by_key(|(sku, sums)| (*sku, sums.day));
+        let mut text = DaysText::with_capacity(days.len() * BYTES_OF_ROW);
+        for (sku, sums) in days {
+            text.push((0, "", sku), sums);
+        }
+        text.finish()
+    }
+}
+
+/// Metered usage of all accounts together, with the task type.
+///
+/// # Errors
+/// A sum that does not fit.
+pub fn usage_totals(outcome: &Outcome) -> Result<Vec<DayTotal>> {
+    let of_place = |(&(code, day), sums): (&(PlaceCode, i32), &[i128; 3])| -> Result<DayTotal> {
+        let (day, place) = (day_of_number(day), outcome.places.get(code).clone());
+        let narrow = |value: i128| {
+            i64::try_from(value).map_err(|_| {
+                Error::TooLarge(format!(
+                    "{day}: the usage of all accounts adds up to {value} base units, which does not fit; look for impossible durations \
+                     and counts"
+                ))
+            })
+        };
+        let sums = [narrow(sums[0])?, narrow(sums[1])?, narrow(sums[2])?];
+        Ok(DayTotal { day, place, sums })
+    };
+    let is_some = |total: &Result<DayTotal>| total.as_ref().map_or(true, |total| total.sums != [0; 3]);
+    outcome.day_totals().iter().map(of_place).filter(is_some).collect()
+}
+
+/// Metered usage on days whose period is closed: account, day, records, billable.
+pub fn late_usage(plan: &Plan, rows: &[UsageRow]) -> Vec<(u64, NaiveDate, i64, i64)> {
+    let mut late: BTreeMap<(u64, NaiveDate), (i64, i64)> = BTreeMap::new();
+    for account in rows.chunk_by(|a, b| a.uin == b.uin) {
+        let Some(closed_to) = plan.accounts.get(account[0].uin).and_then(|account| account.closed_to) else {
+            continue;
+        };
+        for row in account.iter().filter(|row| row.status == Status::Metered) {
+            let day = day_of_number(row.day);
+            if day < closed_to {
+                let sums = late.entry((row.uin, day)).or_default();
+                sums.0 += row.records;
+                sums.1 += row.billable;
+            }
+        }
+    }
+    late.into_iter()
+        .map(|((uin, day), (records, billable))| (uin, day, records, billable))
+        .collect()
+}

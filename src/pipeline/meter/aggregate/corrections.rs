@@ -1,0 +1,203 @@
+//! Correcting: records that were metered before and count otherwise from now on. Voids take them back, a person's word puts
+//! another content in their place, a changed card places them.
+
+use std::collections::HashSet;
+
+use super::measure::{RowFields, UnmeteredRecord, share_of_fields, share_of_record, unmetered_of};
+use super::sums::{Share, Status};
+use crate::pipeline::ingest::record::timestamp::utc_day;
+use crate::pipeline::meter::classify::sku_lookup::{NO_PLACE_COUNT, NO_PLACE_MS, Placer, UnitKind};
+use crate::pipeline::meter::dedupe::Decided;
+use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
+use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::totals::{Outcome, RECEIVED};
+use crate::support::error::Result;
+
+impl Outcome {
+    /// Rows metered before that voids take back now, and unmetered ones that a changed card places.
+    pub(crate) fn correct(
+        &mut self,
+        plan: &Plan,
+        decided: &Decided,
+        placer: &Placer,
+        new_unmetered: Vec<UnmeteredRecord>,
+    ) -> Result<Vec<Share>> {
+        let mut corrections = Vec::new();
+        let mut taken_back = HashSet::new();
+        let mut stands = Vec::new();
+        for (stood, now) in &decided.replaced {
+            self.withdraw(plan, stood, Status::Conflict, placer, &mut corrections, &mut taken_back)?;
+            stands.extend(self.accept(plan, now, placer, &mut corrections)?);
+        }
+        for (record, _) in &decided.voided_before {
+            self.withdraw(plan, record, Status::Voided, placer, &mut corrections, &mut taken_back)?;
+            stands.retain(|r: &UnmeteredRecord| (r.batch, r.line) != (record.batch, record.line));
+        }
+        let new_unmetered: Vec<UnmeteredRecord> = new_unmetered.into_iter().chain(stands).collect();
+        let rewrites = !new_unmetered.is_empty() || !taken_back.is_empty() || plan.tries_unmetered_again();
+        if !rewrites {
+            return Ok(corrections);
+        }
+        let mut kept = Vec::with_capacity(plan.unmetered.len() + new_unmetered.len());
+        for record in &plan.unmetered {
+            if taken_back.contains(&(record.batch, record.line)) {
+                continue;
+            }
+            // A waived day that expired keeps its records as unmetered for good; nothing is added to it.
+            if plan.expired.contains(&utc_day(record.finished_at_ns)) {
+                continue;
+            }
+            if !self.place_again(plan, record, placer, &mut corrections)? {
+                kept.push(record.clone());
+            }
+        }
+        kept.extend(new_unmetered);
+        kept.sort_unstable_by_key(|r| (r.batch, r.line));
+        self.unmetered_file = Some(kept);
+        Ok(corrections)
+    }
+
+    /// A record that counted counts no more: it was taken back, or another content stands in its place.
+    fn withdraw(
+        &mut self,
+        plan: &Plan,
+        record: &RealRecord,
+        status: Status,
+        placer: &Placer,
+        corrections: &mut Vec<Share>,
+        taken_back: &mut HashSet<(i64, u32)>,
+    ) -> Result<()> {
+        let Some(share) = share_of_record(record, &plan.map, placer)? else {
+            return Ok(());
+        };
+        let place = (record.batch, record.line);
+        // While it waits in the unmetered file it counts as unmetered, whatever today's card says.
+        let waits = plan
+            .unmetered
+            .binary_search_by_key(&place, |r| (r.batch, r.line))
+            .is_ok();
+        let counted = match (waits, &record.content) {
+            (true, Content::Usage { duration_ms, .. }) => Share {
+                raw: *duration_ms,
+                ..as_unmetered(share)
+            },
+            _ if share.status == Status::Failed => not_counting(share_then(plan, record, share)?, Status::Failed),
+            _ => share,
+        };
+        if waits {
+            taken_back.insert(place);
+        }
+        self.move_share(record.batch, counted, not_counting(share, status), corrections);
+        Ok(())
+    }
+
+    /// A conflicting record counts from now on, as a person said. Returns it when no meter takes it.
+    fn accept(
+        &mut self,
+        plan: &Plan,
+        record: &RealRecord,
+        placer: &Placer,
+        corrections: &mut Vec<Share>,
+    ) -> Result<Option<UnmeteredRecord>> {
+        let Some(share) = share_of_record(record, &plan.map, placer)? else {
+            return Ok(None);
+        };
+        let conflicting = not_counting(share_then(plan, record, share)?, Status::Conflict);
+        self.move_share(record.batch, conflicting, share, corrections);
+        if share.status == Status::Unmetered {
+            return unmetered_of(record, &plan.map, placer);
+        }
+        Ok(None)
+    }
+
+    /// Whether today's card places a record that none did before.
+    fn place_again(
+        &mut self,
+        plan: &Plan,
+        record: &UnmeteredRecord,
+        placer: &Placer,
+        corrections: &mut Vec<Share>,
+    ) -> Result<bool> {
+        let row = RowFields {
+            uin: record.uin,
+            appid: record.appid,
+            duration_ms: record.duration_ms,
+            finished_at_ns: record.finished_at_ns,
+            failed: false,
+        };
+        let share = share_of_fields(&row, &record.task_type, &record.parameters, &plan.map, placer)?;
+        if share.status != Status::Metered {
+            return Ok(false);
+        }
+        let before = Share {
+            raw: record.duration_ms,
+            ..as_unmetered(share)
+        };
+        self.move_share(record.batch, before, share, corrections);
+        self.placed_again += 1;
+        Ok(true)
+    }
+
+    /// Moves one record of an earlier batch from one status to another.
+    fn move_share(&mut self, batch: i64, from: Share, to: Share, corrections: &mut Vec<Share>) {
+        let back = Share {
+            records: -from.records,
+            raw: -from.raw,
+            billable: -from.billable,
+            ..from
+        };
+        let totals = self.totals.entry(batch).or_default();
+        for share in [back, to] {
+            corrections.push(share);
+            totals.entry(share.status.text()).or_default().add_share(&share);
+        }
+        // A record measured in another unit than before moves the received side with it, in that unit.
+        if back.unit != to.unit {
+            let received = totals.entry(RECEIVED).or_default();
+            for share in [back, to] {
+                match share.unit {
+                    UnitKind::Ms => received.raw_ms += i128::from(share.raw),
+                    UnitKind::Count => received.raw_count += i128::from(share.raw),
+                }
+            }
+        }
+    }
+}
+
+fn nowhere(share: Share) -> u32 {
+    if share.unit == UnitKind::Count {
+        NO_PLACE_COUNT
+    } else {
+        NO_PLACE_MS
+    }
+}
+
+/// The share of a record as it was measured when its batch was; the cards of today may count it in another unit.
+fn share_then(plan: &Plan, record: &RealRecord, today: Share) -> Result<Share> {
+    let Some(map) = plan.then.map_of(record.batch) else {
+        return Ok(today);
+    };
+    Ok(share_of_record(record, map, &Placer::new(map))?.unwrap_or(today))
+}
+
+/// The same record under a status that bills nothing.
+fn not_counting(share: Share, status: Status) -> Share {
+    Share {
+        status,
+        code: nowhere(share),
+        appid: 0,
+        billable: 0,
+        ..share
+    }
+}
+
+fn as_unmetered(share: Share) -> Share {
+    Share {
+        status: Status::Unmetered,
+        code: NO_PLACE_MS,
+        unit: UnitKind::Ms,
+        appid: 0,
+        billable: 0,
+        ..share
+    }
+}

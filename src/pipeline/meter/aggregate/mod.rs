@@ -1,0 +1,9 @@
+//! Aggregation: new rows become sums, and sums become usage rows.
+
+pub(crate) mod account_usage;
+pub(crate) mod corrections;
+pub mod daily_usage_codec;
+pub mod measure;
+pub(crate) mod merge_sums;
+pub mod sums;
+pub(crate) mod usage_writer;

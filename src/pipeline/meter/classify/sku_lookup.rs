@@ -1,0 +1,406 @@
+//! Placing: which SKU a record is for, decided once per distinct (card version, task type, parameters).
+//!
+//! Rows only look up small integers: their text (task type and parameters) by the place of its bytes, their account's
+//! class by the account, their day among the few local days that a UTC day touches.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use hashbrown::HashMap;
+
+use crate::catalog::account::AccountBook;
+use crate::catalog::account::terms::Terms;
+use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::{RateCard, RawUnits};
+use crate::values::calendar::{local_day, midnight, number_of_day};
+use crate::values::parameters::Parameters;
+
+/// What a raw unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnitKind {
+    Ms,
+    Count,
+}
+
+impl UnitKind {
+    pub const ALL: [Self; 2] = [Self::Ms, Self::Count];
+
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Ms => "ms",
+            Self::Count => "count",
+        }
+    }
+}
+
+/// A SKU in a region, as one small number.
+pub type PlaceCode = u32;
+
+/// Region, SKU and unit of a code, and the task type that has it. The first two codes are no place: milliseconds and counts of
+/// records without a SKU.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    pub region: Arc<str>,
+    pub sku: Arc<str>,
+    pub unit: UnitKind,
+    /// Within a card version a SKU has one; of two versions or cards the same SKU may have two.
+    pub task_type: Arc<str>,
+}
+
+/// Codes of what has no SKU.
+pub const NO_PLACE_MS: PlaceCode = 0;
+pub const NO_PLACE_COUNT: PlaceCode = 1;
+
+/// All places seen in one metering.
+pub struct Places {
+    places: Vec<Place>,
+    codes: HashMap<Place, PlaceCode>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let nowhere = |unit| Place {
+            region: "".into(),
+            sku: "".into(),
+            unit,
+            task_type: "".into(),
+        };
+        Self {
+            places: vec![nowhere(UnitKind::Ms), nowhere(UnitKind::Count)],
+            codes: HashMap::new(),
+        }
+    }
+}
+
+impl Places {
+    /// Every place, by code.
+    pub fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter()
+    }
+
+    pub fn get(&self, code: PlaceCode) -> &Place {
+        &self.places[code as usize]
+    }
+
+    fn code(&mut self, place: Place) -> PlaceCode {
+        if let Some(&code) = self.codes.get(&place) {
+            return code;
+        }
+        let code = PlaceCode::try_from(self.places.len()).expect("a card has fewer than 2^32 SKUs");
+        self.places.push(place.clone());
+        self.codes.insert(place, code);
+        code
+    }
+}
+
+/// How rows of one distinct text are measured under one card version.
+#[derive(Clone, Copy, Debug)]
+pub enum Placed {
+    /// By a meter.
+    At {
+        code: PlaceCode,
+        raw: RawUnits,
+        minimum: u64,
+        round_up_to: u64,
+    },
+    /// By none; the number of the reason.
+    Nowhere(u32),
+}
+
+impl Placed {
+    /// Raw base units of a record, and their unit.
+    pub fn raw(self, duration_ms: i64) -> (u64, UnitKind) {
+        match self {
+            Self::At {
+                raw: RawUnits::Fixed(count),
+                ..
+            } => (count, UnitKind::Count),
+            _ => (duration_ms.unsigned_abs(), UnitKind::Ms),
+        }
+    }
+}
+
+/// Why a record has no meter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reason {
+    pub code: &'static str,
+    pub sentence: String,
+}
+
+/// Accounts that are placed alike: same zone, same cards at the same dates.
+type ClassId = usize;
+
+struct Class {
+    zone: Tz,
+    /// First day and card name of each of the terms, ascending.
+    cards: Vec<(NaiveDate, String)>,
+}
+
+/// Everything that placing needs to know about accounts and cards.
+pub struct Map {
+    classes: Vec<Class>,
+    class_of: HashMap<u64, ClassId>,
+    /// Card versions in use, flat.
+    versions: Vec<Arc<RateCard>>,
+    version_ids: HashMap<(String, NaiveDate), usize>,
+    cards: CardBook,
+}
+
+/// A local day of a class within a UTC day, and the card version in force on it.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalDay {
+    /// First instant after it, nanoseconds since 1970.
+    pub until_ns: i64,
+    pub day: i32,
+    /// None before the first version of the card.
+    pub version: Option<usize>,
+}
+
+impl Map {
+    /// Sorts the accounts into classes. Unknown accounts get the first class: the default terms.
+    pub fn new(accounts: &AccountBook, cards: CardBook, default_terms: &Terms) -> Self {
+        let mut map = Self {
+            classes: vec![class_of_terms(std::slice::from_ref(default_terms))],
+            class_of: HashMap::new(),
+            versions: Vec::new(),
+            version_ids: HashMap::new(),
+            cards,
+        };
+        for card in map.cards.versions() {
+            map.version_ids
+                .insert((card.name.clone(), card.from), map.versions.len());
+            map.versions.push(Arc::clone(card));
+        }
+        for (uin, account) in accounts.iter() {
+            let class = class_of_terms(&account.terms);
+            let same = map
+                .classes
+                .iter()
+                .position(|c| c.zone == class.zone && c.cards == class.cards);
+            let id = same.unwrap_or_else(|| {
+                map.classes.push(class);
+                map.classes.len() - 1
+            });
+            if id != 0 {
+                map.class_of.insert(uin, id);
+            }
+        }
+        map
+    }
+
+    pub fn class(&self, uin: u64) -> ClassId {
+        self.class_of.get(&uin).copied().unwrap_or(0)
+    }
+
+    pub fn zone(&self, uin: u64) -> Tz {
+        self.classes[self.class(uin)].zone
+    }
+
+    pub fn versions(&self) -> &[Arc<RateCard>] {
+        &self.versions
+    }
+
+    /// The local days that the UTC instants `[from, to)` touch, for each class.
+    pub fn local_days(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Vec<LocalDay>> {
+        self.classes
+            .iter()
+            .map(|class| self.local_days_of(class, from, to))
+            .collect()
+    }
+
+    fn local_days_of(&self, class: &Class, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<LocalDay> {
+        let mut days = Vec::new();
+        let mut day = local_day(class.zone, from);
+        loop {
+            let next = day.succ_opt().unwrap_or(NaiveDate::MAX);
+            let until = midnight(class.zone, next).with_timezone(&Utc);
+            days.push(LocalDay {
+                until_ns: until.timestamp_nanos_opt().unwrap_or(i64::MAX),
+                day: number_of_day(day),
+                version: self.version_on(class, day),
+            });
+            if until >= to || next == day {
+                return days;
+            }
+            day = next;
+        }
+    }
+
+    fn version_on(&self, class: &Class, day: NaiveDate) -> Option<usize> {
+        // Usage before the first terms extends their periods backwards, so their card holds for it too.
+        let at = class.cards.partition_point(|(from, _)| *from <= day).max(1);
+        let card = self.cards.in_force(&class.cards[at - 1].1, day)?;
+        self.version_ids.get(&(card.name.clone(), card.from)).copied()
+    }
+}
+
+fn class_of_terms(terms: &[Terms]) -> Class {
+    let zone = terms[0].zone;
+    let mut cards: Vec<(NaiveDate, String)> = terms.iter().map(|t| (t.from, t.card.clone())).collect();
+    cards.dedup_by(|later, earlier| later.1 == earlier.1);
+    if let [only] = &mut cards[..] {
+        // The date of one card for ever makes no class of its own.
+        only.0 = NaiveDate::MIN;
+    }
+    Class { zone, cards }
+}
+
+/// A borrowed (task type, parameters), hashed as the owned pair is.
+#[derive(Hash)]
+struct NameRef<'a>(&'a str, &'a str);
+
+impl hashbrown::Equivalent<(String, String)> for NameRef<'_> {
+    fn equivalent(&self, owned: &(String, String)) -> bool {
+        self.0 == owned.0 && self.1 == owned.1
+    }
+}
+
+/// Places distinct texts, remembering each; shared by the threads, which ask for the texts of a row group at a time.
+pub struct Placer<'m> {
+    map: &'m Map,
+    texts: RwLock<Texts>,
+    state: Mutex<State>,
+}
+
+/// Task types and parameters, numbered by first sight.
+#[derive(Default)]
+struct Texts {
+    numbers: HashMap<(String, String), u32>,
+    names: Vec<(String, String)>,
+}
+
+#[derive(Default)]
+struct State {
+    places: Places,
+    reasons: Vec<Reason>,
+    /// By text and card version.
+    placed: HashMap<(u32, Option<usize>), Placed>,
+}
+
+impl<'m> Placer<'m> {
+    pub fn new(map: &'m Map) -> Self {
+        Self {
+            map,
+            texts: RwLock::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The number of a task type with canonical parameters.
+    pub fn text(&self, task_type: &str, parameters: &str) -> u32 {
+        self.texts(&[(task_type, parameters)])[0]
+    }
+
+    /// The numbers of task types with canonical parameters.
+    pub fn texts(&self, names: &[(&str, &str)]) -> Vec<u32> {
+        let known: Vec<Option<u32>> = {
+            let texts = self.texts.read().unwrap_or_else(PoisonError::into_inner);
+            names.iter().map(|name| texts.number(name)).collect()
+        };
+        if let Some(all) = known.iter().copied().collect() {
+            return all;
+        }
+        let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
+        let numbers = known.into_iter().zip(names);
+        numbers
+            .map(|(known, name)| known.unwrap_or_else(|| texts.number_or_new(name)))
+            .collect()
+    }
+
+    /// How a text is measured under a card version.
+    pub fn place(&self, text: u32, version: Option<usize>) -> Placed {
+        let state = &mut *self.lock();
+        if let Some(&known) = state.placed.get(&(text, version)) {
+            return known;
+        }
+        let (task_type, parameters) = self.name(text);
+        let placed = match assign(self.map, version, &task_type, &parameters) {
+            Ok((place, raw, minimum, round_up_to)) => Placed::At {
+                code: state.places.code(place),
+                raw,
+                minimum,
+                round_up_to,
+            },
+            Err(reason) => {
+                state.reasons.push(reason);
+                Placed::Nowhere(u32::try_from(state.reasons.len() - 1).expect("fewer reasons than rows"))
+            }
+        };
+        state.placed.insert((text, version), placed);
+        placed
+    }
+
+    /// The place of a code.
+    pub fn place_of(&self, code: PlaceCode) -> Place {
+        self.lock().places.get(code).clone()
+    }
+
+    pub fn reason(&self, number: u32) -> Reason {
+        self.lock().reasons[number as usize].clone()
+    }
+
+    /// Task type and parameters of a text.
+    pub fn name(&self, text: u32) -> (String, String) {
+        let texts = self.texts.read().unwrap_or_else(PoisonError::into_inner);
+        texts.names[text as usize].clone()
+    }
+
+    /// All places there came to be.
+    pub fn into_places(self) -> Places {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).places
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Texts {
+    fn number(&self, name: &(&str, &str)) -> Option<u32> {
+        self.numbers.get(&NameRef(name.0, name.1)).copied()
+    }
+
+    fn number_or_new(&mut self, name: &(&str, &str)) -> u32 {
+        if let Some(number) = self.number(name) {
+            return number;
+        }
+        let number = u32::try_from(self.names.len()).expect("fewer distinct texts than rows");
+        let name = (name.0.to_owned(), name.1.to_owned());
+        self.names.push(name.clone());
+        self.numbers.insert(name, number);
+        number
+    }
+}
+
+type Measured = (Place, RawUnits, u64, u64);
+
+fn assign(map: &Map, version: Option<usize>, task_type: &str, parameters: &str) -> Result<Measured, Reason> {
+    let Some(version) = version else {
+        return Err(Reason {
+            code: "no_card",
+            sentence: "no version of the account's rate card was in force on that day; import one".to_owned(),
+        });
+    };
+    let card = &map.versions[version];
+    let parameters = Parameters::from_canonical(parameters).map_err(|error| Reason {
+        code: "bad_parameters",
+        sentence: error.to_string(),
+    })?;
+    let assignment = card.assign(task_type, &parameters).map_err(|unmetered| Reason {
+        code: unmetered.code,
+        sentence: unmetered.sentence,
+    })?;
+    let meter = &card.meters[assignment.meter];
+    let unit = match assignment.raw {
+        RawUnits::Duration => UnitKind::Ms,
+        RawUnits::Fixed(_) => UnitKind::Count,
+    };
+    let place = Place {
+        region: assignment.region.into(),
+        sku: assignment.sku.into(),
+        unit,
+        task_type: task_type.into(),
+    };
+    Ok((place, assignment.raw, meter.minimum, meter.round_up_to))
+}

@@ -1,0 +1,157 @@
+//! Writing a metering: one transaction, open while the usage is put together, so that its rows need not be in memory together.
+
+use std::collections::BTreeSet;
+
+use super::aggregate::account_usage;
+use super::aggregate::usage_writer::Piece;
+use super::dedupe::Decided;
+use super::snapshot::Plan;
+use super::store;
+use super::store::{NewMetering, NewUsageFile};
+use super::totals::Outcome;
+use super::{Files, Metered};
+use crate::catalog::account::Account;
+use crate::catalog::account::cohorts::Kinds;
+use crate::catalog::account::store::{add_accounts, set_first_day};
+use crate::context::Books;
+use crate::storage::durable_files::sync_all;
+use crate::storage::ledger::{Lease, Tx, commit_intake, next_number};
+use crate::storage::raw::store::refuse_expired;
+use crate::support::error::Result;
+
+/// What is known before the usage is put together.
+pub struct Basis<'a> {
+    pub plan: &'a Plan,
+    pub decided: &'a Decided,
+    pub outcome: &'a Outcome,
+    pub files: &'a Files,
+}
+
+/// A metering that is being written.
+pub struct Writing<'a> {
+    books: &'a Books,
+    plan: &'a Plan,
+    intake: i64,
+    now: String,
+    tx: Tx,
+    metering: i64,
+    metered: Metered,
+    /// Accounts that appeared, or begin earlier.
+    accounts: Vec<(u64, Account)>,
+}
+
+impl<'a> Writing<'a> {
+    /// Begins the transaction, with all that is known already.
+    pub async fn begin(books: &'a Books, lease: &Lease, basis: &Basis<'a>, intake: i64) -> Result<Self> {
+        let Basis {
+            plan,
+            decided,
+            outcome,
+            files,
+        } = *basis;
+        let now = books.clock.text();
+        // Before the transaction: every other writer waits for its end.
+        let totals = account_usage::usage_totals(outcome)?;
+        let conflicts = decided.conflicts.iter().map(|c| (c, outcome.conflict_day(c)));
+        let (completing, conflicts): (Vec<_>, Vec<_>) = conflicts.partition(|(conflict, _)| conflict.completes);
+        let taken_back = decided.taken_back_by_whole_lines();
+        let days: BTreeSet<_> = plan.segments.iter().map(|segment| segment.day).collect();
+        let mut tx = books.ledger.begin().await?;
+        lease.check(&mut tx).await?;
+        commit_intake(&mut tx, intake).await?;
+        store::check_progress(&mut tx, &plan.progress).await?;
+        refuse_expired(&mut tx, days).await?;
+        let metering = next_number(&mut tx, "metering").await?;
+        let new = NewMetering {
+            metering,
+            batch_lo: plan.progress.batch_hi + 1,
+            batch_hi: plan.up_to,
+            metered_at: &now,
+            card_hi: plan.card_hi,
+        };
+        store::add_metering(&mut tx, &new).await?;
+        if let Some(run) = &files.keys {
+            store::add_key_run(&mut tx, metering, run).await?;
+        }
+        if outcome.unmetered_file.is_some() {
+            store::drop_unmetered(&mut tx, &plan.unmetered_paths).await?;
+            if let (Some((path, digest)), Some(records)) = (&files.unmetered, &outcome.unmetered_file) {
+                store::add_unmetered(&mut tx, metering, (path, digest), records).await?;
+            }
+        }
+        store::add_conflicts(&mut tx, &conflicts).await?;
+        store::book_replacements(&mut tx, metering).await?;
+        store::add_completions(&mut tx, &completing, &taken_back, &now).await?;
+        store::add_voids(&mut tx, metering, &decided.new_voids, &now).await?;
+        store::end_waits(&mut tx, metering, &decided.ended_waits).await?;
+        store::add_control_totals(&mut tx, metering, &outcome.control_totals()?).await?;
+        store::add_usage_totals(&mut tx, metering, totals).await?;
+        let metered = Metered {
+            batches: plan.up_to - plan.progress.batch_hi,
+            batch_hi: plan.up_to,
+            rows: plan.segments.iter().map(|segment| segment.rows).sum(),
+            conflicts: conflicts.len(),
+            completed: completing.len() + taken_back.len(),
+            voids: decided.new_voids.len() - taken_back.len(),
+            voids_of_voids: decided.voids_of_voids(),
+            unmetered: outcome.unmetered_file.as_ref().map_or(plan.unmetered.len(), Vec::len),
+            placed_again: outcome.placed_again,
+            ..Metered::default()
+        };
+        Ok(Self {
+            books,
+            plan,
+            intake,
+            now,
+            tx,
+            metering,
+            metered,
+            accounts: Vec::new(),
+        })
+    }
+
+    /// Adds what some accounts used, and those that appeared.
+    pub async fn add(&mut self, piece: Piece) -> Result<()> {
+        let Self { tx, metering, .. } = self;
+        let (new, moved) = account_usage::changed_accounts(self.plan, &piece.first_days);
+        store_accounts(tx, &new, &moved, &self.now).await?;
+        self.metered.new_accounts += new.len();
+        self.accounts.extend(new.into_iter().chain(moved));
+        self.metered.late_records += piece.late.iter().map(|late| late.2).sum::<i64>();
+        store::add_usage_daily(tx, *metering, piece.days).await?;
+        store::add_late_usage(tx, *metering, &piece.late).await
+    }
+
+    /// Syncs the usage file, names it, and commits. Returns the accounts that appeared or changed, too.
+    #[tracing::instrument(skip_all)]
+    pub async fn commit(mut self, usage: Option<NewUsageFile>) -> Result<(Metered, Vec<(u64, Account)>)> {
+        if let Some(file) = &usage {
+            tokio::task::block_in_place(|| sync_all(&[self.books.data.join(&file.path)]))?;
+            store::add_usage_file(&mut self.tx, self.metering, file).await?;
+        }
+        if !self.accounts.is_empty() {
+            let mut kinds = Kinds::of(&self.plan.accounts);
+            for (uin, account) in &self.accounts {
+                kinds.change(self.plan.accounts.get(*uin), account);
+            }
+            kinds.store(&mut self.tx).await?;
+        }
+        self.books.ledger.commit_of(self.tx, "meter", self.intake).await?;
+        let metered = Metered {
+            usage_rows: usage.map_or(0, |file| file.rows),
+            ..self.metered
+        };
+        Ok((metered, self.accounts))
+    }
+}
+
+/// Adds the accounts that appeared, and moves back where those that were there begin.
+async fn store_accounts(tx: &mut Tx, new: &[(u64, Account)], moved: &[(u64, Account)], now: &str) -> Result<()> {
+    add_accounts(tx, new, "usage", now).await?;
+    for (uin, account) in moved {
+        if let Some(day) = account.first_day {
+            set_first_day(tx, *uin, day).await?;
+        }
+    }
+    Ok(())
+}

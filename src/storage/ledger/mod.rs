@@ -1,0 +1,268 @@
+//! The ledger: the database behind every stage. Its SQL stands in the `store.rs` of each stage and in this folder;
+//! what differs per engine stands in `engine.rs`.
+
+mod audit;
+mod bulk;
+mod engine;
+pub mod fact;
+mod lease;
+pub mod nights;
+mod query;
+mod row_checksum;
+mod schema;
+mod table_checksum;
+mod value;
+mod writer_fence;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+pub use audit::{Decision, Entry, add_audit, audit_trail};
+pub use bulk::{insert_row, insert_rows};
+pub use engine::{Engine, without_password};
+use engine::{Pool, Writing};
+pub use lease::{LEASE_LIMIT_S, Lease};
+pub use query::{Channel, Query, query};
+pub(crate) use row_checksum::{broken_seals, is_sealed, reseal};
+pub use schema::Schema;
+pub use table_checksum::{Tally, clear_table, delete_rows, tally};
+pub use value::{FromValue, Row, Value};
+pub use writer_fence::{commit_intake, register_intake};
+pub(crate) use writer_fence::{fence_intakes, highest_intake, open_intakes};
+
+use crate::support::error::{Error, Result};
+
+/// The file of the embedded ledger.
+pub const EMBEDDED_NAME: &str = "ledger.sqlite";
+
+/// How long to wait before a lost connection is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// A transaction of any stage. Dropped, it is undone.
+pub struct Tx {
+    inner: Writing,
+}
+
+impl Tx {
+    pub fn engine(&self) -> Engine {
+        self.inner.engine()
+    }
+}
+
+/// An open ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    pool: Pool,
+    wait_s: u32,
+    schema: Schema,
+    /// The server was waited for in vain: nothing waits for it a second time.
+    is_given_up: Arc<AtomicBool>,
+}
+
+impl Ledger {
+    /// Opens the ledger at a URL (`sqlite:`, `postgres:`, `mysql:`), making and migrating its tables as needed. `wait_s`: how long a
+    /// transaction waits for another program's, and a question for a server that is away.
+    pub async fn open(url: &str, wait_s: u32) -> Result<Self> {
+        let pool = Pool::open(url, wait_s).await?;
+        match schema::bring_up(&pool).await {
+            Ok(schema) => Ok(Self::of(pool, wait_s, schema)),
+            Err(error) => {
+                pool.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens a ledger that has tables, bringing them up as needed; none where it has none, and none are made.
+    pub async fn open_there(url: &str, wait_s: u32) -> Result<Option<Self>> {
+        let pool = Pool::open(url, wait_s).await?;
+        match schema::bring_up_if_there(&pool).await {
+            Ok(Some(schema)) => Ok(Some(Self::of(pool, wait_s, schema))),
+            Ok(None) => {
+                pool.close().await;
+                Ok(None)
+            }
+            Err(error) => {
+                pool.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn of(pool: Pool, wait_s: u32, schema: Schema) -> Self {
+        Self {
+            pool,
+            wait_s,
+            schema,
+            is_given_up: Arc::default(),
+        }
+    }
+
+    /// The version of its tables, before and after it was opened.
+    pub fn schema(&self) -> Schema {
+        self.schema
+    }
+
+    /// The URL of the embedded ledger in a data folder that has one: no file is made.
+    pub fn embedded_url_there(data_dir: &Path) -> String {
+        format!("sqlite://{}?mode=rw", data_dir.join(EMBEDDED_NAME).display())
+    }
+
+    /// The URL of the embedded ledger in a data folder.
+    pub fn embedded_url(data_dir: &Path) -> String {
+        format!("sqlite://{}?mode=rwc", data_dir.join(EMBEDDED_NAME).display())
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.pool.engine()
+    }
+
+    /// A transaction that may write. Waits for other writers first, so it never fails halfway for having read.
+    pub async fn begin(&self) -> Result<Tx> {
+        let mut patience = self.patience();
+        loop {
+            match self.pool.begin().await {
+                Ok(inner) => return Ok(Tx { inner }),
+                Err(error) => patience.bear(error).await?,
+            }
+        }
+    }
+
+    /// For what changes nothing and may be tried again while a server is away.
+    fn patience(&self) -> Patience<'_> {
+        let wait_s = if self.is_given_up() { 0 } else { self.wait_s };
+        Patience {
+            ledger: self,
+            until: tokio::time::Instant::now() + Duration::from_secs(wait_s.into()),
+        }
+    }
+
+    /// Whether the server was waited for in vain.
+    fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
+    }
+
+    /// Commits a transaction. Whether it happened is not known for sure when the ledger does not answer: the steps look
+    /// first at what is there, so the same command again does only what is missing.
+    pub async fn commit(&self, tx: Tx, step: &str) -> Result<()> {
+        let answer = commit_with_points(tx, step).await;
+        self.pool.tidy();
+        answer.map_err(|source| Error::Uncertain {
+            step: step.to_owned(),
+            source,
+        })
+    }
+
+    /// Commits the transaction of an intake. When the ledger does not answer, the intake's own row says what happened.
+    pub async fn commit_of(&self, tx: Tx, step: &str, intake: i64) -> Result<()> {
+        let answer = commit_with_points(tx, step).await;
+        self.pool.tidy();
+        match answer {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(step, %error, "the ledger did not answer the commit; asking whether it happened");
+                match writer_fence::is_committed(self, intake).await {
+                    Ok(true) => Ok(()),
+                    _ => Err(Error::Uncertain {
+                        step: step.to_owned(),
+                        source: error,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// The names of all tables.
+    pub async fn tables(&self) -> Result<Vec<String>> {
+        let rows = query(self.engine().tables()).fetch_all(self).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
+    }
+
+    /// The time of the server that has the ledger, seconds since 1970; none where the ledger is a file of this machine.
+    pub async fn server_seconds(&self) -> Result<Option<i64>> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(None);
+        }
+        let row = query(format!("SELECT {}", self.engine().now_seconds()))
+            .fetch_one(self)
+            .await?;
+        row.try_get(0).map(Some)
+    }
+
+    /// What the database itself finds wrong with its file; empty is good.
+    pub async fn integrity(&self) -> Result<Vec<String>> {
+        let Some(check) = self.engine().integrity() else {
+            return Ok(Vec::new());
+        };
+        let rows = query(check).fetch_all(self).await?;
+        let all: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_>>()?;
+        Ok(all.into_iter().filter(|sentence| sentence != "ok").collect())
+    }
+
+    /// Ends the connections; SQLite's write-ahead log is folded into the database file.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+}
+
+/// How long a server that went away is waited for.
+struct Patience<'l> {
+    ledger: &'l Ledger,
+    until: tokio::time::Instant,
+}
+
+impl Patience<'_> {
+    /// Waits a little, when the error says that the connection was lost and there is time left.
+    async fn bear(&mut self, error: sqlx::Error) -> Result<()> {
+        if self.ledger.engine() == Engine::Sqlite || !engine::is_lost(&error) {
+            return Err(error.into());
+        }
+        if tokio::time::Instant::now() >= self.until {
+            self.ledger.is_given_up.store(true, Ordering::Relaxed);
+            return Err(error.into());
+        }
+        tracing::warn!(%error, "the ledger does not answer; trying again");
+        tokio::time::sleep(AGAIN_AFTER).await;
+        Ok(())
+    }
+}
+
+async fn commit_with_points(tx: Tx, step: &str) -> std::result::Result<(), sqlx::Error> {
+    crate::support::failpoint::point(&format!("{step}.before_commit"));
+    let mut answer = tx.inner.commit().await;
+    if crate::support::failpoint::loses_answer(step) {
+        answer = Err(sqlx::Error::WorkerCrashed);
+    }
+    crate::support::failpoint::point(&format!("{step}.after_commit"));
+    answer
+}
+
+/// The next number of a counter, in commit order: the row stays locked until the transaction ends.
+pub async fn next_number(tx: &mut Tx, counter: &str) -> Result<i64> {
+    query("UPDATE counter SET value = value + 1 WHERE name = ?")
+        .bind(counter)
+        .execute(tx)
+        .await?;
+    let row = query("SELECT value FROM counter WHERE name = ?")
+        .bind(counter)
+        .fetch_one(&mut *tx)
+        .await?;
+    row.try_get(0)
+}
+
+/// Reserves `count` numbers of a counter and returns the first.
+pub async fn next_numbers(tx: &mut Tx, counter: &str, count: i64) -> Result<i64> {
+    query("UPDATE counter SET value = value + ? WHERE name = ?")
+        .bind(count)
+        .bind(counter)
+        .execute(tx)
+        .await?;
+    let row = query("SELECT value FROM counter WHERE name = ?")
+        .bind(counter)
+        .fetch_one(&mut *tx)
+        .await?;
+    let last: i64 = row.try_get(0)?;
+    Ok(last - count + 1)
+}

@@ -1,0 +1,18 @@
+//! Storage: the ledger's connections and tables of the house, and the files beside it.
+
+/// New files that are written past the system's page cache.
+pub mod direct_io;
+
+/// Files that survive a power cut.
+pub mod durable_files;
+
+/// The database behind every stage.
+pub mod ledger;
+
+/// Parquet files of our own.
+pub mod parquet_writer;
+
+/// Raw segments.
+pub mod raw;
+
+pub mod usage;

@@ -1,0 +1,8 @@
+//! Raw: immutable Parquet segments by UTC day, and the care for them.
+
+pub mod fingerprints;
+pub mod interner;
+pub mod packed_id;
+pub mod rows;
+pub mod segment;
+pub mod store;

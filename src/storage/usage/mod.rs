@@ -1,0 +1,84 @@
+//! Usage files: immutable, additive sums per account, zone, app, region, SKU, day and status, in Parquet.
+//!
+//! Columns: `uin`, `zone`, `appid`, `region`, `sku`, `unit` (`ms` or `count`), `day` (in the account's zone), `status`,
+//! `records`, `raw`, `billable` (base units). Rows of a file are sorted; rows of the same key in several files add up. Only
+//! `metered` rows have an app, region and SKU; the others are there for the control totals. An account's rows lie in one row
+//! group, or in several that follow each other, and the footer has the accounts' range of each row group.
+
+pub(crate) mod row_group;
+pub mod table;
+
+use polars_arrow::array::PrimitiveArray;
+use polars_arrow::datatypes::ArrowDataType;
+
+pub use crate::pipeline::meter::aggregate::sums::Share as UsageRow;
+use crate::pipeline::meter::aggregate::sums::Status;
+use crate::pipeline::meter::classify::sku_lookup::{Map, Place, Places};
+use crate::storage::parquet_writer::{FileColumn, Packing};
+
+/// Rows as columns of a usage file.
+pub fn columns(rows: &[UsageRow], places: &Places, map: &Map) -> Vec<FileColumn> {
+    let signed = |name: &'static str, pick: fn(&UsageRow) -> i64| {
+        FileColumn::numbers(name, rows.iter().map(pick).collect(), Packing::Deltas)
+    };
+    let named = |name: &'static str, pick: fn(&Place) -> &str| {
+        let numbers = rows.iter().map(|row| row.code).collect();
+        FileColumn::named(name, numbers, places.iter().map(pick))
+    };
+    let statuses = rows.iter().map(|row| row.status as u32).collect();
+    let units = rows.iter().map(|row| row.unit as u32).collect();
+    let days = rows.iter().map(|row| row.day).collect();
+    vec![
+        runs("uin", rows, |row| row.uin).with_range(),
+        zones(rows, map),
+        runs("appid", rows, |row| row.appid),
+        named("region", |place| &place.region),
+        named("sku", |place| &place.sku),
+        FileColumn::named(
+            "unit",
+            units,
+            crate::pipeline::meter::classify::sku_lookup::UnitKind::ALL
+                .iter()
+                .map(|unit| unit.text()),
+        ),
+        FileColumn::typed("day", days, ArrowDataType::Date32, Packing::Deltas),
+        FileColumn::named("status", statuses, Status::ALL.iter().map(|status| status.text())),
+        signed("records", |row| row.records),
+        signed("raw", |row| row.raw),
+        signed("billable", |row| row.billable),
+    ]
+}
+
+/// Numbers that stay the same for many rows: each run's once.
+fn runs(name: &'static str, rows: &[UsageRow], pick: fn(&UsageRow) -> u64) -> FileColumn {
+    let mut values: Vec<u64> = Vec::new();
+    let numbers = rows.iter().map(|row| {
+        let value = pick(row);
+        if values.last() != Some(&value) {
+            values.push(value);
+        }
+        u32::try_from(values.len() - 1).expect("runs are fewer than rows")
+    });
+    let numbers = numbers.collect();
+    FileColumn::distinct(name, numbers, Box::new(PrimitiveArray::from_vec(values)))
+}
+
+fn zones(rows: &[UsageRow], map: &Map) -> FileColumn {
+    let mut names: Vec<&str> = Vec::new();
+    let mut last = None;
+    let mut number = 0;
+    let mut numbers = Vec::with_capacity(rows.len());
+    for row in rows {
+        if last != Some(row.uin) {
+            last = Some(row.uin);
+            let name = map.zone(row.uin).name();
+            let known = names.iter().position(|known| *known == name);
+            number = u32::try_from(known.unwrap_or(names.len())).expect("zones are few");
+            if known.is_none() {
+                names.push(name);
+            }
+        }
+        numbers.push(number);
+    }
+    FileColumn::named("zone", numbers, names.into_iter())
+}

@@ -1,0 +1,117 @@
+//! What can go wrong, and the exit code that says so.
+
+/// What to do about an error that the machine reports.
+pub(crate) mod hints;
+
+use std::path::{Path, PathBuf};
+
+use crate::support::error::hints::cured;
+
+/// An error of any stage. The message names the offender, the limit and the cure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something a person typed or wrote is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The books are fine, but a decision is a person's.
+    #[error("{0}")]
+    NeedsPerson(String),
+    /// The control totals do not balance, or a proof failed.
+    #[error("the books do not balance: {0}")]
+    Unbalanced(String),
+    /// An amount or a quantity of one account does not fit.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Another run holds the lease.
+    #[error(
+        "another run holds the books: {owner}, last heard of {age_s} s ago; wait for it, or if it is dead its lease ends after {limit_s} s"
+    )]
+    LeaseHeld { owner: String, age_s: i64, limit_s: i64 },
+    /// Another process is opening the books and does not come to an end.
+    #[error(
+        "another process has been opening the books for more than {wait_s} s (`ledger_wait_s`); if it stands still, end it: it has {} \
+         locked", place.display()
+    )]
+    Opening { place: PathBuf, wait_s: u32 },
+    /// Another run went on in this one's place. Nothing was written.
+    #[error("{0}")]
+    Overtaken(String),
+    /// A whole input is unusable.
+    #[error("{input}: {what}")]
+    Input { input: String, what: String },
+    /// An input that ends whoever reads it.
+    #[error("{input}: {what}")]
+    SetAside { input: String, what: String },
+    /// A file that the ledger names is missing or is not what it was.
+    #[error("{}: {what}", path.display())]
+    Damaged { path: PathBuf, what: String },
+    #[error("{}", cured(path.display(), source))]
+    Io { path: PathBuf, source: std::io::Error },
+    /// The ledger did not say whether a commit happened.
+    #[error(
+        "the ledger did not answer the commit of `{step}` ({}); run the same command again: it does only what is missing",
+        cured("ledger", source)
+    )]
+    Uncertain { step: String, source: sqlx::Error },
+    #[error("{}", cured("ledger", _0))]
+    Ledger(#[from] sqlx::Error),
+    #[error("{}", cured("ledger: migrating its tables", _0))]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("{}", cured(what, source))]
+    Polars {
+        what: String,
+        source: polars::error::PolarsError,
+    },
+    #[error("json: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The stable exit codes: 1 failed, 2 usage, 3 needs a person, 4 books do not balance, 5 another run holds the books.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::NeedsPerson(_) | Self::SetAside { .. } => 3,
+            Self::Unbalanced(_) | Self::TooLarge(_) => 4,
+            Self::LeaseHeld { .. } | Self::Opening { .. } | Self::Overtaken(_) => 5,
+            _ => 1,
+        }
+    }
+
+    pub fn damaged(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
+        Self::Damaged {
+            path: path.as_ref().to_owned(),
+            what: what.into(),
+        }
+    }
+}
+
+/// `result.at(path)`: an I/O error that names its file.
+pub trait AtPath<T> {
+    fn at(self, path: impl AsRef<Path>) -> Result<T>;
+}
+
+impl<T> AtPath<T> for std::io::Result<T> {
+    fn at(self, path: impl AsRef<Path>) -> Result<T> {
+        self.map_err(|source| Error::Io {
+            path: path.as_ref().to_owned(),
+            source,
+        })
+    }
+}
+
+/// `result.doing(what)`: a polars error that says during what.
+pub trait Doing<T> {
+    fn doing(self, what: impl Into<String>) -> Result<T>;
+}
+
+impl<T> Doing<T> for std::result::Result<T, polars::error::PolarsError> {
+    fn doing(self, what: impl Into<String>) -> Result<T> {
+        self.map_err(|source| Error::Polars {
+            what: what.into(),
+            source,
+        })
+    }
+}
