@@ -276,7 +276,13 @@ impl Clerk {
         self.server.restart_without_tls();
         let no_tls = ["does not support TLS", "the server has no TLS"];
         self.opens(&format!("{bare}?{require}"), &password, 1, &no_tls);
-        self.opens(&bare, &password, 0, &[]);
+        // What MySQL knew of the password it forgot when it was restarted.
+        let (code, words): (i32, &[&str]) = if Server::is_mysql_itself() {
+            (1, &NEEDS_TLS)
+        } else {
+            (0, &[])
+        };
+        self.opens(&bare, &password, code, words);
     }
 
     fn who_may_only_write_rows_opens_what_is_made(&self) {
@@ -327,6 +333,33 @@ fn passwords_come_by_url_environment_and_settings_file_and_are_told_by_nothing()
     clerk.who_may_only_write_rows_opens_what_is_made();
     clerk.nothing_shows_it_to_who_debugs();
     clerk.certificates_are_checked_when_asked_for();
+}
+
+/// What is told where MySQL takes a password over TLS alone.
+const NEEDS_TLS: [&str; 3] = ["over TLS alone", "ssl-mode", "REQUIRED"];
+
+#[test]
+fn a_new_account_of_mysql_needs_tls_and_is_told_so() {
+    if !Server::is_mysql_itself() {
+        return;
+    }
+    let Some(server) = Server::start_one() else {
+        return;
+    };
+    let socket = server.socket();
+    let clerk = Clerk::with(server);
+    let full = clerk.full_url();
+    let by_socket = format!("{full}?socket={}", socket.display());
+    clerk.opens(&format!("{full}?ssl-mode=DISABLED"), &[], 1, &NEEDS_TLS);
+    clerk.opens(
+        &format!("{by_socket}&ssl-mode=DISABLED"),
+        &[],
+        1,
+        &["Access denied", "ssl-mode"],
+    );
+    clerk.opens(&by_socket, &[], 0, &["made the tables"]);
+    // The server knows the password now, until it is restarted.
+    clerk.opens(&format!("{full}?ssl-mode=DISABLED"), &[], 0, &["nothing to do"]);
 }
 
 #[test]

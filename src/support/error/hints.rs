@@ -94,7 +94,8 @@ const CURES: [(&str, &str); 35] = [
     ),
     (
         "Access denied for user",
-        "see the user in --ledger and what it may do; its password may stand in TALLYBOOK_LEDGER_PASSWORD or MYSQL_PWD",
+        "see the user in --ledger and what it may do; its password may stand in TALLYBOOK_LEDGER_PASSWORD or MYSQL_PWD. Over a \
+         socket, MySQL refuses a right password with `ssl-mode=DISABLED`: leave that option out",
     ),
     (
         "Unknown database",

@@ -54,7 +54,13 @@ pub enum Error {
     )]
     Uncertain { step: String, source: sqlx::Error },
     #[error("{}", cured("ledger", _0))]
-    Ledger(#[from] sqlx::Error),
+    Ledger(#[source] sqlx::Error),
+    /// MySQL takes a password over TLS alone, and the connection has none.
+    #[error(
+        "ledger: the server takes this user's password over TLS alone, and the connection has none; leave the option `ssl-mode` of \
+         --ledger out, or ask for `REQUIRED`; where the server has no TLS, set it up there"
+    )]
+    NeedsTls,
     #[error("{}", cured("ledger: migrating its tables", _0))]
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("{}", cured(what, source))]
@@ -84,6 +90,19 @@ impl Error {
         Self::Damaged {
             path: path.as_ref().to_owned(),
             what: what.into(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            // The driver says that a feature of its own is off, which nobody can turn on here. With it, the password would be
+            // encrypted with a key that whoever answers sends, and nothing tells who that is.
+            sqlx::Error::Configuration(what) if what.to_string().starts_with("RSA auth backend disabled") => {
+                Self::NeedsTls
+            }
+            other => Self::Ledger(other),
         }
     }
 }

@@ -8,14 +8,17 @@ use std::process::{Child, Command, Stdio};
 use crate::ledgers::{engine, run_sql};
 use tallybook::storage::ledger::Engine;
 
-/// The administrator's password in PostgreSQL; that of `MariaDB` takes connections without one.
+/// The variable that names a program which starts a server of MySQL's own; without it, what MySQL's protocol is spoken with is MariaDB.
+const MYSQLD: &str = "TALLYBOOK_TEST_MYSQLD";
+
+/// The administrator's password in PostgreSQL; those of MySQL and `MariaDB` take connections without one.
 const ADMINISTRATOR: &str = "administrator";
 
 pub struct Server {
     dir: tempfile::TempDir,
     port: u16,
     has_tls: bool,
-    /// The process of `MariaDB`; PostgreSQL has a program that starts and stops it.
+    /// The process of MySQL or `MariaDB`; PostgreSQL has a program that starts and stops it.
     process: Option<Child>,
     databases: u32,
 }
@@ -49,6 +52,16 @@ impl Server {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Whether it is MySQL itself and no MariaDB.
+    pub fn is_mysql_itself() -> bool {
+        engine() == Engine::MySql && mysqld().is_some()
+    }
+
+    /// The file of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path("socket")
     }
 
     /// The certificate of the authority that signed the server's.
@@ -111,6 +124,13 @@ impl Server {
             ]);
             initdb.arg(format!("--pwfile={}", self.path("password").display()));
             done(initdb.arg("--pgdata").arg(self.path("data")));
+        } else if let Some(mysqld) = mysqld() {
+            let mut initialize = Command::new(mysqld);
+            done(
+                initialize
+                    .arg("--initialize-insecure")
+                    .arg(self.option("datadir", "data")),
+            );
         } else {
             let mut install = Command::new("mariadb-install-db");
             install.args([
@@ -131,6 +151,33 @@ impl Server {
             .arg(postgres_programs().unwrap().join(program))
             .current_dir(self.dir.path());
         command
+    }
+
+    /// The program of this run's MySQL or `MariaDB`, with TLS or without.
+    fn mysql_or_mariadb(&self) -> Command {
+        let mut server = mysqld().map_or_else(
+            || {
+                let mut mariadb = Command::new("mariadbd");
+                mariadb.args(["--no-defaults", "--user=root"]);
+                mariadb
+            },
+            Command::new,
+        );
+        if self.has_tls {
+            server.args([
+                self.option("ssl-cert", "server.pem"),
+                self.option("ssl-key", "server.key"),
+            ]);
+        } else if mysqld().is_some() {
+            // It would make a certificate for itself.
+            server.arg("--tls-version=");
+        }
+        server
+    }
+
+    /// `--NAME=` a file in the server's folder.
+    fn option(&self, name: &str, file: &str) -> String {
+        format!("--{name}={}", self.path(file).display())
     }
 
     /// Starts the server and waits until it answers.
@@ -154,22 +201,20 @@ impl Server {
             start.arg("--log").arg(self.path("log")).arg("--options").arg(settings);
             done(&mut start);
         } else {
-            let mut server = Command::new("mariadbd");
-            server.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
-            server.arg(format!("--datadir={}", path("data")));
-            server.arg(format!("--socket={}", path("socket")));
-            server.arg(format!("--pid-file={}", path("pid")));
+            let mut server = self.mysql_or_mariadb();
+            server.arg("--bind-address=127.0.0.1");
+            server.args([
+                self.option("datadir", "data"),
+                self.option("socket", "socket"),
+                self.option("pid-file", "pid"),
+            ]);
             server.arg(format!("--port={}", self.port));
             server.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]);
-            if self.has_tls {
-                server.arg(format!("--ssl-cert={}", path("server.pem")));
-                server.arg(format!("--ssl-key={}", path("server.key")));
-            }
             let log = std::fs::File::create(self.path("log")).unwrap();
             self.process = Some(server.stdout(Stdio::null()).stderr(log).spawn().unwrap());
             let mut ping = Command::new("mariadb-admin");
             ping.args(["--no-defaults", "--user=root", "--wait=60"]);
-            done(ping.arg(format!("--socket={}", path("socket"))).arg("ping"));
+            done(ping.arg(self.option("socket", "socket")).arg("ping"));
         }
     }
 
@@ -228,6 +273,11 @@ fn done(command: &mut Command) {
     }
 }
 
+/// The program that starts a server of MySQL's own.
+fn mysqld() -> Option<PathBuf> {
+    std::env::var_os(MYSQLD).map(PathBuf::from)
+}
+
 /// A port on which nobody listens.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -257,6 +307,7 @@ fn missing() -> Option<&'static str> {
             Some("initdb and pg_ctl are in no /usr/lib/postgresql/*/bin")
         }
         Engine::Postgres if !has("setpriv") => Some("setpriv is not there"),
+        Engine::MySql if mysqld().is_some() => (!has("mariadb-admin")).then_some("mariadb-admin is not there"),
         Engine::MySql
             if !["mariadbd", "mariadb-install-db", "mariadb-admin"]
                 .iter()

@@ -10,7 +10,7 @@ mod url;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::{MySql, MySqlPool, PgPool, Postgres, SqlitePool, Transaction};
+use sqlx::{Connection as _, MySql, MySqlPool, PgPool, Postgres, SqlitePool, Transaction};
 
 use super::bulk::Target;
 use super::value::{Row, Value};
@@ -43,14 +43,18 @@ fn connect_limit(wait_s: u32) -> Duration {
 
 /// The first connection of a run: what is wrong with the ledger is told at once, where a pool would try for a while. Only a server
 /// that says itself that it is starting or stopping is waited for.
-async fn first<O>(wait_s: u32, options: &O) -> sqlx::Result<O::Connection>
+async fn first<O>(wait_s: u32, options: &O) -> sqlx::Result<()>
 where
     O: sqlx::ConnectOptions<Connection: Sized>,
 {
     let until = tokio::time::Instant::now() + Duration::from_secs(wait_s.into());
     loop {
         let error = match tokio::time::timeout(connect_limit(wait_s), options.connect()).await {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok(connection)) => {
+                // A server that is told goodbye over TLS may be gone before it is told that the encryption ends, too.
+                connection.close().await.ok();
+                return Ok(());
+            }
             Ok(Err(error)) => error,
             Err(_) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         };

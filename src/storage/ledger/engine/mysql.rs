@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
-use sqlx::{ConnectOptions as _, Connection as _, MySql, MySqlConnection, MySqlPool, Transaction, Type, ValueRef as _};
+use sqlx::{ConnectOptions as _, MySql, MySqlConnection, MySqlPool, Transaction, Type, ValueRef as _};
 
 use super::url::{has_password, password_from_environment, unreadable};
 use super::{CONNECTIONS_MAX, Engine, driver};
@@ -38,10 +38,7 @@ pub async fn open(url: &str, wait_s: u32) -> Result<MySqlPool> {
         wait_s.max(1),
         crate::storage::ledger::engine::idle_limit_s(wait_s)
     );
-    crate::storage::ledger::engine::first(wait_s, &options)
-        .await?
-        .close()
-        .await?;
+    crate::storage::ledger::engine::first(wait_s, &options).await?;
     let pool = MySqlPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(crate::storage::ledger::engine::connect_limit(wait_s))

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction, Type, ValueRef as _};
+use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres, Transaction, Type, ValueRef as _};
 
 use super::url::{has_password, password_from_environment, unreadable};
 use super::{CONNECTIONS_MAX, Engine, driver};
@@ -40,10 +40,7 @@ pub async fn open(url: &str, wait_s: u32) -> Result<PgPool> {
         (u64::from(wait_s) * 1000).max(1),
         crate::storage::ledger::engine::idle_limit_s(wait_s)
     );
-    crate::storage::ledger::engine::first(wait_s, &options)
-        .await?
-        .close()
-        .await?;
+    crate::storage::ledger::engine::first(wait_s, &options).await?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(crate::storage::ledger::engine::connect_limit(wait_s))
