@@ -9,9 +9,9 @@ use tallybook::pipeline::ingest::formats::csv::first_row::first_row;
 use tallybook::pipeline::ingest::formats::csv::{CsvHeader, fast};
 use tallybook::pipeline::ingest::input::chunk::Chunk;
 use tallybook::pipeline::ingest::record::{Scratch, parse_line};
-use tallybook::pipeline::ingest::segment_builder::{Door, Worker};
+use tallybook::pipeline::ingest::segment_builder::{RecordRules, SegmentBuilder};
 use tallybook::pipeline::ingest::segment_writers::Writers;
-use tallybook::pipeline::meter::aggregate::sums::Shares;
+use tallybook::pipeline::meter::aggregate::sums::RowsToSum;
 use tallybook::storage::durable_files::DataDir;
 use tallybook::support::clock::Clock;
 
@@ -48,7 +48,7 @@ fn main() {
         Some("add_up") => {
             let shares = made::shares(RECORDS as u64);
             counted(|| {
-                let mut sums = Shares::with_capacity(shares.len());
+                let mut sums = RowsToSum::with_capacity(shares.len());
                 for share in &shares {
                     sums.push(share).expect("places are few");
                 }
@@ -65,9 +65,9 @@ fn counted(mut step: impl FnMut()) {
     step();
 }
 
-fn with_worker(run: impl FnOnce(&mut Worker)) {
+fn with_worker(run: impl FnOnce(&mut SegmentBuilder)) {
     let clock = Clock::at(chrono::DateTime::from_timestamp(1_793_836_800, 0).expect("5 November 2026"));
-    let door = Door::new(clock, "mps", HashSet::new(), None);
+    let door = RecordRules::new(clock, "mps", HashSet::new(), None);
     let data = DataDir::open(Path::new(env!("CARGO_TARGET_TMPDIR"))).expect("cargo makes the folder");
-    run(&mut Worker::new(&door, &Writers::new(&data, 1)));
+    run(&mut SegmentBuilder::new(&door, &Writers::new(&data, 1)));
 }

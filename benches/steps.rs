@@ -15,9 +15,9 @@ use tallybook::pipeline::ingest::record::fingerprint::{
     TextHashes, content_fingerprint_with, identity_hash_with, text_hash,
 };
 use tallybook::pipeline::ingest::record::{Record, Scratch, canonical_parameters, parse_line};
-use tallybook::pipeline::ingest::segment_builder::{Door, Worker};
+use tallybook::pipeline::ingest::segment_builder::{RecordRules, SegmentBuilder};
 use tallybook::pipeline::ingest::segment_writers::Writers;
-use tallybook::pipeline::meter::aggregate::sums::Shares;
+use tallybook::pipeline::meter::aggregate::sums::RowsToSum;
 use tallybook::pipeline::rate::{Quantity, slice};
 use tallybook::storage::durable_files::DataDir;
 use tallybook::support::clock::Clock;
@@ -87,14 +87,14 @@ fn parse_by_layout(bencher: Bencher) {
 #[divan::bench]
 fn check_and_push(bencher: Bencher) {
     let clock = Clock::at(chrono::DateTime::from_timestamp(1_793_836_800, 0).expect("5 November 2026"));
-    let door = Door::new(clock, "mps", HashSet::new(), None);
+    let door = RecordRules::new(clock, "mps", HashSet::new(), None);
     let data = DataDir::open(Path::new(env!("CARGO_TARGET_TMPDIR"))).expect("cargo makes the folder");
     let writers = Writers::new(&data, 1);
     let chunk = Chunk::of(1, made::lines(LINES, SEED).into_bytes());
     bencher
         .counter(ItemsCount::new(LINES))
         .with_inputs(|| {
-            let mut worker = Worker::new(&door, &writers);
+            let mut worker = SegmentBuilder::new(&door, &writers);
             worker.take_lines(&chunk).expect("nothing is written so early");
             worker
         })
@@ -132,7 +132,7 @@ fn add_up(bencher: Bencher) {
     const RECORDS: u64 = 200_000;
     let shares = made::shares(RECORDS);
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
-        let mut all = Shares::with_capacity(shares.len());
+        let mut all = RowsToSum::with_capacity(shares.len());
         for share in &shares {
             all.push(share).expect("places are few");
         }

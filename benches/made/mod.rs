@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use tallybook::pipeline::meter::aggregate::sums::{Share, Status};
-use tallybook::pipeline::meter::classify::sku_lookup::UnitKind;
+use tallybook::storage::usage::row::{Status, UsageRow};
+use tallybook::storage::usage::sku_region::UnitKind;
 
 /// What a task is: `task_type`, `type` and `codec` in its parameters, and whether it counts images.
 const TASKS: [(&str, &str, &str, bool); 8] = [
@@ -173,8 +173,8 @@ impl Chance {
 }
 
 /// Shares of as many records of a day, of 20,000 accounts in no order.
-pub fn shares(records: u64) -> Vec<Share> {
-    let share = |n: u64| Share {
+pub fn shares(records: u64) -> Vec<UsageRow> {
+    let share = |n: u64| UsageRow {
         uin: 100_000_000_000 + n * n % 20_011,
         appid: 1_250_000_000 + n % 3,
         status: Status::Metered,

@@ -19,7 +19,7 @@ use tallybook::pipeline::ingest::formats::csv::first_row::first_row;
 use tallybook::pipeline::ingest::formats::csv::joined::JoinedChunks;
 use tallybook::pipeline::ingest::record::refusal::CODES;
 use tallybook::pipeline::ingest::formats::csv::fast;
-use tallybook::pipeline::ingest::segment_builder::{Door, Tally, Worker};
+use tallybook::pipeline::ingest::segment_builder::{RecordRules, Tally, SegmentBuilder};
 use tallybook::pipeline::ingest::segment_writers::Writers;
 
 /// More than any sentence with each of its values cut.
@@ -50,14 +50,14 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(together, one_by_one);
 });
 
-fn check(worker: &mut Worker, header: &CsvHeader, rows: &Chunk) {
+fn check(worker: &mut SegmentBuilder, header: &CsvHeader, rows: &Chunk) {
     fast::check(worker, header, rows).expect("too few rows to be written");
 }
 
 /// The door of a file, and its rows by header; none if it is no CSV of records.
-fn file(data: &[u8]) -> Option<(Door, Vec<Chunk>)> {
+fn file(data: &[u8]) -> Option<(RecordRules, Vec<Chunk>)> {
     let clock = Clock::at(DateTime::from_timestamp(1_793_836_800, 0).expect("a time"));
-    let mut door = Door::new(clock, "default", HashSet::new(), None);
+    let mut door = RecordRules::new(clock, "default", HashSet::new(), None);
     let mut read = Chunks::of_lines(Cursor::new(data.to_vec()));
     let mut first = Chunk::default();
     if !read.fill(&mut first).ok()? {
@@ -80,9 +80,9 @@ fn file(data: &[u8]) -> Option<(Door, Vec<Chunk>)> {
 type Refused = (u64, &'static str, String, Vec<u8>);
 
 /// What is received and stored of some rows, and what is refused.
-fn outcome(door: &Door, check: impl FnOnce(&mut Worker)) -> (u64, u64, Vec<Refused>) {
+fn outcome(door: &RecordRules, check: impl FnOnce(&mut SegmentBuilder)) -> (u64, u64, Vec<Refused>) {
     let writers = Writers::new(&NOWHERE, 1);
-    let mut worker = Worker::new(door, &writers);
+    let mut worker = SegmentBuilder::new(door, &writers);
     check(&mut worker);
     let tally = worker.tally();
     hold(tally);

@@ -16,7 +16,7 @@ use tallybook::support::clock::Clock;
 use tallybook::storage::durable_files::DataDir;
 use tallybook::pipeline::ingest::formats::parquet::Rows;
 use tallybook::pipeline::ingest::record::refusal::CODES;
-use tallybook::pipeline::ingest::segment_builder::{Door, Worker};
+use tallybook::pipeline::ingest::segment_builder::{RecordRules, SegmentBuilder};
 use tallybook::pipeline::ingest::segment_writers::Writers;
 
 /// More than any sentence with each of its values cut.
@@ -53,10 +53,10 @@ fuzz_target!(|data: &[u8]| {
 /// What is received and stored of a file, and the codes of what is refused.
 fn outcome(place: &std::path::Path) -> (u64, u64, Vec<(u64, &'static str)>) {
     let clock = Clock::at(DateTime::from_timestamp(1_793_836_800, 0).expect("a time"));
-    let door = Door::new(clock, "default", HashSet::new(), None);
+    let door = RecordRules::new(clock, "default", HashSet::new(), None);
     let data = DataDir::open(&FOLDER).expect("a folder");
     let writers = Writers::new(&data, 1);
-    let mut worker = Worker::new(&door, &writers);
+    let mut worker = SegmentBuilder::new(&door, &writers);
     if let Ok(rows) = Rows::open("x", place) {
         for slice in rows.slices().take(SLICES_MAX) {
             if rows.check(&mut worker, slice).is_err() {

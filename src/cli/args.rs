@@ -124,14 +124,14 @@ pub enum Command {
     /// Accounts' usage by day, app, region and SKU
     Usage {
         #[command(flatten)]
-        accounts: Accounts,
+        accounts: AccountArgs,
         #[command(flatten)]
         span: Span,
     },
     /// Accounts' statements: closed ones, and drafts of open periods
     Statement {
         #[command(flatten)]
-        accounts: Accounts,
+        accounts: AccountArgs,
         #[command(flatten)]
         span: Span,
     },
@@ -242,7 +242,7 @@ pub fn not_blank(text: &str) -> Result<String, String> {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-pub struct Accounts {
+pub struct AccountArgs {
     /// Account numbers
     #[arg(value_name = "UIN", required_unless_present = "all", value_parser = parse::uin)]
     pub uins: Vec<u64>,

@@ -8,7 +8,7 @@ use crate::context::Books;
 use crate::decisions::conflict::bulk::{Filter, ResolvedAll, resolve_all};
 use crate::decisions::conflict::{ListedAll, ResolvedConflict, Shown, list_of, resolve, show};
 use crate::nightly::report::{metered, money_text, sums_text};
-use crate::pipeline::meter::dedupe::resolution::Word;
+use crate::pipeline::meter::dedupe::resolution::Resolution;
 use crate::storage::ledger::Lease;
 use crate::support::table::Table;
 use crate::values::parameters::are_equal;
@@ -24,8 +24,8 @@ pub async fn run(args: &Args, books: &Books, command: &ConflictCommand) -> Resul
             let shown = show(books, *number).await?;
             report(args, &shown, || shown_text(&shown));
         }
-        ConflictCommand::Keep(decision) => decide(args, books, decision, Word::Kept).await?,
-        ConflictCommand::Replace(decision) => decide(args, books, decision, Word::Replaced).await?,
+        ConflictCommand::Keep(decision) => decide(args, books, decision, Resolution::Kept).await?,
+        ConflictCommand::Replace(decision) => decide(args, books, decision, Resolution::Replaced).await?,
     }
     Ok(())
 }
@@ -38,7 +38,7 @@ fn filter(of: &ConflictsOf) -> Filter {
     }
 }
 
-async fn decide(args: &Args, books: &Books, decision: &Decide, word: Word) -> Result<()> {
+async fn decide(args: &Args, books: &Books, decision: &Decide, word: Resolution) -> Result<()> {
     let lease = Lease::take(&books.ledger, "conflict").await?;
     let reason = &decision.reason;
     match (decision.number, &decision.list) {

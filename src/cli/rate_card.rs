@@ -11,7 +11,7 @@ use super::price_change::money_text;
 use super::run::{NEEDS_PERSON, report};
 use crate::catalog::account::Account;
 use crate::catalog::account::store::load_accounts;
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::check_folder;
 use crate::catalog::rate_card::import::{Correction, Imported, Tried, findings_text, import, read_files, try_import};
 use crate::catalog::rate_card::store::{imported, load_cards};
@@ -68,7 +68,7 @@ fn imported_text(card: &Imported) -> String {
 }
 
 /// What a person is told who named a card that is not there, with the nearest that is.
-fn not_imported(cards: &CardBook, name: &str) -> Error {
+fn not_imported(cards: &RateCatalog, name: &str) -> Error {
     let meant = nearest(name, cards.versions().map(|card| card.name.as_str()));
     let meant = meant.map(|meant| format!("; is {meant} meant?")).unwrap_or_default();
     Error::Usage(format!(

@@ -4,7 +4,7 @@ use anyhow::Result;
 use chrono::{Days, Months, NaiveDate};
 use serde::Serialize;
 
-use super::args::{Accounts, Args, Span};
+use super::args::{AccountArgs, Args, Span};
 use super::print;
 use crate::catalog::account::Account;
 use crate::catalog::account::store::{load_account, load_accounts};
@@ -21,7 +21,7 @@ use crate::values::calendar::local_day;
 const DAYS_SHOWN: Days = Days::new(31);
 
 /// Prints usage by day, app, region and SKU.
-pub async fn show_usage(args: &Args, books: &Books, accounts: &Accounts, span: Span) -> Result<()> {
+pub async fn show_usage(args: &Args, books: &Books, accounts: &AccountArgs, span: Span) -> Result<()> {
     let asked = asked(books, accounts).await?;
     let mut answer = Answer::new(args, span, asked.len());
     for (uin, account) in asked {
@@ -36,7 +36,7 @@ pub async fn show_usage(args: &Args, books: &Books, accounts: &Accounts, span: S
 }
 
 /// Prints statements and drafts.
-pub async fn show_statements(args: &Args, books: &Books, accounts: &Accounts, span: Span) -> Result<()> {
+pub async fn show_statements(args: &Args, books: &Books, accounts: &AccountArgs, span: Span) -> Result<()> {
     let asked = asked(books, accounts).await?;
     let statements = Statements::of(books).await?;
     let mut answer = Answer::new(args, span, asked.len());
@@ -51,12 +51,12 @@ pub async fn show_statements(args: &Args, books: &Books, accounts: &Accounts, sp
     Ok(())
 }
 
-fn answer_is_of_several(accounts: &Accounts) -> bool {
+fn answer_is_of_several(accounts: &AccountArgs) -> bool {
     accounts.all || accounts.uins.len() > 1
 }
 
 /// The accounts that were asked for, each once, in the order in which they were named.
-async fn asked(books: &Books, accounts: &Accounts) -> Result<Vec<(u64, Account)>> {
+async fn asked(books: &Books, accounts: &AccountArgs) -> Result<Vec<(u64, Account)>> {
     if accounts.all {
         let all = load_accounts(&books.ledger).await?;
         return Ok(all.iter().map(|(uin, account)| (uin, account.clone())).collect());

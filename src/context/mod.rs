@@ -13,18 +13,28 @@ pub mod missing_files;
 pub mod restore_guard;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
-use crate::pipeline::ingest::child_process::ChildReader;
 use crate::storage::durable_files;
 use crate::storage::durable_files::DataDir;
 use crate::storage::ledger::{Ledger, register_intake};
 use crate::support::clock::Clock;
 use crate::support::error::Result;
 use crate::support::progress::Progress;
+
+/// How this program starts itself to read an input.
+#[derive(Clone, Debug)]
+pub struct ChildReader {
+    pub program: PathBuf,
+    /// What names the books and the clock.
+    pub args: Vec<OsString>,
+    /// The ledger's URL, which may hold a password.
+    pub ledger: Option<String>,
+}
 
 /// What becomes of usage for an account nobody added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, clap::ValueEnum)]
@@ -189,7 +199,7 @@ impl Books {
 
 /// Waits until no other process is opening the books.
 async fn lock_ledger(data: &DataDir, wait_s: u32) -> Result<std::fs::File> {
-    let place = data.join("ledger.lock");
-    let locked = tokio::task::spawn_blocking(move || durable_files::lock(&place, wait_s)).await;
+    let path = data.join("ledger.lock");
+    let locked = tokio::task::spawn_blocking(move || durable_files::lock(&path, wait_s)).await;
     locked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

@@ -12,7 +12,7 @@
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::store::load_cards_and_number;
 use crate::context::Books;
@@ -191,7 +191,7 @@ async fn blocking(books: &Books) -> Result<(Vec<Blocking>, RestsOn)> {
     Ok((found, rests_on))
 }
 
-fn account_of(accounts: &AccountBook, uin: u64) -> Result<&crate::catalog::account::Account> {
+fn account_of(accounts: &Accounts, uin: u64) -> Result<&crate::catalog::account::Account> {
     let found = accounts.get(uin);
     found.ok_or_else(|| Error::Unbalanced(format!("account {uin} has open periods and is not there")))
 }

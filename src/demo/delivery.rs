@@ -60,7 +60,7 @@ pub(super) enum Line {
 
 /// A night and a way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Arrival {
     pub(super) night: usize,
     pub(super) channel: Channel,
 }
@@ -71,9 +71,9 @@ pub(super) struct Deliveries {
     /// The month's records by their time, then others.
     pub(super) records: Vec<DemoRecord>,
     /// Where each of the month's records comes first.
-    pub(super) first: Vec<Place>,
+    pub(super) first: Vec<Arrival>,
     /// What comes besides.
-    extra: Vec<(Place, Line)>,
+    extra: Vec<(Arrival, Line)>,
 }
 
 impl Deliveries {
@@ -88,7 +88,7 @@ impl Deliveries {
     }
 
     /// Adds a line that is none of the month's records' first.
-    pub(super) fn add(&mut self, place: Place, line: Line) {
+    pub(super) fn add(&mut self, place: Arrival, line: Line) {
         self.extra.push((place, line));
     }
 
@@ -112,13 +112,13 @@ impl Deliveries {
 }
 
 /// Some way that works in a night.
-pub(super) fn some_place(random: &mut Random, night: usize) -> Place {
+pub(super) fn some_place(random: &mut Random, night: usize) -> Arrival {
     let channel = match random.pick(&CHANNELS) {
         Channel::Second if night.is_multiple_of(SECOND_RESTS_EVERY) => Channel::Main,
         Channel::Lake if night % 7 == FIRST_SUNDAY => Channel::Main,
         channel => channel,
     };
-    Place { night, channel }
+    Arrival { night, channel }
 }
 
 fn night_of(night: usize, lines: &[Vec<Line>; CHANNELS.len()], records: &[DemoRecord]) -> Night {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::bad_line;
 use super::calendar::{DAYS, LAST_NIGHT, day_of};
 use super::customer::{Customers, DOMESTIC};
-use super::delivery::{Channel, Deliveries, Line, Place, some_place};
+use super::delivery::{Arrival, Channel, Deliveries, Line, some_place};
 use super::month::Made;
 use super::random::Random;
 use super::record::{DemoParameters, DemoRecord};
@@ -125,7 +125,7 @@ impl<'m> Dirt<'m> {
         self.made.voids_after_close += usize::from(self.customers.closing_night(record) < night);
         let line = Line::Void(self.random.id(), number);
         self.deliveries.add(
-            Place {
+            Arrival {
                 night,
                 channel: Channel::Main,
             },
@@ -147,7 +147,7 @@ impl<'m> Dirt<'m> {
             self.deliveries.records.push(other);
             let line = Line::Record(self.deliveries.records.len() - 1);
             self.deliveries.add(
-                Place {
+                Arrival {
                     night,
                     channel: Channel::Main,
                 },
@@ -181,7 +181,7 @@ impl<'m> Dirt<'m> {
         let record = &self.deliveries.records[number];
         self.made.late += 1;
         self.made.late_after_close += usize::from(self.customers.closing_night(record) < night);
-        self.deliveries.first[number] = Place {
+        self.deliveries.first[number] = Arrival {
             night,
             channel: Channel::Main,
         };
@@ -217,7 +217,7 @@ impl<'m> Dirt<'m> {
                 None => (Channel::Main, bad_line::json(&record, count % kinds)),
                 Some(kind) => (Channel::Legacy, bad_line::csv(&record, kind)),
             };
-            self.deliveries.add(Place { night, channel }, Line::Bad(bytes));
+            self.deliveries.add(Arrival { night, channel }, Line::Bad(bytes));
             self.made.bad_lines += 1;
         }
     }

@@ -137,9 +137,9 @@ fn make_folder(folder: &Path) -> Result<()> {
     create_dir_durably(folder)?;
     std::fs::write(folder.join(MARK), "").at(folder)?;
     for (name, text) in CARDS {
-        let place = folder.join("rate-cards").join(name);
-        create_dir_durably(place.parent().unwrap_or(folder))?;
-        std::fs::write(&place, text).at(&place)?;
+        let path = folder.join("rate-cards").join(name);
+        create_dir_durably(path.parent().unwrap_or(folder))?;
+        std::fs::write(&path, text).at(&path)?;
     }
     Ok(())
 }
@@ -164,10 +164,10 @@ fn drop_files(books: &Books, files: &[DemoFile]) -> Result<()> {
     let folder = books.settings.drop_folder(&books.data);
     create_dir_durably(&folder)?;
     for file in files {
-        let place = folder.join(&file.name);
+        let path = folder.join(&file.name);
         match &file.content {
-            Content::Bytes(bytes) => std::fs::write(&place, bytes).at(&place)?,
-            Content::Parquet(records) => parquet::write(&place, records)?,
+            Content::Bytes(bytes) => std::fs::write(&path, bytes).at(&path)?,
+            Content::Parquet(records) => parquet::write(&path, records)?,
         }
     }
     Ok(())

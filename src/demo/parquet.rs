@@ -11,7 +11,7 @@ use super::record::SOURCE;
 use crate::support::error::{AtPath as _, Doing as _, Result};
 
 /// Writes records to a Parquet file.
-pub fn write(place: &Path, records: &[DemoRecord]) -> Result<()> {
+pub fn write(path: &Path, records: &[DemoRecord]) -> Result<()> {
     let text = |name: &str, pick: fn(&DemoRecord) -> Option<&str>| {
         StringChunked::from_iter_options(name.into(), records.iter().map(pick)).into_column()
     };
@@ -41,9 +41,9 @@ pub fn write(place: &Path, records: &[DemoRecord]) -> Result<()> {
             .into_column(),
     ];
     let mut frame = DataFrame::new(records.len(), columns).doing("building a made file")?;
-    let file = File::create(place).at(place)?;
+    let file = File::create(path).at(path)?;
     ParquetWriter::new(file)
         .finish(&mut frame)
-        .doing(format!("writing {}", place.display()))?;
+        .doing(format!("writing {}", path.display()))?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::store::{MeteredMonth, metered_months};
 use crate::catalog::account::Account;
 use crate::catalog::account::store::load_account;
 use crate::catalog::account::unknown::unknown_account;
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::load_cards;
 use crate::context::Books;
 use crate::pipeline::close::adjustment::pending::waiting_of;
@@ -48,7 +48,7 @@ pub async fn statements(books: &Books, uin: u64, from: NaiveDate, to: NaiveDate)
 #[derive(Debug)]
 pub struct Statements<'a> {
     books: &'a Books,
-    cards: CardBook,
+    cards: RateCatalog,
     metered: Progress,
     /// Months whose usage is past its retention in the ledger.
     expired: BTreeSet<String>,

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::store;
 use crate::catalog::account::cohorts::kinds_of_accounts;
-use crate::catalog::account::{Account, AccountBook};
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::account::{Account, Accounts};
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::load_cards;
 use crate::context::Books;
 use crate::nightly::store::{Run, last_runs};
@@ -152,9 +152,9 @@ pub async fn status(books: &Books) -> Result<Status> {
 }
 
 /// Due periods of all accounts, by one account of each kind and the number of them.
-fn periods_due(kinds: &[(Account, usize)], cards: &CardBook, now: DateTime<Utc>) -> usize {
+fn periods_due(kinds: &[(Account, usize)], cards: &RateCatalog, now: DateTime<Utc>) -> usize {
     let one_of_each = (0_u64..).zip(kinds.iter().map(|(account, _)| account.clone()));
-    let due = due(&AccountBook::new(one_of_each.collect()), cards, now);
+    let due = due(&Accounts::new(one_of_each.collect()), cards, now);
     let count = |kind: u64| usize::try_from(kind).map_or(0, |kind| kinds[kind].1);
     due.iter().map(|due| due.periods.len() * count(due.uin)).sum()
 }

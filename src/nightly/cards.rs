@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::rate_card::RateCard;
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::import::{Imported, files_below, import_found, read_files};
 use crate::catalog::rate_card::store::load_cards;
 use crate::context::Books;
@@ -65,7 +65,7 @@ fn cards_lacking<'p>(
     parent: &Path,
     files: &[PathBuf],
     all: impl Iterator<Item = &'p PathBuf>,
-    known: &CardBook,
+    known: &RateCatalog,
 ) -> Result<BTreeSet<String>> {
     let name_of = |folder: &Path| folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let is_known = |card: &RateCard| known.of_name(&card.name).iter().any(|known| known.from == card.from);

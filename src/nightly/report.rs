@@ -126,7 +126,7 @@ pub fn metered(metered: &Metered) -> String {
         ),
         (metered.unmetered, "records have no meter (see status)"),
         (
-            usize::try_from(metered.placed_again).unwrap_or(0),
+            usize::try_from(metered.classified_again).unwrap_or(0),
             "records found a meter after a card changed",
         ),
         (

@@ -53,23 +53,23 @@ const LOCK_AGAIN: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// [`Error::Opening`] when it is not free after `wait_s` seconds: who has it may stand still.
-pub fn lock(place: &Path, wait_s: u32) -> Result<File> {
+pub fn lock(path: &Path, wait_s: u32) -> Result<File> {
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(place)
-        .at(place)?;
+        .open(path)
+        .at(path)?;
     let until = Instant::now() + Duration::from_secs(wait_s.into());
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_AGAIN),
             Err(TryLockError::WouldBlock) => {
-                let place = place.to_owned();
-                return Err(Error::Opening { place, wait_s });
+                let path = path.to_owned();
+                return Err(Error::Opening { path, wait_s });
             }
-            Err(TryLockError::Error(error)) => return Err(error).at(place),
+            Err(TryLockError::Error(error)) => return Err(error).at(path),
         }
     }
 }

@@ -161,8 +161,8 @@ impl Undisturbed {
         self.compare(at, place).unwrap_or_else(|why| panic!("{case}: {why}"));
     }
 
-    fn compare(&self, at: usize, place: &Path) -> Result<(), String> {
-        let found = dump(place);
+    fn compare(&self, at: usize, path: &Path) -> Result<(), String> {
+        let found = dump(path);
         let difference = difference(&self.after[at], &found);
         difference.map_or(Ok(()), |what| Err(format!("after {}:\n  {what}", STEPS[at].name)))
     }

@@ -45,14 +45,14 @@ impl Said {
 }
 
 /// The program on a machine whose clock says this.
-fn command(place: &Path, machine: &str, args: &[&str]) -> Command {
+fn command(path: &Path, machine: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tallybook"));
-    command.current_dir(place).env_clear();
+    command.current_dir(path).env_clear();
     command.args(["--data-dir", "books", "--rate-cards", "cards", "--who", "test"]);
     command.args(args);
     command.env("TALLYBOOK_DEFAULT_CARD", "c");
     command.env("TALLYBOOK_MACHINE_CLOCK", machine);
-    if let Some(ledger) = crate::ledgers::url(place) {
+    if let Some(ledger) = crate::ledgers::url(path) {
         command.env("TALLYBOOK_LEDGER", ledger);
     }
     command
@@ -68,8 +68,8 @@ fn said(command: &mut Command) -> Said {
     }
 }
 
-fn at_machine(place: &Path, machine: &str, args: &[&str]) -> Said {
-    said(&mut command(place, machine, args))
+fn at_machine(path: &Path, machine: &str, args: &[&str]) -> Said {
+    said(&mut command(path, machine, args))
 }
 
 /// A folder with a card and an input: usage of the week before, and a line that is none.
@@ -87,8 +87,8 @@ fn place() -> tempfile::TempDir {
     dir
 }
 
-fn input(place: &Path, name: &str, text: &str) {
-    std::fs::write(place.join(format!("in/{name}.ndjson")), text).unwrap();
+fn input(path: &Path, name: &str, text: &str) {
+    std::fs::write(path.join(format!("in/{name}.ndjson")), text).unwrap();
 }
 
 /// Books with the week's usage, after a night at the right time.
@@ -99,20 +99,20 @@ fn books() -> tempfile::TempDir {
     place
 }
 
-fn count(place: &Path, sql: &'static str) -> i64 {
-    with_books(place, async |books| {
+fn count(path: &Path, sql: &'static str) -> i64 {
+    with_books(path, async |books| {
         let row = query(sql).fetch_one(&books.ledger).await.unwrap();
         row.try_get(0).unwrap()
     })
 }
 
 /// Closed periods, expired days, raw segments, and quarantined lines that have their bytes.
-fn undone(place: &Path) -> [i64; 4] {
+fn undone(path: &Path) -> [i64; 4] {
     [
-        count(place, "SELECT COUNT(*) FROM closed_period"),
-        count(place, "SELECT COUNT(*) FROM expired_day"),
-        count(place, "SELECT COUNT(*) FROM segment WHERE kind = 'usage'"),
-        count(place, "SELECT COUNT(*) FROM quarantine WHERE payload IS NOT NULL"),
+        count(path, "SELECT COUNT(*) FROM closed_period"),
+        count(path, "SELECT COUNT(*) FROM expired_day"),
+        count(path, "SELECT COUNT(*) FROM segment WHERE kind = 'usage'"),
+        count(path, "SELECT COUNT(*) FROM quarantine WHERE payload IS NOT NULL"),
     ]
 }
 

@@ -4,7 +4,7 @@ pub mod shop;
 
 use tallybook::decisions::conflict::{list, resolve};
 use tallybook::inspect::verify::verify;
-use tallybook::pipeline::meter::dedupe::resolution::Word;
+use tallybook::pipeline::meter::dedupe::resolution::Resolution;
 use tallybook::storage::ledger::Lease;
 use tallybook::values::calendar::Cycle;
 
@@ -56,7 +56,7 @@ fn assert_proved(place: &Place, now: &str) {
     });
 }
 
-fn decide(place: &Place, now: &str, word: Word) {
+fn decide(place: &Place, now: &str, word: Resolution) {
     run(async {
         let books = place.books(at(now)).await;
         let open = list(&books, false, None).await.unwrap();
@@ -225,7 +225,7 @@ fn a_repeat_with_another_time_across_a_period_end_is_a_conflict_and_moves_when_a
         .map(|money| money.amount.as_str())
         .collect();
     assert_eq!(told, ["0.0000000000"], "it only moves to another period");
-    decide(&shop.place, "2024-12-12T00:00:00Z", Word::Replaced);
+    decide(&shop.place, "2024-12-12T00:00:00Z", Resolution::Replaced);
     // Repeats of either content are duplicates from now on.
     shop.drop(&[
         usage("a", 7, "A", "2024-12-01T00:00:00+08:00", 60_000),
@@ -250,7 +250,7 @@ fn a_conflict_that_is_kept_moves_nothing_and_its_repeats_are_duplicates() {
     let other = usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 120_000);
     shop.drop(&[usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000), other.clone()]);
     shop.place.night("2024-11-20T00:00:00Z");
-    decide(&shop.place, "2024-11-21T00:00:00Z", Word::Kept);
+    decide(&shop.place, "2024-11-21T00:00:00Z", Resolution::Kept);
     shop.drop(&[other, usage("b", 7, "A", "2024-11-15T10:00:00+08:00", 60_000)]);
     let night = shop.place.night("2024-12-10T00:00:00Z");
     assert_eq!((records(&night, "conflict"), records(&night, "duplicate")), (1, 1));
@@ -267,10 +267,12 @@ fn after_a_void_other_content_is_a_conflict_that_can_only_be_kept() {
     run(async {
         let books = shop.place.books(at("2024-11-22T00:00:00Z")).await;
         let lease = Lease::take(&books.ledger, "test").await.unwrap();
-        let refused = resolve(&books, &lease, 1, Word::Replaced, "no").await.unwrap_err();
+        let refused = resolve(&books, &lease, 1, Resolution::Replaced, "no")
+            .await
+            .unwrap_err();
         assert_eq!(refused.exit_code(), 2);
         assert!(refused.to_string().contains("a void took the record back"), "{refused}");
-        resolve(&books, &lease, 1, Word::Kept, "yes").await.unwrap();
+        resolve(&books, &lease, 1, Resolution::Kept, "yes").await.unwrap();
         lease.release().await.unwrap();
         books.ledger.close().await;
     });
@@ -550,7 +552,7 @@ fn verify_measures_with_the_cards_that_metering_knew() {
     ));
     shop.import("2024-11-21T00:00:00Z");
     assert_proved(&shop.place, "2024-11-21T00:00:00Z");
-    assert_eq!(shop.place.night("2024-11-22T00:00:00Z").metered.placed_again, 1);
+    assert_eq!(shop.place.night("2024-11-22T00:00:00Z").metered.classified_again, 1);
     assert_proved(&shop.place, "2024-11-22T00:00:00Z");
 }
 
@@ -651,7 +653,7 @@ fn a_void_that_waits_to_be_metered_takes_back_what_a_decision_puts_in_place() {
     let path = shop.place.file("void.ndjson", void("v", "a"));
     shop.place.ingest("2024-11-21T00:00:00Z", &path).unwrap();
     // The decision meters what is committed: the void comes with it, and no other row of the identity does.
-    decide(&shop.place, "2024-11-21T00:00:00Z", Word::Replaced);
+    decide(&shop.place, "2024-11-21T00:00:00Z", Resolution::Replaced);
     let night = shop.place.night("2024-12-10T00:00:00Z");
     assert_eq!((records(&night, "voided"), records(&night, "conflict")), (1, 1));
     assert_eq!(lines(&shop.place), ["2024-11-01 usage A 1 1.000000 1 1.0000000000"]);

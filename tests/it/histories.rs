@@ -14,7 +14,7 @@ use tallybook::inspect::verify::verify;
 use tallybook::nightly::{Night, nightly};
 use tallybook::pipeline::ingest::ingest;
 use tallybook::pipeline::ingest::input::Input;
-use tallybook::pipeline::meter::dedupe::resolution::Word;
+use tallybook::pipeline::meter::dedupe::resolution::Resolution;
 use tallybook::pipeline::meter::meter;
 use tallybook::pipeline::meter::recount::recount;
 use tallybook::storage::ledger::Lease;
@@ -99,7 +99,11 @@ async fn decide(books: &Books, lease: &Lease, decision: &Decision) {
             && at == Some(content.finished_at)
             && are_equal(parameters, &parameters_of(content).to_string());
         if is_it {
-            let word = if decision.replace { Word::Replaced } else { Word::Kept };
+            let word = if decision.replace {
+                Resolution::Replaced
+            } else {
+                Resolution::Kept
+            };
             resolve(books, lease, listed.row.conflict, word, "the model says so")
                 .await
                 .unwrap();

@@ -36,16 +36,16 @@ pub const URL_FILE: &str = "ledger.url";
 static LEDGERS: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
 
 /// The URL of a place's ledger; none for the embedded one.
-pub fn url(place: &Path) -> Option<String> {
+pub fn url(path: &Path) -> Option<String> {
     if is_embedded() {
         return None;
     }
-    if let Ok(url) = std::fs::read_to_string(place.join(URL_FILE)) {
+    if let Ok(url) = std::fs::read_to_string(path.join(URL_FILE)) {
         return Some(url);
     }
-    let file = place.join(NAME_FILE);
+    let file = path.join(NAME_FILE);
     let name = std::fs::read_to_string(&file).unwrap_or_else(|_| {
-        let name = new_ledger(place);
+        let name = new_ledger(path);
         std::fs::write(&file, &name).unwrap();
         name
     });
@@ -72,8 +72,8 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// SQL of the test's own, on a place's ledger and without its foreign keys. Literal values only.
-pub fn execute(place: &Path, sql: &str) {
-    let url = url(place).unwrap_or_else(|| Ledger::embedded_url(&place.join("books")));
+pub fn execute(path: &Path, sql: &str) {
+    let url = url(path).unwrap_or_else(|| Ledger::embedded_url(&path.join("books")));
     let sql = match engine() {
         Engine::Sqlite => format!("PRAGMA foreign_keys = OFF; {sql}"),
         _ => format!("{}{sql}", without_foreign_keys()),
@@ -133,7 +133,7 @@ fn url_of(name: &str) -> String {
 }
 
 /// An empty ledger for a place.
-fn new_ledger(place: &Path) -> String {
+fn new_ledger(path: &Path) -> String {
     let mut ledgers = LEDGERS.lock().unwrap_or_else(PoisonError::into_inner);
     if ledgers.is_none() {
         drop_ledgers_of_ended_runs();
@@ -142,7 +142,7 @@ fn new_ledger(place: &Path) -> String {
         }
     }
     let ledgers = ledgers.get_or_insert_default();
-    let unused = ledgers.iter().find(|(_, place)| !place.exists());
+    let unused = ledgers.iter().find(|(_, path)| !path.exists());
     let name = unused.map_or_else(
         || match engine() {
             Engine::Postgres => format!("ledger_{}", ledgers.len()),
@@ -150,7 +150,7 @@ fn new_ledger(place: &Path) -> String {
         },
         |(name, _)| name.clone(),
     );
-    if ledgers.insert(name.clone(), place.to_owned()).is_some() {
+    if ledgers.insert(name.clone(), path.to_owned()).is_some() {
         empty(&name);
     } else {
         make(&name);

@@ -27,15 +27,15 @@ fn inputs_of(ingester: usize) -> Vec<String> {
 
 /// November, metered by nobody yet and due; and December, which comes while others work: lines that stand in several files, whole
 /// files twice, an account that is new, a void of another ingester's record, lines that are no usage.
-fn lay(place: &Path) {
+fn lay(path: &Path) {
     for folder in ["in", "cards/c", "books/drop"] {
-        std::fs::create_dir_all(place.join(folder)).unwrap();
+        std::fs::create_dir_all(path.join(folder)).unwrap();
     }
-    card(place, "0.5", false);
+    card(path, "0.5", false);
     let november: String = (0..40)
         .map(|n| line(&format!("n{n}"), 7 + n % 3, DAY, 60_000 + n))
         .collect();
-    std::fs::write(place.join("in/november.ndjson"), november).unwrap();
+    std::fs::write(path.join("in/november.ndjson"), november).unwrap();
     let december = |id: &str, number: u64| {
         let day = format!("2024-12-{:02}T10:00:00+08:00", 1 + number % 9);
         line(id, 7 + number % 4, &day, 1_000 + number)
@@ -49,28 +49,28 @@ fn lay(place: &Path) {
             }
             let other = (ingester + 1) % INGESTERS;
             text += &format!("{{\"id\":\"v{ingester}-{file}\",\"kind\":\"void\",\"voids\":\"d{other}-{file}-3\"}}\n");
-            std::fs::write(place.join(format!("in/{ingester}-{file}.ndjson")), text).unwrap();
+            std::fs::write(path.join(format!("in/{ingester}-{file}.ndjson")), text).unwrap();
         }
     }
     for shared in 0..2 {
         let text: String = (0..50).map(|n| december(&format!("shared{shared}-{n}"), n)).collect();
-        std::fs::write(place.join(format!("in/shared-{shared}.ndjson")), text).unwrap();
+        std::fs::write(path.join(format!("in/shared-{shared}.ndjson")), text).unwrap();
     }
-    ends(&mut program(place, NIGHT, &["rate-card", "import", "cards"]), 0);
+    ends(&mut program(path, NIGHT, &["rate-card", "import", "cards"]), 0);
     // The reader's account is there before its usage is.
     let account = ["account", "add", "7", "--card", "c", "--from", "2024-11-01"];
-    ends(&mut program(place, NIGHT, &account), 0);
-    ends(&mut program(place, NIGHT, &["ingest", "in/november.ndjson"]), 0);
+    ends(&mut program(path, NIGHT, &account), 0);
+    ends(&mut program(path, NIGHT, &["ingest", "in/november.ndjson"]), 0);
 }
 
-fn ingester(place: &Path, number: usize) -> Command {
+fn ingester(path: &Path, number: usize) -> Command {
     let files = inputs_of(number);
     let args: Vec<&str> = ["ingest"].into_iter().chain(files.iter().map(String::as_str)).collect();
-    program(place, NIGHT, &args)
+    program(path, NIGHT, &args)
 }
 
-fn settle(place: &Path) {
-    ends(&mut program(place, SETTLED, &["nightly"]), 0);
+fn settle(path: &Path) {
+    ends(&mut program(path, SETTLED, &["nightly"]), 0);
 }
 
 fn start(mut command: Command) -> Child {
@@ -86,8 +86,8 @@ fn end(child: Child) -> Ended {
 }
 
 /// What a command answers with `--json`.
-fn answer(place: &Path, as_of: &str, args: &[&str]) -> Json {
-    let mut command = program(place, as_of, args);
+fn answer(path: &Path, as_of: &str, args: &[&str]) -> Json {
+    let mut command = program(path, as_of, args);
     let output = command
         .arg("--json")
         .stdout(Stdio::piped())
@@ -103,8 +103,8 @@ fn answer(place: &Path, as_of: &str, args: &[&str]) -> Json {
 }
 
 /// Reads as a dashboard does. Whatever it sees is whole. Returns how many records the account has.
-fn read(place: &Path) -> i64 {
-    let status = answer(place, NIGHT, &["status"]);
+fn read(path: &Path) -> i64 {
+    let status = answer(path, NIGHT, &["status"]);
     assert!(
         status["batches_metered"].as_i64() <= status["batches"].as_i64(),
         "{status}"
@@ -113,20 +113,20 @@ fn read(place: &Path) -> i64 {
         assert_eq!(run["report"]["control"]["all"]["balances"], true, "{run}");
     }
     let of_december = ["--from", "2024-12-01", "--to", "2025-01-01"];
-    for statement in statements(place, NIGHT, "7") {
+    for statement in statements(path, NIGHT, "7") {
         let amount = |text: &Json| text.as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap();
         let lines = statement["lines"].as_array().unwrap();
         let sum: rust_decimal::Decimal = lines.iter().map(|line| amount(&line["amount"])).sum();
         assert_eq!(sum, amount(&statement["total"]), "{statement}");
     }
-    let usage = answer(place, NIGHT, &[&["usage", "7"], &of_december[..]].concat());
+    let usage = answer(path, NIGHT, &[&["usage", "7"], &of_december[..]].concat());
     let lines = usage.as_array().unwrap();
     lines.iter().map(|line| line["records"].as_i64().unwrap()).sum()
 }
 
-fn statements(place: &Path, as_of: &str, uin: &str) -> Vec<Json> {
+fn statements(path: &Path, as_of: &str, uin: &str) -> Vec<Json> {
     let args = ["statement", uin, "--from", "2024-11-01", "--to", "2025-01-01"];
-    answer(place, as_of, &args).as_array().unwrap().clone()
+    answer(path, as_of, &args).as_array().unwrap().clone()
 }
 
 /// What must not depend on who came first: exports to the byte, statements, usage, and the control totals.

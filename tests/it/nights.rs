@@ -217,7 +217,7 @@ fn a_record_that_no_meter_takes_is_tried_again_when_the_card_grows() {
         (
             records(&after, "unmetered"),
             records(&after, "metered"),
-            after.metered.placed_again
+            after.metered.classified_again
         ),
         (0, 2, 1)
     );

@@ -50,11 +50,11 @@ fn migrate_makes_the_tables_and_says_their_version() {
 }
 
 /// Every command is refused, and after the ledger was put right the books are what they were.
-fn refused(place: &Path, words: &[&str], put_right: &str) {
+fn refused(path: &Path, words: &[&str], put_right: &str) {
     for args in [&["status"][..], &["migrate"], &["nightly"], &["ingest", "in/a.ndjson"]] {
-        says(&run(&mut program(place, NIGHT, args)), 3, words);
+        says(&run(&mut program(path, NIGHT, args)), 3, words);
     }
-    execute(place, put_right);
+    execute(path, put_right);
 }
 
 fn place_after_a_night() -> (tempfile::TempDir, String) {

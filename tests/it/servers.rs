@@ -22,8 +22,8 @@ fn place_in(server: &mut Server) -> tempfile::TempDir {
     place
 }
 
-fn night_that_waits(place: &Path, seconds: &str) -> Command {
-    let mut night = night(place);
+fn night_that_waits(path: &Path, seconds: &str) -> Command {
+    let mut night = night(path);
     night.env("TALLYBOOK_LEDGER_WAIT_S", seconds);
     night
 }
@@ -79,10 +79,10 @@ const PASSWORD: &str = "Zq9secret?/#@:% +é";
 const ENCODED: &str = "Zq9secret%3F%2F%23%40%3A%25%20%2B%C3%A9";
 
 /// Runs the program, as talkative as it can be, and asserts that no password is in what it says.
-fn tells_no_secret(place: &Path, args: &[&str], environment: &[(&str, &str)]) -> Output {
+fn tells_no_secret(path: &Path, args: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tallybook"));
     command
-        .current_dir(place)
+        .current_dir(path)
         .env_clear()
         .env("RUST_LOG", "trace")
         .args(args);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tallybook::decisions::conflict::resolve;
 use tallybook::inspect::explain::explain;
 use tallybook::inspect::verify::{Verified, verify};
-use tallybook::pipeline::meter::dedupe::resolution::Word;
+use tallybook::pipeline::meter::dedupe::resolution::Resolution;
 use tallybook::pipeline::retention::store::waive;
 use tallybook::storage::ledger::{Engine, Lease, Value, query};
 
@@ -67,7 +67,7 @@ fn rich_books() -> Shop {
     crate::world::run(async {
         let books = shop.place.books(at(NOW)).await;
         let lease = Lease::take(&books.ledger, "test").await.unwrap();
-        resolve(&books, &lease, 2, Word::Replaced, "seen").await.unwrap();
+        resolve(&books, &lease, 2, Resolution::Replaced, "seen").await.unwrap();
         lease.release().await.unwrap();
         if ledgers::is_embedded() {
             let checkpoint = query("PRAGMA wal_checkpoint(TRUNCATE)");

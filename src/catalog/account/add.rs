@@ -9,8 +9,8 @@ use super::cohorts::Kinds;
 use super::store::{add_accounts, add_terms, load_accounts, usage_files_from};
 use super::terms::{PriceOverride, Terms};
 use super::usage::last_day;
-use super::{Account, AccountBook};
-use crate::catalog::rate_card::catalog::CardBook;
+use super::{Account, Accounts};
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::load_cards;
 use crate::context::Books;
 use crate::storage::ledger::{Decision, Tx, add_audit};
@@ -19,7 +19,7 @@ use crate::values::calendar::{Cycle, local_day};
 
 /// The terms of an account that appears by itself: default card, the card's zone, monthly from the 1st. They hold from
 /// whatever day its usage starts.
-pub fn default_terms(books: &Books, cards: &CardBook) -> Result<Terms> {
+pub fn default_terms(books: &Books, cards: &RateCatalog) -> Result<Terms> {
     let name = &books.settings.default_card;
     let Some(card) = cards.of_name(name).last() else {
         return Err(Error::NeedsPerson(format!(
@@ -60,7 +60,7 @@ pub struct Added {
     pub before: Option<Terms>,
     pub terms: Terms,
     /// All accounts before.
-    pub accounts: AccountBook,
+    pub accounts: Accounts,
     /// The account after.
     pub account: Account,
 }
@@ -192,7 +192,7 @@ fn terms(
     Terms::new(from, card.to_owned(), zone, cycle, discount_percent, overrides).map_err(|e| Error::Usage(e.to_string()))
 }
 
-fn check_override(cards: &CardBook, terms: &Terms, price: &PriceOverride) -> Result<()> {
+fn check_override(cards: &RateCatalog, terms: &Terms, price: &PriceOverride) -> Result<()> {
     let prices = || {
         cards
             .of_name(&terms.card)

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 
 use super::store::{agreement_of, load_with_several_terms, optional_day};
 use super::terms::Terms;
-use super::{Account, AccountBook};
+use super::{Account, Accounts};
 use crate::storage::ledger::{Ledger, Tx, Value, clear_table, insert_rows, query};
 use crate::support::error::Result;
 
@@ -44,7 +44,7 @@ pub struct Kinds<'a> {
 
 impl<'a> Kinds<'a> {
     /// Those of some accounts.
-    pub fn of(accounts: &'a AccountBook) -> Self {
+    pub fn of(accounts: &'a Accounts) -> Self {
         let mut kinds = Self::default();
         for (_, account) in accounts.iter() {
             kinds.count(account, 1);
@@ -107,7 +107,7 @@ pub async fn kinds_of_accounts(ledger: &Ledger) -> Result<Vec<(Account, usize)>>
 }
 
 /// Kinds that have other accounts than the ledger says.
-pub async fn kinds_that_differ(ledger: &Ledger, accounts: &AccountBook) -> Result<Vec<String>> {
+pub async fn kinds_that_differ(ledger: &Ledger, accounts: &Accounts) -> Result<Vec<String>> {
     let stored = stored(ledger).await?;
     let mut due = Kinds::of(accounts).counts;
     let mut differing = Vec::new();

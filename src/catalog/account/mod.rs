@@ -71,11 +71,11 @@ impl Account {
 
 /// All accounts, by UIN.
 #[derive(Clone, Debug, Default)]
-pub struct AccountBook {
+pub struct Accounts {
     accounts: BTreeMap<u64, Account>,
 }
 
-impl AccountBook {
+impl Accounts {
     pub fn new(accounts: BTreeMap<u64, Account>) -> Self {
         Self { accounts }
     }

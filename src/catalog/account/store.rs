@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::NaiveDate;
 
 use super::terms::Terms;
-use super::{Account, AccountBook};
+use super::{Account, Accounts};
 use crate::storage::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, next_number, query, reseal};
 use crate::storage::raw::store::parse_day;
 use crate::support::error::{Error, Result};
@@ -20,8 +20,8 @@ pub fn parse_uin(text: &str) -> Result<u64> {
 
 /// Reads all accounts with their terms.
 #[tracing::instrument(skip_all)]
-pub async fn load_accounts(ledger: &Ledger) -> Result<AccountBook> {
-    Ok(AccountBook::new(load(ledger, "", None).await?))
+pub async fn load_accounts(ledger: &Ledger) -> Result<Accounts> {
+    Ok(Accounts::new(load(ledger, "", None).await?))
 }
 
 /// The numbers of all accounts.

@@ -10,8 +10,8 @@ use crate::support::error::{Doing as _, Result};
 use crate::values::calendar::day_of_number;
 
 /// The last day on which a usage file has something of an account, whatever its status.
-pub fn last_day(place: &PathBuf, uin: u64) -> Result<Option<NaiveDate>> {
-    let frame = read_columns(place, &["uin", "day"])?;
+pub fn last_day(path: &PathBuf, uin: u64) -> Result<Option<NaiveDate>> {
+    let frame = read_columns(path, &["uin", "day"])?;
     let uins = frame.column("uin").and_then(Column::u64).doing("reading usage")?;
     let days = frame.column("day").and_then(Column::date).doing("reading usage")?;
     let rows = uins.iter().zip(days.phys.iter());

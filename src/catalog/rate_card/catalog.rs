@@ -9,11 +9,11 @@ use super::RateCard;
 
 /// Card versions by name, ascending by first day.
 #[derive(Clone, Debug, Default)]
-pub struct CardBook {
+pub struct RateCatalog {
     by_name: BTreeMap<String, Vec<Arc<RateCard>>>,
 }
 
-impl CardBook {
+impl RateCatalog {
     /// A book of versions; of each (name, from) there is one.
     pub fn new(cards: impl IntoIterator<Item = RateCard>) -> Self {
         let mut by_name: BTreeMap<String, Vec<Arc<RateCard>>> = BTreeMap::new();

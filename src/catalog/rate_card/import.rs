@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::additive_check::{Revision, changes_beyond_prices, compare, prices_gone};
-use super::catalog::CardBook;
+use super::catalog::RateCatalog;
 use super::folder::check_folder;
 use super::{Finding, RateCard, store};
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::catalog::account::store::load_accounts;
 use crate::context::Books;
 use crate::storage::ledger::{Decision, Tx, add_audit};
@@ -82,7 +82,7 @@ pub struct Correction<'a> {
 #[derive(Debug)]
 pub struct Tried {
     pub imported: Vec<Imported>,
-    pub cards: CardBook,
+    pub cards: RateCatalog,
 }
 
 /// Imports every card of the files, or none. The caller holds the lease: a close must not run beside a correction. A version that a person
@@ -145,7 +145,7 @@ async fn import_in(
     }
     let accounts = match correction {
         Some(_) => load_accounts(&books.ledger).await?,
-        None => AccountBook::default(),
+        None => Accounts::default(),
     };
     let mut outcomes = Vec::with_capacity(folder.cards.len());
     for card in &folder.cards {
@@ -286,7 +286,7 @@ async fn correct(
     card: &RateCard,
     revision: i64,
     correction: Correction<'_>,
-    accounts: &AccountBook,
+    accounts: &Accounts,
 ) -> Result<Vec<(u64, NaiveDate)>> {
     let number = store::add_revision(tx, card, revision, true, &books.clock.text()).await?;
     let until = store::version_after(tx, &card.name, card.from).await?;

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::NaiveDate;
 
 use super::RateCard;
-use super::catalog::CardBook;
-use crate::catalog::account::AccountBook;
+use super::catalog::RateCatalog;
+use crate::catalog::account::Accounts;
 use crate::catalog::account::store::parse_uin;
 use crate::storage::ledger::{Channel, Ledger, Tx, Value, insert_row, insert_rows, next_number, query};
 use crate::storage::raw::store::parse_day;
@@ -28,12 +28,12 @@ pub struct ImportedCard {
 }
 
 /// The newest revision of every version.
-pub async fn load_cards(ledger: &Ledger) -> Result<CardBook> {
+pub async fn load_cards(ledger: &Ledger) -> Result<RateCatalog> {
     cards_up_to(ledger, i64::MAX).await
 }
 
 /// The newest revision of every version, and the number of the last import.
-pub async fn load_cards_and_number(ledger: &Ledger) -> Result<(CardBook, i64)> {
+pub async fn load_cards_and_number(ledger: &Ledger) -> Result<(RateCatalog, i64)> {
     let row = query("SELECT COALESCE(MAX(card), 0) FROM rate_card")
         .fetch_one(ledger)
         .await?;
@@ -42,7 +42,7 @@ pub async fn load_cards_and_number(ledger: &Ledger) -> Result<(CardBook, i64)> {
 }
 
 /// The cards as they were after the import of that number. Versions that were withdrawn since are not among them: no day used them.
-pub async fn cards_up_to<'c>(on: impl Into<Channel<'c>>, number: i64) -> Result<CardBook> {
+pub async fn cards_up_to<'c>(on: impl Into<Channel<'c>>, number: i64) -> Result<RateCatalog> {
     let rows = query(format!(
         "SELECT body, digest FROM rate_card c WHERE revision = (SELECT MAX(revision) FROM rate_card d \
          WHERE d.name = c.name AND d.valid_from = c.valid_from AND d.card <= ? AND d.card {NOT_WITHDRAWN})"
@@ -61,7 +61,7 @@ pub async fn cards_up_to<'c>(on: impl Into<Channel<'c>>, number: i64) -> Result<
         }
         cards.push(card);
     }
-    Ok(CardBook::new(cards))
+    Ok(RateCatalog::new(cards))
 }
 
 /// Revisions whose body is not what was imported.
@@ -239,7 +239,7 @@ pub async fn rate_again(
     card: &RateCard,
     until: Option<NaiveDate>,
     number: i64,
-    accounts: &AccountBook,
+    accounts: &Accounts,
 ) -> Result<Vec<(u64, NaiveDate)>> {
     let until = until.unwrap_or(NaiveDate::MAX);
     let gone = lines_gone(tx).await?;
@@ -308,7 +308,7 @@ async fn lines_gone(tx: &mut Tx) -> Result<HashMap<u64, NaiveDate>> {
         .collect()
 }
 
-fn is_under(accounts: &AccountBook, uin: u64, day: NaiveDate, card: &str) -> bool {
+fn is_under(accounts: &Accounts, uin: u64, day: NaiveDate, card: &str) -> bool {
     accounts
         .get(uin)
         .is_some_and(|account| account.terms_on(day).card == card)

@@ -3,9 +3,9 @@
 
 use chrono::NaiveDate;
 
-use super::catalog::CardBook;
+use super::catalog::RateCatalog;
 use super::store;
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::account::terms::PriceOverride;
 use crate::context::Books;
@@ -54,7 +54,7 @@ pub async fn withdraw(books: &Books, lease: &Lease, name: &str, from: NaiveDate,
         )));
     }
     let cards = store::cards_up_to(&mut tx, i64::MAX).await?;
-    let rest = CardBook::new(
+    let rest = RateCatalog::new(
         cards
             .versions()
             .filter(|card| card.name != name || card.from != from)
@@ -86,7 +86,7 @@ pub async fn withdraw(books: &Books, lease: &Lease, name: &str, from: NaiveDate,
 }
 
 /// An account with closed days under a card from a date on, and how far it is closed.
-fn closed_under(accounts: &AccountBook, name: &str, from: NaiveDate) -> Option<(u64, NaiveDate)> {
+fn closed_under(accounts: &Accounts, name: &str, from: NaiveDate) -> Option<(u64, NaiveDate)> {
     accounts.iter().find_map(|(uin, account)| {
         let closed_to = account.closed_to?;
         // Later terms end the earlier ones; usage before the first is under them too.
@@ -102,7 +102,7 @@ fn closed_under(accounts: &AccountBook, name: &str, from: NaiveDate) -> Option<(
 }
 
 /// Agreed terms that would lose their card, or a price that they take the place of; and the default card.
-fn terms_resting_on(accounts: &AccountBook, rest: &CardBook, name: &str, default_card: &str) -> Option<String> {
+fn terms_resting_on(accounts: &Accounts, rest: &RateCatalog, name: &str, default_card: &str) -> Option<String> {
     let versions = rest.of_name(name);
     if versions.is_empty() && name == default_card {
         return Some("it is the only version of the default card".to_owned());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::price_difference::Money;
 use super::{Listed, ListedAll, Sided, all_with_sides, store, sum_of};
 use crate::context::Books;
-use crate::pipeline::meter::dedupe::resolution::{Place, Word};
+use crate::pipeline::meter::dedupe::resolution::{Resolution, RowId};
 use crate::pipeline::meter::{Metered, meter};
 use crate::storage::ledger::{Decision, Entry, Lease, add_audit, audit_trail};
 use crate::support::error::{Error, Result};
@@ -63,8 +63,8 @@ struct Digested<'a> {
     conflict: i64,
     source: &'a str,
     id: &'a str,
-    stands: Place,
-    later: Place,
+    stands: RowId,
+    later: RowId,
     money: &'a [Money],
     note: &'a str,
 }
@@ -92,12 +92,12 @@ pub async fn resolve_all(
     lease: &Lease,
     filter: &Filter,
     digest: &str,
-    word: Word,
+    word: Resolution,
     reason: &str,
 ) -> Result<ResolvedAll> {
     let (action, state) = match word {
-        Word::Replaced => ("conflict replace", "replaced"),
-        Word::Kept | Word::Repeated => ("conflict keep", "kept"),
+        Resolution::Replaced => ("conflict replace", "replaced"),
+        Resolution::Kept | Resolution::Repeated => ("conflict keep", "kept"),
     };
     if let Some(entry) = decided_before(books, action, digest).await? {
         return finish(books, lease, state, &entry).await;
@@ -111,7 +111,7 @@ pub async fn resolve_all(
     if chosen.is_empty() {
         return Err(Error::Usage("no open conflict is on that list".to_owned()));
     }
-    if word == Word::Replaced {
+    if word == Resolution::Replaced {
         refuse_what_cannot(&chosen)?;
     }
     let (first, repeated) = repeats(&chosen, &others);
@@ -136,8 +136,8 @@ pub async fn resolve_all(
     let audit_entry = add_audit(&mut tx, &decision).await?;
     books.ledger.commit(tx, "resolve").await?;
     let metered = match word {
-        Word::Replaced => Some(meter(books, lease).await?.0),
-        Word::Kept | Word::Repeated => None,
+        Resolution::Replaced => Some(meter(books, lease).await?.0),
+        Resolution::Kept | Resolution::Repeated => None,
     };
     Ok(ResolvedAll {
         state,

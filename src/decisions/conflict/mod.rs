@@ -16,7 +16,7 @@ pub mod store;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::context::Books;
-use crate::pipeline::meter::dedupe::resolution::{Place, Word};
+use crate::pipeline::meter::dedupe::resolution::{Resolution, RowId};
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
 use crate::pipeline::meter::snapshot::Plan;
 use crate::pipeline::meter::{Metered, meter};
@@ -142,9 +142,15 @@ pub async fn show(books: &Books, number: i64) -> Result<Shown> {
 }
 
 /// Resolves an open conflict for good. The caller holds the lease.
-pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reason: &str) -> Result<ResolvedConflict> {
+pub async fn resolve(
+    books: &Books,
+    lease: &Lease,
+    number: i64,
+    word: Resolution,
+    reason: &str,
+) -> Result<ResolvedConflict> {
     let row = store::conflict(&books.ledger, number).await?;
-    if word == Word::Replaced && store::waits_for_metering(&books.ledger, number).await? {
+    if word == Resolution::Replaced && store::waits_for_metering(&books.ledger, number).await? {
         return finish(books, lease, row).await;
     }
     if row.state == "expired" {
@@ -161,13 +167,13 @@ pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reas
         )));
     }
     let sided = one_with_sides(books, row).await?;
-    if let (Word::Replaced, Some(why)) = (word, sided.only_kept) {
+    if let (Resolution::Replaced, Some(why)) = (word, sided.only_kept) {
         return Err(Error::Usage(format!("conflict {number} can only be kept: {why}")));
     }
     let repeated = repeats(books, &sided).await?;
     let (action, state) = match word {
-        Word::Replaced => ("conflict replace", "replaced"),
-        Word::Kept | Word::Repeated => ("conflict keep", "kept"),
+        Resolution::Replaced => ("conflict replace", "replaced"),
+        Resolution::Kept | Resolution::Repeated => ("conflict keep", "kept"),
     };
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
@@ -186,8 +192,8 @@ pub async fn resolve(books: &Books, lease: &Lease, number: i64, word: Word, reas
     let audit_entry = add_audit(&mut tx, &decision).await?;
     books.ledger.commit(tx, "resolve").await?;
     let metered = match word {
-        Word::Replaced => Some(meter(books, lease).await?.0),
-        Word::Kept | Word::Repeated => None,
+        Resolution::Replaced => Some(meter(books, lease).await?.0),
+        Resolution::Kept | Resolution::Repeated => None,
     };
     let row = store::conflict(&books.ledger, number).await?;
     Ok(ResolvedConflict {
@@ -226,7 +232,7 @@ async fn finish(books: &Books, lease: &Lease, row: ConflictRow) -> Result<Resolv
 struct Sided {
     listed: Listed,
     /// Batch and line of the content that stands.
-    standing: Place,
+    standing: RowId,
     stands: Option<RealRecord>,
     later: Option<RealRecord>,
     /// Why it can only be kept.

@@ -7,18 +7,19 @@ use rust_decimal::Decimal;
 
 use super::SumOfMoney;
 use crate::catalog::account::Account;
-use crate::catalog::account::AccountBook;
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::account::Accounts;
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::{cards_up_to, load_cards};
 use crate::context::Books;
 use crate::pipeline::close::period_charges::PeriodRows;
-use crate::pipeline::meter::aggregate::measure::share_of_record;
-use crate::pipeline::meter::aggregate::sums::{Share, Status};
-use crate::pipeline::meter::classify::sku_lookup::{Map, Place, Placer};
+use crate::pipeline::meter::aggregate::measure::delta_of_record;
+use crate::pipeline::meter::classify::sku_lookup::{Map, SkuLookup};
 use crate::pipeline::meter::dedupe::stored_record::RealRecord;
 use crate::pipeline::meter::snapshot::Plan;
 use crate::pipeline::meter::store::usage_paths;
 use crate::pipeline::rate::DayUsage;
+use crate::storage::usage::row::{Status, UsageRow};
+use crate::storage::usage::sku_region::SkuRegion;
 use crate::storage::usage::table::{UsageTable, Wanted};
 use crate::support::error::{Error, Result};
 use crate::values::calendar::{Period, all_days, day_of_number};
@@ -40,9 +41,9 @@ pub struct Money {
 
 /// What it takes to tell the money between records.
 pub struct Between {
-    accounts: AccountBook,
+    accounts: Accounts,
     default: Account,
-    cards: CardBook,
+    cards: RateCatalog,
     map: Map,
     table: UsageTable,
     metering: i64,
@@ -122,23 +123,23 @@ impl Between {
     }
 
     /// What counts no more and what counts instead, by account.
-    fn moves(&self, pairs: &[(&RealRecord, &RealRecord)]) -> Result<BTreeMap<u64, Vec<(Place, Share)>>> {
-        let placer = Placer::new(&self.map);
-        let mut moves: BTreeMap<u64, Vec<(Place, Share)>> = BTreeMap::new();
+    fn moves(&self, pairs: &[(&RealRecord, &RealRecord)]) -> Result<BTreeMap<u64, Vec<(SkuRegion, UsageRow)>>> {
+        let lookup = SkuLookup::new(&self.map);
+        let mut moves: BTreeMap<u64, Vec<(SkuRegion, UsageRow)>> = BTreeMap::new();
         for (record, sign) in pairs.iter().flat_map(|(stands, later)| [(*stands, -1), (*later, 1)]) {
-            let Some(share) = share_of_record(record, &self.map, &placer)? else {
+            let Some(delta) = delta_of_record(record, &self.map, &lookup)? else {
                 continue;
             };
-            if share.status == Status::Metered {
-                let signed = Share {
-                    records: sign * share.records,
-                    billable: sign * share.billable,
-                    ..share
+            if delta.status == Status::Metered {
+                let signed = UsageRow {
+                    records: sign * delta.records,
+                    billable: sign * delta.billable,
+                    ..delta
                 };
                 moves
-                    .entry(share.uin)
+                    .entry(delta.uin)
                     .or_default()
-                    .push((placer.place_of(share.code), signed));
+                    .push((lookup.place_of(delta.code), signed));
             }
         }
         Ok(moves)
@@ -146,13 +147,13 @@ impl Between {
 
     /// The account of a record and its local day, as it is billed; none of a record that counts nowhere.
     pub fn day_of(&self, record: &RealRecord) -> Result<Option<(u64, NaiveDate)>> {
-        let share = share_of_record(record, &self.map, &Placer::new(&self.map))?;
-        Ok(share.map(|share| (share.uin, day_of_number(share.day))))
+        let delta = delta_of_record(record, &self.map, &SkuLookup::new(&self.map))?;
+        Ok(delta.map(|delta| (delta.uin, day_of_number(delta.day))))
     }
 
-    fn of_account(&self, uin: u64, moves: &[(Place, Share)]) -> Result<Option<Vec<Money>>> {
+    fn of_account(&self, uin: u64, moves: &[(SkuRegion, UsageRow)]) -> Result<Option<Vec<Money>>> {
         let account = self.accounts.get(uin).unwrap_or(&self.default);
-        let days: Vec<NaiveDate> = moves.iter().map(|(_, share)| day_of_number(share.day)).collect();
+        let days: Vec<NaiveDate> = moves.iter().map(|(_, delta)| day_of_number(delta.day)).collect();
         let (mut before, mut after) = (Vec::new(), Vec::new());
         let mut currency = None;
         let mut closed = false;
@@ -162,11 +163,11 @@ impl Between {
             if !self.amounts(uin, account, period, &rows, &mut before, &mut currency)? {
                 return Ok(None);
             }
-            for (place, share) in moves {
-                let day = day_of_number(share.day);
+            for (place, delta) in moves {
+                let day = day_of_number(delta.day);
                 let from = account.terms_on(period.start).cycle.counters_from(&period);
                 if from.min(period.start) <= day && day < period.end {
-                    rows.add(period, day_usage(place, share, day));
+                    rows.add(period, day_usage(place, delta, day));
                 }
             }
             if !self.amounts(uin, account, period, &rows, &mut after, &mut currency)? {
@@ -213,14 +214,14 @@ fn days_around(pairs: &[(Option<&RealRecord>, Option<&RealRecord>)]) -> (NaiveDa
     from.zip(to).unwrap_or_else(all_days)
 }
 
-fn day_usage<'a>(place: &'a Place, share: &Share, day: NaiveDate) -> DayUsage<'a> {
+fn day_usage<'a>(place: &'a SkuRegion, delta: &UsageRow, day: NaiveDate) -> DayUsage<'a> {
     DayUsage {
-        appid: share.appid,
+        appid: delta.appid,
         region: &place.region,
         sku: &place.sku,
         day,
-        records: share.records,
-        billable: share.billable,
+        records: delta.records,
+        billable: delta.billable,
     }
 }
 

@@ -9,16 +9,15 @@ use std::ops::ControlFlow;
 use chrono::{Days, NaiveDate, TimeDelta, Utc};
 
 use super::{Explained, Known, store};
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::catalog::account::add::default_terms;
 use crate::catalog::account::terms::Terms;
 use crate::catalog::rate_card::store::{cards_up_to, load_cards};
 use crate::context::Books;
 use crate::pipeline::close::store::ClosedAs;
 use crate::pipeline::ingest::record::fingerprint::identity_hash;
-use crate::pipeline::meter::aggregate::measure::share_of_record;
-use crate::pipeline::meter::aggregate::sums::Status;
-use crate::pipeline::meter::classify::sku_lookup::{Map, Placer};
+use crate::pipeline::meter::aggregate::measure::delta_of_record;
+use crate::pipeline::meter::classify::sku_lookup::{Map, SkuLookup};
 use crate::pipeline::meter::dedupe::RowVerdict;
 use crate::pipeline::meter::dedupe::identity_index::Verdict;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord, of_account};
@@ -27,6 +26,7 @@ use crate::pipeline::rate::Kind;
 use crate::storage::durable_files::DataDir;
 use crate::storage::raw::segment::{Groups, SegmentKind, check_written};
 use crate::storage::raw::store::{Segment, segments_of_day};
+use crate::storage::usage::row::Status;
 use crate::support::error::{Error, Result};
 use crate::support::table::grouped;
 use crate::support::threads;
@@ -430,7 +430,7 @@ struct Then {
 /// The same, while records are placed.
 struct Placing<'a> {
     then: &'a Then,
-    placer: Placer<'a>,
+    lookup: SkuLookup<'a>,
 }
 
 /// What a record counted as.
@@ -451,14 +451,14 @@ impl Then {
         Ok(Self {
             batch_hi: closed_as.batch_hi,
             as_of: AsOf::read(books, closed_as.metering).await?,
-            map: Map::new(&AccountBook::new(accounts), cards, default_terms),
+            map: Map::new(&Accounts::new(accounts), cards, default_terms),
         })
     }
 
     fn placing(&self) -> Placing<'_> {
         Placing {
             then: self,
-            placer: Placer::new(&self.map),
+            lookup: SkuLookup::new(&self.map),
         }
     }
 }
@@ -469,16 +469,16 @@ impl Placing<'_> {
         if stands != RowVerdict::Accepted || self.then.batch_hi < record.batch {
             return Ok(None);
         }
-        let share = share_of_record(record, &self.then.map, &self.placer)?;
-        Ok(share.filter(|share| share.status == Status::Metered).map(|share| {
-            let place = self.placer.place_of(share.code);
+        let delta = delta_of_record(record, &self.then.map, &self.lookup)?;
+        Ok(delta.filter(|delta| delta.status == Status::Metered).map(|delta| {
+            let place = self.lookup.place_of(delta.code);
             CountedAs {
-                appid: share.appid,
+                appid: delta.appid,
                 region: place.region.to_string(),
                 sku: place.sku.to_string(),
-                day: day_of_number(share.day),
-                raw: share.raw,
-                billable: share.billable,
+                day: day_of_number(delta.day),
+                raw: delta.raw,
+                billable: delta.billable,
             }
         }))
     }

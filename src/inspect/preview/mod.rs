@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::NaiveDate;
 use rayon::prelude::*;
 
-use crate::catalog::account::{Account, AccountBook};
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::account::{Account, Accounts};
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::load_cards_and_number;
 use crate::context::Books;
 use crate::pipeline::close::adjustment::closed_periods::{Past, past_of};
@@ -39,11 +39,11 @@ const LARGEST: usize = 10;
 #[derive(Debug)]
 pub struct Change<'a> {
     /// All accounts before.
-    pub before: &'a AccountBook,
+    pub before: &'a Accounts,
     /// All accounts after.
-    pub after: &'a AccountBook,
+    pub after: &'a Accounts,
     /// All cards after.
-    pub cards: &'a CardBook,
+    pub cards: &'a RateCatalog,
     /// Accounts whose money may change.
     pub uins: BTreeSet<u64>,
     /// Closed periods, by account and first day, that would be rated again.
@@ -181,7 +181,7 @@ fn open_periods(account: &Account, to: NaiveDate) -> Vec<Period> {
 /// All that the money depends on.
 struct Rating<'a> {
     change: &'a Change<'a>,
-    cards: &'a CardBook,
+    cards: &'a RateCatalog,
     waits: &'a HashMap<u64, Touched>,
     past: &'a HashMap<u64, Past>,
     today: NaiveDate,
@@ -246,7 +246,7 @@ impl Rating<'_> {
         &self,
         uin: u64,
         account: &Account,
-        cards: &CardBook,
+        cards: &RateCatalog,
         (touched, past): (&Touched, Option<&Past>),
         table: &UsageTable,
     ) -> Result<Side> {

@@ -64,12 +64,12 @@ fn is_read(scope: Scope, path: &str) -> bool {
 }
 
 /// What is wrong with a file; none when it is as it was written.
-fn damage(place: &Path, named: &FileInUse, is_read: bool) -> Option<String> {
-    if !place.exists() {
+fn damage(path: &Path, named: &FileInUse, is_read: bool) -> Option<String> {
+    if !path.exists() {
         return Some("is missing; restore it from a backup".to_owned());
     }
     let digest = if is_read {
-        sha256_hex_of_file(place)
+        sha256_hex_of_file(path)
     } else {
         Ok(named.digest.clone())
     };
@@ -80,9 +80,7 @@ fn damage(place: &Path, named: &FileInUse, is_read: bool) -> Option<String> {
             named.digest
         )),
         Ok(_) => {
-            let bytes = std::fs::metadata(place)
-                .ok()
-                .and_then(|of| i64::try_from(of.len()).ok());
+            let bytes = std::fs::metadata(path).ok().and_then(|of| i64::try_from(of.len()).ok());
             let recorded = named.bytes.filter(|recorded| Some(*recorded) != bytes)?;
             Some(format!("has {} bytes, recorded are {recorded}", bytes.unwrap_or(0)))
         }
@@ -90,8 +88,8 @@ fn damage(place: &Path, named: &FileInUse, is_read: bool) -> Option<String> {
 }
 
 /// Whether an input was received in a scope: the time of a file that was moved away is that of its receipt.
-fn was_received_in(scope: Scope, place: &Path) -> bool {
-    let time = std::fs::metadata(place).and_then(|of| of.modified());
+fn was_received_in(scope: Scope, path: &Path) -> bool {
+    let time = std::fs::metadata(path).and_then(|of| of.modified());
     time.map_or(true, |time| scope.has_utc_day(DateTime::<Utc>::from(time).date_naive()))
 }
 

@@ -3,7 +3,7 @@
 use super::{Verified, store};
 use crate::catalog::rate_card::store::damaged_cards;
 use crate::context::Books;
-use crate::storage::ledger::{broken_seals, tally};
+use crate::storage::ledger::{broken_seals, table_checksum};
 use crate::support::error::Result;
 
 pub async fn verify(books: &Books, verified: &mut Verified) {
@@ -37,7 +37,7 @@ async fn verify_rows(books: &Books, verified: &mut Verified) -> Result<()> {
 async fn verify_table(books: &Books, table: &str, verified: &mut Verified) -> Result<()> {
     let (found, broken) = broken_seals(&books.ledger, table).await?;
     verified.ledger_rows += found.rows.unsigned_abs();
-    let should_be = tally(&books.ledger, table).await?;
+    let should_be = table_checksum(&books.ledger, table).await?;
     if found != should_be {
         verified.differs(format!(
             "ledger table {table} has {} rows where its tally says {}, or other ones: rows are gone, added or changed",

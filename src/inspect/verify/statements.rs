@@ -10,7 +10,7 @@ use super::{Scope, Verified};
 use crate::catalog::account::Account;
 use crate::catalog::account::cohorts::kinds_that_differ;
 use crate::catalog::account::store::load_accounts;
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::cards_up_to;
 use crate::context::Books;
 use crate::pipeline::close::adjustment::pending::settled;
@@ -118,7 +118,7 @@ async fn usage_files(books: &Books, damaged: &DamagedFiles) -> Result<Option<Vec
 /// What closings rested on, and the cards as they were then.
 struct ClosedBooks {
     closings: HashMap<i64, ClosedAs>,
-    cards: HashMap<i64, CardBook>,
+    cards: HashMap<i64, RateCatalog>,
     /// Periods outside of it are not rated again.
     scope: Scope,
 }

@@ -10,11 +10,11 @@ use super::{Scope, Verified, store};
 use crate::context::Books;
 use crate::nightly::control;
 use crate::pipeline::meter::aggregate::daily_usage_codec;
-use crate::pipeline::meter::aggregate::sums::Status;
 use crate::pipeline::meter::recount;
 use crate::pipeline::meter::recount::recount_since;
 use crate::pipeline::meter::store::{progress, usage_paths};
 use crate::pipeline::retention::row_retention::{USAGE, expired_months};
+use crate::storage::usage::row::Status;
 use crate::storage::usage::table::UsageRows;
 use crate::support::error::{Error, Result};
 use crate::values::calendar::{all_days, day_of_number, month_text};
@@ -136,9 +136,9 @@ struct FileMonths<'e> {
 }
 
 impl<'e> FileMonths<'e> {
-    fn open(place: &Path, expired: &'e BTreeSet<String>) -> Result<Self> {
+    fn open(path: &Path, expired: &'e BTreeSet<String>) -> Result<Self> {
         Ok(Self {
-            rows: UsageRows::open(place)?,
+            rows: UsageRows::open(path)?,
             expired,
             read: 0,
             months: BTreeMap::new(),

@@ -9,7 +9,7 @@ use super::draft::month_totals::JustStated;
 use super::store;
 use super::store::NewClosing;
 use super::{AccountClose, Closed, Stated};
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::catalog::account::cohorts::Kinds;
 use crate::context::Books;
 use crate::storage::ledger::{Lease, Tx, next_number};
@@ -94,7 +94,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Commits, when there is something to commit, and tells what was closed. The periods are closed in `accounts`, too.
-    pub async fn commit(mut self, accounts: &mut AccountBook) -> Result<Closed> {
+    pub async fn commit(mut self, accounts: &mut Accounts) -> Result<Closed> {
         for (currency, total) in self.totals {
             let total = plain(total, currency.minor_units());
             self.closed.totals.insert(currency.to_string(), total);

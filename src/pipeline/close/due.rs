@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::catalog::account::{Account, AccountBook};
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::account::{Account, Accounts};
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::storage::durable_files::DataDir;
 use crate::storage::usage::table::{UsageTable, Wanted};
 use crate::support::error::Result;
@@ -31,14 +31,14 @@ impl Due {
 }
 
 /// Due periods of every account.
-pub fn due(accounts: &AccountBook, cards: &CardBook, now: DateTime<Utc>) -> Vec<Due> {
+pub fn due(accounts: &Accounts, cards: &RateCatalog, now: DateTime<Utc>) -> Vec<Due> {
     accounts
         .iter()
         .filter_map(|(uin, account)| due_of(uin, account, cards, now))
         .collect()
 }
 
-fn due_of(uin: u64, account: &Account, cards: &CardBook, now: DateTime<Utc>) -> Option<Due> {
+fn due_of(uin: u64, account: &Account, cards: &RateCatalog, now: DateTime<Utc>) -> Option<Due> {
     let mut period = account.open_period()?;
     let first = period;
     let mut periods = Vec::new();
@@ -55,7 +55,7 @@ fn due_of(uin: u64, account: &Account, cards: &CardBook, now: DateTime<Utc>) -> 
 }
 
 /// Takes out periods under some cards, by name, with those after them. Returns how many accounts each holds back.
-pub fn hold_back(due: &mut Vec<Due>, accounts: &AccountBook, cards: &BTreeSet<String>) -> BTreeMap<String, usize> {
+pub fn hold_back(due: &mut Vec<Due>, accounts: &Accounts, cards: &BTreeSet<String>) -> BTreeMap<String, usize> {
     let mut held = BTreeMap::new();
     if cards.is_empty() {
         return held;
@@ -82,7 +82,7 @@ pub fn hold_back(due: &mut Vec<Due>, accounts: &AccountBook, cards: &BTreeSet<St
 }
 
 /// Whether the period's end and the grace of the card in force on its last day have passed.
-pub fn is_due(account: &Account, period: &Period, cards: &CardBook, now: DateTime<Utc>) -> bool {
+pub fn is_due(account: &Account, period: &Period, cards: &RateCatalog, now: DateTime<Utc>) -> bool {
     let terms = account.terms_on(period.start);
     let last_day = period.end.pred_opt().unwrap_or(period.end);
     let grace_days = cards

@@ -20,8 +20,8 @@ pub mod store;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::catalog::account::AccountBook;
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::account::Accounts;
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::load_cards_and_number;
 use crate::context::Books;
 use crate::pipeline::meter::store::{Progress, progress, usage_paths};
@@ -94,7 +94,7 @@ const PIECES_AHEAD: usize = 8;
 pub async fn close(
     books: &Books,
     lease: &Lease,
-    accounts: &mut AccountBook,
+    accounts: &mut Accounts,
     incomplete: &BTreeSet<String>,
 ) -> Result<Closed> {
     if books.clock.doubt().is_some() {
@@ -139,7 +139,7 @@ pub async fn close(
 }
 
 /// Moves back the days whose usage is read, for accounts with something to adjust.
-pub fn reach_back(due: &mut [Due], accounts: &AccountBook, past: &HashMap<u64, Past>) {
+pub fn reach_back(due: &mut [Due], accounts: &Accounts, past: &HashMap<u64, Past>) {
     for due in due {
         if let (Some(past), Some(account)) = (past.get(&due.uin), accounts.get(due.uin)) {
             let needed = AccountUsage::needed_from(account, &past.closed, &past.touched);
@@ -171,8 +171,8 @@ pub struct Stated {
 /// All that a close depends on.
 struct Rating<'a> {
     books: &'a Books,
-    accounts: &'a AccountBook,
-    cards: &'a CardBook,
+    accounts: &'a Accounts,
+    cards: &'a RateCatalog,
     files: &'a [(String, i64)],
     due: &'a [Due],
     heads: &'a HashMap<u64, String>,

@@ -9,7 +9,7 @@ use super::adjustment::{Billed, adjust};
 use super::statement::Statement;
 use super::statement::document::Line;
 use crate::catalog::account::Account;
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::pipeline::rate::{Charge, DayUsage, ModelError, PeriodUsage, RateError, Rated, Step, rate, steps};
 use crate::storage::usage::table::AccountRows;
 use crate::support::error::{Error, Result};
@@ -53,7 +53,7 @@ pub struct ClosedPeriod {
 pub struct AccountUsage<'a> {
     pub uin: u64,
     pub account: &'a Account,
-    pub cards: &'a CardBook,
+    pub cards: &'a RateCatalog,
     pub rows: AccountRows<'a>,
     /// Usage of later meterings does not count.
     pub metering: i64,
@@ -419,7 +419,7 @@ impl<'a> PeriodRows<'a> {
     }
 
     /// Charges of the period.
-    pub fn rate(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> Result<Rated<'a>> {
+    pub fn rate(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a RateCatalog) -> Result<Rated<'a>> {
         rate(&self.input(uin, period, account, cards)).map_err(|error| not_rated(&error))
     }
 
@@ -429,12 +429,12 @@ impl<'a> PeriodRows<'a> {
         uin: u64,
         period: Period,
         account: &'a Account,
-        cards: &'a CardBook,
+        cards: &'a RateCatalog,
     ) -> Result<Vec<Step<'a>>> {
         steps(&self.input(uin, period, account, cards)).map_err(|error| not_rated(&error))
     }
 
-    fn input(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a CardBook) -> PeriodUsage<'a> {
+    fn input(&'a self, uin: u64, period: Period, account: &'a Account, cards: &'a RateCatalog) -> PeriodUsage<'a> {
         let terms = account.terms_on(period.start);
         PeriodUsage {
             uin,

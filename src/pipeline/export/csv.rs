@@ -106,18 +106,18 @@ pub struct Rows {
     statements: Vec<u8>,
     statement_count: u64,
     /// The first and the last statement.
-    ends: Option<(Place, Place)>,
+    ends: Option<(SortKey, SortKey)>,
 }
 
 /// Where a statement stands in the files: account, then period.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct SortKey {
     uin: u64,
     start: chrono::NaiveDate,
     statement_id: String,
 }
 
-impl Place {
+impl SortKey {
     fn of(statement: &Statement) -> Self {
         Self {
             uin: statement.uin,
@@ -149,7 +149,7 @@ impl Rows {
             ..Self::default()
         };
         for statement in statements {
-            let place = Place::of(statement);
+            let place = SortKey::of(statement);
             place.check_after(rows.ends.as_ref().map(|(_, last)| last))?;
             let period = [statement.period_start_text(), statement.period_end_text()];
             rows.add_lines(statement, &period)?;
@@ -209,7 +209,7 @@ impl Rows {
 pub struct Sheets<W> {
     lines: Sheet<W>,
     statements: Sheet<W>,
-    last: Option<Place>,
+    last: Option<SortKey>,
 }
 
 impl<W: Write> Sheets<W> {

@@ -93,11 +93,11 @@ fn exported(export: Export, folder: PathBuf, statements: usize) -> Exported {
 }
 
 /// A folder that a person names is never emptied.
-fn refuse_occupied(place: &Path) -> Result<()> {
-    if place.exists() && (!place.is_dir() || std::fs::read_dir(place).at(place)?.next().is_some()) {
+fn refuse_occupied(path: &Path) -> Result<()> {
+    if path.exists() && (!path.is_dir() || std::fs::read_dir(path).at(path)?.next().is_some()) {
         return Err(Error::Usage(format!(
             "--to {} has something in it; name a new or empty folder",
-            place.display()
+            path.display()
         )));
     }
     Ok(())
@@ -158,9 +158,9 @@ fn place_of(books: &Books, folder: &str) -> PathBuf {
 }
 
 /// Beside the place, so that the move stays within one file system.
-fn staging_of(place: &Path) -> PathBuf {
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
-    place.with_file_name(format!(".{name}.unfinished"))
+fn staging_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.unfinished"))
 }
 
 /// Writes both sheets: while some statements are being loaded, the rows of others are made, and those of others written.
@@ -294,9 +294,9 @@ fn remove_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn move_into_place(staging: &Path, place: &Path) -> Result<()> {
-    if let Some(parent) = place.parent() {
+fn move_into_place(staging: &Path, path: &Path) -> Result<()> {
+    if let Some(parent) = path.parent() {
         create_dir_durably(parent)?;
     }
-    rename_durably(staging, place)
+    rename_durably(staging, path)
 }

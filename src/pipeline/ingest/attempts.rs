@@ -52,8 +52,8 @@ pub fn is_deadly(books: &Books, input: &Input) -> Result<bool> {
 }
 
 /// How often a reading began that did not end; what cannot be read says nothing.
-fn deaths_at(place: &PathBuf) -> u32 {
-    let text = std::fs::read_to_string(place).unwrap_or_default();
+fn deaths_at(path: &PathBuf) -> u32 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
     text.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 

@@ -1,24 +1,12 @@
 //! A reading in a process of its own, which may end without ending this one.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use super::earlier_read::Earlier;
 use super::input::Input;
 use super::{Ingested, find_known};
-use crate::context::Books;
+use crate::context::{Books, ChildReader};
 use crate::support::error::{AtPath as _, Error, Result};
-
-/// How this program starts itself to read an input.
-#[derive(Clone, Debug)]
-pub struct ChildReader {
-    pub program: PathBuf,
-    /// What names the books and the clock.
-    pub args: Vec<OsString>,
-    /// The ledger's URL, which may hold a password.
-    pub ledger: Option<String>,
-}
 
 /// Has an input read and committed by a child.
 ///

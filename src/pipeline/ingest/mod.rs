@@ -32,16 +32,16 @@ use earlier_read::Earlier;
 use formats::csv::CsvHeader;
 use formats::csv::first_row::first_row;
 use formats::csv::joined::JoinedChunks;
-use formats::json_values::{Splitter, Values};
+use formats::json_values::{JsonValues, Splitter};
 use input::chunk::{Chunk, Chunks};
-use input::{Format, Input, Measured};
+use input::{Format, Input, InputDigest};
 use parallel_read::check_all;
 use quarantine::alarm;
 use quarantine::alarm::Alarm;
 use quarantine::filter::Filter;
 use quarantine::store::Example;
 use record::timestamp_text::Zones;
-use segment_builder::{Door, Tally, Worker};
+use segment_builder::{Counts, RecordRules, SegmentBuilder};
 use segment_writers::Writers;
 use store::{Batch, NewBatch};
 
@@ -77,11 +77,11 @@ pub struct Ingested {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
     #[serde(skip)]
-    pub measured: Measured,
+    pub measured: InputDigest,
 }
 
 impl Ingested {
-    async fn of(books: &Books, batch: i64, already: bool, retried: i64, measured: Measured) -> Result<Self> {
+    async fn of(books: &Books, batch: i64, already: bool, retried: i64, measured: InputDigest) -> Result<Self> {
         Ok(Self {
             already,
             batch: store::batch(&books.ledger, batch).await?,
@@ -122,9 +122,9 @@ async fn ingest_new(books: &Books, input: &Input, source: &str, earlier: Option<
     {
         return child_process::ingest_in_child(books, child, input, source, earlier).await;
     }
-    let door = open_door(books, source).await?;
+    let rules = record_rules(books, source).await?;
     let intake = books.register_intake("ingest").await?;
-    let read = tokio::task::block_in_place(|| read_input(books, input, door, intake))?;
+    let read = tokio::task::block_in_place(|| read_input(books, input, rules, intake))?;
     commit(books, input, source, intake, read, earlier).await
 }
 
@@ -136,10 +136,10 @@ async fn find_known(books: &Books, input: &Input, source: &str) -> Result<Option
     let Some(digest) = tokio::task::block_in_place(|| input.digest())? else {
         return Ok(None);
     };
-    already(books, source, input, Measured { bytes, digest }).await
+    already(books, source, input, InputDigest { bytes, digest }).await
 }
 
-async fn already(books: &Books, source: &str, input: &Input, measured: Measured) -> Result<Option<Ingested>> {
+async fn already(books: &Books, source: &str, input: &Input, measured: InputDigest) -> Result<Option<Ingested>> {
     let found = store::batch_of_digest(&books.ledger, &measured.digest, source, input.format.text()).await?;
     let Some(batch) = found else {
         refuse_other_source(books, source, input, &measured).await?;
@@ -154,7 +154,7 @@ async fn already(books: &Books, source: &str, input: &Input, measured: Measured)
 }
 
 /// The same bytes under another source would be billed a second time: its records are other identities. Somebody must mean it.
-async fn refuse_other_source(books: &Books, source: &str, input: &Input, measured: &Measured) -> Result<()> {
+async fn refuse_other_source(books: &Books, source: &str, input: &Input, measured: &InputDigest) -> Result<()> {
     if input.comes_again() {
         return Ok(());
     }
@@ -168,7 +168,7 @@ async fn refuse_other_source(books: &Books, source: &str, input: &Input, measure
     }
 }
 
-async fn open_door(books: &Books, source: &str) -> Result<Door> {
+async fn record_rules(books: &Books, source: &str) -> Result<RecordRules> {
     let known_accounts = match books.settings.unknown_accounts {
         UnknownAccounts::Add => None,
         UnknownAccounts::Quarantine => Some(store::account_numbers(&books.ledger).await?),
@@ -179,26 +179,26 @@ async fn open_door(books: &Books, source: &str) -> Result<Door> {
         .map(crate::values::calendar::number_of_day)
         .collect();
     let first_day = first_day::first_day(books).await?;
-    let mut door = Door::new(books.clock, source, expired, known_accounts).from_day(first_day);
-    door.zones = Zones::new(source, &books.settings.zones).map(Arc::new);
-    Ok(door)
+    let mut rules = RecordRules::new(books.clock, source, expired, known_accounts).from_day(first_day);
+    rules.zones = Zones::new(source, &books.settings.zones).map(Arc::new);
+    Ok(rules)
 }
 
 /// What reading an input left on disk and in memory.
 struct ReadInput {
-    measured: Measured,
+    measured: InputDigest,
     header: Option<String>,
-    tally: Tally,
+    tally: Counts,
     segments: Vec<NewSegment>,
 }
 
-fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Result<ReadInput> {
+fn read_input(books: &Books, input: &Input, mut rules: RecordRules, intake: i64) -> Result<ReadInput> {
     let mut writers = Writers::new(&books.data, intake);
     let attempt = Attempt::begin(books, input)?;
     failpoint::reading(&input.name);
     let (measured, header, tally) = match input.folder() {
-        Some(folder) => input::folder::read(books, input, folder, &mut door, &mut writers, intake)?,
-        None => read_file(books, input, &mut door, &mut writers, intake)?,
+        Some(folder) => input::folder::read(books, input, folder, &mut rules, &mut writers, intake)?,
+        None => read_file(books, input, &mut rules, &mut writers, intake)?,
     };
     drop(attempt);
     check_durations(input, &tally)?;
@@ -213,11 +213,17 @@ fn read_input(books: &Books, input: &Input, mut door: Door, intake: i64) -> Resu
     })
 }
 
-fn read_file(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers, intake: i64) -> Result<Checked> {
+fn read_file(
+    books: &Books,
+    input: &Input,
+    rules: &mut RecordRules,
+    writers: &mut Writers,
+    intake: i64,
+) -> Result<Checked> {
     match input.format {
-        Format::Parquet => read_parquet(books, input, door, writers, intake),
-        Format::Ndjson => read_lines(books, input, door, writers),
-        Format::Csv => read_csv(books, input, door, writers),
+        Format::Parquet => read_parquet(books, input, rules, writers, intake),
+        Format::Ndjson => read_lines(books, input, rules, writers),
+        Format::Csv => read_csv(books, input, rules, writers),
     }
 }
 
@@ -225,7 +231,7 @@ fn read_file(books: &Books, input: &Input, door: &mut Door, writers: &mut Writer
 /// would not fit into what ledgers have for them, and a batch cannot be taken back.
 const DURATIONS_END: u64 = 1 << 56;
 
-fn check_durations(input: &Input, tally: &Tally) -> Result<()> {
+fn check_durations(input: &Input, tally: &Counts) -> Result<()> {
     if tally.duration_ms < DURATIONS_END {
         return Ok(());
     }
@@ -239,9 +245,9 @@ fn check_durations(input: &Input, tally: &Tally) -> Result<()> {
 }
 
 /// Size and digest of an input, the header of a CSV, and what was counted.
-type Checked = (Measured, Option<String>, Tally);
+type Checked = (InputDigest, Option<String>, Counts);
 
-fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> Result<Checked> {
+fn read_lines(books: &Books, input: &Input, rules: &RecordRules, writers: &Writers) -> Result<Checked> {
     let (reader, meter) = input.open()?;
     let (head, mut reader) = input::sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
@@ -251,7 +257,7 @@ fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> R
             progress.at(meter.bytes());
             chunks.fill(chunk).map_err(|e| input.unreadable(&e))
         };
-        check_all(door, writers, read, Worker::take_lines)?
+        check_all(rules, writers, read, SegmentBuilder::take_lines)?
     } else if input.is_part() {
         return Err(Error::Input {
             input: input.name.clone(),
@@ -261,24 +267,24 @@ fn read_lines(books: &Books, input: &Input, door: &Door, writers: &Writers) -> R
     } else {
         input::sniff::skip_mark(&head, &mut reader).map_err(|e| input.unreadable(&e))?;
         let mut splitter = Splitter::new(reader);
-        let read = |part: &mut Values| {
+        let read = |part: &mut JsonValues| {
             progress.at(meter.bytes());
             splitter.fill(part).map_err(|e| input.unreadable(&e))
         };
-        check_all(door, writers, read, Worker::take_values)?
+        check_all(rules, writers, read, SegmentBuilder::take_values)?
     };
     Ok((meter.finish(), None, tally))
 }
 
-fn read_csv(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers) -> Result<Checked> {
+fn read_csv(books: &Books, input: &Input, rules: &mut RecordRules, writers: &mut Writers) -> Result<Checked> {
     // What comes through a pipe comes once, and what was written of the files before in a folder is not to be removed.
     let headers = if input.path().is_some() && !input.is_part() {
         Headers::First
     } else {
         Headers::All
     };
-    if let Some(checked) = read_rows(books, input, door, writers, headers)? {
-        check_joined(input, door)?;
+    if let Some(checked) = read_rows(books, input, rules, writers, headers)? {
+        check_joined(input, rules)?;
         return Ok(checked);
     }
     let intake = writers.intake();
@@ -289,9 +295,9 @@ fn read_csv(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers
             .map(|segment| books.data.join(&segment.path))
             .collect::<Vec<_>>(),
     )?;
-    door.refused_bytes.store(0, Ordering::Relaxed);
-    let checked = read_rows(books, input, door, writers, Headers::All)?;
-    check_joined(input, door)?;
+    rules.refused_bytes.store(0, Ordering::Relaxed);
+    let checked = read_rows(books, input, rules, writers, Headers::All)?;
+    check_joined(input, rules)?;
     checked.ok_or_else(|| {
         Error::Unbalanced(format!(
             "{} was looked through for headers and has one more",
@@ -301,8 +307,8 @@ fn read_csv(books: &Books, input: &Input, door: &mut Door, writers: &mut Writers
 }
 
 /// Refuses a file in which a row ends in a header.
-fn check_joined(input: &Input, door: &Door) -> Result<()> {
-    match door.joined_row.load(Ordering::Relaxed) {
+fn check_joined(input: &Input, rules: &RecordRules) -> Result<()> {
+    match rules.joined_row.load(Ordering::Relaxed) {
         0 => Ok(()),
         line => Err(Error::Input {
             input: input.name.clone(),
@@ -328,7 +334,7 @@ enum Headers {
 fn read_rows(
     books: &Books,
     input: &Input,
-    door: &mut Door,
+    rules: &mut RecordRules,
     writers: &Writers,
     headers: Headers,
 ) -> Result<Option<Checked>> {
@@ -338,13 +344,13 @@ fn read_rows(
     let mut chunks = Chunks::of_lines(reader).numbered_from(input.first_line());
     let mut first = Chunk::default();
     if !chunks.fill(&mut first).map_err(|e| input.unreadable(&e))? {
-        return Ok(Some((meter.finish(), None, Tally::default())));
+        return Ok(Some((meter.finish(), None, Counts::default())));
     }
-    let text = take_header(input, &mut first, door)?;
-    let Some(header) = &door.header else {
+    let text = take_header(input, &mut first, rules)?;
+    let Some(header) = &rules.header else {
         return Err(Error::Unbalanced(format!("{} has no header", input.name)));
     };
-    let check = |worker: &mut Worker, chunk: &Chunk| formats::csv::fast::check(worker, header, chunk);
+    let check = |builder: &mut SegmentBuilder, chunk: &Chunk| formats::csv::fast::check(builder, header, chunk);
     let tally = match headers {
         Headers::All => {
             let mut joined = JoinedChunks::of(chunks, first, header.clone());
@@ -352,13 +358,13 @@ fn read_rows(
                 progress.at(meter.bytes());
                 joined.fill(chunk).map_err(|e| input.unreadable(&e))
             };
-            check_all(door, writers, read, check)?
+            check_all(rules, writers, read, check)?
         }
         Headers::First => {
             let mut first = Some(first);
             let read = |chunk: &mut Chunk| {
                 progress.at(meter.bytes());
-                if door.has_other_header.load(Ordering::Relaxed) {
+                if rules.has_other_header.load(Ordering::Relaxed) {
                     return Ok(false);
                 }
                 match first.take() {
@@ -369,8 +375,8 @@ fn read_rows(
                     None => chunks.fill(chunk).map_err(|e| input.unreadable(&e)),
                 }
             };
-            let tally = check_all(door, writers, read, check);
-            if door.has_other_header.load(Ordering::Relaxed) {
+            let tally = check_all(rules, writers, read, check);
+            if rules.has_other_header.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             tally?
@@ -379,7 +385,7 @@ fn read_rows(
     Ok(Some((meter.finish(), Some(text), tally)))
 }
 
-fn read_parquet(books: &Books, input: &Input, door: &Door, writers: &Writers, intake: i64) -> Result<Checked> {
+fn read_parquet(books: &Books, input: &Input, rules: &RecordRules, writers: &Writers, intake: i64) -> Result<Checked> {
     let spool = input::Spool::of(input, &books.data, intake)?;
     let rows = formats::parquet::Rows::open(&input.name, spool.path())?
         .numbered_from(input.first_line())
@@ -394,7 +400,7 @@ fn read_parquet(books: &Books, input: &Input, door: &Door, writers: &Writers, in
     // A single thread measures what all others decode.
     std::thread::scope(|scope| {
         let measuring = scope.spawn(|| spool.measure());
-        let tally = check_all(door, writers, next, |worker, slice| rows.check(worker, *slice));
+        let tally = check_all(rules, writers, next, |builder, slice| rows.check(builder, *slice));
         let measured = measuring
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -403,13 +409,13 @@ fn read_parquet(books: &Books, input: &Input, door: &Door, writers: &Writers, in
 }
 
 /// Takes the header row off the first chunk. Returns it as it stands.
-fn take_header(input: &Input, first: &mut Chunk, door: &mut Door) -> Result<String> {
+fn take_header(input: &Input, first: &mut Chunk, rules: &mut RecordRules) -> Result<String> {
     let bad = |what: String| Error::Input {
         input: input.name.clone(),
         what,
     };
     let found = first_row(first.bytes()).map_err(&bad)?;
-    door.header = Some(CsvHeader::parse(&found.row, found.separator).map_err(|e| bad(e.to_string()))?);
+    rules.header = Some(CsvHeader::parse(&found.row, found.separator).map_err(|e| bad(e.to_string()))?);
     // A tab at its end is an empty name.
     let text = String::from_utf8_lossy(&first.bytes()[..found.end]);
     let text = text.trim_end_matches(['\r', '\n']).to_owned();

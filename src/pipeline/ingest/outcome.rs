@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::segment_builder::{Door, Worker};
+use super::segment_builder::{RecordRules, SegmentBuilder};
 use super::segment_writers::Writers;
 use crate::storage::durable_files::DataDir;
 use crate::storage::raw::segment::read_columns;
@@ -10,15 +10,15 @@ use crate::support::clock::Clock;
 use crate::support::error::Result;
 
 /// Runs a worker on 5 November 2026, and lists what it refused, with the payload, and what it kept by day.
-pub fn outcome(check: impl FnOnce(&mut Worker) -> Result<()>) -> String {
+pub fn outcome(check: impl FnOnce(&mut SegmentBuilder) -> Result<()>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let data = DataDir::open(folder.path()).unwrap();
     let writers = Writers::new(&data, 1);
     let clock = Clock::at(chrono::DateTime::from_timestamp(1_793_836_800, 0).unwrap());
-    let door = Door::new(clock, "default", HashSet::new(), None);
-    let mut worker = Worker::new(&door, &writers);
-    check(&mut worker).unwrap();
-    let tally = worker.finish().unwrap();
+    let rules = RecordRules::new(clock, "default", HashSet::new(), None);
+    let mut builder = SegmentBuilder::new(&rules, &writers);
+    check(&mut builder).unwrap();
+    let tally = builder.finish().unwrap();
     let refused = tally.refused.iter().map(|refused| {
         let payload = String::from_utf8_lossy(&refused.bytes);
         format!("{} {} {payload:?}\n", refused.line, refused.refusal)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::segment_builder::{Door, Tally, Worker};
+use super::segment_builder::{Counts, RecordRules, SegmentBuilder};
 use super::segment_writers::Writers;
 use crate::support::error::{AtPath as _, Result};
 use crate::support::threads::STACK_BYTES;
@@ -15,16 +15,16 @@ use crate::support::threads::STACK_BYTES;
 /// Checks every part of an input. `read` fills a part with the next records and says whether there were any; `check` gives its
 /// records to a worker.
 pub fn check_all<'d, P: Default>(
-    door: &'d Door,
+    rules: &'d RecordRules,
     writers: &'d Writers,
     read: impl FnMut(&mut P) -> Result<bool> + Send,
-    check: impl Fn(&mut Worker<'d>, &P) -> Result<()> + Sync,
-) -> Result<Tally> {
+    check: impl Fn(&mut SegmentBuilder<'d>, &P) -> Result<()> + Sync,
+) -> Result<Counts> {
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let read = Mutex::new(read);
     let failed = AtomicBool::new(false);
     let work = || {
-        let tally = check_parts(Worker::new(door, writers), &read, &check, &failed);
+        let tally = check_parts(SegmentBuilder::new(rules, writers), &read, &check, &failed);
         if tally.is_err() {
             failed.store(true, Ordering::Relaxed);
         }
@@ -35,20 +35,20 @@ pub fn check_all<'d, P: Default>(
             .map(|_| thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work))
             .collect::<std::io::Result<_>>()
             .at("a thread")?;
-        let tallies: Result<Vec<Tally>> = workers
+        let tallies: Result<Vec<Counts>> = workers
             .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .map(|builder| builder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect();
-        Ok(tallies?.into_iter().fold(Tally::default(), Tally::and))
+        Ok(tallies?.into_iter().fold(Counts::default(), Counts::and))
     })
 }
 
 fn check_parts<'d, P: Default>(
-    mut worker: Worker<'d>,
+    mut builder: SegmentBuilder<'d>,
     read: &Mutex<impl FnMut(&mut P) -> Result<bool>>,
-    check: impl Fn(&mut Worker<'d>, &P) -> Result<()>,
+    check: impl Fn(&mut SegmentBuilder<'d>, &P) -> Result<()>,
     failed: &AtomicBool,
-) -> Result<Tally> {
+) -> Result<Counts> {
     let mut part = P::default();
     // When one of them fails, what the others find is of no use.
     while !failed.load(Ordering::Relaxed) {
@@ -58,10 +58,10 @@ fn check_parts<'d, P: Default>(
             read(&mut part)?
         };
         if !more {
-            return worker.finish();
+            return builder.finish();
         }
         let _checking = tracing::debug_span!("check").entered();
-        check(&mut worker, &part)?;
+        check(&mut builder, &part)?;
     }
-    Ok(Tally::default())
+    Ok(Counts::default())
 }

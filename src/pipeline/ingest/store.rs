@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::earlier_read::Earlier;
-use super::input::{Input, Measured};
+use super::input::{Input, InputDigest};
 use crate::storage::ledger::{Ledger, Row, Tx, Value, insert_row, next_number, query};
 use crate::support::error::{Error, Result};
 
@@ -15,7 +15,7 @@ pub struct NewBatch<'a> {
     pub source: &'a str,
     pub format: &'a str,
     pub header: Option<&'a str>,
-    pub measured: &'a Measured,
+    pub measured: &'a InputDigest,
     pub received: i64,
     pub stored: i64,
     pub quarantined: i64,

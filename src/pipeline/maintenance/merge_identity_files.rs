@@ -79,7 +79,7 @@ fn open(books: &Books, paths: &[String]) -> Result<Vec<KeyRun>> {
 }
 
 /// Writes all keys of the runs into one, without identities of which every day has expired, in these runs and in the others.
-fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: &HashSet<i32>) -> Result<WrittenRun> {
+fn write_living_keys(path: &Path, runs: &[KeyRun], others: &[KeyRun], expired: &HashSet<i32>) -> Result<WrittenRun> {
     let lives = |key: &Key| !expired.contains(&key.day);
     let is_living = |group: &[Key]| -> Result<bool> {
         Ok(group.iter().any(lives) || keys_of_hash(others, group[0].hash)?.iter().any(lives))
@@ -89,7 +89,7 @@ fn write_living_keys(place: &Path, runs: &[KeyRun], others: &[KeyRun], expired: 
     }
     // Keys of several versions: a difference proves no more than it does for the oldest.
     let fingerprints = runs.iter().map(KeyRun::fingerprints).min().unwrap_or(Fingerprints::NOW);
-    let mut merged = KeyWriter::create(place, fingerprints)?;
+    let mut merged = KeyWriter::create(path, fingerprints)?;
     let order = |key: &Key| (key.hash, key.batch, key.line);
     let mut keys = runs
         .iter()

@@ -95,7 +95,7 @@ impl<'a> Writing<'a> {
             voids: decided.new_voids.len() - taken_back.len(),
             voids_of_voids: decided.voids_of_voids(),
             unmetered: outcome.unmetered_file.as_ref().map_or(plan.unmetered.len(), Vec::len),
-            placed_again: outcome.placed_again,
+            classified_again: outcome.classified_again,
             ..Metered::default()
         };
         Ok(Self {

@@ -36,7 +36,7 @@ use dedupe::{Decided, NewRows, Real, RowVerdict, Void, decide, wanted_by_voids};
 use snapshot::Plan;
 use totals::Outcome;
 
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::context::Books;
 use crate::storage::durable_files::{create_dir_durably, sync_all};
 use crate::storage::ledger::Lease;
@@ -64,7 +64,7 @@ pub struct Metered {
     /// Accounts that appeared.
     pub new_accounts: usize,
     /// Records that a changed card placed now.
-    pub placed_again: i64,
+    pub classified_again: i64,
     /// Usage records for periods that are closed; they wait for an adjustment.
     pub late_records: i64,
 }
@@ -83,7 +83,7 @@ impl Metered {
             voids_of_voids: self.voids_of_voids + next.voids_of_voids,
             unmetered: next.unmetered,
             new_accounts: self.new_accounts + next.new_accounts,
-            placed_again: self.placed_again + next.placed_again,
+            classified_again: self.classified_again + next.classified_again,
             late_records: self.late_records + next.late_records,
         }
     }
@@ -98,13 +98,13 @@ const PIECES_AHEAD: usize = 2;
 const ROWS_MAX: i64 = 1 << 25;
 
 /// Meters every batch that is committed now. Returns the accounts as they are then, too. The caller holds the lease.
-pub async fn meter(books: &Books, lease: &Lease) -> Result<(Metered, AccountBook)> {
+pub async fn meter(books: &Books, lease: &Lease) -> Result<(Metered, Accounts)> {
     meter_in_parts(books, lease, ROWS_MAX).await
 }
 
 /// The same, with so many rows by one transaction, or one batch.
 #[tracing::instrument(name = "meter", skip_all)]
-pub async fn meter_in_parts(books: &Books, lease: &Lease, rows_max: i64) -> Result<(Metered, AccountBook)> {
+pub async fn meter_in_parts(books: &Books, lease: &Lease, rows_max: i64) -> Result<(Metered, Accounts)> {
     let last = store::last_batch(&books.ledger).await?;
     let mut metered = Metered::default();
     loop {
@@ -136,7 +136,7 @@ async fn end_of_part(books: &Books, last: i64, rows_max: i64) -> Result<i64> {
 }
 
 /// Meters every batch up to one that no metering has seen.
-async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered, AccountBook)> {
+async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered, Accounts)> {
     read_key_runs_ahead(books, up_to).await?;
     let mut plan = Plan::read_up_to(books, up_to).await?;
     if plan.is_done() {

@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::aggregate::measure::UnmeteredRecord;
 use super::classify::historic_cards::Then;
-use super::classify::sku_lookup::Map;
 use super::classify::unmetered;
 use super::dedupe::identity_index::{Key, KeyRun};
-use super::dedupe::resolution::{Place, Resolutions};
+use super::dedupe::resolution::{Resolutions, RowId};
 use super::dedupe::stored_record;
 use super::dedupe::stored_record::RealRecord;
 use super::dedupe::{Void, VoidState};
 use super::store;
 use super::store::Progress;
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::catalog::account::add::default_terms;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::account::terms::Terms;
 use crate::catalog::rate_card::store::load_cards_and_number;
 use crate::context::Books;
+use crate::pipeline::meter::classify::sku_lookup::Map;
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::{Segment, batches_by_intake, expired_days, segments_between, segments_of_day};
 use crate::support::error::Result;
@@ -31,7 +31,7 @@ pub struct Plan {
     pub up_to: i64,
     pub segments: Vec<Segment>,
     pub batch_counts: Vec<[i64; 4]>,
-    pub accounts: AccountBook,
+    pub accounts: Accounts,
     pub default_terms: Terms,
     pub map: Map,
     /// The last card import.
@@ -106,13 +106,13 @@ impl Plan {
     }
 
     /// Reads the records that keys point to, as far as their raw is still there.
-    pub async fn read_keys(&self, books: &Books, keys: &[Key]) -> Result<HashMap<Place, RealRecord>> {
+    pub async fn read_keys(&self, books: &Books, keys: &[Key]) -> Result<HashMap<RowId, RealRecord>> {
         let rows = keys.iter().map(|key| ((i64::from(key.batch), key.line), key.day));
         self.read_rows(books, rows).await
     }
 
     /// Reads both sides of the replacements that are to be booked.
-    pub async fn read_replaced(&self, books: &Books) -> Result<HashMap<Place, RealRecord>> {
+    pub async fn read_replaced(&self, books: &Books) -> Result<HashMap<RowId, RealRecord>> {
         let pending = self.resolutions.pending();
         self.read_rows(books, pending.into_iter().flat_map(|(stood, stands)| [stood, stands]))
             .await
@@ -122,9 +122,9 @@ impl Plan {
     pub async fn read_rows(
         &self,
         books: &Books,
-        rows: impl Iterator<Item = (Place, i32)>,
-    ) -> Result<HashMap<Place, RealRecord>> {
-        let mut by_day: BTreeMap<i32, HashSet<Place>> = BTreeMap::new();
+        rows: impl Iterator<Item = (RowId, i32)>,
+    ) -> Result<HashMap<RowId, RealRecord>> {
+        let mut by_day: BTreeMap<i32, HashSet<RowId>> = BTreeMap::new();
         for (place, day) in rows {
             by_day.entry(day).or_default().insert(place);
         }

@@ -7,13 +7,15 @@ use hashbrown::HashMap;
 
 use super::aggregate::measure::{Listing, Measured, Received, UnmeteredRecord, measure_segment};
 use super::aggregate::merge_sums::Pieces;
-use super::aggregate::sums::{Share, Status, Sums};
-use super::classify::sku_lookup::{PlaceCode, Placer, Places, UnitKind};
 use super::dedupe::new_rows::Identities;
 use super::dedupe::{Conflict, Decided};
 use super::snapshot::Plan;
 use super::store::Total;
 use crate::context::Books;
+use crate::pipeline::meter::aggregate::sums::Sums;
+use crate::pipeline::meter::classify::sku_lookup::SkuLookup;
+use crate::storage::usage::row::{Status, UsageRow};
+use crate::storage::usage::sku_region::{SkuCode, SkuRegions, UnitKind};
 use crate::support::error::{Error, Result};
 use crate::support::threads;
 
@@ -22,19 +24,19 @@ pub struct Outcome {
     /// By segment; the same key may stand in several.
     sums: Vec<Sums>,
     /// What records metered before count otherwise from now on.
-    corrections: Vec<Share>,
-    pub places: Places,
+    corrections: Vec<UsageRow>,
+    pub places: SkuRegions,
     /// By batch: what was received (counted row by row) and what it became (sorted and added up).
     pub(super) totals: BTreeMap<i64, BTreeMap<&'static str, Wide>>,
     /// All records without a meter, when their file is to be written anew.
     pub unmetered_file: Option<Vec<UnmeteredRecord>>,
-    pub placed_again: i64,
+    pub classified_again: i64,
     conflict_days: Vec<i32>,
     day_totals: DayTotals,
 }
 
 /// Metered usage of all accounts together by place and day: records, raw and billable base units.
-pub type DayTotals = BTreeMap<(PlaceCode, i32), [i128; 3]>;
+pub type DayTotals = BTreeMap<(SkuCode, i32), [i128; 3]>;
 
 /// A control total, wide enough for any sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,11 +54,11 @@ impl Outcome {
     /// Measures all new rows, and what voids and changed cards do to rows metered before.
     #[tracing::instrument(skip_all)]
     pub fn measure(books: &Books, plan: &Plan, identities: &Identities, decided: &Decided) -> Result<Self> {
-        let placer = Placer::new(&plan.map);
+        let lookup = SkuLookup::new(&plan.map);
         let progress = books.progress.records("metering", identities.len() as u64);
         let done = std::sync::atomic::AtomicU64::new(0);
         let parts: Vec<Part> = threads::map(plan.segments.len(), |at| {
-            let part = Part::of(measure_one(books, plan, identities, decided, &placer, at)?);
+            let part = Part::of(measure_one(books, plan, identities, decided, &lookup, at)?);
             let rows = part.measured.received.records.unsigned_abs();
             progress.at(done.fetch_add(rows, std::sync::atomic::Ordering::Relaxed) + rows);
             Ok(part)
@@ -64,10 +66,10 @@ impl Outcome {
         let mut outcome = Self {
             sums: Vec::with_capacity(parts.len()),
             corrections: Vec::new(),
-            places: Places::default(),
+            places: SkuRegions::default(),
             totals: BTreeMap::new(),
             unmetered_file: None,
-            placed_again: 0,
+            classified_again: 0,
             conflict_days: identities.days.clone(),
             day_totals: DayTotals::new(),
         };
@@ -77,12 +79,12 @@ impl Outcome {
             outcome.sums.push(part.measured.sums);
             unmetered.extend(part.measured.unmetered);
         }
-        let corrections = outcome.correct(plan, decided, &placer, unmetered)?;
-        for share in &corrections {
-            add_day_total(&mut outcome.day_totals, share);
+        let corrections = outcome.correct(plan, decided, &lookup, unmetered)?;
+        for delta in &corrections {
+            add_day_total(&mut outcome.day_totals, delta);
         }
         outcome.corrections = corrections;
-        outcome.places = placer.into_places();
+        outcome.places = lookup.into_places();
         outcome.count_stored(plan);
         Ok(outcome)
     }
@@ -236,7 +238,7 @@ fn measure_one(
     plan: &Plan,
     identities: &Identities,
     decided: &Decided,
-    placer: &Placer,
+    lookup: &SkuLookup,
     at: usize,
 ) -> Result<Measured> {
     let segment = &plan.segments[at];
@@ -252,7 +254,7 @@ fn measure_one(
         &decided.verdicts[rows],
         &plan.map,
         &days,
-        placer,
+        lookup,
         Listing::Unmetered,
     )
 }
@@ -261,17 +263,17 @@ fn measure_one(
 struct Part {
     measured: Measured,
     totals: [Wide; Status::ALL.len()],
-    day_totals: HashMap<(PlaceCode, i32), [i128; 3]>,
+    day_totals: HashMap<(SkuCode, i32), [i128; 3]>,
 }
 
 impl Part {
     fn of(measured: Measured) -> Self {
         let mut totals = [Wide::default(); Status::ALL.len()];
         let mut day_totals = HashMap::new();
-        for share in measured.sums.iter() {
-            totals[share.status as usize].add_share(&share);
-            if share.status == Status::Metered {
-                add(day_totals.entry((share.code, share.day)).or_default(), &share);
+        for delta in measured.sums.iter() {
+            totals[delta.status as usize].add_share(&delta);
+            if delta.status == Status::Metered {
+                add(day_totals.entry((delta.code, delta.day)).or_default(), &delta);
             }
         }
         Self {
@@ -282,15 +284,15 @@ impl Part {
     }
 }
 
-fn add(total: &mut [i128; 3], share: &Share) {
-    for (total, value) in total.iter_mut().zip([share.records, share.raw, share.billable]) {
+fn add(total: &mut [i128; 3], delta: &UsageRow) {
+    for (total, value) in total.iter_mut().zip([delta.records, delta.raw, delta.billable]) {
         *total += i128::from(value);
     }
 }
 
-fn add_day_total(totals: &mut DayTotals, share: &Share) {
-    if share.status == Status::Metered {
-        add(totals.entry((share.code, share.day)).or_default(), share);
+fn add_day_total(totals: &mut DayTotals, delta: &UsageRow) {
+    if delta.status == Status::Metered {
+        add(totals.entry((delta.code, delta.day)).or_default(), delta);
     }
 }
 
@@ -302,14 +304,14 @@ impl Wide {
         self.uplift += other.uplift;
     }
 
-    pub(super) fn add_share(&mut self, share: &Share) {
-        self.records += share.records;
-        match share.unit {
-            UnitKind::Ms => self.raw_ms += i128::from(share.raw),
-            UnitKind::Count => self.raw_count += i128::from(share.raw),
+    pub(super) fn add_share(&mut self, delta: &UsageRow) {
+        self.records += delta.records;
+        match delta.unit {
+            UnitKind::Ms => self.raw_ms += i128::from(delta.raw),
+            UnitKind::Count => self.raw_count += i128::from(delta.raw),
         }
-        if share.status == Status::Metered {
-            self.uplift += i128::from(share.billable) - i128::from(share.raw);
+        if delta.status == Status::Metered {
+            self.uplift += i128::from(delta.billable) - i128::from(delta.raw);
         }
     }
 }

@@ -4,7 +4,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::record_digest::ProvedDay;
 use super::store;
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::context::Books;
 use crate::storage::ledger::nights::last_end;
 use crate::storage::raw::store::Segment;
@@ -40,7 +40,7 @@ impl Held {
 /// All reasons to hold a day that is proved.
 pub async fn reasons(
     books: &Books,
-    accounts: &AccountBook,
+    accounts: &Accounts,
     day: NaiveDate,
     segments: &[Segment],
     proved: &ProvedDay,
@@ -145,7 +145,7 @@ pub async fn until_later(books: &Books, day: NaiveDate, segments: &[Segment]) ->
 }
 
 /// Whether every period of the account that the UTC day touches is closed.
-fn is_closed(accounts: &AccountBook, uin: u64, day: NaiveDate) -> bool {
+fn is_closed(accounts: &Accounts, uin: u64, day: NaiveDate) -> bool {
     let Some(account) = accounts.get(uin) else { return false };
     let end = day
         .and_hms_opt(0, 0, 0)

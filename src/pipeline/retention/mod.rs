@@ -22,7 +22,7 @@ pub mod store;
 
 use chrono::{Months, NaiveDate, TimeDelta};
 
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::context::Books;
 use crate::pipeline::ingest::drop_folder::forget_originals;
 use crate::storage::ledger::Lease;
@@ -63,7 +63,7 @@ impl Expired {
 
 /// Expires what is due; nothing while the machine's clock is in doubt. The caller holds the lease, and has the accounts as the last close left them.
 #[tracing::instrument(skip_all)]
-pub async fn expire(books: &Books, lease: &Lease, accounts: &AccountBook) -> Result<Expired> {
+pub async fn expire(books: &Books, lease: &Lease, accounts: &Accounts) -> Result<Expired> {
     let mut expired = Expired::default();
     if books.clock.doubt().is_some() {
         return Ok(expired);
@@ -121,7 +121,7 @@ async fn expire_log_day(books: &Books, lease: &Lease, day: NaiveDate) -> Result<
 async fn expire_raw_day(
     books: &Books,
     lease: &Lease,
-    accounts: &AccountBook,
+    accounts: &Accounts,
     day: NaiveDate,
     expired: &mut Expired,
 ) -> Result<()> {

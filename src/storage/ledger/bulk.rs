@@ -3,7 +3,7 @@
 use super::Tx;
 use super::row_checksum::{Sealer, is_sealed};
 use super::table_checksum;
-use super::table_checksum::Tally;
+use super::table_checksum::TableChecksum;
 use super::value::Value;
 use crate::support::error::Result;
 
@@ -23,7 +23,7 @@ pub async fn insert_rows<const N: usize>(
     let mut target = Target::parse(into);
     let sealer = is_sealed(target.table).then(|| Sealer::new(target.table, target.columns.iter().copied()));
     target.columns.extend(sealer.is_some().then_some("seal"));
-    let mut inserted = Tally::default();
+    let mut inserted = TableChecksum::default();
     let mut rows = rows.into_iter().map(|row| {
         let seal = sealer.as_ref().map(|sealer| sealer.seal(&row));
         inserted.add(seal.unwrap_or(0));

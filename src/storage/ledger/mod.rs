@@ -27,7 +27,7 @@ pub use lease::{LEASE_LIMIT_S, Lease};
 pub use query::{Channel, Query, query};
 pub(crate) use row_checksum::{broken_seals, is_sealed, reseal};
 pub use schema::Schema;
-pub use table_checksum::{Tally, clear_table, delete_rows, tally};
+pub use table_checksum::{TableChecksum, clear_table, delete_rows, table_checksum};
 pub use value::{FromValue, Row, Value};
 pub use writer_fence::{commit_intake, register_intake};
 pub(crate) use writer_fence::{fence_intakes, highest_intake, open_intakes};

@@ -7,7 +7,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::table_checksum;
-use super::table_checksum::Tally;
+use super::table_checksum::TableChecksum;
 use super::value::amount_text;
 use super::{Ledger, Row, Tx, Value, query};
 use crate::support::error::Result;
@@ -79,7 +79,7 @@ pub async fn reseal(tx: &mut Tx, table: &str, condition: &str, binds: &[Value]) 
         .bind_all(binds.to_vec())
         .fetch_all(&mut *tx)
         .await?;
-    let mut changed = Tally::default();
+    let mut changed = TableChecksum::default();
     for row in changed_rows {
         let seal = Sealer::new(table, row.names().iter().map(String::as_str)).seal(row.values());
         let old: i64 = row.named(SEAL)?;
@@ -98,8 +98,8 @@ pub async fn reseal(tx: &mut Tx, table: &str, condition: &str, binds: &[Value]) 
 }
 
 /// What the rows of a table come to, and those that do not fit their seals, each named by its first columns; none is good.
-pub async fn broken_seals(ledger: &Ledger, table: &str) -> Result<(Tally, Vec<String>)> {
-    let (mut found, mut broken) = (Tally::default(), Vec::new());
+pub async fn broken_seals(ledger: &Ledger, table: &str) -> Result<(TableChecksum, Vec<String>)> {
+    let (mut found, mut broken) = (TableChecksum::default(), Vec::new());
     let mut sealer = None;
     query(format!("SELECT * FROM {table}"))
         .for_each(ledger, |row| {

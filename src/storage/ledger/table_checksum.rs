@@ -6,12 +6,12 @@ use crate::support::error::Result;
 
 /// Rows and the sum of their seals, which wraps around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct TableChecksum {
     pub rows: i64,
     pub seals: i64,
 }
 
-impl Tally {
+impl TableChecksum {
     /// Counts a row.
     pub fn add(&mut self, seal: i64) {
         self.rows += 1;
@@ -20,7 +20,7 @@ impl Tally {
 }
 
 /// Adds to a table's tally, in the transaction that changes the table.
-pub(super) async fn add(tx: &mut Tx, table: &str, more: Tally) -> Result<()> {
+pub(super) async fn add(tx: &mut Tx, table: &str, more: TableChecksum) -> Result<()> {
     let row = query("SELECT row_count, seals FROM tally WHERE name = ?")
         .bind(table)
         .fetch_optional(&mut *tx)
@@ -50,7 +50,7 @@ pub async fn delete_rows(tx: &mut Tx, table: &str, condition: &str, binds: &[Val
         .bind_all(binds.to_vec())
         .fetch_all(&mut *tx)
         .await?;
-    let mut gone = Tally::default();
+    let mut gone = TableChecksum::default();
     for row in rows {
         gone.add(row.try_get(0)?);
     }
@@ -58,7 +58,7 @@ pub async fn delete_rows(tx: &mut Tx, table: &str, condition: &str, binds: &[Val
         .bind_all(binds.to_vec())
         .execute(tx)
         .await?;
-    let less = Tally {
+    let less = TableChecksum {
         rows: -gone.rows,
         seals: gone.seals.wrapping_neg(),
     };
@@ -77,13 +77,13 @@ pub async fn clear_table(tx: &mut Tx, table: &str) -> Result<()> {
 }
 
 /// The tally of a table; zeros before its first row.
-pub async fn tally(ledger: &Ledger, table: &str) -> Result<Tally> {
+pub async fn table_checksum(ledger: &Ledger, table: &str) -> Result<TableChecksum> {
     let row = query("SELECT row_count, seals FROM tally WHERE name = ?")
         .bind(table)
         .fetch_optional(ledger)
         .await?;
-    row.map_or(Ok(Tally::default()), |row| {
-        Ok(Tally {
+    row.map_or(Ok(TableChecksum::default()), |row| {
+        Ok(TableChecksum {
             rows: row.try_get(0)?,
             seals: row.try_get(1)?,
         })

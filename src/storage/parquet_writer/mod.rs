@@ -198,32 +198,32 @@ pub fn schema_of(columns: &[FileColumn]) -> Schema {
 pub struct ColumnFile {
     writer: FileWriter<DigestedFile>,
     digest: WrittenDigest,
-    place: PathBuf,
+    path: PathBuf,
     notes: Vec<KeyValue>,
 }
 
 impl ColumnFile {
     /// Creates a file that must not be there yet.
-    pub fn create(place: &Path, schema: Schema) -> Result<Self> {
+    pub fn create(path: &Path, schema: Schema) -> Result<Self> {
         // What is told of a column is its own to say. With statistics here the file would have a column index as well, in which a page
         // without a smallest value counts as one of nulls alone: Spark and DuckDB believe it, and skip the page without a word.
-        Self::with(place, schema, StatisticsOptions::empty())
+        Self::with(path, schema, StatisticsOptions::empty())
     }
 
-    fn with(place: &Path, schema: Schema, statistics: StatisticsOptions) -> Result<Self> {
-        let (file, digest) = DigestedFile::create_new(place)?;
+    fn with(path: &Path, schema: Schema, statistics: StatisticsOptions) -> Result<Self> {
+        let (file, digest) = DigestedFile::create_new(path)?;
         let options = WriteOptions {
             statistics,
             version: Version::V1,
             compression: CompressionOptions::Uncompressed,
             data_page_size: None,
         };
-        let writer = FileWriter::try_new(file, schema, options).doing(format!("writing {}", place.display()))?;
-        let place = place.to_owned();
+        let writer = FileWriter::try_new(file, schema, options).doing(format!("writing {}", path.display()))?;
+        let path = path.to_owned();
         Ok(Self {
             writer,
             digest,
-            place,
+            path,
             notes: Vec::new(),
         })
     }
@@ -257,15 +257,15 @@ impl ColumnFile {
     /// What the disk said comes before what the writer made of it.
     fn outcome<T>(&self, result: PolarsResult<T>) -> Result<T> {
         match (result, self.digest.refused()) {
-            (Err(_), Some(refused)) => Err(refused).at(&self.place),
-            (result, _) => result.doing(format!("writing {}", self.place.display())),
+            (Err(_), Some(refused)) => Err(refused).at(&self.path),
+            (result, _) => result.doing(format!("writing {}", self.path.display())),
         }
     }
 }
 
 /// Writes a small file of one row group; not synced. Returns its size and SHA-256.
-pub fn write(place: &Path, columns: Vec<FileColumn>) -> Result<(u64, String)> {
-    let mut file = ColumnFile::create(place, schema_of(&columns))?;
+pub fn write(path: &Path, columns: Vec<FileColumn>) -> Result<(u64, String)> {
+    let mut file = ColumnFile::create(path, schema_of(&columns))?;
     file.write(&RowGroup::of(columns)?)?;
     file.finish()
 }

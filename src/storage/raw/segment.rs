@@ -68,13 +68,13 @@ pub struct NewSegment {
 }
 
 /// Fails when a segment is not what was written, by the digest that the ledger has of it.
-pub fn check_written(place: &Path, digest: &str) -> Result<()> {
-    if !place.exists() {
-        return Err(Error::damaged(place, "is missing; restore it from a backup"));
+pub fn check_written(path: &Path, digest: &str) -> Result<()> {
+    if !path.exists() {
+        return Err(Error::damaged(path, "is missing; restore it from a backup"));
     }
-    if sha256_hex_of_file(place)? != digest {
+    if sha256_hex_of_file(path)? != digest {
         let what = "is not the segment that was written; restore it from a backup";
-        return Err(Error::damaged(place, what));
+        return Err(Error::damaged(path, what));
     }
     Ok(())
 }
@@ -183,29 +183,29 @@ fn open_segment(
 }
 
 /// Reads some columns of a Parquet file, or all for an empty list.
-pub fn read_columns(place: &PathBuf, columns: &[&str]) -> Result<DataFrame> {
-    let file = File::open(place).at(place)?;
+pub fn read_columns(path: &PathBuf, columns: &[&str]) -> Result<DataFrame> {
+    let file = File::open(path).at(path)?;
     ParquetReader::new(file)
         .with_columns((!columns.is_empty()).then(|| columns.iter().map(|&c| c.to_owned()).collect()))
         .read_parallel(ParallelStrategy::None)
         .finish()
-        .doing(format!("reading {}", place.display()))
+        .doing(format!("reading {}", path.display()))
 }
 
 /// A Parquet file, to be read row group by row group.
 pub struct Groups {
-    place: PathBuf,
+    path: PathBuf,
     metadata: Arc<FileMetadata>,
     /// The first row of each, and the end of the last.
     starts: Vec<usize>,
 }
 
 impl Groups {
-    pub fn open(place: &Path) -> Result<Self> {
-        let file = File::open(place).at(place)?;
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).at(path)?;
         let metadata = ParquetReader::new(file)
             .get_metadata()
-            .doing(format!("reading {}", place.display()))?
+            .doing(format!("reading {}", path.display()))?
             .clone();
         let mut starts = vec![0];
         starts.extend(metadata.row_groups.iter().scan(0, |end, group| {
@@ -213,7 +213,7 @@ impl Groups {
             Some(*end)
         }));
         Ok(Self {
-            place: place.to_owned(),
+            path: path.to_owned(),
             metadata,
             starts,
         })
@@ -239,19 +239,19 @@ impl Groups {
     /// Some columns of one of them.
     pub fn read(&self, at: usize, columns: &[&str]) -> Result<DataFrame> {
         let (start, end) = (self.starts[at], self.starts[at + 1]);
-        let file = File::open(&self.place).at(&self.place)?;
+        let file = File::open(&self.path).at(&self.path)?;
         let mut reader = ParquetReader::new(file)
             .with_columns(Some(columns.iter().map(|&c| c.to_owned()).collect()))
             .with_slice(Some((start, end - start)))
             .read_parallel(ParallelStrategy::None)
             .set_rechunk(true);
         reader.set_metadata(self.metadata.clone());
-        reader.finish().doing(format!("reading {}", self.place.display()))
+        reader.finish().doing(format!("reading {}", self.path.display()))
     }
 }
 
 /// Reads some columns of a Parquet file, row group by row group, in order.
-pub fn for_each_group(place: &Path, columns: &[&str], mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
-    let groups = Groups::open(place)?;
+pub fn for_each_group(path: &Path, columns: &[&str], mut take: impl FnMut(DataFrame) -> Result<()>) -> Result<()> {
+    let groups = Groups::open(path)?;
     (0..groups.count()).try_for_each(|at| take(groups.read(at, columns)?))
 }

@@ -5,23 +5,26 @@
 //! `metered` rows have an app, region and SKU; the others are there for the control totals. An account's rows lie in one row
 //! group, or in several that follow each other, and the footer has the accounts' range of each row group.
 
+pub mod row;
 pub(crate) mod row_group;
+pub mod sku_region;
 pub mod table;
 
+use chrono_tz::Tz;
 use polars_arrow::array::PrimitiveArray;
 use polars_arrow::datatypes::ArrowDataType;
 
-pub use crate::pipeline::meter::aggregate::sums::Share as UsageRow;
-use crate::pipeline::meter::aggregate::sums::Status;
-use crate::pipeline::meter::classify::sku_lookup::{Map, Place, Places};
+use row::{Status, UsageRow};
+use sku_region::{SkuRegion, SkuRegions, UnitKind};
+
 use crate::storage::parquet_writer::{FileColumn, Packing};
 
-/// Rows as columns of a usage file.
-pub fn columns(rows: &[UsageRow], places: &Places, map: &Map) -> Vec<FileColumn> {
+/// Rows as columns of a usage file; `zone_of` gives the zone of an account.
+pub fn columns(rows: &[UsageRow], places: &SkuRegions, zone_of: impl Fn(u64) -> Tz) -> Vec<FileColumn> {
     let signed = |name: &'static str, pick: fn(&UsageRow) -> i64| {
         FileColumn::numbers(name, rows.iter().map(pick).collect(), Packing::Deltas)
     };
-    let named = |name: &'static str, pick: fn(&Place) -> &str| {
+    let named = |name: &'static str, pick: fn(&SkuRegion) -> &str| {
         let numbers = rows.iter().map(|row| row.code).collect();
         FileColumn::named(name, numbers, places.iter().map(pick))
     };
@@ -30,17 +33,11 @@ pub fn columns(rows: &[UsageRow], places: &Places, map: &Map) -> Vec<FileColumn>
     let days = rows.iter().map(|row| row.day).collect();
     vec![
         runs("uin", rows, |row| row.uin).with_range(),
-        zones(rows, map),
+        zones(rows, zone_of),
         runs("appid", rows, |row| row.appid),
         named("region", |place| &place.region),
         named("sku", |place| &place.sku),
-        FileColumn::named(
-            "unit",
-            units,
-            crate::pipeline::meter::classify::sku_lookup::UnitKind::ALL
-                .iter()
-                .map(|unit| unit.text()),
-        ),
+        FileColumn::named("unit", units, UnitKind::ALL.iter().map(|unit| unit.text())),
         FileColumn::typed("day", days, ArrowDataType::Date32, Packing::Deltas),
         FileColumn::named("status", statuses, Status::ALL.iter().map(|status| status.text())),
         signed("records", |row| row.records),
@@ -63,7 +60,7 @@ fn runs(name: &'static str, rows: &[UsageRow], pick: fn(&UsageRow) -> u64) -> Fi
     FileColumn::distinct(name, numbers, Box::new(PrimitiveArray::from_vec(values)))
 }
 
-fn zones(rows: &[UsageRow], map: &Map) -> FileColumn {
+fn zones(rows: &[UsageRow], zone_of: impl Fn(u64) -> Tz) -> FileColumn {
     let mut names: Vec<&str> = Vec::new();
     let mut last = None;
     let mut number = 0;
@@ -71,7 +68,7 @@ fn zones(rows: &[UsageRow], map: &Map) -> FileColumn {
     for row in rows {
         if last != Some(row.uin) {
             last = Some(row.uin);
-            let name = map.zone(row.uin).name();
+            let name = zone_of(row.uin).name();
             let known = names.iter().position(|known| *known == name);
             number = u32::try_from(known.unwrap_or(names.len())).expect("zones are few");
             if known.is_none() {

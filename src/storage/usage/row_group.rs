@@ -12,7 +12,7 @@ use polars_parquet::parquet::statistics::Statistics;
 use polars_parquet::read::RowGroupMetadata;
 
 use super::table::{Run, UsageDay, Wanted};
-use crate::pipeline::meter::aggregate::sums::Status;
+use crate::storage::usage::row::Status;
 use crate::support::error::{AtPath as _, Doing as _, Error, Result};
 use crate::values::calendar::day_of_number;
 
@@ -24,7 +24,7 @@ const COLUMNS: [&str; 9] = [
 /// A row group, by its file's footer.
 #[derive(Clone)]
 pub struct Group {
-    place: Arc<PathBuf>,
+    path: Arc<PathBuf>,
     /// The metering that wrote the file.
     metering: i64,
     /// The footer, with this row group alone.
@@ -34,10 +34,10 @@ pub struct Group {
 }
 
 /// The row groups of a file that may have rows of accounts that are wanted.
-pub fn groups_of(place: &Path, metering: i64, wanted: &Wanted) -> Result<Vec<Group>> {
-    let mut file = std::fs::File::open(place).at(place)?;
-    let mut metadata = polars_parquet::read::read_metadata(&mut file).doing(reading(place))?;
-    let place = Arc::new(place.to_owned());
+pub fn groups_of(path: &Path, metering: i64, wanted: &Wanted) -> Result<Vec<Group>> {
+    let mut file = std::fs::File::open(path).at(path)?;
+    let mut metadata = polars_parquet::read::read_metadata(&mut file).doing(reading(path))?;
+    let path = Arc::new(path.to_owned());
     let groups = std::mem::take(&mut metadata.row_groups);
     let mut found = Vec::with_capacity(groups.len());
     for group in groups {
@@ -47,7 +47,7 @@ pub fn groups_of(place: &Path, metering: i64, wanted: &Wanted) -> Result<Vec<Gro
             metadata.num_rows = group.num_rows();
             metadata.row_groups.push(group);
             found.push(Group {
-                place: Arc::clone(&place),
+                path: Arc::clone(&path),
                 metering,
                 metadata: Arc::new(metadata),
                 uins,
@@ -58,9 +58,9 @@ pub fn groups_of(place: &Path, metering: i64, wanted: &Wanted) -> Result<Vec<Gro
 }
 
 /// The first and the last account that each row group of a file may have rows of.
-pub fn uin_ranges(place: &Path) -> Result<Vec<(u64, u64)>> {
-    let mut file = std::fs::File::open(place).at(place)?;
-    let metadata = polars_parquet::read::read_metadata(&mut file).doing(reading(place))?;
+pub fn uin_ranges(path: &Path) -> Result<Vec<(u64, u64)>> {
+    let mut file = std::fs::File::open(path).at(path)?;
+    let metadata = polars_parquet::read::read_metadata(&mut file).doing(reading(path))?;
     Ok(metadata
         .row_groups
         .iter()
@@ -68,8 +68,8 @@ pub fn uin_ranges(place: &Path) -> Result<Vec<(u64, u64)>> {
         .collect())
 }
 
-fn reading(place: &Path) -> String {
-    format!("reading {}", place.display())
+fn reading(path: &Path) -> String {
+    format!("reading {}", path.display())
 }
 
 /// The smallest and the largest account, by the statistics; a file without them may have any account anywhere.
@@ -89,19 +89,19 @@ fn uins_of(group: &RowGroupMetadata, metadata: &FileMetadata) -> (u64, u64) {
 impl Group {
     /// Reads the `metered` rows that are wanted.
     pub fn read(&self, wanted: &Wanted) -> Result<Run> {
-        let file = std::fs::File::open(&*self.place).at(&*self.place)?;
+        let file = std::fs::File::open(&*self.path).at(&*self.path)?;
         let mut reader = ParquetReader::new(file)
             .with_columns(Some(COLUMNS.iter().map(|&column| column.to_owned()).collect()))
             .read_parallel(ParallelStrategy::None);
         reader.set_metadata(Arc::clone(&self.metadata));
-        let mut frame = reader.finish().doing(reading(&self.place))?;
+        let mut frame = reader.finish().doing(reading(&self.path))?;
         frame.rechunk_mut();
-        let columns = Columns::of(&frame).doing(reading(&self.place))?;
+        let columns = Columns::of(&frame).doing(reading(&self.path))?;
         let run = columns.run(self.metering, wanted);
         let (first, last) = self.uins;
         if run.rows.iter().any(|row| row.uin < first || last < row.uin) {
             let what = "has accounts outside of the range that its footer says";
-            return Err(Error::damaged(&*self.place, what));
+            return Err(Error::damaged(&*self.path, what));
         }
         Ok(run)
     }
@@ -144,7 +144,7 @@ impl<'a> Columns<'a> {
 
     fn run(&self, metering: i64, wanted: &Wanted) -> Run {
         let mut rows = Vec::with_capacity(self.uin.len());
-        let mut places = Places::new(self.region, self.sku);
+        let mut places = SkuNumbers::new(self.region, self.sku);
         let mut end = 0;
         for account in self.uin.chunk_by(|one, next| one == next) {
             let start = end;
@@ -173,7 +173,7 @@ impl<'a> Columns<'a> {
 }
 
 /// Numbers for the regions and SKUs of a row group. Neighbours mostly have the same one.
-struct Places<'a> {
+struct SkuNumbers<'a> {
     region: &'a Utf8ViewArray,
     sku: &'a Utf8ViewArray,
     /// Where both texts of the last row lie, and its number.
@@ -182,7 +182,7 @@ struct Places<'a> {
     names: Vec<(Arc<str>, Arc<str>)>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> SkuNumbers<'a> {
     fn new(region: &'a Utf8ViewArray, sku: &'a Utf8ViewArray) -> Self {
         Self {
             region,

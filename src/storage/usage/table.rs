@@ -8,9 +8,9 @@ use chrono::NaiveDate;
 use polars::prelude::*;
 
 use super::row_group::{Group, groups_of, uin_ranges};
-use crate::pipeline::meter::aggregate::sums::Status;
 use crate::storage::durable_files::DataDir;
 use crate::storage::raw::segment::Groups;
+use crate::storage::usage::row::Status;
 use crate::support::error::{Doing as _, Error, Result};
 use crate::support::threads;
 use crate::values::calendar::number_of_day;
@@ -32,13 +32,13 @@ pub struct FileRow<'a> {
 
 /// A usage file, to be read row group by row group.
 pub struct UsageRows {
-    place: PathBuf,
+    path: PathBuf,
     groups: Groups,
 }
 
 /// The rows of a row group.
 pub struct GroupRows<'f> {
-    place: &'f Path,
+    path: &'f Path,
     frame: DataFrame,
 }
 
@@ -47,10 +47,10 @@ const COLUMNS: [&str; 9] = [
 ];
 
 impl UsageRows {
-    pub fn open(place: &Path) -> Result<Self> {
+    pub fn open(path: &Path) -> Result<Self> {
         Ok(Self {
-            place: place.to_owned(),
-            groups: Groups::open(place)?,
+            path: path.to_owned(),
+            groups: Groups::open(path)?,
         })
     }
 
@@ -61,7 +61,7 @@ impl UsageRows {
 
     /// Hands on the rows of an account; row groups that have none by the file's footer are not read.
     pub fn for_each_of(&self, uin: u64, mut take: impl FnMut(FileRow) -> Result<()>) -> Result<()> {
-        let ranges = uin_ranges(&self.place)?;
+        let ranges = uin_ranges(&self.path)?;
         for (at, (first, last)) in ranges.into_iter().enumerate() {
             if first <= uin && uin <= last {
                 self.read(at)?
@@ -74,7 +74,7 @@ impl UsageRows {
     /// One of them.
     pub fn read(&self, at: usize) -> Result<GroupRows<'_>> {
         Ok(GroupRows {
-            place: &self.place,
+            path: &self.path,
             frame: self.groups.read(at, &COLUMNS)?,
         })
     }
@@ -122,7 +122,7 @@ impl GroupRows<'_> {
         let known = Status::ALL.into_iter().find(|status| status.text() == text);
         known.ok_or_else(|| {
             Error::damaged(
-                self.place,
+                self.path,
                 format!("has usage of the status {text:?}, which there is not"),
             )
         })

@@ -30,9 +30,9 @@ pub enum Error {
     /// Another process is opening the books and does not come to an end.
     #[error(
         "another process has been opening the books for more than {wait_s} s (`ledger_wait_s`); if it stands still, end it: it has {} \
-         locked", place.display()
+         locked", path.display()
     )]
-    Opening { place: PathBuf, wait_s: u32 },
+    Opening { path: PathBuf, wait_s: u32 },
     /// Another run went on in this one's place. Nothing was written.
     #[error("{0}")]
     Overtaken(String),

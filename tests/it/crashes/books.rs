@@ -33,21 +33,16 @@ const COLUMNS_LEFT_OUT: [(&str, &[&str]); 6] = [
 const COUNTERS_LEFT_OUT: [&str; 2] = ["intake", "run"];
 
 /// Opens the books of a place and does something with them.
-pub fn with_books<T>(place: &Path, act: impl AsyncFnOnce(&Books) -> T) -> T {
+pub fn with_books<T>(path: &Path, act: impl AsyncFnOnce(&Books) -> T) -> T {
     run(async {
         let now = Clock::at(at("2025-08-01T00:00:00Z"));
         let settings = Settings {
             default_card: "c".to_owned(),
             ..Settings::default()
         };
-        let books = Books::open(
-            &place.join("books"),
-            crate::ledgers::url(place).as_deref(),
-            now,
-            settings,
-        )
-        .await
-        .unwrap();
+        let books = Books::open(&path.join("books"), crate::ledgers::url(path).as_deref(), now, settings)
+            .await
+            .unwrap();
         let done = act(&books).await;
         books.ledger.close().await;
         done
@@ -55,8 +50,8 @@ pub fn with_books<T>(place: &Path, act: impl AsyncFnOnce(&Books) -> T) -> T {
 }
 
 /// What `verify` finds wrong.
-pub fn differences(place: &Path) -> Vec<String> {
-    with_books(place, async |books| verify(books).await.unwrap().differences)
+pub fn differences(path: &Path) -> Vec<String> {
+    with_books(path, async |books| verify(books).await.unwrap().differences)
 }
 
 /// Everything that must be the same, as text.

@@ -63,8 +63,8 @@ impl Step {
     }
 
     /// Accounts that nobody added wait in quarantine at first, and are added by their usage later on.
-    pub fn command(&self, place: &Path) -> std::process::Command {
-        let mut command = program(place, self.as_of, self.args);
+    pub fn command(&self, path: &Path) -> std::process::Command {
+        let mut command = program(path, self.as_of, self.args);
         let at_the_door = ["ingest", "quarantine"].contains(&self.args[0]);
         command.env(
             "TALLYBOOK_UNKNOWN_ACCOUNTS",
@@ -165,23 +165,19 @@ pub const STEPS: [Step; 19] = [
 ];
 
 /// Eight batches of one day, each metered by itself: one more, and segments and key runs are merged.
-pub fn lay_ground(place: &Path) {
+pub fn lay_ground(path: &Path) {
     for folder in ["in", "cards/c", "books/drop"] {
-        std::fs::create_dir_all(place.join(folder)).unwrap();
+        std::fs::create_dir_all(path.join(folder)).unwrap();
     }
-    card(place, "0.5", false);
+    card(path, "0.5", false);
     let run = |args: &[&str]| {
-        let ended = super::process::run(&mut program(place, "2024-11-16T00:00:00Z", args));
+        let ended = super::process::run(&mut program(path, "2024-11-16T00:00:00Z", args));
         assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.said);
     };
     run(&["rate-card", "import", "cards"]);
     for number in 1..=8 {
         let name = format!("in/{number}.ndjson");
-        std::fs::write(
-            place.join(&name),
-            with_log(&line(&format!("r{number}"), 7, DAY, 60_000)),
-        )
-        .unwrap();
+        std::fs::write(path.join(&name), with_log(&line(&format!("r{number}"), 7, DAY, 60_000))).unwrap();
         run(&["ingest", &name]);
         run(&["meter"]);
     }
@@ -196,7 +192,7 @@ fn void(id: &str, target: &str) -> String {
 }
 
 /// A rate card with one price, and later on a second meter.
-pub fn card(place: &Path, price: &str, grown: bool) {
+pub fn card(path: &Path, price: &str, grown: bool) {
     let meter = |name: &str, task: &str| {
         format!(
             "[[meter]]\nname = \"{name}\"\ntask_type = \"{task}\"\nsku = \"{task}\"\nquantity = \"duration\"\nunit = \"minute\"\n"
@@ -217,13 +213,13 @@ pub fn card(place: &Path, price: &str, grown: bool) {
     if grown {
         text += &price_of("Evaluation", "2");
     }
-    std::fs::write(place.join("cards/c/2024-01-01.toml"), text).unwrap();
+    std::fs::write(path.join("cards/c/2024-01-01.toml"), text).unwrap();
 }
 
 /// A good line with service-log fields, two that are no usage, one of an account that is not there yet; and a packed Parquet.
-fn inputs(place: &Path) {
+fn inputs(path: &Path) {
     let text = with_log(&line("g1", 7, DAY, 90_000)) + "not usage\nnor this\n" + &line("g2", 9, DAY, 30_000);
-    std::fs::write(place.join("in/lines.ndjson"), text).unwrap();
+    std::fs::write(path.join("in/lines.ndjson"), text).unwrap();
     let mut frame = df!(
         "id" => ["p1", "p2"],
         "uin" => [7_u64, 7],
@@ -234,7 +230,7 @@ fn inputs(place: &Path) {
         "finished_at" => ["2024-11-14T10:00:00Z", "2024-11-16T10:00:00Z"],
     )
     .unwrap();
-    let file = std::fs::File::create(place.join("in/more.parquet.gz")).unwrap();
+    let file = std::fs::File::create(path.join("in/more.parquet.gz")).unwrap();
     let mut plain = Vec::new();
     ParquetWriter::new(&mut plain).finish(&mut frame).unwrap();
     let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
@@ -242,8 +238,8 @@ fn inputs(place: &Path) {
     packed.finish().unwrap();
 }
 
-pub fn drop_file(place: &Path, name: &str, text: &str) {
-    std::fs::write(place.join("books/drop").join(name), text).unwrap();
+pub fn drop_file(path: &Path, name: &str, text: &str) {
+    std::fs::write(path.join("books/drop").join(name), text).unwrap();
 }
 
 fn first_batch() -> String {
@@ -258,28 +254,28 @@ fn first_batch() -> String {
 }
 
 /// A repeat, two conflicts, a void and one that waits, a record without a meter, a new account; and a file of no format.
-fn first_drop(place: &Path) {
-    drop_file(place, "a.ndjson", &first_batch());
-    drop_file(place, "b.unknown", "what is this");
+fn first_drop(path: &Path) {
+    drop_file(path, "a.ndjson", &first_batch());
+    drop_file(path, "b.unknown", "what is this");
 }
 
 /// The same file again, the record that a void waits for, usage of another day; and a card with a meter more.
-fn second_drop(place: &Path) {
-    card(place, "0.5", true);
-    drop_file(place, "a.ndjson", &first_batch());
+fn second_drop(path: &Path) {
+    card(path, "0.5", true);
+    drop_file(path, "a.ndjson", &first_batch());
     let text = line("w1", 7, DAY, 60_000) + &line("m1", 8, "2024-11-30T10:00:00+08:00", 60_000);
-    drop_file(place, "c.ndjson", &text);
+    drop_file(path, "c.ndjson", &text);
 }
 
-fn corrected_card(place: &Path) {
-    card(place, "0.6", true);
+fn corrected_card(path: &Path) {
+    card(path, "0.6", true);
 }
 
-fn late_usage(place: &Path) {
+fn late_usage(path: &Path) {
     let text = line("l1", 7, DAY, 600_000) + &line("d1", 8, "2024-12-05T10:00:00+08:00", 60_000);
-    std::fs::write(place.join("in/late.ndjson"), text).unwrap();
+    std::fs::write(path.join("in/late.ndjson"), text).unwrap();
 }
 
-fn last_drop(place: &Path) {
-    drop_file(place, "d.ndjson", &line("j1", 9, "2025-06-10T10:00:00+08:00", 60_000));
+fn last_drop(path: &Path) {
+    drop_file(path, "d.ndjson", &line("j1", 9, "2025-06-10T10:00:00+08:00", 60_000));
 }

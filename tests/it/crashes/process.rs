@@ -20,9 +20,9 @@ pub struct Ended {
 pub const MACHINE_CLOCK: &str = "2026-12-01T00:00:00Z";
 
 /// The program in a folder: books in `books`, rate cards in `cards`, and nothing taken from this process's environment.
-pub fn program(place: &Path, as_of: &str, args: &[&str]) -> Command {
+pub fn program(path: &Path, as_of: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tallybook"));
-    command.current_dir(place).env_clear();
+    command.current_dir(path).env_clear();
     command.args([
         "--data-dir",
         "books",
@@ -37,7 +37,7 @@ pub fn program(place: &Path, as_of: &str, args: &[&str]) -> Command {
     command.env("TALLYBOOK_DEFAULT_CARD", "c");
     command.env("TALLYBOOK_MACHINE_CLOCK", MACHINE_CLOCK);
     command.env("TALLYBOOK_DROP_REST_S", "0");
-    if let Some(ledger) = crate::ledgers::url(place) {
+    if let Some(ledger) = crate::ledgers::url(path) {
         command.env("TALLYBOOK_LEDGER", ledger);
     }
     command

@@ -28,8 +28,8 @@ fn of_two_nights_at_once_the_second_says_who_holds_the_books_and_the_first_goes_
 }
 
 /// Freezes a run while nobody writes, and lets two minutes pass on its lease.
-fn take_for_dead(place: &Path, stopped: &Stopped) {
-    with_books(place, async |books| {
+fn take_for_dead(path: &Path, stopped: &Stopped) {
+    with_books(path, async |books| {
         let mut tx = books.ledger.begin().await.unwrap();
         stopped.freeze(true);
         query("UPDATE lease SET heartbeat_at = heartbeat_at - 120")

@@ -18,17 +18,17 @@ pub fn place() -> tempfile::TempDir {
 }
 
 /// Lays card and dropped file; the folder of the books may be there already.
-pub fn lay(place: &Path) {
+pub fn lay(path: &Path) {
     for folder in ["in", "cards/c", "books/drop"] {
-        std::fs::create_dir_all(place.join(folder)).unwrap();
+        std::fs::create_dir_all(path.join(folder)).unwrap();
     }
-    card(place, "0.5", false);
+    card(path, "0.5", false);
     let text = line("a", 7, DAY, 60_000) + &line("b", 8, DAY, 90_000) + "not usage\n";
-    drop_file(place, "a.ndjson", &text);
+    drop_file(path, "a.ndjson", &text);
 }
 
-pub fn night(place: &Path) -> Command {
-    program(place, NIGHT, &["nightly"])
+pub fn night(path: &Path) -> Command {
+    program(path, NIGHT, &["nightly"])
 }
 
 /// Runs a command and asserts how it ends.
@@ -47,9 +47,9 @@ pub fn says(ended: &Ended, code: i32, words: &[&str]) {
 }
 
 /// Asserts that the books are those of another place and that `verify` agrees. Times of dropped files are of the nights.
-pub fn same_books(place: &Path, undisturbed: &Path) {
-    if let Some(what) = crate::crashes::books::difference(&dump(undisturbed), &dump(place)) {
+pub fn same_books(path: &Path, undisturbed: &Path) {
+    if let Some(what) = crate::crashes::books::difference(&dump(undisturbed), &dump(path)) {
         panic!("{what}");
     }
-    assert_eq!(differences(place), Vec::<String>::new());
+    assert_eq!(differences(path), Vec::<String>::new());
 }

@@ -155,7 +155,7 @@ fn deliveries() -> impl Strategy<Value = Vec<Delivery>> {
 }
 
 /// Lines with their step, batch and rank.
-type Placed = ((usize, usize, u32), Line);
+type Classified = ((usize, usize, u32), Line);
 
 /// A history without decisions. What was finished after the last night never comes.
 fn delivered(
@@ -163,7 +163,7 @@ fn delivered(
     clocks: &[DateTime<Utc>],
     records: Vec<(NaiveRecord, Vec<Delivery>)>,
 ) -> DrawnHistory {
-    let mut placed: Vec<Placed> = Vec::new();
+    let mut placed: Vec<Classified> = Vec::new();
     for (record, deliveries) in records {
         let Some(first) = clocks.iter().position(|clock| was_finished(&record, *clock)) else {
             continue;
@@ -194,10 +194,10 @@ fn delivered(
 }
 
 /// The lines of each batch of a step. No batch is empty.
-fn batches_of(at: usize, placed: &[Placed]) -> Vec<Vec<Line>> {
-    let of_step: Vec<&Placed> = placed.iter().filter(|((step, ..), _)| *step == at).collect();
+fn batches_of(at: usize, placed: &[Classified]) -> Vec<Vec<Line>> {
+    let of_step: Vec<&Classified> = placed.iter().filter(|((step, ..), _)| *step == at).collect();
     let batches = of_step.chunk_by(|((_, one, _), _), ((_, next, _), _)| one == next);
-    let lines = |batch: &[&Placed]| batch.iter().map(|(_, line)| line.clone()).collect();
+    let lines = |batch: &[&Classified]| batch.iter().map(|(_, line)| line.clone()).collect();
     batches.map(lines).collect()
 }
 

@@ -16,8 +16,8 @@ use super::statement::Foot;
 use super::store;
 use super::store::Draft;
 use super::{Closed, reach_back};
-use crate::catalog::account::{Account, AccountBook};
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::account::{Account, Accounts};
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::load_cards;
 use crate::context::Books;
 use crate::pipeline::meter::store::{progress, usage_paths};
@@ -30,12 +30,7 @@ use crate::values::calendar::Period;
 /// Replaces the drafts of all open periods, and the list of blocked ones. Returns how many drafts there are. The caller holds the
 /// lease, and has the accounts as the last close left them, and what it `closed`. While the machine's clock is in doubt, drafts stay as they are.
 #[tracing::instrument(skip_all)]
-pub async fn draft_open_periods(
-    books: &Books,
-    lease: &Lease,
-    accounts: &AccountBook,
-    closed: &Closed,
-) -> Result<usize> {
+pub async fn draft_open_periods(books: &Books, lease: &Lease, accounts: &Accounts, closed: &Closed) -> Result<usize> {
     if books.clock.doubt().is_some() {
         return Ok(0);
     }
@@ -69,7 +64,7 @@ pub async fn draft_open_periods(
 }
 
 /// Periods that have begun and are not closed, by account.
-fn open_periods(accounts: &AccountBook, today: NaiveDate) -> Vec<Due> {
+fn open_periods(accounts: &Accounts, today: NaiveDate) -> Vec<Due> {
     // West and east of UTC it may be another day.
     let to = today.succ_opt().unwrap_or(today);
     accounts
@@ -93,8 +88,8 @@ fn open_periods_of(uin: u64, account: &Account, to: NaiveDate) -> Option<Due> {
 
 /// All that drafts depend on.
 struct Drafting<'a> {
-    accounts: &'a AccountBook,
-    cards: &'a CardBook,
+    accounts: &'a Accounts,
+    cards: &'a RateCatalog,
     past: &'a HashMap<u64, Past>,
     metering: i64,
 }

@@ -20,7 +20,7 @@ use originals::{Changed, Put, stand_of};
 pub use rest::Left;
 
 use super::input::folder::{Folder, digest_of_original, is_finished};
-use super::input::{Input, Measured};
+use super::input::{Input, InputDigest};
 use super::quarantine::alarm::Alarm;
 use super::store::{Batch, batch_of_digest_beginning, gone_records};
 use super::{Ingested, ingest, ingest_changed};
@@ -271,7 +271,7 @@ pub fn digest_in_name(name: &str) -> Option<&str> {
     is_digest.then_some(digest)
 }
 
-fn is_still(input: &Input, measured: &Measured) -> Result<bool> {
+fn is_still(input: &Input, measured: &InputDigest) -> Result<bool> {
     // Files may have come to a folder.
     let found = match (input.folder(), input.path()) {
         (Some(_), Some(path)) => Some(Folder::of(path)?),

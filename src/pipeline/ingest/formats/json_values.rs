@@ -26,7 +26,7 @@ const KINDS_MAX: u32 = 64;
 
 /// Whole values of an input, in a buffer that is filled again and again.
 #[derive(Debug, Default)]
-pub struct Values {
+pub struct JsonValues {
     /// The number of the first value: from 1, in the order of the input.
     first: u64,
     bytes: Vec<u8>,
@@ -44,7 +44,7 @@ pub struct Value<'v> {
     pub bytes: &'v [u8],
 }
 
-impl Values {
+impl JsonValues {
     /// The values in their order.
     pub fn iter(&self) -> impl Iterator<Item = Value<'_>> {
         let mut from = 0;
@@ -69,7 +69,7 @@ impl Values {
 
 /// Where in the input the splitter stands.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Position {
     Between,
     /// In an object, an array or a string.
     Nested(Nested),
@@ -113,7 +113,7 @@ pub struct Splitter<R> {
     /// The part of the block that was read, and how far it was looked at.
     held: usize,
     at: usize,
-    place: Place,
+    place: Position,
     in_array: bool,
     /// Whole values so far.
     count: u64,
@@ -129,7 +129,7 @@ impl<R: Read> Splitter<R> {
             block: vec![0; BLOCK_BYTES],
             held: 0,
             at: 0,
-            place: Place::Between,
+            place: Position::Between,
             in_array: false,
             count: 0,
             line: 1,
@@ -138,7 +138,7 @@ impl<R: Read> Splitter<R> {
     }
 
     /// Fills the part with the next values; false at the end.
-    pub fn fill(&mut self, part: &mut Values) -> io::Result<bool> {
+    pub fn fill(&mut self, part: &mut JsonValues) -> io::Result<bool> {
         part.begin(self.count + 1);
         while part.bytes.len() < PART_BYTES || part.open_bytes() > 0 {
             if self.at == self.held && !self.read_block()? {
@@ -157,7 +157,7 @@ impl<R: Read> Splitter<R> {
     }
 
     /// The input ends: what is open is the last value, cut off; an open array makes all of it a part of something.
-    fn finish(&mut self, part: &mut Values) -> io::Result<()> {
+    fn finish(&mut self, part: &mut JsonValues) -> io::Result<()> {
         if self.in_array {
             let what = format!(
                 "its JSON array is not closed, after {} whole values: the file was cut off, or is still being written",
@@ -172,13 +172,13 @@ impl<R: Read> Splitter<R> {
     }
 
     /// Goes on to the next byte that means something.
-    fn take_step(&mut self, part: &mut Values) -> io::Result<()> {
+    fn take_step(&mut self, part: &mut JsonValues) -> io::Result<()> {
         let from = self.at;
         let (step, length) = match self.place {
-            Place::Between => self.between(),
-            Place::Nested(nested) => self.nested(nested),
-            Place::Junk => self.junk(),
-            Place::Broken { at_line_start } => self.broken(at_line_start),
+            Position::Between => self.between(),
+            Position::Nested(nested) => self.nested(nested),
+            Position::Junk => self.junk(),
+            Position::Broken { at_line_start } => self.broken(at_line_start),
         };
         self.at += length;
         if !matches!(step, Step::Skip) {
@@ -197,13 +197,13 @@ impl<R: Read> Splitter<R> {
         Ok(())
     }
 
-    fn end_value(&mut self, part: &mut Values) {
+    fn end_value(&mut self, part: &mut JsonValues) {
         let begins = part.ends.last().map_or(0, |end| end.0);
         let kept = part.bytes[begins..].trim_ascii_end().len();
         part.bytes.truncate(begins + kept);
         part.ends.push((part.bytes.len(), self.began));
         self.count += 1;
-        self.place = Place::Between;
+        self.place = Position::Between;
     }
 
     fn rest(&self) -> &[u8] {
@@ -221,9 +221,9 @@ impl<R: Read> Splitter<R> {
                 self.began = self.line;
                 let is_nested = matches!(first, b'{' | b'[' | b'"');
                 self.place = if is_nested {
-                    Place::Nested(Nested::NEW)
+                    Position::Nested(Nested::NEW)
                 } else {
-                    Place::Junk
+                    Position::Junk
                 };
                 return (Step::Keep, 0);
             }
@@ -247,7 +247,7 @@ impl<R: Read> Splitter<R> {
                 return (Step::Keep, rest.len());
             };
             self.line += 1;
-            self.place = Place::Broken { at_line_start: true };
+            self.place = Position::Broken { at_line_start: true };
             return (Step::Keep, length + 1);
         }
         let byte = rest[0];
@@ -256,7 +256,7 @@ impl<R: Read> Splitter<R> {
             b']' if self.in_array => return (Step::EndBefore, 0),
             b'\n' => self.line += 1,
             b' ' | b'\t' | b'\r' => {}
-            _ => self.place = Place::Broken { at_line_start: false },
+            _ => self.place = Position::Broken { at_line_start: false },
         }
         (Step::Keep, 1)
     }
@@ -268,9 +268,9 @@ impl<R: Read> Splitter<R> {
             self.outside_of_strings(&mut nested)
         };
         if let (Step::Keep, _) = stepped
-            && let Place::Nested(_) = self.place
+            && let Position::Nested(_) = self.place
         {
-            self.place = Place::Nested(nested);
+            self.place = Position::Nested(nested);
         }
         stepped
     }
@@ -295,7 +295,7 @@ impl<R: Read> Splitter<R> {
             b'\\' => nested.is_escaped = true,
             _ => {
                 self.line += 1;
-                self.place = Place::Broken { at_line_start: true };
+                self.place = Position::Broken { at_line_start: true };
             }
         }
         (Step::Keep, at + 1)
@@ -388,7 +388,7 @@ mod tests {
     }
 
     fn split_with(mut splitter: Splitter<impl Read>) -> io::Result<Vec<(u64, u64, String)>> {
-        let (mut found, mut part) = (Vec::new(), Values::default());
+        let (mut found, mut part) = (Vec::new(), JsonValues::default());
         while splitter.fill(&mut part)? {
             found.extend(part.iter().map(|value| {
                 (
@@ -499,7 +499,7 @@ mod tests {
     fn many_values_come_in_parts_of_bounded_size_and_one_without_end_is_an_error() {
         let value = format!("{{\"id\":\"{}\"}}", "x".repeat(9_990));
         let text = format!("[{}]", vec![value.clone(); 1_000].join(",\n"));
-        let (mut splitter, mut part) = (Splitter::new(text.as_bytes()), Values::default());
+        let (mut splitter, mut part) = (Splitter::new(text.as_bytes()), JsonValues::default());
         let mut count = 0;
         while splitter.fill(&mut part).unwrap() {
             assert!(part.bytes.len() < PART_BYTES + 2 * value.len());

@@ -7,12 +7,12 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Format, Input, Measured};
+use super::{Format, Input, InputDigest};
 use crate::context::Books;
 use crate::pipeline::ingest::drop_folder::names::is_left_alone;
 use crate::pipeline::ingest::record::fields::Field;
-use crate::pipeline::ingest::segment_builder::Tally;
-use crate::pipeline::ingest::{Checked, Door, Writers, read_file};
+use crate::pipeline::ingest::segment_builder::Counts;
+use crate::pipeline::ingest::{Checked, RecordRules, Writers, read_file};
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::values::digest::{InputHasher, input_digest_of_file};
 
@@ -181,16 +181,16 @@ pub fn read(
     books: &Books,
     input: &Input,
     folder: &Folder,
-    door: &mut Door,
+    rules: &mut RecordRules,
     writers: &mut Writers,
     intake: i64,
 ) -> Result<Checked> {
-    let (mut digests, mut bytes, mut tally) = (Vec::new(), 0, Tally::default());
+    let (mut digests, mut bytes, mut tally) = (Vec::new(), 0, Counts::default());
     let mut header: Option<(String, &str)> = None;
     let mut line = 1;
     for part in &folder.parts {
         let own = Input::named(&part.path, Some(input.format))?.as_part(line, part.filled.clone());
-        let (measured, own_header, mut own_tally) = read_file(books, &own, door, writers, intake)?;
+        let (measured, own_header, mut own_tally) = read_file(books, &own, rules, writers, intake)?;
         for refused in &mut own_tally.refused {
             let own_line = refused.line.saturating_sub(line) + 1;
             refused.refusal.sentence += &format!(" (line {own_line} of {})", part.name);
@@ -215,7 +215,7 @@ pub fn read(
         digests.push(measured.digest);
         tally = tally.and(own_tally);
     }
-    let measured = Measured {
+    let measured = InputDigest {
         bytes,
         digest: digest_over(digests),
     };

@@ -251,7 +251,7 @@ impl Input {
     }
 
     /// The bytes without compression, and the meter that knows size and digest of what lies on disk.
-    pub fn open(&self) -> Result<(Box<dyn Read + Send>, Meter)> {
+    pub fn open(&self) -> Result<(Box<dyn Read + Send>, ByteCounter)> {
         let (stored, meter) = self.stored_bytes()?;
         let reader = unpacked(stored, self.compression).map_err(|error| self.unreadable(&error))?;
         let reader = self.as_text(reader);
@@ -300,14 +300,14 @@ impl Input {
         }
     }
 
-    fn stored_bytes(&self) -> Result<(Metered, Meter)> {
+    fn stored_bytes(&self) -> Result<(CountedReader, ByteCounter)> {
         let reader: Box<dyn Read + Send> = match &self.path {
             Some(path) => Box::new(File::open(path).at(path)?),
             None => Box::new(io::stdin()),
         };
-        let meter = Meter::default();
+        let meter = ByteCounter::default();
         Ok((
-            Metered {
+            CountedReader {
                 reader,
                 meter: meter.clone(),
             },
@@ -333,35 +333,35 @@ impl<R: Read> Read for Counted<R> {
 
 /// Size and BLAKE3 of what has been read so far.
 #[derive(Clone, Default)]
-pub struct Meter(Arc<Mutex<(u64, InputHasher)>>);
+pub struct ByteCounter(Arc<Mutex<(u64, InputHasher)>>);
 
 /// What an input turned out to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Measured {
+pub struct InputDigest {
     pub bytes: u64,
     pub digest: String,
 }
 
-impl Meter {
+impl ByteCounter {
     pub fn bytes(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    pub fn finish(&self) -> Measured {
+    pub fn finish(&self) -> InputDigest {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Measured {
+        InputDigest {
             bytes: state.0,
             digest: state.1.hex(),
         }
     }
 }
 
-struct Metered {
+struct CountedReader {
     reader: Box<dyn Read + Send>,
-    meter: Meter,
+    meter: ByteCounter,
 }
 
-impl Read for Metered {
+impl Read for CountedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         let mut state = self.meter.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -379,7 +379,7 @@ pub struct Spool<'a> {
     input: &'a Input,
     path: PathBuf,
     /// Of an input that was unpacked: it was read then.
-    copied: Option<Measured>,
+    copied: Option<InputDigest>,
 }
 
 impl<'a> Spool<'a> {
@@ -398,7 +398,7 @@ impl<'a> Spool<'a> {
         let mut copy = Self {
             input,
             path,
-            copied: Some(Measured::default()),
+            copied: Some(InputDigest::default()),
         };
         let (mut reader, meter) = input.open()?;
         let mut file = File::create(&copy.path).at(&copy.path)?;
@@ -413,7 +413,7 @@ impl<'a> Spool<'a> {
     }
 
     /// Measures the input as it is stored.
-    pub fn measure(&self) -> Result<Measured> {
+    pub fn measure(&self) -> Result<InputDigest> {
         if let Some(measured) = &self.copied {
             return Ok(measured.clone());
         }

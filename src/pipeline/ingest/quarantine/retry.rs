@@ -8,8 +8,8 @@ use crate::context::Books;
 use crate::pipeline::ingest::formats::csv::CsvHeader;
 use crate::pipeline::ingest::formats::csv::fast;
 use crate::pipeline::ingest::formats::csv::first_row::first_row;
-use crate::pipeline::ingest::input::{Format, Measured};
-use crate::pipeline::ingest::segment_builder::{Door, Refused, Tally, Worker};
+use crate::pipeline::ingest::input::{Format, InputDigest};
+use crate::pipeline::ingest::segment_builder::{Counts, RecordRules, Refused, SegmentBuilder};
 use crate::pipeline::ingest::segment_writers::Writers;
 use crate::pipeline::ingest::store;
 use crate::pipeline::ingest::store::{Batch, NewBatch};
@@ -98,11 +98,11 @@ pub(crate) async fn take_what_passes(
     attempts: &[Attempt],
     correction: Option<&Correction<'_>>,
 ) -> Result<Attempted> {
-    let mut door = crate::pipeline::ingest::open_door(books, &batch.source).await?;
-    door.header = batch.header.as_deref().map(header_of).transpose()?;
+    let mut rules = crate::pipeline::ingest::record_rules(books, &batch.source).await?;
+    rules.header = batch.header.as_deref().map(header_of).transpose()?;
     // Most retries change nothing; only one that does registers an intake and writes files.
     let (passing, refused) =
-        tokio::task::block_in_place(|| try_lines(&door, &Writers::new(&books.data, 0), batch, attempts))?;
+        tokio::task::block_in_place(|| try_lines(&rules, &Writers::new(&books.data, 0), batch, attempts))?;
     if passing.is_empty() {
         return Ok(Attempted {
             refused,
@@ -111,7 +111,7 @@ pub(crate) async fn take_what_passes(
     }
     let intake = books.register_intake("retry").await?;
     let writers = Writers::new(&books.data, intake);
-    let tally = tokio::task::block_in_place(|| write_lines(&door, &writers, batch, &passing))?;
+    let tally = tokio::task::block_in_place(|| write_lines(&rules, &writers, batch, &passing))?;
     let segments = writers.finish()?;
     let places: Vec<_> = segments.iter().map(|s| books.data.join(&s.path)).collect();
     sync_all(&places)?;
@@ -124,7 +124,7 @@ pub(crate) async fn take_what_passes(
         source: &batch.source,
         format: &batch.format,
         header: None,
-        measured: &Measured {
+        measured: &InputDigest {
             bytes: 0,
             digest: format!("retry {intake}"),
         },
@@ -209,48 +209,48 @@ fn decision<'a>(books: &'a Books, correction: &'a Correction<'_>, taken: &[&Atte
 
 /// Runs lines past the door, and writes nothing. Returns those that pass, and what is said of the others.
 fn try_lines<'a>(
-    door: &Door,
+    rules: &RecordRules,
     writers: &Writers,
     batch: &Batch,
     attempts: &'a [Attempt],
 ) -> Result<(Vec<&'a Attempt>, Vec<Refused>)> {
-    let mut worker = Worker::new(door, writers);
+    let mut builder = SegmentBuilder::new(rules, writers);
     let mut passing = Vec::new();
     let mut reading = fast::Reading::default();
     for attempt in attempts {
-        if take_line(&mut worker, door, batch, attempt, &mut reading)? {
+        if take_line(&mut builder, rules, batch, attempt, &mut reading)? {
             passing.push(attempt);
         }
     }
-    Ok((passing, worker.into_refused()))
+    Ok((passing, builder.into_refused()))
 }
 
-fn write_lines(door: &Door, writers: &Writers, batch: &Batch, attempts: &[&Attempt]) -> Result<Tally> {
-    let mut worker = Worker::new(door, writers);
+fn write_lines(rules: &RecordRules, writers: &Writers, batch: &Batch, attempts: &[&Attempt]) -> Result<Counts> {
+    let mut builder = SegmentBuilder::new(rules, writers);
     let mut reading = fast::Reading::default();
     for attempt in attempts {
-        if !take_line(&mut worker, door, batch, attempt, &mut reading)? {
+        if !take_line(&mut builder, rules, batch, attempt, &mut reading)? {
             let number = attempt.line.quarantine;
             return Err(Error::Unbalanced(format!(
                 "line {number} passed the door once and not again"
             )));
         }
     }
-    worker.finish()
+    builder.finish()
 }
 
 /// In the new batch a line's number is its quarantine number, which is unique there.
 fn take_line(
-    worker: &mut Worker,
-    door: &Door,
+    builder: &mut SegmentBuilder,
+    rules: &RecordRules,
     batch: &Batch,
     attempt: &Attempt,
     reading: &mut fast::Reading,
 ) -> Result<bool> {
     let line = u64::try_from(attempt.line.quarantine).unwrap_or(0);
-    match (Format::from_text(&batch.format), &door.header) {
-        (Some(Format::Csv), Some(header)) => fast::take(worker, header, line, &attempt.bytes, reading),
-        _ => worker.take_line(line, &attempt.bytes),
+    match (Format::from_text(&batch.format), &rules.header) {
+        (Some(Format::Csv), Some(header)) => fast::take(builder, header, line, &attempt.bytes, reading),
+        _ => builder.take_line(line, &attempt.bytes),
     }
 }
 

@@ -20,9 +20,9 @@ use super::{Kind, Record};
 
 /// The text of each field that is there.
 #[derive(Debug, Default)]
-pub struct Values<'a>([Option<&'a str>; Field::ALL.len()]);
+pub struct FieldTexts<'a>([Option<&'a str>; Field::ALL.len()]);
 
-impl<'a> Values<'a> {
+impl<'a> FieldTexts<'a> {
     /// Sets the text of a field: of JSON what stands between the quotes, or the number or object as it is written.
     #[inline]
     pub fn put(&mut self, field: Field, text: &'a str) {

@@ -12,7 +12,7 @@ use csv::ByteRecord;
 use hashbrown::HashMap;
 
 use super::formats::csv::{CsvHeader, record_from_row};
-use super::formats::json_values::Values;
+use super::formats::json_values::JsonValues;
 use super::formats::ndjson::fast::Layouts;
 use super::input::chunk::{Chunk, without_marks};
 use super::record::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with, text_hash};
@@ -42,7 +42,7 @@ const REFUSED_BYTES_MAX: usize = 256 << 20;
 const NO_PARAMETERS: &str = "{}";
 
 /// What every record of an input is held against.
-pub struct Door {
+pub struct RecordRules {
     /// The run's clock as far as it is believed, nanoseconds since 1970.
     pub now_ns: i64,
     /// Where the books' first day begins, nanoseconds since 1970.
@@ -66,7 +66,7 @@ pub struct Door {
     pub refused_bytes: AtomicUsize,
 }
 
-impl Door {
+impl RecordRules {
     /// With the books' first day.
     #[must_use]
     pub fn from_day(self, first_day: NaiveDate) -> Self {
@@ -106,7 +106,7 @@ pub struct Refused {
 
 /// What a worker counted.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Counts {
     pub received: u64,
     pub stored: u64,
     pub refused: Vec<Refused>,
@@ -116,7 +116,7 @@ pub struct Tally {
     pub days: HashSet<i32>,
 }
 
-impl Tally {
+impl Counts {
     /// Both together.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -130,8 +130,8 @@ impl Tally {
 }
 
 /// One thread's state.
-pub struct Worker<'d> {
-    door: &'d Door,
+pub struct SegmentBuilder<'d> {
+    rules: &'d RecordRules,
     writers: &'d Writers,
     symbols: Symbols,
     /// Canonical parameters by their text as it was sent.
@@ -149,13 +149,13 @@ pub struct Worker<'d> {
     held_rows: usize,
     logs: BTreeMap<i32, Vec<LogRow>>,
     scratch: Scratch,
-    tally: Tally,
+    tally: Counts,
 }
 
-impl<'d> Worker<'d> {
-    pub fn new(door: &'d Door, writers: &'d Writers) -> Self {
+impl<'d> SegmentBuilder<'d> {
+    pub fn new(rules: &'d RecordRules, writers: &'d Writers) -> Self {
         Self {
-            door,
+            rules,
             writers,
             symbols: Symbols::default(),
             parameters: HashMap::new(),
@@ -168,15 +168,15 @@ impl<'d> Worker<'d> {
             held_rows: 0,
             logs: BTreeMap::new(),
             scratch: Scratch {
-                zones: door.zones.clone(),
+                zones: rules.zones.clone(),
                 ..Scratch::default()
             },
-            tally: Tally::default(),
+            tally: Counts::default(),
         }
     }
 
     /// What was counted so far. Days are counted when their rows are written.
-    pub fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &Counts {
         &self.tally
     }
 
@@ -231,7 +231,7 @@ impl<'d> Worker<'d> {
     }
 
     /// Takes every value of a part of JSON. The sentence of a refused one says where it begins, if that is not the line of its number.
-    pub fn take_values(&mut self, part: &Values) -> Result<()> {
+    pub fn take_values(&mut self, part: &JsonValues) -> Result<()> {
         self.layouts.begin_chunk();
         for value in part.iter() {
             let text = std::str::from_utf8(value.bytes).ok();
@@ -320,12 +320,12 @@ impl<'d> Worker<'d> {
 
     /// Notes that a row names other columns than its header, so that the file is to be read anew by parts.
     pub fn has_other_header(&self) {
-        self.door.has_other_header.store(true, Ordering::Relaxed);
+        self.rules.has_other_header.store(true, Ordering::Relaxed);
     }
 
     /// Notes that a row of a CSV ends in a header: what stands below could be misread.
     pub fn has_joined_row(&self, line: u64) {
-        self.door.joined_row.store(line, Ordering::Relaxed);
+        self.rules.joined_row.store(line, Ordering::Relaxed);
     }
 
     /// The canonical parameters that these cells stand for, if they were seen before.
@@ -357,7 +357,7 @@ impl<'d> Worker<'d> {
     }
 
     fn refuse(&mut self, line: u64, refusal: Refusal, bytes: Vec<u8>) -> Result<()> {
-        let held = self.door.refused_bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+        let held = self.rules.refused_bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
         if held > REFUSED_BYTES_MAX {
             return Err(Error::Usage(format!(
                 "more than 256 MiB of its lines are no usage records (line {line}: {refusal}); nothing of it was taken"
@@ -376,15 +376,15 @@ impl<'d> Worker<'d> {
             ));
         };
         if let Some(at) = record.finished_at {
-            check_time(at, self.door.now_ns, |day| self.door.expired.contains(&day))?;
-            check_first_day(at, self.door.first_ns)?;
+            check_time(at, self.rules.now_ns, |day| self.rules.expired.contains(&day))?;
+            check_first_day(at, self.rules.first_ns)?;
         }
         self.check_account(record)?;
         let parameters = match known {
             Some(parameters) => parameters,
             None => self.parameters(record)?,
         };
-        let source = record.source.unwrap_or(&self.door.default_source);
+        let source = record.source.unwrap_or(&self.rules.default_source);
         let source_symbol = self.symbols.intern(source);
         let task_type = self.symbols.intern(record.task_type.unwrap_or(""));
         let hashes = TextHashes {
@@ -411,7 +411,7 @@ impl<'d> Worker<'d> {
         };
         let duration_ms = record.duration_ms.map_or(0, i64::unsigned_abs);
         self.tally.duration_ms = self.tally.duration_ms.saturating_add(duration_ms);
-        let day = record.finished_at.map_or(self.door.today, utc_day);
+        let day = record.finished_at.map_or(self.rules.today, utc_day);
         self.days.entry(day).or_default().push(&row);
         self.held_rows += 1;
         self.keep_log(row_line, day, source, record);
@@ -419,7 +419,7 @@ impl<'d> Worker<'d> {
     }
 
     fn check_account(&self, record: &Record) -> std::result::Result<(), Refusal> {
-        match (&self.door.known_accounts, record.uin) {
+        match (&self.rules.known_accounts, record.uin) {
             (Some(known), Some(uin)) if !known.contains(&uin) => Err(Refusal::new(
                 code::UNKNOWN_ACCOUNT,
                 format!("`uin` {uin} is no account; add it (tallybook account add {uin}) and retry the line"),
@@ -562,7 +562,7 @@ impl<'d> Worker<'d> {
     }
 
     /// Writes what is held and returns the counts.
-    pub fn finish(mut self) -> Result<Tally> {
+    pub fn finish(mut self) -> Result<Counts> {
         self.write_everything()?;
         Ok(self.tally)
     }

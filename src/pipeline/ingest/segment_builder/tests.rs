@@ -20,23 +20,23 @@ fn line(n: u32) -> String {
 }
 
 /// Runs a worker that writes nothing.
-fn with_worker<T>(now: &str, run: impl FnOnce(&mut Worker) -> T) -> T {
+fn with_worker<T>(now: &str, run: impl FnOnce(&mut SegmentBuilder) -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
     let writers = Writers::new(&DataDir::open(folder.path()).unwrap(), 1);
     let clock = Clock::at(chrono::DateTime::from_timestamp_nanos(parse_instant(now).unwrap()));
-    let door = Door::new(clock, "default", HashSet::new(), None);
-    run(&mut Worker::new(&door, &writers))
+    let rules = RecordRules::new(clock, "default", HashSet::new(), None);
+    run(&mut SegmentBuilder::new(&rules, &writers))
 }
 
 #[test]
 fn the_lines_of_one_sender_are_read_by_their_layout_once_their_parameters_are_known() {
-    let in_full = with_worker("2026-11-05T00:00:00Z", |worker| {
-        worker.layouts.begin_chunk();
+    let in_full = with_worker("2026-11-05T00:00:00Z", |builder| {
+        builder.layouts.begin_chunk();
         let lines = (0..1_000).map(line);
         let read_in_full = lines.filter(|line| {
-            let known = worker.take_known_line(1, line).map(Result::unwrap);
+            let known = builder.take_known_line(1, line).map(Result::unwrap);
             assert!(known.is_none_or(|length| length == line.len()));
-            known.is_none() && worker.take_line(1, line.as_bytes()).unwrap()
+            known.is_none() && builder.take_line(1, line.as_bytes()).unwrap()
         });
         read_in_full.count()
     });
@@ -53,15 +53,15 @@ fn what_a_layout_reads_is_kept_and_counted_as_what_is_read_in_full() {
         good[25..].join("\n")
     );
     let counted = |chunk: &Chunk| {
-        with_worker("2026-11-05T00:00:00Z", |worker| {
-            worker.take_lines(chunk).unwrap();
-            worker.take_lines(chunk).unwrap();
-            let refused = worker.tally.refused.drain(..);
+        with_worker("2026-11-05T00:00:00Z", |builder| {
+            builder.take_lines(chunk).unwrap();
+            builder.take_lines(chunk).unwrap();
+            let refused = builder.tally.refused.drain(..);
             let refused: Vec<_> = refused.map(|r| (r.line, r.refusal.code, r.bytes)).collect();
             let rows: Vec<usize> = (20_727..20_758)
-                .map(|day| worker.days.get(&day).map_or(0, RawRows::len))
+                .map(|day| builder.days.get(&day).map_or(0, RawRows::len))
                 .collect();
-            (worker.tally.received, worker.tally.stored, refused, rows)
+            (builder.tally.received, builder.tally.stored, refused, rows)
         })
     };
     let (received, stored, refused, rows) = counted(&Chunk::of(7, text.clone().into_bytes()));
@@ -79,11 +79,11 @@ fn what_a_layout_reads_is_kept_and_counted_as_what_is_read_in_full() {
 
 #[test]
 fn unknown_parameters_with_a_brace_in_a_text_are_read_in_full() {
-    with_worker("2026-11-05T00:00:00Z", |worker| {
+    with_worker("2026-11-05T00:00:00Z", |builder| {
         let odd = |n| line(n).replace(r#""codec":null"#, r#""codec":"}","x":"{""#);
         let text = [line(0), odd(0), odd(1), line(5)].join("\n");
-        worker.take_lines(&Chunk::of(1, text.into_bytes())).unwrap();
-        assert_eq!(worker.tally.stored, 4);
-        assert_eq!(worker.parameters.len(), 4, "each text once");
+        builder.take_lines(&Chunk::of(1, text.into_bytes())).unwrap();
+        assert_eq!(builder.tally.stored, 4);
+        assert_eq!(builder.parameters.len(), 4, "each text once");
     });
 }

@@ -7,13 +7,13 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::daily_usage_codec::{DaySums, DaysText};
-use super::sums::Status;
 use crate::catalog::account::Account;
-use crate::pipeline::meter::classify::sku_lookup::{Place, PlaceCode, Places};
 use crate::pipeline::meter::snapshot::Plan;
 use crate::pipeline::meter::store::{AccountDays, DayTotal};
 use crate::pipeline::meter::totals::Outcome;
-use crate::storage::usage::UsageRow;
+use crate::storage::usage::row::Status;
+use crate::storage::usage::row::UsageRow;
+use crate::storage::usage::sku_region::{SkuCode, SkuRegion, SkuRegions};
 use crate::support::error::{Error, Result};
 use crate::values::calendar::{day_of_number, month_text};
 
@@ -57,7 +57,7 @@ pub fn changed_accounts(plan: &Plan, first_days: &[(u64, NaiveDate)]) -> (Accoun
 }
 
 /// Metered usage per account and month, as text; see `days.rs`. Rows stand in the order of a usage file.
-pub fn usage_daily(rows: &[UsageRow], places: &Places) -> Vec<AccountDays> {
+pub fn usage_daily(rows: &[UsageRow], places: &SkuRegions) -> Vec<AccountDays> {
     let accounts = rows.chunk_by(|a, b| a.uin == b.uin);
     accounts.flat_map(|account| account_days(account, places)).collect()
 }
@@ -84,7 +84,7 @@ struct Month<'p> {
     skus: Option<SkuDays<'p>>,
 }
 
-fn account_days(account: &[UsageRow], places: &Places) -> Vec<AccountDays> {
+fn account_days(account: &[UsageRow], places: &SkuRegions) -> Vec<AccountDays> {
     let mut months: Vec<Month> = Vec::new();
     for row in account.iter().filter(|row| row.status == Status::Metered) {
         let at = months
@@ -125,7 +125,7 @@ impl<'p> Month<'p> {
         }
     }
 
-    fn add(&mut self, row: &UsageRow, place: &'p Place) {
+    fn add(&mut self, row: &UsageRow, place: &'p SkuRegion) {
         self.records += row.records;
         self.rows += 1;
         let sums = DaySums {
@@ -177,7 +177,7 @@ impl<'p> SkuDays<'p> {
 /// # Errors
 /// A sum that does not fit.
 pub fn usage_totals(outcome: &Outcome) -> Result<Vec<DayTotal>> {
-    let of_place = |(&(code, day), sums): (&(PlaceCode, i32), &[i128; 3])| -> Result<DayTotal> {
+    let of_place = |(&(code, day), sums): (&(SkuCode, i32), &[i128; 3])| -> Result<DayTotal> {
         let (day, place) = (day_of_number(day), outcome.places.get(code).clone());
         let narrow = |value: i128| {
             i64::try_from(value).map_err(|_| {

@@ -3,14 +3,15 @@
 
 use std::collections::HashSet;
 
-use super::measure::{RowFields, UnmeteredRecord, share_of_fields, share_of_record, unmetered_of};
-use super::sums::{Share, Status};
+use super::measure::{RowFields, UnmeteredRecord, delta_of_fields, delta_of_record, unmetered_of};
 use crate::pipeline::ingest::record::timestamp::utc_day;
-use crate::pipeline::meter::classify::sku_lookup::{NO_PLACE_COUNT, NO_PLACE_MS, Placer, UnitKind};
+use crate::pipeline::meter::classify::sku_lookup::SkuLookup;
 use crate::pipeline::meter::dedupe::Decided;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
 use crate::pipeline::meter::snapshot::Plan;
 use crate::pipeline::meter::totals::{Outcome, RECEIVED};
+use crate::storage::usage::row::{Status, UsageRow};
+use crate::storage::usage::sku_region::{NO_SKU_COUNT, NO_SKU_MS, UnitKind};
 use crate::support::error::Result;
 
 impl Outcome {
@@ -19,18 +20,18 @@ impl Outcome {
         &mut self,
         plan: &Plan,
         decided: &Decided,
-        placer: &Placer,
+        lookup: &SkuLookup,
         new_unmetered: Vec<UnmeteredRecord>,
-    ) -> Result<Vec<Share>> {
+    ) -> Result<Vec<UsageRow>> {
         let mut corrections = Vec::new();
         let mut taken_back = HashSet::new();
         let mut stands = Vec::new();
         for (stood, now) in &decided.replaced {
-            self.withdraw(plan, stood, Status::Conflict, placer, &mut corrections, &mut taken_back)?;
-            stands.extend(self.accept(plan, now, placer, &mut corrections)?);
+            self.withdraw(plan, stood, Status::Conflict, lookup, &mut corrections, &mut taken_back)?;
+            stands.extend(self.accept(plan, now, lookup, &mut corrections)?);
         }
         for (record, _) in &decided.voided_before {
-            self.withdraw(plan, record, Status::Voided, placer, &mut corrections, &mut taken_back)?;
+            self.withdraw(plan, record, Status::Voided, lookup, &mut corrections, &mut taken_back)?;
             stands.retain(|r: &UnmeteredRecord| (r.batch, r.line) != (record.batch, record.line));
         }
         let new_unmetered: Vec<UnmeteredRecord> = new_unmetered.into_iter().chain(stands).collect();
@@ -47,7 +48,7 @@ impl Outcome {
             if plan.expired.contains(&utc_day(record.finished_at_ns)) {
                 continue;
             }
-            if !self.place_again(plan, record, placer, &mut corrections)? {
+            if !self.classify_again(plan, record, lookup, &mut corrections)? {
                 kept.push(record.clone());
             }
         }
@@ -63,11 +64,11 @@ impl Outcome {
         plan: &Plan,
         record: &RealRecord,
         status: Status,
-        placer: &Placer,
-        corrections: &mut Vec<Share>,
+        lookup: &SkuLookup,
+        corrections: &mut Vec<UsageRow>,
         taken_back: &mut HashSet<(i64, u32)>,
     ) -> Result<()> {
-        let Some(share) = share_of_record(record, &plan.map, placer)? else {
+        let Some(delta) = delta_of_record(record, &plan.map, lookup)? else {
             return Ok(());
         };
         let place = (record.batch, record.line);
@@ -77,17 +78,17 @@ impl Outcome {
             .binary_search_by_key(&place, |r| (r.batch, r.line))
             .is_ok();
         let counted = match (waits, &record.content) {
-            (true, Content::Usage { duration_ms, .. }) => Share {
+            (true, Content::Usage { duration_ms, .. }) => UsageRow {
                 raw: *duration_ms,
-                ..as_unmetered(share)
+                ..as_unmetered(delta)
             },
-            _ if share.status == Status::Failed => not_counting(share_then(plan, record, share)?, Status::Failed),
-            _ => share,
+            _ if delta.status == Status::Failed => not_counting(share_then(plan, record, delta)?, Status::Failed),
+            _ => delta,
         };
         if waits {
             taken_back.insert(place);
         }
-        self.move_share(record.batch, counted, not_counting(share, status), corrections);
+        self.move_share(record.batch, counted, not_counting(delta, status), corrections);
         Ok(())
     }
 
@@ -96,27 +97,27 @@ impl Outcome {
         &mut self,
         plan: &Plan,
         record: &RealRecord,
-        placer: &Placer,
-        corrections: &mut Vec<Share>,
+        lookup: &SkuLookup,
+        corrections: &mut Vec<UsageRow>,
     ) -> Result<Option<UnmeteredRecord>> {
-        let Some(share) = share_of_record(record, &plan.map, placer)? else {
+        let Some(delta) = delta_of_record(record, &plan.map, lookup)? else {
             return Ok(None);
         };
-        let conflicting = not_counting(share_then(plan, record, share)?, Status::Conflict);
-        self.move_share(record.batch, conflicting, share, corrections);
-        if share.status == Status::Unmetered {
-            return unmetered_of(record, &plan.map, placer);
+        let conflicting = not_counting(share_then(plan, record, delta)?, Status::Conflict);
+        self.move_share(record.batch, conflicting, delta, corrections);
+        if delta.status == Status::Unmetered {
+            return unmetered_of(record, &plan.map, lookup);
         }
         Ok(None)
     }
 
     /// Whether today's card places a record that none did before.
-    fn place_again(
+    fn classify_again(
         &mut self,
         plan: &Plan,
         record: &UnmeteredRecord,
-        placer: &Placer,
-        corrections: &mut Vec<Share>,
+        lookup: &SkuLookup,
+        corrections: &mut Vec<UsageRow>,
     ) -> Result<bool> {
         let row = RowFields {
             uin: record.uin,
@@ -125,79 +126,79 @@ impl Outcome {
             finished_at_ns: record.finished_at_ns,
             failed: false,
         };
-        let share = share_of_fields(&row, &record.task_type, &record.parameters, &plan.map, placer)?;
-        if share.status != Status::Metered {
+        let delta = delta_of_fields(&row, &record.task_type, &record.parameters, &plan.map, lookup)?;
+        if delta.status != Status::Metered {
             return Ok(false);
         }
-        let before = Share {
+        let before = UsageRow {
             raw: record.duration_ms,
-            ..as_unmetered(share)
+            ..as_unmetered(delta)
         };
-        self.move_share(record.batch, before, share, corrections);
-        self.placed_again += 1;
+        self.move_share(record.batch, before, delta, corrections);
+        self.classified_again += 1;
         Ok(true)
     }
 
     /// Moves one record of an earlier batch from one status to another.
-    fn move_share(&mut self, batch: i64, from: Share, to: Share, corrections: &mut Vec<Share>) {
-        let back = Share {
+    fn move_share(&mut self, batch: i64, from: UsageRow, to: UsageRow, corrections: &mut Vec<UsageRow>) {
+        let back = UsageRow {
             records: -from.records,
             raw: -from.raw,
             billable: -from.billable,
             ..from
         };
         let totals = self.totals.entry(batch).or_default();
-        for share in [back, to] {
-            corrections.push(share);
-            totals.entry(share.status.text()).or_default().add_share(&share);
+        for delta in [back, to] {
+            corrections.push(delta);
+            totals.entry(delta.status.text()).or_default().add_share(&delta);
         }
         // A record measured in another unit than before moves the received side with it, in that unit.
         if back.unit != to.unit {
             let received = totals.entry(RECEIVED).or_default();
-            for share in [back, to] {
-                match share.unit {
-                    UnitKind::Ms => received.raw_ms += i128::from(share.raw),
-                    UnitKind::Count => received.raw_count += i128::from(share.raw),
+            for delta in [back, to] {
+                match delta.unit {
+                    UnitKind::Ms => received.raw_ms += i128::from(delta.raw),
+                    UnitKind::Count => received.raw_count += i128::from(delta.raw),
                 }
             }
         }
     }
 }
 
-fn nowhere(share: Share) -> u32 {
-    if share.unit == UnitKind::Count {
-        NO_PLACE_COUNT
+fn nowhere(delta: UsageRow) -> u32 {
+    if delta.unit == UnitKind::Count {
+        NO_SKU_COUNT
     } else {
-        NO_PLACE_MS
+        NO_SKU_MS
     }
 }
 
 /// The share of a record as it was measured when its batch was; the cards of today may count it in another unit.
-fn share_then(plan: &Plan, record: &RealRecord, today: Share) -> Result<Share> {
+fn share_then(plan: &Plan, record: &RealRecord, today: UsageRow) -> Result<UsageRow> {
     let Some(map) = plan.then.map_of(record.batch) else {
         return Ok(today);
     };
-    Ok(share_of_record(record, map, &Placer::new(map))?.unwrap_or(today))
+    Ok(delta_of_record(record, map, &SkuLookup::new(map))?.unwrap_or(today))
 }
 
 /// The same record under a status that bills nothing.
-fn not_counting(share: Share, status: Status) -> Share {
-    Share {
+fn not_counting(delta: UsageRow, status: Status) -> UsageRow {
+    UsageRow {
         status,
-        code: nowhere(share),
+        code: nowhere(delta),
         appid: 0,
         billable: 0,
-        ..share
+        ..delta
     }
 }
 
-fn as_unmetered(share: Share) -> Share {
-    Share {
+fn as_unmetered(delta: UsageRow) -> UsageRow {
+    UsageRow {
         status: Status::Unmetered,
-        code: NO_PLACE_MS,
+        code: NO_SKU_MS,
         unit: UnitKind::Ms,
         appid: 0,
         billable: 0,
-        ..share
+        ..delta
     }
 }

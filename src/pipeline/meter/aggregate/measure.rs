@@ -6,14 +6,14 @@ use hashbrown::HashMap;
 use polars::prelude::*;
 use polars_arrow::array::{Array as _, PrimitiveArray, Utf8ViewArray};
 
-use super::sums::{Share, Shares, Status, Sums};
 use crate::catalog::rate_card::meter::billable;
-use crate::pipeline::meter::classify::sku_lookup::{
-    LocalDay, Map, NO_PLACE_COUNT, NO_PLACE_MS, Placed, Placer, Reason, UnitKind,
-};
+use crate::pipeline::meter::aggregate::sums::{RowsToSum, Sums};
+use crate::pipeline::meter::classify::sku_lookup::{Classified, LocalDay, Map, Reason, SkuLookup};
 use crate::pipeline::meter::dedupe::RowVerdict;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
 use crate::storage::raw::segment::for_each_group;
+use crate::storage::usage::row::{Status, UsageRow};
+use crate::storage::usage::sku_region::{NO_SKU_COUNT, NO_SKU_MS, UnitKind};
 use crate::support::error::{Doing as _, Error, Result};
 
 /// A record that no meter took.
@@ -69,15 +69,15 @@ const COLUMNS: [&str; 8] = [
 
 /// Measures the rows of one segment. `days` are the local days of the segment's UTC day, by class.
 pub fn measure_segment(
-    place: &Path,
+    path: &Path,
     batch: i64,
     verdicts: &[RowVerdict],
     map: &Map,
     days: &[Vec<LocalDay>],
-    placer: &Placer,
+    lookup: &SkuLookup,
     listing: Listing,
 ) -> Result<Measured> {
-    let mut shares = Shares::with_capacity(verdicts.len());
+    let mut deltas = RowsToSum::with_capacity(verdicts.len());
     let mut known = Known::default();
     let mut measured = Measured {
         sums: Sums::default(),
@@ -86,13 +86,13 @@ pub fn measure_segment(
         without_account: [0; Status::ALL.len()],
     };
     let mut start = 0;
-    for_each_group(place, &COLUMNS, |frame| {
+    for_each_group(path, &COLUMNS, |frame| {
         let end = start + frame.height();
         let Some(verdicts) = verdicts.get(start..end) else {
-            return Err(changed(place));
+            return Err(changed(path));
         };
         let rows = GroupRows::of(&frame)?;
-        let texts = text_ids(&rows, placer);
+        let texts = text_ids(&rows, lookup);
         for (at, &verdict) in verdicts.iter().enumerate() {
             measured.received.records += 1;
             let Some(row) = rows.get(at) else {
@@ -100,36 +100,38 @@ pub fn measure_segment(
                 continue;
             };
             let day = local_day_at(&days[map.class(row.uin)], row.finished_at_ns);
-            let placed = known.place(placer, texts[at], day.version);
-            let (raw, unit) = placed.raw(row.duration_ms);
+            let classified = known.place(lookup, texts[at], day.version);
+            let (raw, unit) = classified.raw(row.duration_ms);
             match unit {
                 UnitKind::Ms => measured.received.raw_ms += i128::from(raw),
                 UnitKind::Count => measured.received.raw_count += i128::from(raw),
             }
-            let share = share_of(&row, verdict, placed, day.day)?;
-            if let (Status::Unmetered, Placed::Nowhere(reason), Listing::Unmetered) = (share.status, placed, listing) {
+            let delta = delta_of(&row, verdict, classified, day.day)?;
+            if let (Status::Unmetered, Classified::Nowhere(reason), Listing::Unmetered) =
+                (delta.status, classified, listing)
+            {
                 let record = unmetered(
                     &row,
                     (batch, rows.line[at]),
-                    placer.name(texts[at]),
-                    placer.reason(reason),
+                    lookup.name(texts[at]),
+                    lookup.reason(reason),
                 );
                 measured.unmetered.push(record);
             }
-            shares.push(&share)?;
+            deltas.push(&delta)?;
         }
         start = end;
         Ok(())
     })?;
     if start != verdicts.len() {
-        return Err(changed(place));
+        return Err(changed(path));
     }
-    measured.sums = shares.add_up()?;
+    measured.sums = deltas.add_up()?;
     Ok(measured)
 }
 
-fn changed(place: &Path) -> Error {
-    Error::damaged(place, "changed its number of rows while it was metered")
+fn changed(path: &Path) -> Error {
+    Error::damaged(path, "changed its number of rows while it was metered")
 }
 
 fn unmetered(
@@ -155,11 +157,11 @@ fn unmetered(
 /// What the placer said, by card version and text, so that rows do not queue for it.
 #[derive(Default)]
 struct Known {
-    by_version: Vec<Vec<Option<Placed>>>,
+    by_version: Vec<Vec<Option<Classified>>>,
 }
 
 impl Known {
-    fn place(&mut self, placer: &Placer, text: u32, version: Option<usize>) -> Placed {
+    fn place(&mut self, lookup: &SkuLookup, text: u32, version: Option<usize>) -> Classified {
         let (version_at, text_at) = (version.map_or(0, |version| version + 1), text as usize);
         if self.by_version.len() <= version_at {
             self.by_version.resize_with(version_at + 1, Vec::new);
@@ -168,12 +170,12 @@ impl Known {
         if by_text.len() <= text_at {
             by_text.resize(text_at + 1, None);
         }
-        *by_text[text_at].get_or_insert_with(|| placer.place(text, version))
+        *by_text[text_at].get_or_insert_with(|| lookup.place(text, version))
     }
 }
 
 /// The share of a record metered before: what it counted as then.
-pub fn share_of_record(record: &RealRecord, map: &Map, placer: &Placer) -> Result<Option<Share>> {
+pub fn delta_of_record(record: &RealRecord, map: &Map, lookup: &SkuLookup) -> Result<Option<UsageRow>> {
     let Content::Usage {
         uin,
         appid,
@@ -193,11 +195,11 @@ pub fn share_of_record(record: &RealRecord, map: &Map, placer: &Placer) -> Resul
         finished_at_ns: *finished_at_ns,
         failed: *failed,
     };
-    share_of_fields(&row, task_type, parameters, map, placer).map(Some)
+    delta_of_fields(&row, task_type, parameters, map, lookup).map(Some)
 }
 
 /// A record that no meter takes, as its list has it; none when a meter does.
-pub fn unmetered_of(record: &RealRecord, map: &Map, placer: &Placer) -> Result<Option<UnmeteredRecord>> {
+pub fn unmetered_of(record: &RealRecord, map: &Map, lookup: &SkuLookup) -> Result<Option<UnmeteredRecord>> {
     let Content::Usage {
         uin,
         appid,
@@ -211,10 +213,10 @@ pub fn unmetered_of(record: &RealRecord, map: &Map, placer: &Placer) -> Result<O
         return Ok(None);
     };
     let day = local_day_of(*uin, *finished_at_ns, map);
-    let Placed::Nowhere(reason) = placer.place(placer.text(task_type, parameters), day.version) else {
+    let Classified::Nowhere(reason) = lookup.place(lookup.text(task_type, parameters), day.version) else {
         return Ok(None);
     };
-    let reason = placer.reason(reason);
+    let reason = lookup.reason(reason);
     Ok(Some(UnmeteredRecord {
         batch: record.batch,
         line: record.line,
@@ -237,17 +239,17 @@ fn local_day_of(uin: u64, at_ns: i64, map: &Map) -> LocalDay {
 }
 
 /// The share of an accepted record given by its fields.
-pub fn share_of_fields(
+pub fn delta_of_fields(
     row: &RowFields,
     task_type: &str,
     parameters: &str,
     map: &Map,
-    placer: &Placer,
-) -> Result<Share> {
+    lookup: &SkuLookup,
+) -> Result<UsageRow> {
     let day = local_day_of(row.uin, row.finished_at_ns, map);
-    let text = placer.text(task_type, parameters);
-    let placed = placer.place(text, day.version);
-    share_of(row, RowVerdict::Accepted, placed, day.day)
+    let text = lookup.text(task_type, parameters);
+    let classified = lookup.place(text, day.version);
+    delta_of(row, RowVerdict::Accepted, classified, day.day)
 }
 
 fn status_without_account(verdict: RowVerdict) -> Status {
@@ -258,20 +260,20 @@ fn status_without_account(verdict: RowVerdict) -> Status {
     }
 }
 
-fn share_of(row: &RowFields, verdict: RowVerdict, placed: Placed, day: i32) -> Result<Share> {
-    let status = match (verdict, placed) {
+fn delta_of(row: &RowFields, verdict: RowVerdict, classified: Classified, day: i32) -> Result<UsageRow> {
+    let status = match (verdict, classified) {
         (RowVerdict::Duplicate | RowVerdict::SecondVoid, _) => Status::Duplicate,
         (RowVerdict::Conflict, _) => Status::Conflict,
         (RowVerdict::Voided, _) => Status::Voided,
         (RowVerdict::Accepted, _) if row.failed => Status::Failed,
-        (RowVerdict::Accepted, Placed::Nowhere(_)) => Status::Unmetered,
-        (RowVerdict::Accepted, Placed::At { .. }) => Status::Metered,
+        (RowVerdict::Accepted, Classified::Nowhere(_)) => Status::Unmetered,
+        (RowVerdict::Accepted, Classified::At { .. }) => Status::Metered,
     };
-    let (raw, unit) = placed.raw(row.duration_ms);
-    let (code, appid, billable) = match (status, placed) {
+    let (raw, unit) = classified.raw(row.duration_ms);
+    let (code, appid, billable) = match (status, classified) {
         (
             Status::Metered,
-            Placed::At {
+            Classified::At {
                 code,
                 minimum,
                 round_up_to,
@@ -282,11 +284,11 @@ fn share_of(row: &RowFields, verdict: RowVerdict, placed: Placed, day: i32) -> R
             row.appid,
             billable(raw, minimum, round_up_to).ok_or_else(|| overflow(row, raw))?,
         ),
-        _ if unit == UnitKind::Count => (NO_PLACE_COUNT, 0, 0),
-        _ => (NO_PLACE_MS, 0, 0),
+        _ if unit == UnitKind::Count => (NO_SKU_COUNT, 0, 0),
+        _ => (NO_SKU_MS, 0, 0),
     };
     let signed = |value: u64| i64::try_from(value).map_err(|_| overflow(row, raw));
-    Ok(Share {
+    Ok(UsageRow {
         uin: row.uin,
         appid,
         status,
@@ -369,7 +371,7 @@ impl<'a> GroupRows<'a> {
 
 /// The number of each row's (task type, parameters). Texts repeat, and within a row group equal views are equal texts: each
 /// pair of views is looked up once.
-fn text_ids(rows: &GroupRows, placer: &Placer) -> Vec<u32> {
+fn text_ids(rows: &GroupRows, lookup: &SkuLookup) -> Vec<u32> {
     let mut known: HashMap<(u128, u128), usize> = HashMap::new();
     let mut distinct = Vec::new();
     let views = |texts: &Utf8ViewArray, at: usize| texts.views()[at].as_u128();
@@ -382,6 +384,6 @@ fn text_ids(rows: &GroupRows, placer: &Placer) -> Vec<u32> {
             })
         })
         .collect();
-    let numbers = placer.texts(&distinct);
+    let numbers = lookup.texts(&distinct);
     places.into_iter().map(|place| numbers[place]).collect()
 }

@@ -3,17 +3,17 @@
 
 use hashbrown::HashMap;
 
-use super::sums::{Numbering, Owner, Share, Sums, overflow, ranked};
-use crate::pipeline::meter::classify::sku_lookup::Places;
+use crate::pipeline::meter::aggregate::sums::{Numbering, Owner, Sums, overflow, ranked};
 use crate::storage::raw::segment::ROW_GROUP_ROWS;
-use crate::storage::usage::UsageRow;
+use crate::storage::usage::row::UsageRow;
+use crate::storage::usage::sku_region::SkuRegions;
 use crate::support::error::Result;
 use crate::support::radix_sort::sort_by_key;
 
 /// All sums of a metering, cut between accounts.
 pub struct Pieces<'a> {
     sums: &'a [Sums],
-    corrections: &'a [Share],
+    corrections: &'a [UsageRow],
     /// The first account of each piece but the first.
     cuts: Vec<u64>,
     /// By place code: the rank of (region, SKU). Places that differ in nothing but the task type are one in the usage.
@@ -22,7 +22,7 @@ pub struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     /// Cuts the sums into pieces of about a row group.
-    pub fn of(sums: &'a [Sums], corrections: &'a [Share], places: &Places) -> Self {
+    pub fn of(sums: &'a [Sums], corrections: &'a [UsageRow], places: &SkuRegions) -> Self {
         let all: usize = sums.iter().map(Sums::len).sum();
         // Accounts have about the same part of each segment, so the largest one tells where to cut all.
         let cuts = sums
@@ -48,32 +48,32 @@ impl<'a> Pieces<'a> {
     pub fn rows(&self, piece: usize) -> Result<Vec<UsageRow>> {
         let from = piece.checked_sub(1).map_or(0, |before| self.cuts[before]);
         let to = self.cuts.get(piece).copied();
-        let is_own = |share: &&Share| from <= share.uin && to.is_none_or(|to| share.uin < to);
+        let is_own = |delta: &&UsageRow| from <= delta.uin && to.is_none_or(|to| delta.uin < to);
         let counts = self.sums.iter().map(|sums| sums.count_of_accounts(from, to));
-        let mut shares: Vec<Share> = Vec::with_capacity(counts.sum());
+        let mut deltas: Vec<UsageRow> = Vec::with_capacity(counts.sum());
         for sums in self.sums {
-            shares.extend(sums.of_accounts(from, to));
+            deltas.extend(sums.of_accounts(from, to));
         }
-        shares.extend(self.corrections.iter().filter(is_own));
-        self.added_up(&shares)
+        deltas.extend(self.corrections.iter().filter(is_own));
+        self.added_up(&deltas)
     }
 
-    fn added_up(&self, shares: &[Share]) -> Result<Vec<UsageRow>> {
-        let (owners, numbers) = numbered_owners(shares);
-        let rank_of_place = |share: &Share| self.ranks[share.code as usize] * 2 + share.unit as u32;
-        let Some(numbering) = Numbering::of(shares.iter().map(|s| (rank_of_place(s), s.day)), owners.len())? else {
+    fn added_up(&self, deltas: &[UsageRow]) -> Result<Vec<UsageRow>> {
+        let (owners, numbers) = numbered_owners(deltas);
+        let rank_of_place = |delta: &UsageRow| self.ranks[delta.code as usize] * 2 + delta.unit as u32;
+        let Some(numbering) = Numbering::of(deltas.iter().map(|s| (rank_of_place(s), s.day)), owners.len())? else {
             return Ok(Vec::new());
         };
         let (_, ranks) = ranked(owners);
         let number =
-            |(share, owner): (&Share, u32)| numbering.number(ranks[owner as usize], rank_of_place(share), share.day);
-        let mut sorted: Vec<(u64, u32)> = shares.iter().zip(numbers).map(number).zip(0..).collect();
+            |(delta, owner): (&UsageRow, u32)| numbering.number(ranks[owner as usize], rank_of_place(delta), delta.day);
+        let mut sorted: Vec<(u64, u32)> = deltas.iter().zip(numbers).map(number).zip(0..).collect();
         sort_by_key(&mut sorted, numbering.bits(), |item| item.0);
         let mut rows = Vec::with_capacity(sorted.len());
         for run in sorted.chunk_by(|a, b| a.0 == b.0) {
-            let mut row = shares[run[0].1 as usize];
+            let mut row = deltas[run[0].1 as usize];
             for (_, more) in &run[1..] {
-                add(&mut row, &shares[*more as usize])?;
+                add(&mut row, &deltas[*more as usize])?;
             }
             if (row.records, row.raw, row.billable) != (0, 0, 0) {
                 rows.push(row);
@@ -84,13 +84,13 @@ impl<'a> Pieces<'a> {
 }
 
 /// Owners by first sight, and the number of each share's.
-fn numbered_owners(shares: &[Share]) -> (Vec<Owner>, Vec<u32>) {
+fn numbered_owners(deltas: &[UsageRow]) -> (Vec<Owner>, Vec<u32>) {
     let mut owners: Vec<Owner> = Vec::new();
     let mut known: HashMap<Owner, u32> = HashMap::new();
-    let mut numbers = Vec::with_capacity(shares.len());
+    let mut numbers = Vec::with_capacity(deltas.len());
     let mut last: Option<(Owner, u32)> = None;
-    for share in shares {
-        let owner = Owner::of(share);
+    for delta in deltas {
+        let owner = Owner::of(delta);
         let number = match last {
             Some((same, number)) if same == owner => number,
             _ => *known.entry(owner).or_insert_with(|| {
@@ -104,7 +104,7 @@ fn numbered_owners(shares: &[Share]) -> (Vec<Owner>, Vec<u32>) {
     (owners, numbers)
 }
 
-fn add(row: &mut UsageRow, more: &Share) -> Result<()> {
+fn add(row: &mut UsageRow, more: &UsageRow) -> Result<()> {
     let sums = (
         row.records.checked_add(more.records),
         row.raw.checked_add(more.raw),
@@ -118,7 +118,7 @@ fn add(row: &mut UsageRow, more: &Share) -> Result<()> {
 }
 
 /// The rank of each code in the order of (region, SKU), so that sorting compares numbers.
-fn ranks(places: &Places) -> Vec<u32> {
+fn ranks(places: &SkuRegions) -> Vec<u32> {
     let mut named: Vec<(&str, &str, usize)> = places
         .iter()
         .enumerate()

@@ -7,64 +7,11 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
-use crate::pipeline::meter::classify::sku_lookup::{PlaceCode, UnitKind};
+use crate::storage::usage::row::{Status, UsageRow};
+use crate::storage::usage::sku_region::{SkuCode, UnitKind};
 use crate::support::error::{Error, Result};
 use crate::support::radix_sort::{bits, sort_by_key};
 use crate::values::calendar::day_of_number;
-
-/// What a record counts as; see section 7 of the billing rules. Quarantined lines never come this far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Status {
-    Metered = 0,
-    Unmetered = 1,
-    Failed = 2,
-    Voided = 3,
-    Void = 4,
-    Conflict = 5,
-    Duplicate = 6,
-}
-
-impl Status {
-    pub const ALL: [Self; 7] = [
-        Self::Metered,
-        Self::Unmetered,
-        Self::Failed,
-        Self::Voided,
-        Self::Void,
-        Self::Conflict,
-        Self::Duplicate,
-    ];
-
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Metered => "metered",
-            Self::Unmetered => "unmetered",
-            Self::Failed => "failed",
-            Self::Voided => "voided",
-            Self::Void => "void",
-            Self::Conflict => "conflict",
-            Self::Duplicate => "duplicate",
-        }
-    }
-}
-
-/// The share of one record, or of several added up. Negative ones take back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    pub uin: u64,
-    pub appid: u64,
-    pub status: Status,
-    pub code: PlaceCode,
-    pub unit: UnitKind,
-    /// Of the account's zone, days since 1970.
-    pub day: i32,
-    pub records: i64,
-    /// Base units.
-    pub raw: i64,
-    /// Base units.
-    pub billable: i64,
-}
 
 /// Whose usage it is, and whether it counts: in the order of a usage file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,33 +22,33 @@ pub struct Owner {
 }
 
 impl Owner {
-    pub fn of(share: &Share) -> Self {
+    pub fn of(delta: &UsageRow) -> Self {
         Self {
-            uin: share.uin,
-            status: share.status,
-            appid: share.appid,
+            uin: delta.uin,
+            status: delta.status,
+            appid: delta.appid,
         }
     }
 }
 
 /// Shares of single records, to be added up.
 #[derive(Default)]
-pub struct Shares {
+pub struct RowsToSum {
     /// By first sight.
     owners: Vec<Owner>,
     numbers: HashMap<Owner, u32>,
-    keys: Vec<ShareKey>,
+    keys: Vec<DeltaKey>,
     values: Vec<[i64; 2]>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct ShareKey {
+struct DeltaKey {
     owner: u32,
     slot: u32,
     day: i32,
 }
 
-impl Shares {
+impl RowsToSum {
     pub fn with_capacity(records: usize) -> Self {
         Self {
             keys: Vec::with_capacity(records),
@@ -111,19 +58,19 @@ impl Shares {
     }
 
     /// Takes the share of one record.
-    pub fn push(&mut self, share: &Share) -> Result<()> {
-        let owner = Owner::of(share);
+    pub fn push(&mut self, delta: &UsageRow) -> Result<()> {
+        let owner = Owner::of(delta);
         let next = u32::try_from(self.owners.len()).expect("owners are fewer than rows");
         let owner = *self.numbers.entry(owner).or_insert_with(|| {
             self.owners.push(owner);
             next
         });
-        self.keys.push(ShareKey {
+        self.keys.push(DeltaKey {
             owner,
-            slot: slot(share.code, share.unit)?,
-            day: share.day,
+            slot: slot(delta.code, delta.unit)?,
+            day: delta.day,
         });
-        self.values.push([share.raw, share.billable]);
+        self.values.push([delta.raw, delta.billable]);
         Ok(())
     }
 
@@ -134,7 +81,7 @@ impl Shares {
             return Ok(Sums::default());
         };
         let (owners, ranks) = ranked(self.owners);
-        let number = |key: &ShareKey| numbering.number(ranks[key.owner as usize], key.slot, key.day);
+        let number = |key: &DeltaKey| numbering.number(ranks[key.owner as usize], key.slot, key.day);
         let mut sorted: Vec<(u64, u32)> = self.keys.iter().map(number).zip(0..).collect();
         sort_by_key(&mut sorted, numbering.bits(), |item| item.0);
         let mut sums = Sums {
@@ -263,12 +210,12 @@ impl Sums {
     }
 
     /// All sums, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Share> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = UsageRow> + '_ {
         self.of_owners(0, self.owners.len())
     }
 
     /// The sums of accounts `from <= uin && uin < to`, in order; to the end without `to`.
-    pub fn of_accounts(&self, from: u64, to: Option<u64>) -> impl Iterator<Item = Share> + '_ {
+    pub fn of_accounts(&self, from: u64, to: Option<u64>) -> impl Iterator<Item = UsageRow> + '_ {
         let owners = self.owners_of(from, to);
         self.of_owners(owners.start, owners.end)
     }
@@ -290,14 +237,14 @@ impl Sums {
         start..end.max(start)
     }
 
-    fn of_owners(&self, start: usize, end: usize) -> impl Iterator<Item = Share> + '_ {
+    fn of_owners(&self, start: usize, end: usize) -> impl Iterator<Item = UsageRow> + '_ {
         (start..end).flat_map(move |at| {
             let owner = self.owners[at];
             let own = self.starts[at] as usize..self.starts[at + 1] as usize;
             let sums = self.keys[own.clone()].iter().zip(&self.values[own]);
             sums.map(move |(key, &[raw, billable])| {
                 let (code, unit) = place(key.slot);
-                Share {
+                UsageRow {
                     uin: owner.uin,
                     appid: owner.appid,
                     status: owner.status,
@@ -336,14 +283,14 @@ pub fn overflow(uin: u64, appid: u64, day: i32) -> Error {
 }
 
 /// Place and unit as one number.
-fn slot(code: PlaceCode, unit: UnitKind) -> Result<u32> {
+fn slot(code: SkuCode, unit: UnitKind) -> Result<u32> {
     let slot = code
         .checked_mul(2)
         .map(|code| code | u32::from(unit == UnitKind::Count));
     slot.ok_or_else(|| Error::Usage("more than 2^31 SKUs and regions in one metering are too many".to_owned()))
 }
 
-fn place(slot: u32) -> (PlaceCode, UnitKind) {
+fn place(slot: u32) -> (SkuCode, UnitKind) {
     let unit = if slot & 1 == 0 { UnitKind::Ms } else { UnitKind::Count };
     (slot >> 1, unit)
 }
@@ -354,8 +301,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn share(uin: u64, appid: u64, code: u32, day: i32, raw: i64) -> Share {
-        Share {
+    fn delta(uin: u64, appid: u64, code: u32, day: i32, raw: i64) -> UsageRow {
+        UsageRow {
             uin,
             appid,
             status: if code == 0 { Status::Failed } else { Status::Metered },
@@ -368,15 +315,15 @@ mod tests {
         }
     }
 
-    fn added_up(shares: &[Share]) -> Result<Sums> {
-        let mut all = Shares::default();
-        shares.iter().try_for_each(|share| all.push(share))?;
+    fn added_up(deltas: &[UsageRow]) -> Result<Sums> {
+        let mut all = RowsToSum::default();
+        deltas.iter().try_for_each(|delta| all.push(delta))?;
         all.add_up()
     }
 
     #[test]
     fn a_sum_beyond_64_bits_is_an_error_that_names_it() {
-        let halves = [share(7, 1, 1, 20_000, i64::MAX / 2); 3];
+        let halves = [delta(7, 1, 1, 20_000, i64::MAX / 2); 3];
         let error = added_up(&halves).err().unwrap().to_string();
         assert!(error.contains("account 7, app 1 on 2024-10-04"), "{error}");
         assert!(added_up(&[]).unwrap().is_empty());
@@ -388,13 +335,13 @@ mod tests {
             rows in prop::collection::vec((0_u64..6, prop::sample::select(vec![0, 1, u64::MAX]), 0_u32..5, -3_i32..3, 0_i64..1000), 0..2000),
             cut in 1_usize..50,
         ) {
-            let shares: Vec<Share> = rows.into_iter().map(|(uin, appid, code, day, raw)| share(uin, appid, code, day, raw)).collect();
+            let deltas: Vec<UsageRow> = rows.into_iter().map(|(uin, appid, code, day, raw)| delta(uin, appid, code, day, raw)).collect();
             let mut table: BTreeMap<_, [i64; 3]> = BTreeMap::new();
-            for s in &shares {
+            for s in &deltas {
                 let sum = table.entry((s.uin, s.status, s.appid, s.code, s.unit, s.day)).or_default();
                 *sum = [sum[0] + 1, sum[1] + s.raw, sum[2] + s.billable];
             }
-            let sums = added_up(&shares).unwrap();
+            let sums = added_up(&deltas).unwrap();
             let found: Vec<_> = sums.iter()
                 .map(|s| ((s.uin, s.status, s.appid, s.code, s.unit, s.day), [s.records, s.raw, s.billable]))
                 .collect();
@@ -404,7 +351,7 @@ mod tests {
             let tos = cuts.iter().copied().map(Some).chain([None]);
             let counts: usize = froms.clone().zip(tos.clone()).map(|(from, to)| sums.count_of_accounts(from, to)).sum();
             prop_assert_eq!(counts, sums.len());
-            let pieces: Vec<Share> = froms.zip(tos).flat_map(|(from, to)| sums.of_accounts(from, to)).collect();
+            let pieces: Vec<UsageRow> = froms.zip(tos).flat_map(|(from, to)| sums.of_accounts(from, to)).collect();
             prop_assert_eq!(pieces, sums.iter().collect::<Vec<_>>());
         }
     }

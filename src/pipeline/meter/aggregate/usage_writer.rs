@@ -6,7 +6,6 @@ use chrono::NaiveDate;
 
 use super::account_usage::{first_days, late_usage, usage_daily};
 use super::merge_sums::Pieces;
-use super::sums::Status;
 use crate::context::Books;
 use crate::pipeline::meter::snapshot::Plan;
 use crate::pipeline::meter::store::{AccountDays, NewUsageFile};
@@ -15,7 +14,8 @@ use crate::storage::durable_files::create_dir_durably;
 use crate::storage::parquet_writer::{ColumnFile, RowGroup, Schema, schema_of};
 use crate::storage::raw::segment::ROW_GROUP_ROWS;
 use crate::storage::usage;
-use crate::storage::usage::UsageRow;
+use crate::storage::usage::row::Status;
+use crate::storage::usage::row::UsageRow;
 use crate::support::error::Result;
 use crate::support::overlap::Taker;
 use crate::support::threads;
@@ -71,7 +71,7 @@ impl Made {
     fn of(plan: &Plan, outcome: &Outcome, pieces: &Pieces, at: usize) -> Result<Self> {
         let rows = pieces.rows(at)?;
         let group = |rows: &[UsageRow]| {
-            let columns = usage::columns(rows, &outcome.places, &plan.map);
+            let columns = usage::columns(rows, &outcome.places, |uin| plan.map.zone(uin));
             let schema = schema_of(&columns);
             Ok((RowGroup::of(columns)?, schema))
         };
@@ -100,13 +100,13 @@ struct UsageFile {
 }
 
 impl UsageFile {
-    fn add(&mut self, place: &Path, made: &Made) -> Result<()> {
+    fn add(&mut self, path: &Path, made: &Made) -> Result<()> {
         for (group, schema) in &made.groups {
             let file = match &mut self.open {
                 Some(file) => file,
                 none => {
-                    place.parent().map_or(Ok(()), create_dir_durably)?;
-                    none.insert(ColumnFile::create(place, schema.clone())?)
+                    path.parent().map_or(Ok(()), create_dir_durably)?;
+                    none.insert(ColumnFile::create(path, schema.clone())?)
                 }
             };
             file.write(group)?;

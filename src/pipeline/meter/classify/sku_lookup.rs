@@ -9,97 +9,20 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use hashbrown::HashMap;
 
-use crate::catalog::account::AccountBook;
+use crate::catalog::account::Accounts;
 use crate::catalog::account::terms::Terms;
-use crate::catalog::rate_card::catalog::CardBook;
+use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::{RateCard, RawUnits};
+use crate::storage::usage::sku_region::{SkuCode, SkuRegion, SkuRegions, UnitKind};
 use crate::values::calendar::{local_day, midnight, number_of_day};
 use crate::values::parameters::Parameters;
 
-/// What a raw unit is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum UnitKind {
-    Ms,
-    Count,
-}
-
-impl UnitKind {
-    pub const ALL: [Self; 2] = [Self::Ms, Self::Count];
-
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Ms => "ms",
-            Self::Count => "count",
-        }
-    }
-}
-
-/// A SKU in a region, as one small number.
-pub type PlaceCode = u32;
-
-/// Region, SKU and unit of a code, and the task type that has it. The first two codes are no place: milliseconds and counts of
-/// records without a SKU.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    pub region: Arc<str>,
-    pub sku: Arc<str>,
-    pub unit: UnitKind,
-    /// Within a card version a SKU has one; of two versions or cards the same SKU may have two.
-    pub task_type: Arc<str>,
-}
-
-/// Codes of what has no SKU.
-pub const NO_PLACE_MS: PlaceCode = 0;
-pub const NO_PLACE_COUNT: PlaceCode = 1;
-
-/// All places seen in one metering.
-pub struct Places {
-    places: Vec<Place>,
-    codes: HashMap<Place, PlaceCode>,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        let nowhere = |unit| Place {
-            region: "".into(),
-            sku: "".into(),
-            unit,
-            task_type: "".into(),
-        };
-        Self {
-            places: vec![nowhere(UnitKind::Ms), nowhere(UnitKind::Count)],
-            codes: HashMap::new(),
-        }
-    }
-}
-
-impl Places {
-    /// Every place, by code.
-    pub fn iter(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter()
-    }
-
-    pub fn get(&self, code: PlaceCode) -> &Place {
-        &self.places[code as usize]
-    }
-
-    fn code(&mut self, place: Place) -> PlaceCode {
-        if let Some(&code) = self.codes.get(&place) {
-            return code;
-        }
-        let code = PlaceCode::try_from(self.places.len()).expect("a card has fewer than 2^32 SKUs");
-        self.places.push(place.clone());
-        self.codes.insert(place, code);
-        code
-    }
-}
-
 /// How rows of one distinct text are measured under one card version.
 #[derive(Clone, Copy, Debug)]
-pub enum Placed {
+pub enum Classified {
     /// By a meter.
     At {
-        code: PlaceCode,
+        code: SkuCode,
         raw: RawUnits,
         minimum: u64,
         round_up_to: u64,
@@ -108,7 +31,7 @@ pub enum Placed {
     Nowhere(u32),
 }
 
-impl Placed {
+impl Classified {
     /// Raw base units of a record, and their unit.
     pub fn raw(self, duration_ms: i64) -> (u64, UnitKind) {
         match self {
@@ -144,7 +67,7 @@ pub struct Map {
     /// Card versions in use, flat.
     versions: Vec<Arc<RateCard>>,
     version_ids: HashMap<(String, NaiveDate), usize>,
-    cards: CardBook,
+    cards: RateCatalog,
 }
 
 /// A local day of a class within a UTC day, and the card version in force on it.
@@ -159,7 +82,7 @@ pub struct LocalDay {
 
 impl Map {
     /// Sorts the accounts into classes. Unknown accounts get the first class: the default terms.
-    pub fn new(accounts: &AccountBook, cards: CardBook, default_terms: &Terms) -> Self {
+    pub fn new(accounts: &Accounts, cards: RateCatalog, default_terms: &Terms) -> Self {
         let mut map = Self {
             classes: vec![class_of_terms(std::slice::from_ref(default_terms))],
             class_of: HashMap::new(),
@@ -257,7 +180,7 @@ impl hashbrown::Equivalent<(String, String)> for NameRef<'_> {
 }
 
 /// Places distinct texts, remembering each; shared by the threads, which ask for the texts of a row group at a time.
-pub struct Placer<'m> {
+pub struct SkuLookup<'m> {
     map: &'m Map,
     texts: RwLock<Texts>,
     state: Mutex<State>,
@@ -272,13 +195,13 @@ struct Texts {
 
 #[derive(Default)]
 struct State {
-    places: Places,
+    places: SkuRegions,
     reasons: Vec<Reason>,
     /// By text and card version.
-    placed: HashMap<(u32, Option<usize>), Placed>,
+    classified: HashMap<(u32, Option<usize>), Classified>,
 }
 
-impl<'m> Placer<'m> {
+impl<'m> SkuLookup<'m> {
     pub fn new(map: &'m Map) -> Self {
         Self {
             map,
@@ -309,14 +232,14 @@ impl<'m> Placer<'m> {
     }
 
     /// How a text is measured under a card version.
-    pub fn place(&self, text: u32, version: Option<usize>) -> Placed {
+    pub fn place(&self, text: u32, version: Option<usize>) -> Classified {
         let state = &mut *self.lock();
-        if let Some(&known) = state.placed.get(&(text, version)) {
+        if let Some(&known) = state.classified.get(&(text, version)) {
             return known;
         }
         let (task_type, parameters) = self.name(text);
-        let placed = match assign(self.map, version, &task_type, &parameters) {
-            Ok((place, raw, minimum, round_up_to)) => Placed::At {
+        let classified = match assign(self.map, version, &task_type, &parameters) {
+            Ok((place, raw, minimum, round_up_to)) => Classified::At {
                 code: state.places.code(place),
                 raw,
                 minimum,
@@ -324,15 +247,15 @@ impl<'m> Placer<'m> {
             },
             Err(reason) => {
                 state.reasons.push(reason);
-                Placed::Nowhere(u32::try_from(state.reasons.len() - 1).expect("fewer reasons than rows"))
+                Classified::Nowhere(u32::try_from(state.reasons.len() - 1).expect("fewer reasons than rows"))
             }
         };
-        state.placed.insert((text, version), placed);
-        placed
+        state.classified.insert((text, version), classified);
+        classified
     }
 
     /// The place of a code.
-    pub fn place_of(&self, code: PlaceCode) -> Place {
+    pub fn place_of(&self, code: SkuCode) -> SkuRegion {
         self.lock().places.get(code).clone()
     }
 
@@ -347,7 +270,7 @@ impl<'m> Placer<'m> {
     }
 
     /// All places there came to be.
-    pub fn into_places(self) -> Places {
+    pub fn into_places(self) -> SkuRegions {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).places
     }
 
@@ -373,7 +296,7 @@ impl Texts {
     }
 }
 
-type Measured = (Place, RawUnits, u64, u64);
+type Measured = (SkuRegion, RawUnits, u64, u64);
 
 fn assign(map: &Map, version: Option<usize>, task_type: &str, parameters: &str) -> Result<Measured, Reason> {
     let Some(version) = version else {
@@ -396,7 +319,7 @@ fn assign(map: &Map, version: Option<usize>, task_type: &str, parameters: &str) 
         RawUnits::Duration => UnitKind::Ms,
         RawUnits::Fixed(_) => UnitKind::Count,
     };
-    let place = Place {
+    let place = SkuRegion {
         region: assignment.region.into(),
         sku: assignment.sku.into(),
         unit,

@@ -13,8 +13,8 @@ use crate::storage::raw::segment::read_columns;
 use crate::support::error::{Doing as _, Result};
 
 /// Writes the records; not synced. Returns the file's digest.
-pub fn write(place: &Path, records: &[UnmeteredRecord]) -> Result<String> {
-    if let Some(parent) = place.parent() {
+pub fn write(path: &Path, records: &[UnmeteredRecord]) -> Result<String> {
+    if let Some(parent) = path.parent() {
         create_dir_durably(parent)?;
     }
     let text = |name: &'static str, pick: fn(&UnmeteredRecord) -> &str| {
@@ -43,7 +43,7 @@ pub fn write(place: &Path, records: &[UnmeteredRecord]) -> Result<String> {
         text("code", |r| &r.code),
         text("sentence", |r| &r.sentence),
     ];
-    let (_, digest) = parquet_writer::write(place, columns)?;
+    let (_, digest) = parquet_writer::write(path, columns)?;
     Ok(digest)
 }
 

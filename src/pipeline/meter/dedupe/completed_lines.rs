@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Completed;
-use super::resolution::Place;
+use super::resolution::RowId;
 use super::stored_record::{Content, RealRecord};
 use crate::context::Books;
 use crate::pipeline::ingest::record::timestamp::utc_day;
@@ -40,7 +40,7 @@ pub async fn read(books: &Books, plan: &Plan) -> Result<Vec<Completed>> {
 }
 
 /// One row of raw; none where the line is no record, or is gone.
-async fn row(books: &Books, plan: &Plan, place: Place) -> Result<Option<RealRecord>> {
+async fn row(books: &Books, plan: &Plan, place: RowId) -> Result<Option<RealRecord>> {
     let segments = segments_between(&books.ledger, SegmentKind::Usage, place.0 - 1, place.0).await?;
     let days: BTreeSet<i32> = segments.iter().map(|segment| number_of_day(segment.day)).collect();
     let mut found = plan.read_rows(books, days.into_iter().map(|day| (place, day))).await?;

@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use crate::pipeline::ingest::record::fingerprint::identity_hash;
 use identity_index::{Key, Verdict};
 use new_rows::{Identities, Row};
-use resolution::{Dated, Place, Resolutions};
+use resolution::{Dated, Resolutions, RowId};
 use stored_record::{Content, RealRecord};
 use suspects::Candidates;
 
@@ -45,7 +45,7 @@ pub struct Void {
     pub line: u32,
     pub state: VoidState,
     /// The row that it took back: batch and line.
-    pub took: Option<Place>,
+    pub took: Option<RowId>,
     /// The target's UTC day, once known.
     pub day: Option<i32>,
     /// The metering that took the record back; of a known one that did.
@@ -82,7 +82,7 @@ pub struct Completed {
     /// The first one's UTC day, days since 1970.
     pub first_day: i32,
     /// Batch and line of the whole.
-    pub at: Place,
+    pub at: RowId,
     /// None where the whole is no record.
     pub whole: Option<RealRecord>,
 }
@@ -213,7 +213,7 @@ pub fn decide(
 }
 
 /// What stands for the id of a void where a whole line takes something back.
-fn id_of_whole_line((batch, line): Place) -> String {
+fn id_of_whole_line((batch, line): RowId) -> String {
     format!("line {line} of batch {batch}, whole")
 }
 
@@ -230,7 +230,7 @@ fn complete(old: &OldKeys, known_voids: &[Void], completed: &Completed, decided:
     let is_same = |whole: &RealRecord| (&whole.source, &whole.id) == (&first.source, &first.id);
     if completed.whole.as_ref().is_some_and(is_same) {
         // What was read of it may itself stand in the place of a shorter part.
-        let stands = |first: Place| old.resolutions.standing(first).map_or(first, |(stands, _)| stands);
+        let stands = |first: RowId| old.resolutions.standing(first).map_or(first, |(stands, _)| stands);
         let own = |conflict: &&mut Conflict| {
             (conflict.record.batch, conflict.record.line) == completed.at && stands(conflict.first) == place
         };

@@ -106,9 +106,9 @@ pub struct Search<'a> {
 impl Search<'_> {
     /// Finds the candidates, and has all rows written as keys to a file at `place`.
     #[tracing::instrument(skip_all)]
-    pub fn run(&self, place: &Path) -> Result<(Candidates, WritingKeys)> {
+    pub fn run(&self, path: &Path) -> Result<(Candidates, WritingKeys)> {
         let buckets = Buckets::of(self.identities.len());
-        let keys = KeyWriter::create(place, self.identities.fingerprints)?;
+        let keys = KeyWriter::create(path, self.identities.fingerprints)?;
         let (sorted, writing) = WritingKeys::begin(keys, Arc::clone(self.identities));
         match self.passes(&buckets, |rows| sorted.send(rows).is_ok())? {
             Some(found) => Ok((found, writing)),

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::RowVerdict;
 use super::identity_index::{Key, KeyRun, Verdict, keys_of_hash};
-use super::resolution::Place;
+use super::resolution::RowId;
 use crate::context::Books;
 use crate::pipeline::meter::store;
 use crate::storage::durable_files::DataDir;
@@ -32,9 +32,9 @@ pub struct Keys {
 /// What people and voids did, up to a metering.
 pub struct AsOf {
     /// Rows that stand or do not, whatever their key says.
-    stands: HashMap<Place, bool>,
+    stands: HashMap<RowId, bool>,
     /// Rows that a void took back.
-    voided: HashSet<Place>,
+    voided: HashSet<RowId>,
 }
 
 impl AsOf {
@@ -46,7 +46,7 @@ impl AsOf {
     }
 
     /// What a row is, whose own key has this verdict.
-    pub fn of(&self, place: Place, verdict: Verdict) -> RowVerdict {
+    pub fn of(&self, place: RowId, verdict: Verdict) -> RowVerdict {
         let stands = self.stands.get(&place).copied();
         match stands.unwrap_or(verdict == Verdict::Accepted) {
             false => RowVerdict::Conflict,
@@ -95,7 +95,7 @@ impl Keys {
     }
 
     /// The verdict that a row's own key has; none of a duplicate, which has no key.
-    pub fn own_verdict(&self, hash: u64, place: Place) -> Result<Option<Verdict>> {
+    pub fn own_verdict(&self, hash: u64, place: RowId) -> Result<Option<Verdict>> {
         let keys = keys_of_hash(&self.runs, hash)?;
         let own = keys.iter().find(|key| (i64::from(key.batch), key.line) == place);
         Ok(own.map(|key| key.verdict))

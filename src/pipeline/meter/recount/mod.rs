@@ -12,11 +12,9 @@ use std::ops::Range;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-use self::sums::{Key, Names, Sum, Sums, Values, status_of};
+use self::sums::{Key, Names, Sum, SumValues, Sums, status_of};
 use self::window::{Window, groups, rows_of, windows};
 use super::aggregate::measure::{Listing, measure_segment};
-use super::aggregate::sums::Status;
-use super::classify::sku_lookup::{Map, PlaceCode, Placer};
 use super::dedupe::verdicts::{AsOf, Keys};
 use super::store::{Progress, cards_are_the_same, progress, usage_paths};
 use crate::catalog::account::add::default_terms;
@@ -24,8 +22,11 @@ use crate::catalog::account::part::Part;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::store::{cards_up_to, load_cards};
 use crate::context::Books;
+use crate::pipeline::meter::classify::sku_lookup::{Map, SkuLookup};
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::{Segment, expired_days, segments_between};
+use crate::storage::usage::row::Status;
+use crate::storage::usage::sku_region::SkuCode;
 use crate::storage::usage::table::UsageRows;
 use crate::support::error::Result;
 use crate::support::progress::Work;
@@ -172,7 +173,7 @@ impl Metered {
     }
 
     /// What of a sum is compared; none when nothing is.
-    fn compared(&self, sum: &Sum) -> Option<Values> {
+    fn compared(&self, sum: &Sum) -> Option<SumValues> {
         let mut values = sum.values;
         let counts = [Status::Metered, Status::Unmetered].contains(&status_of(sum.key.slot));
         // What does not count keeps the raw units of the card it was received under, and a later card may count the same record in
@@ -252,8 +253,8 @@ impl Counting<'_> {
 
     /// Adds what raw of a window gives; false when it is too much.
     fn measure(&self, window: &Window, part: Part, names: &mut Names, counted: &mut Sums) -> Result<bool> {
-        let placer = Placer::new(&self.metered.map);
-        let mut places = Places::default();
+        let lookup = SkuLookup::new(&self.metered.map);
+        let mut places = SkuSlots::default();
         for segments in groups(window.segments, self.limits.rows) {
             let verdicts = self.keys.of_segments(&self.books.data, segments, self.as_of)?;
             let measure = |at: usize| {
@@ -269,7 +270,7 @@ impl Counting<'_> {
                     verdicts,
                     map,
                     &days,
-                    &placer,
+                    &lookup,
                     Listing::Nothing,
                 )
             };
@@ -280,7 +281,7 @@ impl Counting<'_> {
                             uin: share.uin,
                             appid: share.appid,
                             day: share.day,
-                            slot: places.slot(share.code, share.status, &placer, names),
+                            slot: places.slot(share.code, share.status, &lookup, names),
                         },
                         values: [share.records, share.raw, share.billable],
                     });
@@ -355,9 +356,9 @@ impl Counting<'_> {
     }
 }
 
-fn difference(key: &Key, names: &Names, of_raw: Option<Values>, of_usage: Option<Values>) -> String {
+fn difference(key: &Key, names: &Names, of_raw: Option<SumValues>, of_usage: Option<SumValues>) -> String {
     let (region, sku, status) = names.of(key.slot);
-    let text = |values: Option<Values>| {
+    let text = |values: Option<SumValues>| {
         let [records, raw, billable] = values.unwrap_or_default();
         format!("{records} records, {raw} raw, {billable} billable")
     };
@@ -371,18 +372,18 @@ fn difference(key: &Key, names: &Names, of_raw: Option<Values>, of_usage: Option
 
 /// The slots of a placer's places.
 #[derive(Default)]
-struct Places {
+struct SkuSlots {
     slots: Vec<Option<u32>>,
 }
 
-impl Places {
-    fn slot(&mut self, code: PlaceCode, status: Status, placer: &Placer, names: &mut Names) -> u32 {
+impl SkuSlots {
+    fn slot(&mut self, code: SkuCode, status: Status, lookup: &SkuLookup, names: &mut Names) -> u32 {
         let at = code as usize * Status::ALL.len() + status as usize;
         if self.slots.len() <= at {
             self.slots.resize(at + 1, None);
         }
         *self.slots[at].get_or_insert_with(|| {
-            let place = placer.place_of(code);
+            let place = lookup.place_of(code);
             names.slot(&place.region, &place.sku, status)
         })
     }

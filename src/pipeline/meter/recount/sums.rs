@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
-use crate::pipeline::meter::aggregate::sums::Status;
+use crate::storage::usage::row::Status;
 
 /// Whose sum it is, of what and of which day. In the order of accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,12 +18,12 @@ pub struct Key {
 }
 
 /// Records, raw and billable base units.
-pub type Values = [i64; 3];
+pub type SumValues = [i64; 3];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sum {
     pub key: Key,
-    pub values: Values,
+    pub values: SumValues,
 }
 
 /// Room for sums that are not added up yet, so that few are sorted again and again.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::pipeline::meter::dedupe::resolution::{Place, Resolutions, Resolved, Word};
+use crate::pipeline::meter::dedupe::resolution::{Resolution, Resolutions, Resolved, RowId};
 use crate::pipeline::meter::dedupe::{Conflict, Void, VoidState};
 use crate::storage::ledger::{Decision, Ledger, Row, Tx, Value, add_audit, insert_rows, next_numbers, query, reseal};
 use crate::storage::raw::store::parse_day;
@@ -37,7 +37,7 @@ pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
 }
 
 /// The rows that voids had taken back by a metering.
-pub async fn voided_rows(ledger: &Ledger, metering: i64) -> Result<HashSet<Place>> {
+pub async fn voided_rows(ledger: &Ledger, metering: i64) -> Result<HashSet<RowId>> {
     let mut rows = HashSet::new();
     query("SELECT took_batch, took_line FROM void WHERE took_batch IS NOT NULL AND metering <= ?")
         .bind(metering)
@@ -55,7 +55,7 @@ pub async fn voided_rows(ledger: &Ledger, metering: i64) -> Result<HashSet<Place
 }
 
 /// The row that a void took back.
-fn took(row: &Row) -> Result<Option<Place>> {
+fn took(row: &Row) -> Result<Option<RowId>> {
     let (batch, line): (Option<i64>, Option<i64>) = (row.try_get(8)?, row.try_get(9)?);
     Ok(batch.zip(line.and_then(|line| u32::try_from(line).ok())))
 }
@@ -130,7 +130,7 @@ pub async fn end_waits(tx: &mut Tx, metering: i64, voids: &[Void]) -> Result<()>
 }
 
 /// Cut lines whose whole came with batches after one and up to another: the whole line's place, and that of the cut one.
-pub async fn cut_lines(ledger: &Ledger, after: i64, up_to: i64) -> Result<Vec<(Place, Place)>> {
+pub async fn cut_lines(ledger: &Ledger, after: i64, up_to: i64) -> Result<Vec<(RowId, RowId)>> {
     let rows = query(
         "SELECT batch, cut_line, first_batch FROM reread WHERE cut_line IS NOT NULL AND batch > ? AND batch <= ? \
          ORDER BY batch, first_batch",
@@ -251,11 +251,11 @@ pub async fn load_resolutions(ledger: &Ledger) -> Result<Resolutions> {
     Ok(Resolutions::new(resolved.collect::<Result<_>>()?))
 }
 
-fn word_of(state: &str) -> Result<Word> {
+fn word_of(state: &str) -> Result<Resolution> {
     match state {
-        "kept" => Ok(Word::Kept),
-        "replaced" => Ok(Word::Replaced),
-        "repeated" => Ok(Word::Repeated),
+        "kept" => Ok(Resolution::Kept),
+        "replaced" => Ok(Resolution::Replaced),
+        "repeated" => Ok(Resolution::Repeated),
         other => Err(Error::Unbalanced(format!(
             "the ledger holds a resolved conflict in state {other:?}"
         ))),

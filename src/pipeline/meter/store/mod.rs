@@ -15,9 +15,9 @@ pub use files::{replace_unmetered_file, replace_usage_file, unmetered_files_of_b
 
 use super::aggregate::measure::UnmeteredRecord;
 use super::classify::historic_cards::MeteredBatches;
-use super::classify::sku_lookup::Place;
 use crate::storage::ledger::{Ledger, Tx, Value, delete_rows, insert_row, insert_rows, query};
 use crate::storage::parquet_writer::LAYOUT;
+use crate::storage::usage::sku_region::SkuRegion;
 use crate::support::error::{Error, Result};
 use crate::values::calendar::{day_of_number, month_text};
 
@@ -415,7 +415,7 @@ pub async fn add_usage_daily(tx: &mut Tx, metering: i64, accounts: Vec<AccountDa
 #[derive(Debug)]
 pub struct DayTotal {
     pub day: NaiveDate,
-    pub place: Place,
+    pub place: SkuRegion,
     /// Records, raw and billable base units.
     pub sums: [i64; 3],
 }

@@ -12,10 +12,10 @@ use super::first_row::first_row;
 use super::joined::names_fields;
 use super::{CsvHeader, ParameterCells, has_names_of_columns};
 use crate::pipeline::ingest::input::chunk::{Chunk, without_marks};
-use crate::pipeline::ingest::record::fast_fields::Values;
+use crate::pipeline::ingest::record::fast_fields::FieldTexts;
 use crate::pipeline::ingest::record::refusal::{Refusal, code};
 use crate::pipeline::ingest::record::{MAX_LINE_BYTES, Record};
-use crate::pipeline::ingest::segment_builder::Worker;
+use crate::pipeline::ingest::segment_builder::SegmentBuilder;
 use crate::storage::raw::interner::Symbol;
 use crate::support::error::Result;
 
@@ -27,9 +27,9 @@ pub struct Reading {
 }
 
 /// Gives every row of a chunk to a worker.
-pub fn check(worker: &mut Worker, header: &CsvHeader, chunk: &Chunk) -> Result<()> {
+pub fn check(builder: &mut SegmentBuilder, header: &CsvHeader, chunk: &Chunk) -> Result<()> {
     let later = chunk.header.as_deref();
-    worker.begin_header(later.map_or(0, |later| later.line));
+    builder.begin_header(later.map_or(0, |later| later.line));
     let below = Below {
         header: later.map_or(header, |later| &later.header),
         written: later.map(|later| later.text.as_str()),
@@ -37,14 +37,14 @@ pub fn check(worker: &mut Worker, header: &CsvHeader, chunk: &Chunk) -> Result<(
     let mut reading = Reading::default();
     // UTF-8 is checked once for all rows, unless one of them is none.
     match std::str::from_utf8(chunk.bytes()) {
-        Ok(text) => check_text(worker, &below, chunk.first_line, text, &mut reading)?,
+        Ok(text) => check_text(builder, &below, chunk.first_line, text, &mut reading)?,
         Err(_) => {
             for (line, bytes) in (chunk.first_line..).zip(chunk.bytes().split_inclusive(|byte| *byte == b'\n')) {
-                take_below(worker, &below, line, without_line_end(bytes), &mut reading)?;
+                take_below(builder, &below, line, without_line_end(bytes), &mut reading)?;
             }
         }
     }
-    worker.write_what_is_full()
+    builder.write_what_is_full()
 }
 
 /// The header that rows are read by.
@@ -65,7 +65,7 @@ impl Below<'_> {
 }
 
 fn check_text(
-    worker: &mut Worker,
+    builder: &mut SegmentBuilder,
     below: &Below,
     first_line_number: u64,
     text: &str,
@@ -76,14 +76,14 @@ fn check_text(
     while !left.is_empty() {
         let (row, length) = first_line(left);
         let known = split(row, header.separator(), &mut reading.cells)
-            .and_then(|()| known_record(worker, header, row, &reading.cells));
+            .and_then(|()| known_record(builder, header, row, &reading.cells));
         match known {
             Some((record, parameters)) => {
-                worker.take_known(line, &record, parameters, || {
+                builder.take_known(line, &record, parameters, || {
                     Ok(below.payload(row.as_bytes()).into_owned())
                 })?;
             }
-            None => drop(take_below(worker, below, line, row.as_bytes(), reading)?),
+            None => drop(take_below(builder, below, line, row.as_bytes(), reading)?),
         }
         left = &left[length..];
         line += 1;
@@ -92,12 +92,18 @@ fn check_text(
 }
 
 /// One row out of quarantine, read in full. One from below a later header has that with it. Returns whether it was accepted.
-pub fn take(worker: &mut Worker, header: &CsvHeader, line: u64, bytes: &[u8], reading: &mut Reading) -> Result<bool> {
+pub fn take(
+    builder: &mut SegmentBuilder,
+    header: &CsvHeader,
+    line: u64,
+    bytes: &[u8],
+    reading: &mut Reading,
+) -> Result<bool> {
     // Several headers may take turns: what was learned by one does not hold for the next.
-    worker.begin_header(line);
+    builder.begin_header(line);
     let Some((own, row)) = memchr::memchr(b'\n', bytes).map(|end| (&bytes[..end], &bytes[end + 1..])) else {
         let below = Below { header, written: None };
-        return take_below(worker, &below, line, bytes, reading);
+        return take_below(builder, &below, line, bytes, reading);
     };
     let first = first_row(own).ok();
     let own_header = first.and_then(|first| CsvHeader::parse(&first.row, first.separator).ok());
@@ -105,11 +111,17 @@ pub fn take(worker: &mut Worker, header: &CsvHeader, line: u64, bytes: &[u8], re
         header: own_header.as_ref().unwrap_or(header),
         written: std::str::from_utf8(own).ok(),
     };
-    take_below(worker, &below, line, row, reading)
+    take_below(builder, &below, line, row, reading)
 }
 
 /// One row, without the end of its line, read in full. Returns whether it was accepted; an empty line is no row, and a header is none.
-fn take_below(worker: &mut Worker, below: &Below, line: u64, bytes: &[u8], reading: &mut Reading) -> Result<bool> {
+fn take_below(
+    builder: &mut SegmentBuilder,
+    below: &Below,
+    line: u64,
+    bytes: &[u8],
+    reading: &mut Reading,
+) -> Result<bool> {
     let (header, marked) = (below.header, bytes);
     let bytes = without_marks(bytes);
     if bytes.is_empty() {
@@ -117,18 +129,18 @@ fn take_below(worker: &mut Worker, below: &Below, line: u64, bytes: &[u8], readi
     }
     let row = match std::str::from_utf8(bytes) {
         Ok(row) => row,
-        Err(error) => return worker.refuse_row(line, not_utf8(&error), &below.payload(marked)),
+        Err(error) => return builder.refuse_row(line, not_utf8(&error), &below.payload(marked)),
     };
     if split(row, header.separator(), &mut reading.cells).is_none() && !names_fields(row.as_bytes()) {
         let start = reading.cells.last().map_or(0, |cell| cell.place.end + 1);
         let refusal = bad_cell(reading.cells.len() + 1, row, start);
-        return worker.refuse_row(line, refusal, &below.payload(marked));
+        return builder.refuse_row(line, refusal, &below.payload(marked));
     }
     if header.is_named_by(row, &reading.cells) {
         return Ok(false);
     }
     if names_fields(row.as_bytes()) {
-        worker.has_other_header();
+        builder.has_other_header();
         return Ok(false);
     }
     reading.record.clear();
@@ -136,11 +148,11 @@ fn take_below(worker: &mut Worker, below: &Below, line: u64, bytes: &[u8], readi
         reading.record.push_field(cell.text(row).as_bytes());
     }
     if reading.record.len() != header.len() && has_names_of_columns(&reading.record) {
-        worker.has_joined_row(line);
+        builder.has_joined_row(line);
     }
-    let is_taken = worker.take_row(header, line, &reading.record, &below.payload(marked))?;
+    let is_taken = builder.take_row(header, line, &reading.record, &below.payload(marked))?;
     if is_taken && let ParameterCells::Together(columns) = header.parameter_cells() {
-        worker.learn_cells(span(row, &reading.cells[columns.clone()]), header, &reading.record);
+        builder.learn_cells(span(row, &reading.cells[columns.clone()]), header, &reading.record);
     }
     Ok(is_taken)
 }
@@ -174,7 +186,12 @@ fn bad_cell(position: usize, row: &str, start: usize) -> Refusal {
 
 /// The record of a row whose values need no second look and whose parameters were seen before.
 #[inline]
-fn known_record<'r>(worker: &Worker, header: &CsvHeader, row: &'r str, cells: &[Cell]) -> Option<(Record<'r>, Symbol)> {
+fn known_record<'r>(
+    builder: &SegmentBuilder,
+    header: &CsvHeader,
+    row: &'r str,
+    cells: &[Cell],
+) -> Option<(Record<'r>, Symbol)> {
     if cells.len() != header.len() || row.len() > MAX_LINE_BYTES {
         return None;
     }
@@ -185,7 +202,7 @@ fn known_record<'r>(worker: &Worker, header: &CsvHeader, row: &'r str, cells: &[
     {
         return None;
     }
-    let mut values = Values::default();
+    let mut values = FieldTexts::default();
     for (column, field) in header.fields() {
         let text = cells[*column].verbatim(row)?;
         if !text.is_empty() {
@@ -193,8 +210,8 @@ fn known_record<'r>(worker: &Worker, header: &CsvHeader, row: &'r str, cells: &[
         }
     }
     let parameters = match header.parameter_cells() {
-        ParameterCells::Absent => worker.known_parameters(None),
-        ParameterCells::Together(columns) => worker.known_cells(span(row, &cells[columns.clone()])),
+        ParameterCells::Absent => builder.known_parameters(None),
+        ParameterCells::Together(columns) => builder.known_cells(span(row, &cells[columns.clone()])),
         ParameterCells::Apart => None,
     }?;
     let mut record = Record::default();

@@ -1,7 +1,7 @@
 //! Lines as one sender writes them: the same keys in the same order, with the same bytes between the values.
 //!
 //! After a line was read in full, its layout is kept: the bytes between its values, and which field each value is. The next line
-//! is first held against it: the bytes between must be equal, and each value must be one that needs no second look ([`Values`]).
+//! is first held against it: the bytes between must be equal, and each value must be one that needs no second look ([`FieldTexts`]).
 //! Then the line means what a full reading finds, at a fifth of its cost. Any difference at all, and nothing is decided here: the line is read in full, so that what is accepted
 //! and what is said of a refused line never depend on the lines before.
 //!
@@ -13,7 +13,7 @@ mod tests;
 
 use crate::support::json::{Scanner, Value, first_of};
 
-use crate::pipeline::ingest::record::fast_fields::Values;
+use crate::pipeline::ingest::record::fast_fields::FieldTexts;
 use crate::pipeline::ingest::record::fields::Field;
 use crate::pipeline::ingest::record::{MAX_LINE_BYTES, Record};
 
@@ -70,13 +70,13 @@ impl Layouts {
 /// The layout of one line.
 #[derive(Debug, PartialEq, Eq)]
 struct Layout {
-    places: Vec<Place>,
+    places: Vec<Slot>,
     end: Between,
 }
 
 /// A value's place: the bytes between the value before it and this one, and the byte that ends it.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
+struct Slot {
     between: Between,
     field: Field,
     form: Form,
@@ -109,7 +109,7 @@ impl Layout {
                 let (length, form) = extent(field, value)?;
                 let to = scanner.position() - usize::from(form == Form::Quoted);
                 let next = line.as_bytes().get(to).copied()?;
-                places.push(Place {
+                places.push(Slot {
                     between: Between::new(&line.as_bytes()[from..to - length]),
                     field,
                     form,
@@ -127,7 +127,7 @@ impl Layout {
 
     #[inline]
     fn read<'a>(&self, text: &'a str, record: &mut Record<'a>) -> Option<usize> {
-        let mut values = Values::default();
+        let mut values = FieldTexts::default();
         let length = self.find(text, &mut values)?;
         values.read(record)?;
         Some(length)
@@ -136,7 +136,7 @@ impl Layout {
     /// Finds the values, and how long the line is. No branch depends on which field is next or what its value is: a processor
     /// cannot foretell that, and would be wrong several times in each line.
     #[inline]
-    fn find<'a>(&self, text: &'a str, values: &mut Values<'a>) -> Option<usize> {
+    fn find<'a>(&self, text: &'a str, values: &mut FieldTexts<'a>) -> Option<usize> {
         let bytes = text.as_bytes();
         let mut at = 0;
         for place in &self.places {

@@ -12,7 +12,7 @@ use super::line::{Spelling, ns_per};
 use crate::pipeline::ingest::record::Record;
 use crate::pipeline::ingest::record::fast_fields;
 use crate::pipeline::ingest::record::fields::Field;
-use crate::pipeline::ingest::segment_builder::Worker;
+use crate::pipeline::ingest::segment_builder::SegmentBuilder;
 use crate::storage::raw::interner::Symbol;
 use crate::support::error::{Doing as _, Result};
 
@@ -23,30 +23,30 @@ const WINDOW_ROWS: usize = 512;
 const PARAMETERS_MAX: usize = 64;
 
 /// Gives the rows of a frame to a worker; the first has the number `first_line`.
-pub fn check(worker: &mut Worker, frame: &Frame, first_line: u64) -> Result<()> {
+pub fn check(builder: &mut SegmentBuilder, frame: &Frame, first_line: u64) -> Result<()> {
     let columns = columns(frame)?;
     let unknown = unknown_columns(frame);
-    let mut parameters = Parameters::of(frame)?;
+    let mut parameters = ParameterColumns::of(frame)?;
     let mut records = Vec::with_capacity(WINDOW_ROWS);
     for from in (0..frame.height).step_by(WINDOW_ROWS) {
         let rows = from..frame.height.min(from + WINDOW_ROWS);
         make_records(&mut records, &columns, &unknown, rows.clone());
-        parameters.make_words(rows.clone(), worker);
+        parameters.make_words(rows.clone(), builder);
         for (at, (row, Made { record, is_whole })) in rows.zip(&records).enumerate() {
             let line = first_line + row as u64;
-            let known = is_whole.then(|| parameters.known(worker, at, record));
+            let known = is_whole.then(|| parameters.known(builder, at, record));
             if let Some(known) = known.flatten() {
-                worker.take_known(line, record, known, || line_of(frame, row))?;
+                builder.take_known(line, record, known, || line_of(frame, row))?;
                 continue;
             }
             let bytes = line_of(frame, row)?;
-            if worker.take_line(line, &bytes)? && *is_whole {
+            if builder.take_line(line, &bytes)? && *is_whole {
                 let text = line::parameters_of_row(frame, row).doing(READING)?;
-                parameters.learn(worker, at, record, text.as_deref());
+                parameters.learn(builder, at, record, text.as_deref());
             }
         }
     }
-    worker.write_what_is_full()
+    builder.write_what_is_full()
 }
 
 const READING: &str = "reading Parquet columns";
@@ -204,7 +204,7 @@ fn takes_number(field: Field) -> bool {
 }
 
 /// The parameters of all rows.
-enum Parameters {
+enum ParameterColumns {
     /// There are none, or each is one JSON text.
     OfRecord,
     /// By columns: for each of some rows a word that says which are there, and a word for each.
@@ -213,7 +213,7 @@ enum Parameters {
     Other,
 }
 
-impl Parameters {
+impl ParameterColumns {
     fn of(frame: &Frame) -> Result<Self> {
         let columns = frame
             .columns
@@ -234,14 +234,14 @@ impl Parameters {
     }
 
     /// Makes the words of some rows.
-    fn make_words(&mut self, rows: Range<usize>, worker: &mut Worker) {
+    fn make_words(&mut self, rows: Range<usize>, builder: &mut SegmentBuilder) {
         let Self::Words { columns, words } = self else { return };
         let per_row = 1 + columns.len();
         words.clear();
         words.resize(per_row * rows.len(), 0);
         for (at, column) in columns.iter().enumerate() {
             for (row, words) in rows.clone().zip(words.chunks_exact_mut(per_row)) {
-                if let Some(word) = word_of(column, row, worker) {
+                if let Some(word) = word_of(column, row, builder) {
                     words[0] |= 1 << at;
                     words[1 + at] = word;
                 }
@@ -251,19 +251,19 @@ impl Parameters {
 
     /// The canonical parameters of the row at a place among those whose words were made, if they were seen before.
     #[inline]
-    fn known(&self, worker: &Worker, at: usize, record: &Record) -> Option<Symbol> {
+    fn known(&self, builder: &SegmentBuilder, at: usize, record: &Record) -> Option<Symbol> {
         match self {
-            Self::OfRecord => worker.known_parameters(record.parameters),
-            Self::Words { columns, words } => worker.known_words(of_row(words, columns.len(), at)),
+            Self::OfRecord => builder.known_parameters(record.parameters),
+            Self::Words { columns, words } => builder.known_words(of_row(words, columns.len(), at)),
             Self::Other => None,
         }
     }
 
     /// Keeps what the parameters of such a row are, which was read in full from this text.
-    fn learn(&self, worker: &mut Worker, at: usize, record: &Record, text: Option<&str>) {
+    fn learn(&self, builder: &mut SegmentBuilder, at: usize, record: &Record, text: Option<&str>) {
         match self {
-            Self::OfRecord => worker.learn_parameters(record.parameters, text),
-            Self::Words { columns, words } => worker.learn_words(of_row(words, columns.len(), at), text),
+            Self::OfRecord => builder.learn_parameters(record.parameters, text),
+            Self::Words { columns, words } => builder.learn_words(of_row(words, columns.len(), at), text),
             Self::Other => {}
         }
     }
@@ -276,9 +276,9 @@ fn of_row(words: &[u64], columns: usize, at: usize) -> &[u64] {
 
 /// A word for a value: equal words of one column are equal values. None for no value.
 #[inline]
-fn word_of(column: &Column, row: usize, worker: &mut Worker) -> Option<u64> {
+fn word_of(column: &Column, row: usize, builder: &mut SegmentBuilder) -> Option<u64> {
     match column {
-        Column::Text(texts) | Column::Number(texts) => texts.get(row).map(|text| u64::from(worker.intern(text))),
+        Column::Text(texts) | Column::Number(texts) => texts.get(row).map(|text| u64::from(builder.intern(text))),
         Column::Truth(values) => values.get(row).map(u64::from),
         Column::Unsigned(values) => values.get(row),
         Column::Signed(values) => values.get(row).map(i64::cast_unsigned),

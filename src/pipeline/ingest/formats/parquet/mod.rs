@@ -20,7 +20,7 @@ use polars_io::prelude::*;
 use polars_parquet::read::{FileMetadata, RowGroupMetadata, infer_schema, read_metadata};
 use polars_parquet_format::FileMetaData as Footer;
 
-use crate::pipeline::ingest::segment_builder::Worker;
+use crate::pipeline::ingest::segment_builder::SegmentBuilder;
 use crate::storage::parquet_writer::footer::{FooterError, MAGIC, footer_bytes, read_footer};
 use crate::support::error::{AtPath as _, Error, Result};
 use frame::Frame;
@@ -122,7 +122,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Gives a slice's rows to a worker. A row's line is its number in the file, from 1.
-    pub fn check(&self, worker: &mut Worker, slice: Slice) -> Result<()> {
+    pub fn check(&self, builder: &mut SegmentBuilder, slice: Slice) -> Result<()> {
         let mut reader = ParquetReader::new(File::open(self.path).at(self.path)?)
             .read_parallel(ParallelStrategy::None)
             .with_slice(Some((slice.first, slice.count)));
@@ -142,7 +142,7 @@ impl<'a> Rows<'a> {
             );
             unusable(self.name, what)
         })?;
-        fast::check(worker, &frame, self.first_line + slice.first as u64)
+        fast::check(builder, &frame, self.first_line + slice.first as u64)
     }
 }
 

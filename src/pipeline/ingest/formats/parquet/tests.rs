@@ -11,15 +11,15 @@ fn frame_of(rows: &DataFrame) -> Frame {
 }
 
 fn by_columns(rows: &DataFrame) -> String {
-    outcome(|worker| fast::check(worker, &frame_of(rows), 1))
+    outcome(|builder| fast::check(builder, &frame_of(rows), 1))
 }
 
 fn by_lines(rows: &DataFrame) -> String {
     let frame = frame_of(rows);
-    outcome(|worker| {
+    outcome(|builder| {
         (0..frame.height).try_for_each(|row| {
             let bytes = line::of_row(&frame, row).unwrap();
-            worker.take_line(row as u64 + 1, &bytes).map(|_| ())
+            builder.take_line(row as u64 + 1, &bytes).map(|_| ())
         })
     })
 }
@@ -205,10 +205,10 @@ fn usual(rows: u32) -> DataFrame {
 fn rows_as_services_write_them_are_read_by_columns_once_their_parameters_are_known() {
     let frame = usual(1_200);
     assert_eq!(by_columns(&frame), by_lines(&frame));
-    outcome(|worker| {
-        fast::check(worker, &frame_of(&frame), 1)?;
+    outcome(|builder| {
+        fast::check(builder, &frame_of(&frame), 1)?;
         for words in [[0, 0, 0], [2, 0, 1], [2, 0, 2]] {
-            assert!(worker.known_words(&words).is_some(), "{words:?}");
+            assert!(builder.known_words(&words).is_some(), "{words:?}");
         }
         Ok(())
     });
@@ -221,11 +221,11 @@ fn other_programs() -> std::path::PathBuf {
 
 /// What is stored of a file of another program, and what is refused; or why all of it is.
 fn stored(name: &str) -> std::result::Result<(Vec<String>, Vec<String>), String> {
-    let place = other_programs().join(name);
+    let path = other_programs().join(name);
     let mut refused_whole = None;
-    let text = outcome(|worker| {
+    let text = outcome(|builder| {
         let read =
-            Rows::open(name, &place).and_then(|rows| rows.slices().try_for_each(|slice| rows.check(worker, slice)));
+            Rows::open(name, &path).and_then(|rows| rows.slices().try_for_each(|slice| rows.check(builder, slice)));
         refused_whole = read.err().map(|error| error.to_string());
         Ok(())
     });
@@ -245,10 +245,10 @@ fn lines_of(text: &str, refused_whole: Option<String>) -> std::result::Result<(V
 
 fn stored_as_json() -> Vec<String> {
     let records = std::fs::read(other_programs().join("records.ndjson")).unwrap();
-    let text = outcome(|worker| {
+    let text = outcome(|builder| {
         (1..)
             .zip(records.trim_ascii_end().split(|&byte| byte == b'\n'))
-            .try_for_each(|(line, bytes)| worker.take_line(line, bytes).map(|_| ()))
+            .try_for_each(|(line, bytes)| builder.take_line(line, bytes).map(|_| ()))
     });
     lines_of(&text, None).unwrap().0
 }
@@ -339,7 +339,7 @@ fn a_map_with_a_name_twice_and_bytes_that_are_no_text_are_refused_row_by_row() {
         of: Of::Text,
     };
     let frame = Frame::of(&rows, &[text]).unwrap();
-    let refused = outcome(|worker| fast::check(worker, &frame, 1));
+    let refused = outcome(|builder| fast::check(builder, &frame, 1));
     assert!(refused.contains("not_utf8"), "{refused}");
 }
 
@@ -402,8 +402,8 @@ fn a_file_with_any_byte_of_its_pages_damaged_is_read_or_refused_and_the_process_
 
 fn outcome_of(rows: &Rows) -> Result<()> {
     let mut read = Ok(());
-    outcome(|worker| {
-        read = rows.slices().try_for_each(|slice| rows.check(worker, slice));
+    outcome(|builder| {
+        read = rows.slices().try_for_each(|slice| rows.check(builder, slice));
         Ok(())
     });
     read

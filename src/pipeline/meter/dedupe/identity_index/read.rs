@@ -34,7 +34,7 @@ const LEADS_AT_ONCE: usize = 16;
 
 /// An open key run.
 pub struct KeyRun {
-    place: PathBuf,
+    path: PathBuf,
     map: Mmap,
     fingerprints: Fingerprints,
     len: usize,
@@ -56,13 +56,13 @@ impl Block {
 
 impl KeyRun {
     /// Opens a file, and checks its size and what stands after its blocks.
-    pub fn open(place: &Path) -> Result<Self> {
-        let file = File::open(place).at(place)?;
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).at(path)?;
         #[expect(
             unsafe_code,
             reason = "the file is immutable: only its own writer ever writes it, before it is named"
         )]
-        let map = unsafe { Mmap::map(&file) }.at(place)?;
+        let map = unsafe { Mmap::map(&file) }.at(path)?;
         let number = |at: usize| usize::try_from(u64::from_le_bytes(*map.get(at..)?.first_chunk::<8>()?)).ok();
         let counts = map
             .len()
@@ -79,10 +79,10 @@ impl KeyRun {
             .find(|version| map.starts_with(mark_of(*version)));
         let counts = counts.filter(|&counts| bytes_of(counts) == Some(map.len()));
         let (Some(fingerprints), Some((len, exceptions))) = (version, counts) else {
-            return Err(Error::damaged(place, "is no key run, or is cut off"));
+            return Err(Error::damaged(path, "is no key run, or is cut off"));
         };
         let mut run = Self {
-            place: place.to_owned(),
+            path: path.to_owned(),
             map,
             fingerprints,
             len,
@@ -91,7 +91,7 @@ impl KeyRun {
         };
         let (before, check) = run.map.split_at(run.map.len() - 8);
         if xxh3_64(&before[start_of_exceptions(len)..]).to_le_bytes() != *check {
-            return Err(Error::damaged(place, DAMAGED));
+            return Err(Error::damaged(path, DAMAGED));
         }
         run.blocks = (0..len.div_ceil(BLOCK_KEYS)).map(|block| run.block(block)).collect();
         // Systems read up to some MiB around a page that is missing, and keys that are found lie far apart.
@@ -180,7 +180,7 @@ impl KeyRun {
     }
 
     fn damaged(&self) -> Error {
-        Error::damaged(&self.place, DAMAGED)
+        Error::damaged(&self.path, DAMAGED)
     }
 
     /// Where starts and leads of a block stand.

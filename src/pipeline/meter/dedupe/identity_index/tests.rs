@@ -16,8 +16,8 @@ fn key(hash: u64, line: u32) -> Key {
     }
 }
 
-fn write(place: &Path, keys: &[Key]) -> WrittenRun {
-    let mut run = KeyWriter::create(place, Fingerprints::NOW).unwrap();
+fn write(path: &Path, keys: &[Key]) -> WrittenRun {
+    let mut run = KeyWriter::create(path, Fingerprints::NOW).unwrap();
     for key in keys {
         run.push(*key).unwrap();
     }

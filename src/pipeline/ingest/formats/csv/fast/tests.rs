@@ -16,16 +16,16 @@ fn chunk(rows: &[u8]) -> Chunk {
 
 /// As rows are read by default, twice, so that the second time all parameters were seen before.
 fn by_cells(names: &str, rows: &[u8]) -> String {
-    outcome(|worker| {
-        check(worker, &header(names), &chunk(rows))?;
-        check(worker, &header(names), &chunk(rows))
+    outcome(|builder| {
+        check(builder, &header(names), &chunk(rows))?;
+        check(builder, &header(names), &chunk(rows))
     })
 }
 
 /// Line by line, with the cells that the library finds where they are as RFC 4180 writes them.
 fn by_reader(names: &str, rows: &[u8]) -> String {
     let header = header(names);
-    let take_all = |worker: &mut Worker| -> Result<()> {
+    let take_all = |builder: &mut SegmentBuilder| -> Result<()> {
         for (number, line) in (2..).zip(rows.split(|byte| *byte == b'\n')) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let (marked, line) = (line, without_marks(line));
@@ -37,7 +37,7 @@ fn by_reader(names: &str, rows: &[u8]) -> String {
                 Ok(text) => first_bad_cell(&text).map(|(position, start)| bad_cell(position, &text, start)),
             };
             if let Some(refusal) = refusal {
-                worker.refuse_row(number, refusal, marked)?;
+                builder.refuse_row(number, refusal, marked)?;
                 continue;
             }
             // The library takes a byte order mark off its very first bytes; in a row it is data.
@@ -51,13 +51,13 @@ fn by_reader(names: &str, rows: &[u8]) -> String {
             if !reader.read_byte_record(&mut row).unwrap() {
                 row.push_field(b"");
             }
-            worker.take_row(&header, number, &row, marked)?;
+            builder.take_row(&header, number, &row, marked)?;
         }
         Ok(())
     };
-    outcome(|worker| {
-        take_all(worker)?;
-        take_all(worker)
+    outcome(|builder| {
+        take_all(builder)?;
+        take_all(builder)
     })
 }
 
@@ -153,13 +153,13 @@ fn once_their_parameters_are_known_rows_need_no_full_reading() {
         (&one, &quoted),
         (&without, &ROW.replace("H264,1920,", "")),
     ] {
-        outcome(|worker| {
+        outcome(|builder| {
             let header = header(names);
             let mut cells = Vec::new();
             split(row, b',', &mut cells).unwrap();
-            assert!(known_record(worker, &header, row, &cells).is_none());
-            check(worker, &header, &chunk(row.as_bytes()))?;
-            assert!(known_record(worker, &header, row, &cells).is_some());
+            assert!(known_record(builder, &header, row, &cells).is_none());
+            check(builder, &header, &chunk(row.as_bytes()))?;
+            assert!(known_record(builder, &header, row, &cells).is_some());
             Ok(())
         });
     }
@@ -176,7 +176,7 @@ fn a_stray_quote_costs_its_own_row_and_no_other() {
         ROW.replace("a-1", "a\"6"),
         ROW.replace("2026", "\"2026"),
     ];
-    let found = outcome(|worker| check(worker, &header(NAMES), &chunk(rows.join("\r\n").as_bytes())));
+    let found = outcome(|builder| check(builder, &header(NAMES), &chunk(rows.join("\r\n").as_bytes())));
     for (line, position) in [(3, 1), (5, 1), (6, 2), (7, 1), (8, 9)] {
         let refused = format!("\n{line} cell {position} of the row is not as RFC 4180 writes it");
         assert!(found.contains(&refused), "{refused}{found}");
