@@ -8,7 +8,7 @@
 //! draft       what stays open, for dashboards
 //! export      what is closed, at the same time
 //! expire      what is past its time
-//! keep        merge small files, rewrite files of before, sweep orphans
+//! maintain    merge small files, rewrite files of before, sweep orphans
 //! report      for the morning, and for `status`
 //! ```
 
@@ -31,7 +31,7 @@ use crate::pipeline::export::{Exported, export_new};
 use crate::pipeline::ingest::drop_folder::{Dropped, take_dropped};
 use crate::pipeline::ingest::quarantine::alarm;
 use crate::pipeline::ingest::quarantine::alarm::Alarm;
-use crate::pipeline::maintenance::Kept;
+use crate::pipeline::maintenance::Maintained;
 use crate::pipeline::meter::store::Total;
 use crate::pipeline::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::retention::{Expired, expire};
@@ -65,7 +65,7 @@ pub struct Night {
     pub drafts: usize,
     pub exported: Vec<Exported>,
     pub expired: Expired,
-    pub kept: Kept,
+    pub kept: Maintained,
     /// What needs a person; the exit code says so.
     pub needs_person: Vec<String>,
 }
@@ -226,7 +226,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
             .filter(|h| h.needs_person)
             .map(|h| format!("day held: {}", h.sentence)),
     );
-    let kept = crate::pipeline::maintenance::keep(books, lease, metered.batch_hi).await?;
+    let kept = crate::pipeline::maintenance::maintain(books, lease, metered.batch_hi).await?;
     needs_person.extend(kept.damaged.iter().map(|damaged| format!("not merged: {damaged}")));
     needs_person.extend(
         kept.rewritten

@@ -6,7 +6,7 @@ use super::price_difference::Between;
 use super::{ListedAll, Sided, SumOfMoney, all_with_sides};
 use crate::context::Books;
 use crate::pipeline::close::Closed;
-use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::snapshot::Snapshot;
 use crate::support::error::Result;
 use crate::values::calendar::Period;
 
@@ -50,7 +50,7 @@ pub async fn closed_over(books: &Books, closed: &Closed) -> Result<ClosedOver> {
         .iter()
         .map(|sided| (sided.stands.as_ref(), sided.later.as_ref()))
         .collect();
-    let between = Between::read(books, &Plan::read(books).await?, &pairs).await?;
+    let between = Between::read(books, &Snapshot::read(books).await?, &pairs).await?;
     let (mut over, mut told) = (Vec::new(), Vec::new());
     for sided in all {
         let touched = touched(&between, &sided, &periods)?;

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::context::Books;
 use crate::pipeline::meter::dedupe::resolution::{Resolution, RowId};
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
-use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::{Metered, meter};
 use crate::storage::ledger::{Decision, Lease, add_audit, audit_trail};
 use crate::support::error::{Error, Result};
@@ -123,12 +123,12 @@ async fn sum_of(books: &Books, sided: &[&Sided]) -> Result<(Vec<SumOfMoney>, Str
     if pairs.is_empty() {
         return Ok((Vec::new(), String::new()));
     }
-    let plan = Plan::read(books).await?;
+    let snapshot = Snapshot::read(books).await?;
     let both: Vec<_> = pairs
         .iter()
         .map(|(stands, later)| (Some(*stands), Some(*later)))
         .collect();
-    Between::read(books, &plan, &both).await?.sum(&pairs)
+    Between::read(books, &snapshot, &both).await?.sum(&pairs)
 }
 
 /// One conflict, both sides.
@@ -261,21 +261,21 @@ async fn with_sides(books: &Books, rows: Vec<ConflictRow>) -> Result<Vec<Sided>>
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let plan = Plan::read(books).await?;
+    let snapshot = Snapshot::read(books).await?;
     let stands = |row: &ConflictRow| {
-        let standing = plan.resolutions.standing(row.first());
+        let standing = snapshot.resolutions.standing(row.first());
         standing.unwrap_or((row.first(), row.first_day_number()))
     };
     let wanted: Vec<_> = rows
         .iter()
         .flat_map(|row| [stands(row), (row.later(), row.day_number())])
         .collect();
-    let records: HashMap<_, _> = plan.read_rows(books, wanted.into_iter()).await?;
+    let records: HashMap<_, _> = snapshot.read_rows(books, wanted.into_iter()).await?;
     let inputs = store::inputs(&books.ledger).await?;
     let mut sided: Vec<Sided> = Vec::with_capacity(rows.len());
     for row in rows {
         let standing = stands(&row).0;
-        let is_voided = plan.voids.iter().any(|void| void.took == Some(standing));
+        let is_voided = snapshot.voids.iter().any(|void| void.took == Some(standing));
         let (stands, later) = (records.get(&standing).cloned(), records.get(&row.later()).cloned());
         sided.push(Sided {
             only_kept: only_kept(is_voided, stands.as_ref(), later.as_ref()),
@@ -291,7 +291,7 @@ async fn with_sides(books: &Books, rows: Vec<ConflictRow>) -> Result<Vec<Sided>>
         });
     }
     let pairs: Vec<_> = sided.iter().map(|s| (s.stands.as_ref(), s.later.as_ref())).collect();
-    let between = Between::read(books, &plan, &pairs).await?;
+    let between = Between::read(books, &snapshot, &pairs).await?;
     let told: Vec<_> = sided.iter().map(|sided| tell(&between, sided)).collect::<Result<_>>()?;
     for (sided, (money, note)) in sided.iter_mut().zip(told) {
         (sided.listed.money, sided.listed.note) = (money, note);

@@ -13,9 +13,9 @@ use crate::catalog::rate_card::store::{cards_up_to, load_cards};
 use crate::context::Books;
 use crate::pipeline::close::period_charges::PeriodRows;
 use crate::pipeline::meter::aggregate::measure::delta_of_record;
-use crate::pipeline::meter::classify::sku_lookup::{Map, SkuLookup};
+use crate::pipeline::meter::classify::sku_lookup::{AccountCards, SkuLookup};
 use crate::pipeline::meter::dedupe::stored_record::RealRecord;
-use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::store::usage_paths;
 use crate::pipeline::rate::DayUsage;
 use crate::storage::usage::row::{Status, UsageRow};
@@ -44,7 +44,7 @@ pub struct Between {
     accounts: Accounts,
     default: Account,
     cards: RateCatalog,
-    map: Map,
+    map: AccountCards,
     table: UsageTable,
     metering: i64,
 }
@@ -53,29 +53,29 @@ impl Between {
     /// Reads the usage of every account that the records name.
     pub async fn read(
         books: &Books,
-        plan: &Plan,
+        snapshot: &Snapshot,
         pairs: &[(Option<&RealRecord>, Option<&RealRecord>)],
     ) -> Result<Self> {
         let records = pairs.iter().flat_map(|(one, other)| [*one, *other]).flatten();
         let uins: BTreeSet<u64> = records.filter_map(|record| record.content.uin()).collect();
         let cards = load_cards(&books.ledger).await?;
         // Records count as the last metering placed them; a card that came since has placed nothing yet.
-        let placed_by = cards_up_to(&books.ledger, plan.progress.card_hi).await?;
+        let placed_by = cards_up_to(&books.ledger, snapshot.progress.card_hi).await?;
         let (from, to) = days_around(pairs);
         let wanted = Wanted::new(uins.into_iter().map(|uin| (uin, (from, to))));
-        let files = usage_paths(&books.ledger, from, to, plan.progress.metering).await?;
+        let files = usage_paths(&books.ledger, from, to, snapshot.progress.metering).await?;
         let table = tokio::task::block_in_place(|| UsageTable::read(&books.data, &files, &wanted))?;
         Ok(Self {
-            accounts: plan.accounts.clone(),
+            accounts: snapshot.accounts.clone(),
             default: Account {
-                terms: vec![plan.default_terms.clone()],
+                terms: vec![snapshot.default_terms.clone()],
                 first_day: None,
                 closed_to: None,
             },
-            map: Map::new(&plan.accounts, placed_by, &plan.default_terms),
+            map: AccountCards::new(&snapshot.accounts, placed_by, &snapshot.default_terms),
             cards,
             table,
-            metering: plan.progress.metering,
+            metering: snapshot.progress.metering,
         })
     }
 
@@ -139,7 +139,7 @@ impl Between {
                 moves
                     .entry(delta.uin)
                     .or_default()
-                    .push((lookup.place_of(delta.code), signed));
+                    .push((lookup.sku_region_of(delta.code), signed));
             }
         }
         Ok(moves)

@@ -17,7 +17,7 @@ use crate::context::Books;
 use crate::pipeline::close::store::ClosedAs;
 use crate::pipeline::ingest::record::fingerprint::identity_hash;
 use crate::pipeline::meter::aggregate::measure::delta_of_record;
-use crate::pipeline::meter::classify::sku_lookup::{Map, SkuLookup};
+use crate::pipeline::meter::classify::sku_lookup::{AccountCards, SkuLookup};
 use crate::pipeline::meter::dedupe::RowVerdict;
 use crate::pipeline::meter::dedupe::identity_index::Verdict;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord, of_account};
@@ -424,7 +424,7 @@ struct Then {
     batch_hi: i64,
     as_of: AsOf,
     /// Places by the cards that its last metering knew.
-    map: Map,
+    map: AccountCards,
 }
 
 /// The same, while records are placed.
@@ -451,7 +451,7 @@ impl Then {
         Ok(Self {
             batch_hi: closed_as.batch_hi,
             as_of: AsOf::read(books, closed_as.metering).await?,
-            map: Map::new(&Accounts::new(accounts), cards, default_terms),
+            map: AccountCards::new(&Accounts::new(accounts), cards, default_terms),
         })
     }
 
@@ -471,7 +471,7 @@ impl Placing<'_> {
         }
         let delta = delta_of_record(record, &self.then.map, &self.lookup)?;
         Ok(delta.filter(|delta| delta.status == Status::Metered).map(|delta| {
-            let place = self.lookup.place_of(delta.code);
+            let place = self.lookup.sku_region_of(delta.code);
             CountedAs {
                 appid: delta.appid,
                 region: place.region.to_string(),

@@ -19,7 +19,7 @@ const REWRITTEN_BYTES_MAX: u64 = 4 << 30;
 
 /// What housekeeping did: files before and after.
 #[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Kept {
+pub struct Maintained {
     pub segments_merged: (usize, usize),
     pub key_runs_merged: (usize, usize),
     /// Files that other readers lost rows of, copied without their wrong index.
@@ -30,16 +30,16 @@ pub struct Kept {
 }
 
 #[tracing::instrument(skip_all)]
-pub async fn keep(books: &Books, lease: &Lease, metered_to: i64) -> Result<Kept> {
+pub async fn maintain(books: &Books, lease: &Lease, metered_to: i64) -> Result<Maintained> {
     if books.clock.doubt().is_some() {
-        return Ok(Kept::default());
+        return Ok(Maintained::default());
     }
     let merged = merge_segments(books, lease, metered_to).await?;
     let metering = progress(&books.ledger).await?.metering;
     let key_runs_merged = merge_key_runs(books, lease, metering).await?;
     let rewritten = rewrite_files(books, lease, metered_to, REWRITTEN_BYTES_MAX).await?;
     let files_removed = sweep(books).await?;
-    Ok(Kept {
+    Ok(Maintained {
         segments_merged: merged.segments,
         key_runs_merged,
         rewritten,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::aggregate::account_usage;
 use super::aggregate::usage_writer::Piece;
 use super::dedupe::Decided;
-use super::snapshot::Plan;
+use super::snapshot::Snapshot;
 use super::store;
 use super::store::{NewMetering, NewUsageFile};
 use super::totals::Outcome;
@@ -21,7 +21,7 @@ use crate::support::error::Result;
 
 /// What is known before the usage is put together.
 pub struct Basis<'a> {
-    pub plan: &'a Plan,
+    pub snapshot: &'a Snapshot,
     pub decided: &'a Decided,
     pub outcome: &'a Outcome,
     pub files: &'a Files,
@@ -30,7 +30,7 @@ pub struct Basis<'a> {
 /// A metering that is being written.
 pub struct Writing<'a> {
     books: &'a Books,
-    plan: &'a Plan,
+    snapshot: &'a Snapshot,
     intake: i64,
     now: String,
     tx: Tx,
@@ -44,7 +44,7 @@ impl<'a> Writing<'a> {
     /// Begins the transaction, with all that is known already.
     pub async fn begin(books: &'a Books, lease: &Lease, basis: &Basis<'a>, intake: i64) -> Result<Self> {
         let Basis {
-            plan,
+            snapshot,
             decided,
             outcome,
             files,
@@ -55,26 +55,26 @@ impl<'a> Writing<'a> {
         let conflicts = decided.conflicts.iter().map(|c| (c, outcome.conflict_day(c)));
         let (completing, conflicts): (Vec<_>, Vec<_>) = conflicts.partition(|(conflict, _)| conflict.completes);
         let taken_back = decided.taken_back_by_whole_lines();
-        let days: BTreeSet<_> = plan.segments.iter().map(|segment| segment.day).collect();
+        let days: BTreeSet<_> = snapshot.segments.iter().map(|segment| segment.day).collect();
         let mut tx = books.ledger.begin().await?;
         lease.check(&mut tx).await?;
         commit_intake(&mut tx, intake).await?;
-        store::check_progress(&mut tx, &plan.progress).await?;
+        store::check_progress(&mut tx, &snapshot.progress).await?;
         refuse_expired(&mut tx, days).await?;
         let metering = next_number(&mut tx, "metering").await?;
         let new = NewMetering {
             metering,
-            batch_lo: plan.progress.batch_hi + 1,
-            batch_hi: plan.up_to,
+            batch_lo: snapshot.progress.batch_hi + 1,
+            batch_hi: snapshot.up_to,
             metered_at: &now,
-            card_hi: plan.card_hi,
+            card_hi: snapshot.card_hi,
         };
         store::add_metering(&mut tx, &new).await?;
         if let Some(run) = &files.keys {
             store::add_key_run(&mut tx, metering, run).await?;
         }
         if outcome.unmetered_file.is_some() {
-            store::drop_unmetered(&mut tx, &plan.unmetered_paths).await?;
+            store::drop_unmetered(&mut tx, &snapshot.unmetered_paths).await?;
             if let (Some((path, digest)), Some(records)) = (&files.unmetered, &outcome.unmetered_file) {
                 store::add_unmetered(&mut tx, metering, (path, digest), records).await?;
             }
@@ -87,20 +87,23 @@ impl<'a> Writing<'a> {
         store::add_control_totals(&mut tx, metering, &outcome.control_totals()?).await?;
         store::add_usage_totals(&mut tx, metering, totals).await?;
         let metered = Metered {
-            batches: plan.up_to - plan.progress.batch_hi,
-            batch_hi: plan.up_to,
-            rows: plan.segments.iter().map(|segment| segment.rows).sum(),
+            batches: snapshot.up_to - snapshot.progress.batch_hi,
+            batch_hi: snapshot.up_to,
+            rows: snapshot.segments.iter().map(|segment| segment.rows).sum(),
             conflicts: conflicts.len(),
             completed: completing.len() + taken_back.len(),
             voids: decided.new_voids.len() - taken_back.len(),
             voids_of_voids: decided.voids_of_voids(),
-            unmetered: outcome.unmetered_file.as_ref().map_or(plan.unmetered.len(), Vec::len),
+            unmetered: outcome
+                .unmetered_file
+                .as_ref()
+                .map_or(snapshot.unmetered.len(), Vec::len),
             classified_again: outcome.classified_again,
             ..Metered::default()
         };
         Ok(Self {
             books,
-            plan,
+            snapshot,
             intake,
             now,
             tx,
@@ -113,7 +116,7 @@ impl<'a> Writing<'a> {
     /// Adds what some accounts used, and those that appeared.
     pub async fn add(&mut self, piece: Piece) -> Result<()> {
         let Self { tx, metering, .. } = self;
-        let (new, moved) = account_usage::changed_accounts(self.plan, &piece.first_days);
+        let (new, moved) = account_usage::changed_accounts(self.snapshot, &piece.first_days);
         store_accounts(tx, &new, &moved, &self.now).await?;
         self.metered.new_accounts += new.len();
         self.accounts.extend(new.into_iter().chain(moved));
@@ -130,9 +133,9 @@ impl<'a> Writing<'a> {
             store::add_usage_file(&mut self.tx, self.metering, file).await?;
         }
         if !self.accounts.is_empty() {
-            let mut kinds = Kinds::of(&self.plan.accounts);
+            let mut kinds = Kinds::of(&self.snapshot.accounts);
             for (uin, account) in &self.accounts {
-                kinds.change(self.plan.accounts.get(*uin), account);
+                kinds.change(self.snapshot.accounts.get(*uin), account);
             }
             kinds.store(&mut self.tx).await?;
         }

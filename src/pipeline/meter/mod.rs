@@ -26,14 +26,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aggregate::usage_writer::book;
-use classify::historic_cards::Then;
+use classify::historic_cards::HistoricCards;
 use commit::{Basis, Writing};
 use dedupe::identity_index::{Exception, Key, Verdict, WrittenRun};
 use dedupe::new_rows::Identities;
 use dedupe::read_ahead::read_key_runs_ahead;
 use dedupe::suspects::{Candidates, Search, WritingKeys};
 use dedupe::{Decided, NewRows, Real, RowVerdict, Void, decide, wanted_by_voids};
-use snapshot::Plan;
+use snapshot::Snapshot;
 use totals::Outcome;
 
 use crate::catalog::account::Accounts;
@@ -138,66 +138,73 @@ async fn end_of_part(books: &Books, last: i64, rows_max: i64) -> Result<i64> {
 /// Meters every batch up to one that no metering has seen.
 async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered, Accounts)> {
     read_key_runs_ahead(books, up_to).await?;
-    let mut plan = Plan::read_up_to(books, up_to).await?;
-    if plan.is_done() {
+    let mut snapshot = Snapshot::read_up_to(books, up_to).await?;
+    if snapshot.is_done() {
         let metered = Metered {
-            batch_hi: plan.up_to,
-            unmetered: plan.unmetered.len(),
+            batch_hi: snapshot.up_to,
+            unmetered: snapshot.unmetered.len(),
             ..Metered::default()
         };
-        return Ok((metered, plan.accounts));
+        return Ok((metered, snapshot.accounts));
     }
-    let runs = plan.open_key_runs(books)?;
-    let identities = tokio::task::block_in_place(|| Identities::read(&books.data, &plan.segments).map(Arc::new))?;
+    let runs = snapshot.open_key_runs(books)?;
+    let identities = tokio::task::block_in_place(|| Identities::read(&books.data, &snapshot.segments).map(Arc::new))?;
     let intake = books.register_intake("meter").await?;
-    let mut real = read_voids(books, &plan, &identities)?;
-    let waiting: Vec<Void> = plan.waiting_voids().cloned().collect();
-    let completed = dedupe::completed_lines::read(books, &plan).await?;
+    let mut real = read_voids(books, &snapshot, &identities)?;
+    let waiting: Vec<Void> = snapshot.waiting_voids().cloned().collect();
+    let completed = dedupe::completed_lines::read(books, &snapshot).await?;
     let search = Search {
         data: &books.data,
-        segments: &plan.segments,
+        segments: &snapshot.segments,
         identities: &identities,
         runs: &runs,
         wanted: &wanted_by_voids(&real.rows, &waiting, &completed),
-        expired: &plan.expired,
+        expired: &snapshot.expired,
     };
     let (candidates, new_keys) = tokio::task::block_in_place(|| search_rows(books, &search, intake))?;
     let earlier_keys = [&candidates.keys[..], &search.earlier_keys(&candidates)?].concat();
-    read_candidates(books, &plan, &identities, &candidates, &earlier_keys, &mut real).await?;
+    read_candidates(books, &snapshot, &identities, &candidates, &earlier_keys, &mut real).await?;
     let new = NewRows {
         identities: &identities,
         candidates: &candidates,
     };
-    let decided = decide(new, &earlier_keys, &real, &plan.voids, &plan.resolutions, &completed);
+    let decided = decide(
+        new,
+        &earlier_keys,
+        &real,
+        &snapshot.voids,
+        &snapshot.resolutions,
+        &completed,
+    );
     drop(real);
-    plan.then = Then::read(books, &plan, &decided.moved()).await?;
+    snapshot.historic_cards = HistoricCards::read(books, &snapshot, &decided.moved()).await?;
     let (outcome, files) = tokio::task::block_in_place(|| {
         let new_keys = new_keys
             .map(|keys| keys.finish(&exceptions(new, &decided)))
             .transpose()?;
-        let outcome = Outcome::measure(books, &plan, &identities, &decided)?;
-        outcome.check_balance(&plan)?;
+        let outcome = Outcome::measure(books, &snapshot, &identities, &decided)?;
+        outcome.check_balance(&snapshot)?;
         let files = write_files(books, &outcome, new_keys, intake)?;
         Ok::<_, Error>((outcome, files))
     })?;
     let basis = Basis {
-        plan: &plan,
+        snapshot: &snapshot,
         decided: &decided,
         outcome: &outcome,
         files: &files,
     };
     let mut writing = Writing::begin(books, lease, &basis, intake).await?;
-    let book = |to: &Taker<_>| book(books, &plan, &outcome, intake, to);
+    let book = |to: &Taker<_>| book(books, &snapshot, &outcome, intake, to);
     let booked = write_while_making(PIECES_AHEAD, book, async |piece| writing.add(piece).await).await?;
     outcome.check_usage(booked.metered)?;
     let (metered, changed) = writing.commit(booked.file).await?;
-    plan.accounts.extend(changed);
-    Ok((metered, plan.accounts))
+    snapshot.accounts.extend(changed);
+    Ok((metered, snapshot.accounts))
 }
 
 /// New voids for real: whose record one takes back is known by its source and what it names.
-fn read_voids(books: &Books, plan: &Plan, identities: &Identities) -> Result<Real> {
-    let read = || dedupe::stored_record::of_new_rows(&books.data, &plan.segments, identities, &identities.voids);
+fn read_voids(books: &Books, snapshot: &Snapshot, identities: &Identities) -> Result<Real> {
+    let read = || dedupe::stored_record::of_new_rows(&books.data, &snapshot.segments, identities, &identities.voids);
     Ok(Real {
         rows: tokio::task::block_in_place(read)?,
         keys: HashMap::new(),
@@ -221,7 +228,7 @@ fn key_path(intake: i64) -> String {
 #[tracing::instrument(skip_all)]
 async fn read_candidates(
     books: &Books,
-    plan: &Plan,
+    snapshot: &Snapshot,
     identities: &Identities,
     candidates: &Candidates,
     earlier_keys: &[Key],
@@ -229,11 +236,11 @@ async fn read_candidates(
 ) -> Result<()> {
     let mut rows = candidates.rows();
     rows.retain(|row| !real.rows.contains_key(row));
-    let read = || dedupe::stored_record::of_new_rows(&books.data, &plan.segments, identities, &rows);
+    let read = || dedupe::stored_record::of_new_rows(&books.data, &snapshot.segments, identities, &rows);
     real.rows.extend(tokio::task::block_in_place(read)?);
-    real.keys = plan.read_keys(books, earlier_keys).await?;
+    real.keys = snapshot.read_keys(books, earlier_keys).await?;
     // What is read here is no candidate by itself, and a void may name it.
-    real.keys.extend(plan.read_replaced(books).await?);
+    real.keys.extend(snapshot.read_replaced(books).await?);
     Ok(())
 }
 

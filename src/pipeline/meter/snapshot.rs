@@ -1,9 +1,9 @@
-//! The plan of a metering: everything it reads from the ledger, at one point.
+//! The snapshot of a metering: everything it reads from the ledger, at one point.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::aggregate::measure::UnmeteredRecord;
-use super::classify::historic_cards::Then;
+use super::classify::historic_cards::HistoricCards;
 use super::classify::unmetered;
 use super::dedupe::identity_index::{Key, KeyRun};
 use super::dedupe::resolution::{Resolutions, RowId};
@@ -18,14 +18,14 @@ use crate::catalog::account::store::load_accounts;
 use crate::catalog::account::terms::Terms;
 use crate::catalog::rate_card::store::load_cards_and_number;
 use crate::context::Books;
-use crate::pipeline::meter::classify::sku_lookup::Map;
+use crate::pipeline::meter::classify::sku_lookup::AccountCards;
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::{Segment, batches_by_intake, expired_days, segments_between, segments_of_day};
 use crate::support::error::Result;
 use crate::values::calendar::{day_of_number, number_of_day};
 
 /// What is to be metered, and with what.
-pub struct Plan {
+pub struct Snapshot {
     pub progress: Progress,
     /// The last batch to be metered.
     pub up_to: i64,
@@ -33,12 +33,12 @@ pub struct Plan {
     pub batch_counts: Vec<[i64; 4]>,
     pub accounts: Accounts,
     pub default_terms: Terms,
-    pub map: Map,
+    pub map: AccountCards,
     /// The last card import.
     pub card_hi: i64,
     pub resolutions: Resolutions,
     /// Earlier cards, once it is known which records count otherwise from now on.
-    pub then: Then,
+    pub historic_cards: HistoricCards,
     pub voids: Vec<Void>,
     /// UTC days marked expired, days since 1970.
     pub expired: HashSet<i32>,
@@ -48,7 +48,7 @@ pub struct Plan {
     batches: HashMap<i64, i64>,
 }
 
-impl Plan {
+impl Snapshot {
     /// For all batches that no metering has seen.
     pub async fn read(books: &Books) -> Result<Self> {
         Self::read_up_to(books, store::last_batch(&books.ledger).await?).await
@@ -67,10 +67,10 @@ impl Plan {
         Ok(Self {
             segments: segments_between(ledger, SegmentKind::Usage, progress.batch_hi, up_to).await?,
             batch_counts: store::batch_counts(ledger, progress.batch_hi, up_to).await?,
-            map: Map::new(&accounts, cards, &default_terms),
+            map: AccountCards::new(&accounts, cards, &default_terms),
             card_hi,
             resolutions: store::load_resolutions(ledger).await?,
-            then: Then::default(),
+            historic_cards: HistoricCards::default(),
             voids: store::load_voids(ledger).await?,
             expired: expired_days(ledger).await?.into_iter().map(number_of_day).collect(),
             key_runs: store::key_run_paths(ledger).await?,

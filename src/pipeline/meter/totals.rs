@@ -9,7 +9,7 @@ use super::aggregate::measure::{Listing, Measured, Received, UnmeteredRecord, me
 use super::aggregate::merge_sums::Pieces;
 use super::dedupe::new_rows::Identities;
 use super::dedupe::{Conflict, Decided};
-use super::snapshot::Plan;
+use super::snapshot::Snapshot;
 use super::store::Total;
 use crate::context::Books;
 use crate::pipeline::meter::aggregate::sums::Sums;
@@ -53,12 +53,12 @@ const QUARANTINED: &str = "quarantined";
 impl Outcome {
     /// Measures all new rows, and what voids and changed cards do to rows metered before.
     #[tracing::instrument(skip_all)]
-    pub fn measure(books: &Books, plan: &Plan, identities: &Identities, decided: &Decided) -> Result<Self> {
-        let lookup = SkuLookup::new(&plan.map);
+    pub fn measure(books: &Books, snapshot: &Snapshot, identities: &Identities, decided: &Decided) -> Result<Self> {
+        let lookup = SkuLookup::new(&snapshot.map);
         let progress = books.progress.records("metering", identities.len() as u64);
         let done = std::sync::atomic::AtomicU64::new(0);
-        let parts: Vec<Part> = threads::map(plan.segments.len(), |at| {
-            let part = Part::of(measure_one(books, plan, identities, decided, &lookup, at)?);
+        let parts: Vec<Part> = threads::map(snapshot.segments.len(), |at| {
+            let part = Part::of(measure_one(books, snapshot, identities, decided, &lookup, at)?);
             let rows = part.measured.received.records.unsigned_abs();
             progress.at(done.fetch_add(rows, std::sync::atomic::Ordering::Relaxed) + rows);
             Ok(part)
@@ -74,18 +74,18 @@ impl Outcome {
             day_totals: DayTotals::new(),
         };
         let mut unmetered = Vec::new();
-        for (segment, part) in plan.segments.iter().zip(parts) {
+        for (segment, part) in snapshot.segments.iter().zip(parts) {
             outcome.count(segment.batch_lo, &part);
             outcome.sums.push(part.measured.sums);
             unmetered.extend(part.measured.unmetered);
         }
-        let corrections = outcome.correct(plan, decided, &lookup, unmetered)?;
+        let corrections = outcome.correct(snapshot, decided, &lookup, unmetered)?;
         for delta in &corrections {
             add_day_total(&mut outcome.day_totals, delta);
         }
         outcome.corrections = corrections;
-        outcome.places = lookup.into_places();
-        outcome.count_stored(plan);
+        outcome.places = lookup.into_sku_regions();
+        outcome.count_stored(snapshot);
         Ok(outcome)
     }
 
@@ -115,8 +115,8 @@ impl Outcome {
     }
 
     /// Adds what only the ledger knows: lines that never became rows.
-    fn count_stored(&mut self, plan: &Plan) {
-        for &[batch, _, _, quarantined] in &plan.batch_counts {
+    fn count_stored(&mut self, snapshot: &Snapshot) {
+        for &[batch, _, _, quarantined] in &snapshot.batch_counts {
             let totals = self.totals.entry(batch).or_default();
             totals.entry(QUARANTINED).or_default().records += quarantined;
             totals.entry(RECEIVED).or_default().records += quarantined;
@@ -124,8 +124,8 @@ impl Outcome {
     }
 
     /// Every batch: rows are what ingest stored, and received = the sum of the statuses, in records and raw units.
-    pub fn check_balance(&self, plan: &Plan) -> Result<()> {
-        for &[batch, received, stored, quarantined] in &plan.batch_counts {
+    pub fn check_balance(&self, snapshot: &Snapshot) -> Result<()> {
+        for &[batch, received, stored, quarantined] in &snapshot.batch_counts {
             let total = self
                 .totals
                 .get(&batch)
@@ -235,24 +235,24 @@ impl Outcome {
 
 fn measure_one(
     books: &Books,
-    plan: &Plan,
+    snapshot: &Snapshot,
     identities: &Identities,
     decided: &Decided,
     lookup: &SkuLookup,
     at: usize,
 ) -> Result<Measured> {
-    let segment = &plan.segments[at];
+    let segment = &snapshot.segments[at];
     let rows = identities.starts[at] as usize..identities.starts[at + 1] as usize;
     let from = segment
         .day
         .and_hms_opt(0, 0, 0)
         .map_or(DateTime::<Utc>::MIN_UTC, |t| t.and_utc());
-    let days = plan.map.local_days(from, from + TimeDelta::days(1));
+    let days = snapshot.map.local_days(from, from + TimeDelta::days(1));
     measure_segment(
         &books.data.join(&segment.path),
         segment.batch_lo,
         &decided.verdicts[rows],
-        &plan.map,
+        &snapshot.map,
         &days,
         lookup,
         Listing::Unmetered,

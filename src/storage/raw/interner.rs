@@ -3,21 +3,21 @@
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A text's number in its [`Symbols`].
+/// A text's number in its [`Interner`].
 pub type Symbol = u32;
 
 /// Places for texts seen of late. Sources and task types are some dozens, and come again and again.
 const RECENT: usize = 64;
 
 /// A table of texts, one per writer thread.
-pub struct Symbols {
+pub struct Interner {
     texts: Vec<(Box<str>, u64)>,
     by_text: HashMap<Box<str>, Symbol>,
     recent: [Symbol; RECENT],
     bytes: usize,
 }
 
-impl Default for Symbols {
+impl Default for Interner {
     fn default() -> Self {
         Self {
             texts: Vec::new(),
@@ -28,7 +28,7 @@ impl Default for Symbols {
     }
 }
 
-impl Symbols {
+impl Interner {
     /// The text's number, new if need be.
     #[inline]
     pub fn intern(&mut self, text: &str) -> Symbol {
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_text_has_one_number_however_often_and_after_whatever_it_comes() {
-        let mut symbols = Symbols::default();
+        let mut symbols = Interner::default();
         let texts: Vec<String> = (0..1_000).map(|n| format!("text {}", n % 300)).collect();
         let numbers: Vec<Symbol> = texts.iter().map(|text| symbols.intern(text)).collect();
         for (text, &number) in texts.iter().zip(&numbers) {

@@ -4,7 +4,7 @@ use polars::prelude::{Column, DataFrame};
 use polars_arrow::array::{FixedSizeBinaryArray, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::datatypes::{ArrowDataType, TimeUnit as ArrowTimeUnit};
 
-use super::interner::{Symbol, Symbols};
+use super::interner::{Interner, Symbol};
 use super::packed_id;
 use super::segment::SegmentKind;
 use crate::storage::parquet_writer::{FileColumn, Packing};
@@ -159,7 +159,7 @@ impl RawRows {
     }
 
     /// The rows as columns of a segment; see `raw/segment.rs`.
-    pub fn into_columns(self, intake: i64, symbols: &Symbols) -> Vec<FileColumn> {
+    pub fn into_columns(self, intake: i64, symbols: &Interner) -> Vec<FileColumn> {
         let rows = self.len();
         let is_usage = flags(rows, self.voids.rows.iter().map(|&row| row as usize));
         let is_dated = flags(rows, self.undated.iter().copied());
@@ -224,7 +224,7 @@ fn null_where_false(column: FileColumn, keep: Option<&[bool]>) -> FileColumn {
 }
 
 /// A column of the texts that symbols stand for, numbered by their first rows.
-fn named(name: &'static str, column: Vec<Symbol>, symbols: &Symbols) -> FileColumn {
+fn named(name: &'static str, column: Vec<Symbol>, symbols: &Interner) -> FileColumn {
     const UNSEEN: u32 = u32::MAX;
     let mut number_of = vec![UNSEEN; symbols.len()];
     let mut texts = Vec::new();

@@ -21,7 +21,7 @@ use super::record::timestamp::{check_first_day, check_time, utc_day};
 use super::record::timestamp_text::Zones;
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
 use super::segment_writers::Writers;
-use crate::storage::raw::interner::{Symbol, Symbols};
+use crate::storage::raw::interner::{Interner, Symbol};
 use crate::storage::raw::rows::{LogRow, RawRow, RawRows, UsageFields, log_columns};
 use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind};
 use crate::support::clock::Clock;
@@ -133,7 +133,7 @@ impl Counts {
 pub struct SegmentBuilder<'d> {
     rules: &'d RecordRules,
     writers: &'d Writers,
-    symbols: Symbols,
+    symbols: Interner,
     /// Canonical parameters by their text as it was sent.
     parameters: HashMap<Box<str>, Symbol>,
     /// Hashes of the coarse texts of parameters, by the symbols of the canonical ones.
@@ -157,7 +157,7 @@ impl<'d> SegmentBuilder<'d> {
         Self {
             rules,
             writers,
-            symbols: Symbols::default(),
+            symbols: Interner::default(),
             parameters: HashMap::new(),
             coarse_hashes: Vec::new(),
             words: HashMap::new(),

@@ -8,7 +8,7 @@ use hashbrown::hash_map::Entry;
 
 use super::daily_usage_codec::{DaySums, DaysText};
 use crate::catalog::account::Account;
-use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::store::{AccountDays, DayTotal};
 use crate::pipeline::meter::totals::Outcome;
 use crate::storage::usage::row::Status;
@@ -31,13 +31,13 @@ pub fn first_days(rows: &[UsageRow]) -> Vec<(u64, NaiveDate)> {
 type Accounts = Vec<(u64, Account)>;
 
 /// The accounts that appeared, and those that were there and begin earlier now.
-pub fn changed_accounts(plan: &Plan, first_days: &[(u64, NaiveDate)]) -> (Accounts, Accounts) {
+pub fn changed_accounts(snapshot: &Snapshot, first_days: &[(u64, NaiveDate)]) -> (Accounts, Accounts) {
     let (mut new, mut moved) = (Vec::new(), Vec::new());
     for &(uin, day) in first_days {
-        match plan.accounts.get(uin) {
+        match snapshot.accounts.get(uin) {
             None => {
                 let account = Account {
-                    terms: vec![plan.default_terms.clone()],
+                    terms: vec![snapshot.default_terms.clone()],
                     first_day: Some(day),
                     closed_to: None,
                 };
@@ -195,10 +195,14 @@ pub fn usage_totals(outcome: &Outcome) -> Result<Vec<DayTotal>> {
 }
 
 /// Metered usage on days whose period is closed: account, day, records, billable.
-pub fn late_usage(plan: &Plan, rows: &[UsageRow]) -> Vec<(u64, NaiveDate, i64, i64)> {
+pub fn late_usage(snapshot: &Snapshot, rows: &[UsageRow]) -> Vec<(u64, NaiveDate, i64, i64)> {
     let mut late: BTreeMap<(u64, NaiveDate), (i64, i64)> = BTreeMap::new();
     for account in rows.chunk_by(|a, b| a.uin == b.uin) {
-        let Some(closed_to) = plan.accounts.get(account[0].uin).and_then(|account| account.closed_to) else {
+        let Some(closed_to) = snapshot
+            .accounts
+            .get(account[0].uin)
+            .and_then(|account| account.closed_to)
+        else {
             continue;
         };
         for row in account.iter().filter(|row| row.status == Status::Metered) {

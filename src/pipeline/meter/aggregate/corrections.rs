@@ -8,7 +8,7 @@ use crate::pipeline::ingest::record::timestamp::utc_day;
 use crate::pipeline::meter::classify::sku_lookup::SkuLookup;
 use crate::pipeline::meter::dedupe::Decided;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
-use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::totals::{Outcome, RECEIVED};
 use crate::storage::usage::row::{Status, UsageRow};
 use crate::storage::usage::sku_region::{NO_SKU_COUNT, NO_SKU_MS, UnitKind};
@@ -18,7 +18,7 @@ impl Outcome {
     /// Rows metered before that voids take back now, and unmetered ones that a changed card places.
     pub(crate) fn correct(
         &mut self,
-        plan: &Plan,
+        snapshot: &Snapshot,
         decided: &Decided,
         lookup: &SkuLookup,
         new_unmetered: Vec<UnmeteredRecord>,
@@ -27,28 +27,42 @@ impl Outcome {
         let mut taken_back = HashSet::new();
         let mut stands = Vec::new();
         for (stood, now) in &decided.replaced {
-            self.withdraw(plan, stood, Status::Conflict, lookup, &mut corrections, &mut taken_back)?;
-            stands.extend(self.accept(plan, now, lookup, &mut corrections)?);
+            self.withdraw(
+                snapshot,
+                stood,
+                Status::Conflict,
+                lookup,
+                &mut corrections,
+                &mut taken_back,
+            )?;
+            stands.extend(self.accept(snapshot, now, lookup, &mut corrections)?);
         }
         for (record, _) in &decided.voided_before {
-            self.withdraw(plan, record, Status::Voided, lookup, &mut corrections, &mut taken_back)?;
+            self.withdraw(
+                snapshot,
+                record,
+                Status::Voided,
+                lookup,
+                &mut corrections,
+                &mut taken_back,
+            )?;
             stands.retain(|r: &UnmeteredRecord| (r.batch, r.line) != (record.batch, record.line));
         }
         let new_unmetered: Vec<UnmeteredRecord> = new_unmetered.into_iter().chain(stands).collect();
-        let rewrites = !new_unmetered.is_empty() || !taken_back.is_empty() || plan.tries_unmetered_again();
+        let rewrites = !new_unmetered.is_empty() || !taken_back.is_empty() || snapshot.tries_unmetered_again();
         if !rewrites {
             return Ok(corrections);
         }
-        let mut kept = Vec::with_capacity(plan.unmetered.len() + new_unmetered.len());
-        for record in &plan.unmetered {
+        let mut kept = Vec::with_capacity(snapshot.unmetered.len() + new_unmetered.len());
+        for record in &snapshot.unmetered {
             if taken_back.contains(&(record.batch, record.line)) {
                 continue;
             }
             // A waived day that expired keeps its records as unmetered for good; nothing is added to it.
-            if plan.expired.contains(&utc_day(record.finished_at_ns)) {
+            if snapshot.expired.contains(&utc_day(record.finished_at_ns)) {
                 continue;
             }
-            if !self.classify_again(plan, record, lookup, &mut corrections)? {
+            if !self.classify_again(snapshot, record, lookup, &mut corrections)? {
                 kept.push(record.clone());
             }
         }
@@ -61,19 +75,19 @@ impl Outcome {
     /// A record that counted counts no more: it was taken back, or another content stands in its place.
     fn withdraw(
         &mut self,
-        plan: &Plan,
+        snapshot: &Snapshot,
         record: &RealRecord,
         status: Status,
         lookup: &SkuLookup,
         corrections: &mut Vec<UsageRow>,
         taken_back: &mut HashSet<(i64, u32)>,
     ) -> Result<()> {
-        let Some(delta) = delta_of_record(record, &plan.map, lookup)? else {
+        let Some(delta) = delta_of_record(record, &snapshot.map, lookup)? else {
             return Ok(());
         };
         let place = (record.batch, record.line);
         // While it waits in the unmetered file it counts as unmetered, whatever today's card says.
-        let waits = plan
+        let waits = snapshot
             .unmetered
             .binary_search_by_key(&place, |r| (r.batch, r.line))
             .is_ok();
@@ -82,7 +96,7 @@ impl Outcome {
                 raw: *duration_ms,
                 ..as_unmetered(delta)
             },
-            _ if delta.status == Status::Failed => not_counting(share_then(plan, record, delta)?, Status::Failed),
+            _ if delta.status == Status::Failed => not_counting(share_then(snapshot, record, delta)?, Status::Failed),
             _ => delta,
         };
         if waits {
@@ -95,18 +109,18 @@ impl Outcome {
     /// A conflicting record counts from now on, as a person said. Returns it when no meter takes it.
     fn accept(
         &mut self,
-        plan: &Plan,
+        snapshot: &Snapshot,
         record: &RealRecord,
         lookup: &SkuLookup,
         corrections: &mut Vec<UsageRow>,
     ) -> Result<Option<UnmeteredRecord>> {
-        let Some(delta) = delta_of_record(record, &plan.map, lookup)? else {
+        let Some(delta) = delta_of_record(record, &snapshot.map, lookup)? else {
             return Ok(None);
         };
-        let conflicting = not_counting(share_then(plan, record, delta)?, Status::Conflict);
+        let conflicting = not_counting(share_then(snapshot, record, delta)?, Status::Conflict);
         self.move_share(record.batch, conflicting, delta, corrections);
         if delta.status == Status::Unmetered {
-            return unmetered_of(record, &plan.map, lookup);
+            return unmetered_of(record, &snapshot.map, lookup);
         }
         Ok(None)
     }
@@ -114,7 +128,7 @@ impl Outcome {
     /// Whether today's card places a record that none did before.
     fn classify_again(
         &mut self,
-        plan: &Plan,
+        snapshot: &Snapshot,
         record: &UnmeteredRecord,
         lookup: &SkuLookup,
         corrections: &mut Vec<UsageRow>,
@@ -126,7 +140,7 @@ impl Outcome {
             finished_at_ns: record.finished_at_ns,
             failed: false,
         };
-        let delta = delta_of_fields(&row, &record.task_type, &record.parameters, &plan.map, lookup)?;
+        let delta = delta_of_fields(&row, &record.task_type, &record.parameters, &snapshot.map, lookup)?;
         if delta.status != Status::Metered {
             return Ok(false);
         }
@@ -174,8 +188,8 @@ fn nowhere(delta: UsageRow) -> u32 {
 }
 
 /// The share of a record as it was measured when its batch was; the cards of today may count it in another unit.
-fn share_then(plan: &Plan, record: &RealRecord, today: UsageRow) -> Result<UsageRow> {
-    let Some(map) = plan.then.map_of(record.batch) else {
+fn share_then(snapshot: &Snapshot, record: &RealRecord, today: UsageRow) -> Result<UsageRow> {
+    let Some(map) = snapshot.historic_cards.account_cards_of(record.batch) else {
         return Ok(today);
     };
     Ok(delta_of_record(record, map, &SkuLookup::new(map))?.unwrap_or(today))

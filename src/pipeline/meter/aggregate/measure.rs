@@ -8,7 +8,7 @@ use polars_arrow::array::{Array as _, PrimitiveArray, Utf8ViewArray};
 
 use crate::catalog::rate_card::meter::billable;
 use crate::pipeline::meter::aggregate::sums::{RowsToSum, Sums};
-use crate::pipeline::meter::classify::sku_lookup::{Classified, LocalDay, Map, Reason, SkuLookup};
+use crate::pipeline::meter::classify::sku_lookup::{AccountCards, Classified, LocalDay, Reason, SkuLookup};
 use crate::pipeline::meter::dedupe::RowVerdict;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
 use crate::storage::raw::segment::for_each_group;
@@ -72,7 +72,7 @@ pub fn measure_segment(
     path: &Path,
     batch: i64,
     verdicts: &[RowVerdict],
-    map: &Map,
+    map: &AccountCards,
     days: &[Vec<LocalDay>],
     lookup: &SkuLookup,
     listing: Listing,
@@ -175,7 +175,7 @@ impl Known {
 }
 
 /// The share of a record metered before: what it counted as then.
-pub fn delta_of_record(record: &RealRecord, map: &Map, lookup: &SkuLookup) -> Result<Option<UsageRow>> {
+pub fn delta_of_record(record: &RealRecord, map: &AccountCards, lookup: &SkuLookup) -> Result<Option<UsageRow>> {
     let Content::Usage {
         uin,
         appid,
@@ -199,7 +199,7 @@ pub fn delta_of_record(record: &RealRecord, map: &Map, lookup: &SkuLookup) -> Re
 }
 
 /// A record that no meter takes, as its list has it; none when a meter does.
-pub fn unmetered_of(record: &RealRecord, map: &Map, lookup: &SkuLookup) -> Result<Option<UnmeteredRecord>> {
+pub fn unmetered_of(record: &RealRecord, map: &AccountCards, lookup: &SkuLookup) -> Result<Option<UnmeteredRecord>> {
     let Content::Usage {
         uin,
         appid,
@@ -232,7 +232,7 @@ pub fn unmetered_of(record: &RealRecord, map: &Map, lookup: &SkuLookup) -> Resul
 }
 
 /// The account's day of an instant, and the card version in force on it.
-fn local_day_of(uin: u64, at_ns: i64, map: &Map) -> LocalDay {
+fn local_day_of(uin: u64, at_ns: i64, map: &AccountCards) -> LocalDay {
     let at = chrono::DateTime::from_timestamp_nanos(at_ns);
     let days = map.local_days(at, at + chrono::TimeDelta::nanoseconds(1));
     local_day_at(&days[map.class(uin)], at_ns)
@@ -243,7 +243,7 @@ pub fn delta_of_fields(
     row: &RowFields,
     task_type: &str,
     parameters: &str,
-    map: &Map,
+    map: &AccountCards,
     lookup: &SkuLookup,
 ) -> Result<UsageRow> {
     let day = local_day_of(row.uin, row.finished_at_ns, map);

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::account_usage::{first_days, late_usage, usage_daily};
 use super::merge_sums::Pieces;
 use crate::context::Books;
-use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::store::{AccountDays, NewUsageFile};
 use crate::pipeline::meter::totals::Outcome;
 use crate::storage::durable_files::create_dir_durably;
@@ -44,12 +44,12 @@ pub struct Piece {
 
 /// Puts the sums together, writes the usage file, and hands on what the ledger is to know.
 #[tracing::instrument(skip_all)]
-pub fn book(books: &Books, plan: &Plan, outcome: &Outcome, intake: i64, to: &Taker<Piece>) -> Result<Booked> {
+pub fn book(books: &Books, snapshot: &Snapshot, outcome: &Outcome, intake: i64, to: &Taker<Piece>) -> Result<Booked> {
     let pieces = outcome.pieces();
     let path = format!("usage/i{intake:08}.parquet");
     let mut file = UsageFile::default();
     let mut metered = (0, 0);
-    let make = |at| Made::of(plan, outcome, &pieces, at);
+    let make = |at| Made::of(snapshot, outcome, &pieces, at);
     threads::in_order(pieces.count(), PIECES_AHEAD, make, |made| {
         file.add(&books.data.join(&path), &made)?;
         metered = (metered.0 + made.metered.0, metered.1 + made.metered.1);
@@ -68,10 +68,10 @@ struct Made {
 }
 
 impl Made {
-    fn of(plan: &Plan, outcome: &Outcome, pieces: &Pieces, at: usize) -> Result<Self> {
+    fn of(snapshot: &Snapshot, outcome: &Outcome, pieces: &Pieces, at: usize) -> Result<Self> {
         let rows = pieces.rows(at)?;
         let group = |rows: &[UsageRow]| {
-            let columns = usage::columns(rows, &outcome.places, |uin| plan.map.zone(uin));
+            let columns = usage::columns(rows, &outcome.places, |uin| snapshot.map.zone(uin));
             let schema = schema_of(&columns);
             Ok((RowGroup::of(columns)?, schema))
         };
@@ -85,7 +85,7 @@ impl Made {
             piece: Piece {
                 days: usage_daily(&rows, &outcome.places),
                 first_days: first_days(&rows),
-                late: late_usage(plan, &rows),
+                late: late_usage(snapshot, &rows),
             },
         })
     }

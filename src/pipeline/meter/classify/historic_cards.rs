@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::sku_lookup::Map;
+use super::sku_lookup::AccountCards;
 use crate::catalog::rate_card::store::cards_up_to;
 use crate::context::Books;
 use crate::pipeline::meter::dedupe::stored_record::RealRecord;
-use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::store::metered_batches;
 use crate::support::error::Result;
 
@@ -15,14 +15,14 @@ pub type MeteredBatches = (i64, i64, i64);
 
 /// The maps of earlier cards, as far as some records need them.
 #[derive(Default)]
-pub struct Then {
+pub struct HistoricCards {
     meterings: Vec<MeteredBatches>,
-    by_card: HashMap<i64, Map>,
+    by_card: HashMap<i64, AccountCards>,
 }
 
-impl Then {
+impl HistoricCards {
     /// Reads what is needed to tell how these records were counted.
-    pub async fn read(books: &Books, plan: &Plan, records: &[&RealRecord]) -> Result<Self> {
+    pub async fn read(books: &Books, snapshot: &Snapshot, records: &[&RealRecord]) -> Result<Self> {
         if records.is_empty() {
             return Ok(Self::default());
         }
@@ -31,11 +31,13 @@ impl Then {
             by_card: HashMap::new(),
         };
         for record in records {
-            if let Some(card_hi) = then.card_of(record.batch).filter(|card_hi| *card_hi != plan.card_hi)
+            if let Some(card_hi) = then
+                .card_of(record.batch)
+                .filter(|card_hi| *card_hi != snapshot.card_hi)
                 && !then.by_card.contains_key(&card_hi)
             {
                 let cards = cards_up_to(&books.ledger, card_hi).await?;
-                let map = Map::new(&plan.accounts, cards, &plan.default_terms);
+                let map = AccountCards::new(&snapshot.accounts, cards, &snapshot.default_terms);
                 then.by_card.insert(card_hi, map);
             }
         }
@@ -48,7 +50,7 @@ impl Then {
     }
 
     /// The map that a batch was metered with; none when it is today's.
-    pub fn map_of(&self, batch: i64) -> Option<&Map> {
+    pub fn account_cards_of(&self, batch: i64) -> Option<&AccountCards> {
         self.by_card.get(&self.card_of(batch)?)
     }
 }

@@ -61,7 +61,7 @@ struct Class {
 }
 
 /// Everything that placing needs to know about accounts and cards.
-pub struct Map {
+pub struct AccountCards {
     classes: Vec<Class>,
     class_of: HashMap<u64, ClassId>,
     /// Card versions in use, flat.
@@ -80,7 +80,7 @@ pub struct LocalDay {
     pub version: Option<usize>,
 }
 
-impl Map {
+impl AccountCards {
     /// Sorts the accounts into classes. Unknown accounts get the first class: the default terms.
     pub fn new(accounts: &Accounts, cards: RateCatalog, default_terms: &Terms) -> Self {
         let mut map = Self {
@@ -181,7 +181,7 @@ impl hashbrown::Equivalent<(String, String)> for NameRef<'_> {
 
 /// Places distinct texts, remembering each; shared by the threads, which ask for the texts of a row group at a time.
 pub struct SkuLookup<'m> {
-    map: &'m Map,
+    map: &'m AccountCards,
     texts: RwLock<Texts>,
     state: Mutex<State>,
 }
@@ -202,7 +202,7 @@ struct State {
 }
 
 impl<'m> SkuLookup<'m> {
-    pub fn new(map: &'m Map) -> Self {
+    pub fn new(map: &'m AccountCards) -> Self {
         Self {
             map,
             texts: RwLock::default(),
@@ -255,7 +255,7 @@ impl<'m> SkuLookup<'m> {
     }
 
     /// The place of a code.
-    pub fn place_of(&self, code: SkuCode) -> SkuRegion {
+    pub fn sku_region_of(&self, code: SkuCode) -> SkuRegion {
         self.lock().places.get(code).clone()
     }
 
@@ -270,7 +270,7 @@ impl<'m> SkuLookup<'m> {
     }
 
     /// All places there came to be.
-    pub fn into_places(self) -> SkuRegions {
+    pub fn into_sku_regions(self) -> SkuRegions {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).places
     }
 
@@ -298,7 +298,7 @@ impl Texts {
 
 type Measured = (SkuRegion, RawUnits, u64, u64);
 
-fn assign(map: &Map, version: Option<usize>, task_type: &str, parameters: &str) -> Result<Measured, Reason> {
+fn assign(map: &AccountCards, version: Option<usize>, task_type: &str, parameters: &str) -> Result<Measured, Reason> {
     let Some(version) = version else {
         return Err(Reason {
             code: "no_card",

@@ -7,7 +7,7 @@ use super::resolution::RowId;
 use super::stored_record::{Content, RealRecord};
 use crate::context::Books;
 use crate::pipeline::ingest::record::timestamp::utc_day;
-use crate::pipeline::meter::snapshot::Plan;
+use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::store;
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::segments_between;
@@ -15,16 +15,16 @@ use crate::support::error::Result;
 use crate::values::calendar::number_of_day;
 
 /// The cut lines whose whole came with the batches of a plan, as far as a record of usage was read of them.
-pub async fn read(books: &Books, plan: &Plan) -> Result<Vec<Completed>> {
+pub async fn read(books: &Books, snapshot: &Snapshot) -> Result<Vec<Completed>> {
     let mut completed = Vec::new();
-    for (at, first) in store::cut_lines(&books.ledger, plan.progress.batch_hi, plan.up_to).await? {
-        let Some(first) = row(books, plan, first).await? else {
+    for (at, first) in store::cut_lines(&books.ledger, snapshot.progress.batch_hi, snapshot.up_to).await? {
+        let Some(first) = row(books, snapshot, first).await? else {
             continue;
         };
         let Content::Usage { finished_at_ns, .. } = first.content else {
             continue;
         };
-        let whole = row(books, plan, at).await?;
+        let whole = row(books, snapshot, at).await?;
         let is_void = |whole: &RealRecord| matches!(whole.content, Content::Void { .. });
         if whole.as_ref().is_some_and(is_void) {
             continue;
@@ -40,9 +40,11 @@ pub async fn read(books: &Books, plan: &Plan) -> Result<Vec<Completed>> {
 }
 
 /// One row of raw; none where the line is no record, or is gone.
-async fn row(books: &Books, plan: &Plan, place: RowId) -> Result<Option<RealRecord>> {
+async fn row(books: &Books, snapshot: &Snapshot, place: RowId) -> Result<Option<RealRecord>> {
     let segments = segments_between(&books.ledger, SegmentKind::Usage, place.0 - 1, place.0).await?;
     let days: BTreeSet<i32> = segments.iter().map(|segment| number_of_day(segment.day)).collect();
-    let mut found = plan.read_rows(books, days.into_iter().map(|day| (place, day))).await?;
+    let mut found = snapshot
+        .read_rows(books, days.into_iter().map(|day| (place, day)))
+        .await?;
     Ok(found.remove(&place))
 }

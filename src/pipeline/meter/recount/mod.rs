@@ -22,7 +22,7 @@ use crate::catalog::account::part::Part;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::store::{cards_up_to, load_cards};
 use crate::context::Books;
-use crate::pipeline::meter::classify::sku_lookup::{Map, SkuLookup};
+use crate::pipeline::meter::classify::sku_lookup::{AccountCards, SkuLookup};
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::{Segment, expired_days, segments_between};
 use crate::storage::usage::row::Status;
@@ -124,7 +124,7 @@ struct Metered {
     left_out: BTreeSet<NaiveDate>,
     /// UTC days whose raw is gone.
     expired: HashSet<NaiveDate>,
-    map: Map,
+    map: AccountCards,
     /// Whether all meterings knew the same cards.
     same_cards: bool,
 }
@@ -149,7 +149,7 @@ impl Metered {
             since,
             left_out,
             expired: expired_days(ledger).await?,
-            map: Map::new(&load_accounts(ledger).await?, cards, &default_terms),
+            map: AccountCards::new(&load_accounts(ledger).await?, cards, &default_terms),
             same_cards: cards_are_the_same(ledger).await?,
         })
     }
@@ -383,7 +383,7 @@ impl SkuSlots {
             self.slots.resize(at + 1, None);
         }
         *self.slots[at].get_or_insert_with(|| {
-            let place = lookup.place_of(code);
+            let place = lookup.sku_region_of(code);
             names.slot(&place.region, &place.sku, status)
         })
     }
