@@ -11,6 +11,7 @@ pub mod first_day;
 
 pub mod missing_files;
 pub mod restore_guard;
+pub mod write_attempt;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,7 +22,7 @@ use chrono_tz::Tz;
 
 use crate::storage::durable_files;
 use crate::storage::durable_files::DataDir;
-use crate::storage::ledger::{Ledger, register_intake};
+use crate::storage::ledger::Ledger;
 use crate::support::clock::Clock;
 use crate::support::error::Result;
 use crate::support::progress::Progress;
@@ -188,12 +189,6 @@ impl Books {
             progress: Progress::hidden(),
             child_reader: None,
         }
-    }
-
-    /// Registers a writer and returns its number, unless the ledger is older than the files beside it.
-    pub async fn register_intake(&self, stage: &str) -> Result<i64> {
-        restore_guard::refuse_older_ledger(self).await?;
-        register_intake(&self.ledger, stage).await
     }
 }
 

@@ -46,9 +46,9 @@ use segment_writers::Writers;
 use store::{Batch, NewBatch};
 
 use crate::context::first_day;
+use crate::context::write_attempt::{Synced, WriteAttempt};
 use crate::context::{Books, UnknownAccounts};
-use crate::storage::durable_files::{remove_files, sync_all};
-use crate::storage::ledger::commit_intake;
+use crate::storage::durable_files::remove_files;
 use crate::storage::raw::segment::NewSegment;
 use crate::storage::raw::store::{add_segments, expired_days, refuse_expired};
 use crate::support::error::{Error, Result};
@@ -123,9 +123,9 @@ async fn ingest_new(books: &Books, input: &Input, source: &str, earlier: Option<
         return child_process::ingest_in_child(books, child, input, source, earlier).await;
     }
     let rules = record_rules(books, source).await?;
-    let intake = books.register_intake("ingest").await?;
-    let read = tokio::task::block_in_place(|| read_input(books, input, rules, intake))?;
-    commit(books, input, source, intake, read, earlier).await
+    let attempt = WriteAttempt::register(books, "ingest").await?;
+    let read = tokio::task::block_in_place(|| read_input(books, input, rules, &attempt))?;
+    commit(books, input, source, attempt, read, earlier).await
 }
 
 async fn find_known(books: &Books, input: &Input, source: &str) -> Result<Option<Ingested>> {
@@ -190,9 +190,11 @@ struct ReadInput {
     header: Option<String>,
     tally: Counts,
     segments: Vec<NewSegment>,
+    synced: Synced,
 }
 
-fn read_input(books: &Books, input: &Input, mut rules: RecordRules, intake: i64) -> Result<ReadInput> {
+fn read_input(books: &Books, input: &Input, mut rules: RecordRules, writing: &WriteAttempt) -> Result<ReadInput> {
+    let intake = writing.number();
     let mut writers = Writers::new(&books.data, intake);
     let attempt = Attempt::begin(books, input)?;
     failpoint::reading(&input.name);
@@ -204,13 +206,18 @@ fn read_input(books: &Books, input: &Input, mut rules: RecordRules, intake: i64)
     check_durations(input, &tally)?;
     let segments = writers.finish()?;
     let _syncing = tracing::debug_span!("sync").entered();
-    sync_all(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
+    let synced = writing.sync(paths_of(&segments))?;
     Ok(ReadInput {
         measured,
         header,
         tally,
         segments,
+        synced,
     })
+}
+
+fn paths_of(segments: &[NewSegment]) -> impl Iterator<Item = &String> {
+    segments.iter().map(|segment| &segment.path)
 }
 
 fn read_file(
@@ -427,7 +434,7 @@ async fn commit(
     books: &Books,
     input: &Input,
     source: &str,
-    intake: i64,
+    attempt: WriteAttempt<'_>,
     read: ReadInput,
     earlier: Option<Earlier>,
 ) -> Result<Ingested> {
@@ -436,12 +443,13 @@ async fn commit(
         header,
         mut tally,
         segments,
+        synced,
     } = read;
     tally.refused.sort_by_key(|refused| refused.line);
     let committed_at = books.clock.text();
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let new = NewBatch {
-        intake,
+        intake: attempt.number(),
         kind: "input",
         name: &input.name,
         source,
@@ -457,7 +465,7 @@ async fn commit(
     };
     // What can be read once only is known by its bytes now.
     if let (None, Err(refused)) = (input.path(), refuse_other_source(books, source, input, &measured).await) {
-        remove_files(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
+        attempt.abandon(paths_of(&segments))?;
         return Err(refused);
     }
     let gone = match earlier {
@@ -466,17 +474,16 @@ async fn commit(
     };
     let first_day = first_day::first_day(books).await?;
     let alarm = alarm::raised(&books.settings, new.received, new.stored, new.quarantined);
-    let mut tx = books.ledger.begin().await?;
+    let mut tx = attempt.begin(None).await?;
     // Two runs may read the same input side by side; the second finds the first one's batch here.
     let twin = store::digest_is_known(&mut tx, &measured.digest, source, input.format.text()).await?;
     if twin {
         drop(tx);
-        remove_files(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
+        attempt.abandon(paths_of(&segments))?;
         return already(books, source, input, measured)
             .await?
             .ok_or_else(|| Error::Unbalanced(format!("the batch of {} was there and is gone", input.name)));
     }
-    commit_intake(&mut tx, intake).await?;
     refuse_expired(
         &mut tx,
         tally
@@ -490,7 +497,7 @@ async fn commit(
         Ok(batch) => batch,
         Err(refused @ Error::Input { .. }) => {
             drop(tx);
-            remove_files(&segments.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
+            attempt.abandon(paths_of(&segments))?;
             return Err(refused);
         }
         Err(error) => return Err(error),
@@ -504,7 +511,7 @@ async fn commit(
         store::add_reread(&mut tx, batch, earlier, gone).await?;
         quarantine::cut_lines::set_cut_line_aside(&mut tx, earlier, batch, &committed_at).await?;
     }
-    books.ledger.commit_of(tx, "ingest", intake).await?;
+    attempt.commit(tx, synced).await?;
     let mut ingested = Ingested::of(books, batch, false, 0, measured).await?;
     if let Some(folder) = input.folder() {
         ingested.left_out.clone_from(&folder.left_out);

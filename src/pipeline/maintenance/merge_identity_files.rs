@@ -6,13 +6,14 @@ use std::path::Path;
 use itertools::Itertools as _;
 
 use crate::context::Books;
+use crate::context::write_attempt::WriteAttempt;
 use crate::pipeline::meter::dedupe::identity_index::{Key, KeyRun, KeyWriter, WrittenRun, keys_of_hash};
 use crate::pipeline::meter::store::{NewKeyRun, add_key_run, drop_key_runs, key_run_paths};
-use crate::storage::durable_files::{create_dir_durably, sync_all};
-use crate::storage::ledger::{Lease, commit_intake};
+use crate::storage::durable_files::create_dir_durably;
+use crate::storage::ledger::Lease;
 use crate::storage::raw::fingerprints::Fingerprints;
 use crate::storage::raw::store::expired_days;
-use crate::support::error::Result;
+use crate::support::error::{Error, Result};
 use crate::values::calendar::number_of_day;
 
 /// Every run costs a search per new record, so at most so many are left after a merge.
@@ -37,18 +38,15 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
         .into_iter()
         .map(number_of_day)
         .collect();
-    let intake = books.register_intake("merge keys").await?;
-    let path = format!("keys/i{intake:08}.keys");
-    let written = tokio::task::block_in_place(|| {
+    let attempt = WriteAttempt::register(books, "merge_keys").await?;
+    let path = format!("keys/i{:08}.keys", attempt.number());
+    let (written, synced) = tokio::task::block_in_place(|| {
         let place = books.data.join(&path);
         create_dir_durably(&books.data.join("keys"))?;
         let written = write_living_keys(&place, &open(books, &merged)?, &open(books, &kept)?, &expired)?;
-        sync_all(&[place])?;
-        Ok::<_, crate::support::error::Error>(written)
+        Ok::<_, Error>((written, attempt.sync([&path])?))
     })?;
-    let mut tx = books.ledger.begin().await?;
-    lease.check(&mut tx).await?;
-    commit_intake(&mut tx, intake).await?;
+    let mut tx = attempt.begin(Some(lease)).await?;
     drop_key_runs(&mut tx, &merged).await?;
     let new = NewKeyRun {
         path,
@@ -57,7 +55,7 @@ pub async fn merge_key_runs(books: &Books, lease: &Lease, metering: i64) -> Resu
         digest: written.digest,
     };
     add_key_run(&mut tx, metering, &new).await?;
-    books.ledger.commit_of(tx, "merge_keys", intake).await?;
+    attempt.commit(tx, synced).await?;
     Ok((runs.len(), kept.len() + 1))
 }
 

@@ -3,8 +3,8 @@
 use polars::prelude::*;
 
 use crate::context::Books;
-use crate::storage::durable_files::sync_all;
-use crate::storage::ledger::{Lease, commit_intake};
+use crate::context::write_attempt::WriteAttempt;
+use crate::storage::ledger::Lease;
 use crate::storage::parquet_writer::{RowGroup, schema_of};
 use crate::storage::raw::rows::columns_of;
 use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, check_written, read_columns};
@@ -56,9 +56,9 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
     // The new segment's digest would hide what was damaged in one before.
     let check = |segment: &Segment| check_written(&books.data.join(&segment.path), &segment.digest);
     tokio::task::block_in_place(|| segments.iter().try_for_each(check))?;
-    let intake = books.register_intake("merge").await?;
-    let merged = tokio::task::block_in_place(|| {
-        let mut writer = SegmentWriter::new(&books.data, kind, segments[0].day, intake);
+    let attempt = WriteAttempt::register(books, "merge").await?;
+    let (merged, synced) = tokio::task::block_in_place(|| {
+        let mut writer = SegmentWriter::new(&books.data, kind, segments[0].day, attempt.number());
         let frame = concatenated(books, segments)?;
         let mut rest = frame;
         while rest.height() > 0 {
@@ -69,17 +69,15 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
             rest = after;
         }
         let merged = writer.finish()?;
-        sync_all(&merged.iter().map(|s| books.data.join(&s.path)).collect::<Vec<_>>())?;
-        Ok::<_, Error>(merged)
+        let synced = attempt.sync(merged.iter().map(|segment| &segment.path))?;
+        Ok::<_, Error>((merged, synced))
     })?;
     let batch_lo = segments.iter().map(|s| s.batch_lo).min().unwrap_or(0);
     let batch_hi = segments.iter().map(|s| s.batch_hi).max().unwrap_or(0);
-    let mut tx = books.ledger.begin().await?;
-    lease.check(&mut tx).await?;
-    commit_intake(&mut tx, intake).await?;
+    let mut tx = attempt.begin(Some(lease)).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
     add_segments(&mut tx, &merged, batch_lo, batch_hi).await?;
-    books.ledger.commit_of(tx, "merge", intake).await?;
+    attempt.commit(tx, synced).await?;
     Ok(merged.len())
 }
 

@@ -4,11 +4,11 @@
 use rayon::prelude::*;
 
 use crate::context::Books;
+use crate::context::write_attempt::WriteAttempt;
 use crate::pipeline::meter::store::{
     replace_unmetered_file, replace_usage_file, unmetered_files_of_before, usage_files_of_before,
 };
-use crate::storage::durable_files::sync_all;
-use crate::storage::ledger::{Lease, Tx, commit_intake};
+use crate::storage::ledger::{Lease, Tx};
 use crate::storage::parquet_writer::copy_without_index;
 use crate::storage::raw::segment::check_written;
 use crate::storage::raw::store::{CopiedFile, NamedFile, replace_segment, segments_of_before};
@@ -112,28 +112,22 @@ async fn rewrite(books: &Books, lease: &Lease, due: &[Due], rewritten: &mut Rewr
     if whole.is_empty() {
         return Ok(());
     }
-    let intake = books.register_intake("rewrite").await?;
-    let copies: Vec<CopiedFile> = tokio::task::block_in_place(|| {
+    let attempt = WriteAttempt::register(books, "rewrite").await?;
+    let intake = attempt.number();
+    let (copies, synced) = tokio::task::block_in_place(|| {
         let copies = whole
             .par_iter()
             .enumerate()
             .map(|(part, due)| copy(books, due, intake, part));
         let copies: Vec<CopiedFile> = copies.collect::<Result<_>>()?;
-        sync_all(
-            &copies
-                .iter()
-                .map(|copy| books.data.join(&copy.path))
-                .collect::<Vec<_>>(),
-        )?;
-        Ok::<_, Error>(copies)
+        let synced = attempt.sync(copies.iter().map(|copy| &copy.path))?;
+        Ok::<_, Error>((copies, synced))
     })?;
-    let mut tx = books.ledger.begin().await?;
-    lease.check(&mut tx).await?;
-    commit_intake(&mut tx, intake).await?;
+    let mut tx = attempt.begin(Some(lease)).await?;
     for (due, copy) in whole.iter().zip(&copies) {
         replace(&mut tx, due, copy).await?;
     }
-    books.ledger.commit_of(tx, "rewrite", intake).await?;
+    attempt.commit(tx, synced).await?;
     rewritten.files += copies.len();
     rewritten.bytes += copies.iter().map(|copy| copy.bytes).sum::<u64>();
     Ok(())

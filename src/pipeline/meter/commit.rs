@@ -14,8 +14,8 @@ use crate::catalog::account::Account;
 use crate::catalog::account::cohorts::Kinds;
 use crate::catalog::account::store::{add_accounts, set_first_day};
 use crate::context::Books;
-use crate::storage::durable_files::sync_all;
-use crate::storage::ledger::{Lease, Tx, commit_intake, next_number};
+use crate::context::write_attempt::{Synced, WriteAttempt};
+use crate::storage::ledger::{Lease, Tx, next_number};
 use crate::storage::raw::store::refuse_expired;
 use crate::support::error::Result;
 
@@ -29,9 +29,8 @@ pub struct Basis<'a> {
 
 /// A metering that is being written.
 pub struct Writing<'a> {
-    books: &'a Books,
+    attempt: WriteAttempt<'a>,
     snapshot: &'a Snapshot,
-    intake: i64,
     now: String,
     tx: Tx,
     metering: i64,
@@ -42,7 +41,7 @@ pub struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     /// Begins the transaction, with all that is known already.
-    pub async fn begin(books: &'a Books, lease: &Lease, basis: &Basis<'a>, intake: i64) -> Result<Self> {
+    pub async fn begin(books: &Books, lease: &Lease, basis: &Basis<'a>, attempt: WriteAttempt<'a>) -> Result<Self> {
         let Basis {
             snapshot,
             decided,
@@ -56,9 +55,7 @@ impl<'a> Writing<'a> {
         let (completing, conflicts): (Vec<_>, Vec<_>) = conflicts.partition(|(conflict, _)| conflict.completes);
         let taken_back = decided.taken_back_by_whole_lines();
         let days: BTreeSet<_> = snapshot.segments.iter().map(|segment| segment.day).collect();
-        let mut tx = books.ledger.begin().await?;
-        lease.check(&mut tx).await?;
-        commit_intake(&mut tx, intake).await?;
+        let mut tx = attempt.begin(Some(lease)).await?;
         store::check_progress(&mut tx, &snapshot.progress).await?;
         refuse_expired(&mut tx, days).await?;
         let metering = next_number(&mut tx, "metering").await?;
@@ -102,9 +99,8 @@ impl<'a> Writing<'a> {
             ..Metered::default()
         };
         Ok(Self {
-            books,
+            attempt,
             snapshot,
-            intake,
             now,
             tx,
             metering,
@@ -125,11 +121,15 @@ impl<'a> Writing<'a> {
         store::add_late_usage(tx, *metering, &piece.late).await
     }
 
-    /// Syncs the usage file, names it, and commits. Returns the accounts that appeared or changed, too.
+    /// Syncs the usage file, names it, and commits; the other files are synced already. Returns the accounts that appeared or changed.
     #[tracing::instrument(skip_all)]
-    pub async fn commit(mut self, usage: Option<NewUsageFile>) -> Result<(Metered, Vec<(u64, Account)>)> {
+    pub async fn commit(
+        mut self,
+        mut synced: Synced,
+        usage: Option<NewUsageFile>,
+    ) -> Result<(Metered, Vec<(u64, Account)>)> {
         if let Some(file) = &usage {
-            tokio::task::block_in_place(|| sync_all(&[self.books.data.join(&file.path)]))?;
+            synced = tokio::task::block_in_place(|| self.attempt.sync([&file.path]))?;
             store::add_usage_file(&mut self.tx, self.metering, file).await?;
         }
         if !self.accounts.is_empty() {
@@ -139,7 +139,7 @@ impl<'a> Writing<'a> {
             }
             kinds.store(&mut self.tx).await?;
         }
-        self.books.ledger.commit_of(self.tx, "meter", self.intake).await?;
+        self.attempt.commit(self.tx, synced).await?;
         let metered = Metered {
             usage_rows: usage.map_or(0, |file| file.rows),
             ..self.metered

@@ -38,7 +38,8 @@ use totals::Outcome;
 
 use crate::catalog::account::Accounts;
 use crate::context::Books;
-use crate::storage::durable_files::{create_dir_durably, sync_all};
+use crate::context::write_attempt::{Synced, WriteAttempt};
+use crate::storage::durable_files::create_dir_durably;
 use crate::storage::ledger::Lease;
 use crate::support::error::{Error, Result};
 use crate::support::overlap::{Taker, write_while_making};
@@ -149,7 +150,8 @@ async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered
     }
     let runs = snapshot.open_key_runs(books)?;
     let identities = tokio::task::block_in_place(|| Identities::read(&books.data, &snapshot.segments).map(Arc::new))?;
-    let intake = books.register_intake("meter").await?;
+    let attempt = WriteAttempt::register(books, "meter").await?;
+    let intake = attempt.number();
     let mut real = read_voids(books, &snapshot, &identities)?;
     let waiting: Vec<Void> = snapshot.waiting_voids().cloned().collect();
     let completed = dedupe::completed_lines::read(books, &snapshot).await?;
@@ -178,14 +180,14 @@ async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered
     );
     drop(real);
     snapshot.historic_cards = HistoricCards::read(books, &snapshot, &decided.moved()).await?;
-    let (outcome, files) = tokio::task::block_in_place(|| {
+    let (outcome, files, synced) = tokio::task::block_in_place(|| {
         let new_keys = new_keys
             .map(|keys| keys.finish(&exceptions(new, &decided)))
             .transpose()?;
         let outcome = Outcome::measure(books, &snapshot, &identities, &decided)?;
         outcome.check_balance(&snapshot)?;
-        let files = write_files(books, &outcome, new_keys, intake)?;
-        Ok::<_, Error>((outcome, files))
+        let (files, synced) = write_files(books, &outcome, new_keys, &attempt)?;
+        Ok::<_, Error>((outcome, files, synced))
     })?;
     let basis = Basis {
         snapshot: &snapshot,
@@ -193,11 +195,11 @@ async fn meter_part(books: &Books, lease: &Lease, up_to: i64) -> Result<(Metered
         outcome: &outcome,
         files: &files,
     };
-    let mut writing = Writing::begin(books, lease, &basis, intake).await?;
+    let mut writing = Writing::begin(books, lease, &basis, attempt).await?;
     let book = |to: &Taker<_>| book(books, &snapshot, &outcome, intake, to);
     let booked = write_while_making(PIECES_AHEAD, book, async |piece| writing.add(piece).await).await?;
     outcome.check_usage(booked.metered)?;
-    let (metered, changed) = writing.commit(booked.file).await?;
+    let (metered, changed) = writing.commit(synced, booked.file).await?;
     snapshot.accounts.extend(changed);
     Ok((metered, snapshot.accounts))
 }
@@ -268,7 +270,13 @@ struct Files {
 }
 
 #[tracing::instrument(skip_all)]
-fn write_files(books: &Books, outcome: &Outcome, new_keys: Option<WrittenRun>, intake: i64) -> Result<Files> {
+fn write_files(
+    books: &Books,
+    outcome: &Outcome,
+    new_keys: Option<WrittenRun>,
+    attempt: &WriteAttempt,
+) -> Result<(Files, Synced)> {
+    let intake = attempt.number();
     let keys = new_keys.map(|run| store::NewKeyRun {
         path: key_path(intake),
         keys: run.keys,
@@ -287,6 +295,6 @@ fn write_files(books: &Books, outcome: &Outcome, new_keys: Option<WrittenRun>, i
         .iter()
         .map(|run| &run.path)
         .chain(unmetered.iter().map(|file| &file.0));
-    sync_all(&paths.map(|path| books.data.join(path)).collect::<Vec<_>>())?;
-    Ok(Files { keys, unmetered })
+    let synced = attempt.sync(paths)?;
+    Ok((Files { keys, unmetered }, synced))
 }

@@ -5,6 +5,7 @@ use super::filter::Filter;
 use super::store as quarantine;
 use super::store::{Page, QuarantinedLine, Taken};
 use crate::context::Books;
+use crate::context::write_attempt::WriteAttempt;
 use crate::pipeline::ingest::formats::csv::CsvHeader;
 use crate::pipeline::ingest::formats::csv::fast;
 use crate::pipeline::ingest::formats::csv::first_row::first_row;
@@ -13,8 +14,7 @@ use crate::pipeline::ingest::segment_builder::{Counts, RecordRules, Refused, Seg
 use crate::pipeline::ingest::segment_writers::Writers;
 use crate::pipeline::ingest::store;
 use crate::pipeline::ingest::store::{Batch, NewBatch};
-use crate::storage::durable_files::{remove_files, sync_all};
-use crate::storage::ledger::{Decision, add_audit, commit_intake};
+use crate::storage::ledger::{Decision, add_audit};
 use crate::storage::raw::store::{add_segments, refuse_expired};
 use crate::support::error::{Error, Result};
 use crate::values::digest::sha256_hex;
@@ -109,12 +109,13 @@ pub(crate) async fn take_what_passes(
             ..Attempted::default()
         });
     }
-    let intake = books.register_intake("retry").await?;
+    let writing = WriteAttempt::register(books, "retry").await?;
+    let intake = writing.number();
     let writers = Writers::new(&books.data, intake);
     let tally = tokio::task::block_in_place(|| write_lines(&rules, &writers, batch, &passing))?;
     let segments = writers.finish()?;
-    let places: Vec<_> = segments.iter().map(|s| books.data.join(&s.path)).collect();
-    sync_all(&places)?;
+    let paths = || segments.iter().map(|segment| &segment.path);
+    let synced = writing.sync(paths())?;
     let accepted = count_of(&passing);
     let at = books.clock.text();
     let new = NewBatch {
@@ -136,8 +137,7 @@ pub(crate) async fn take_what_passes(
         received_by: Some(batch.batch),
     };
     let taken: Vec<Taken> = passing.iter().map(|attempt| attempt.taken()).collect();
-    let mut tx = books.ledger.begin().await?;
-    commit_intake(&mut tx, intake).await?;
+    let mut tx = writing.begin(None).await?;
     refuse_expired(
         &mut tx,
         tally
@@ -150,7 +150,7 @@ pub(crate) async fn take_what_passes(
         Ok(number) => number,
         Err(refused @ Error::Input { .. }) => {
             drop(tx);
-            remove_files(&places)?;
+            writing.abandon(paths())?;
             return Err(refused);
         }
         Err(error) => return Err(error),
@@ -161,11 +161,11 @@ pub(crate) async fn take_what_passes(
     };
     if let Err(error) = quarantine::take(&mut tx, &taken, number, entry, &at).await {
         drop(tx);
-        remove_files(&places)?;
+        writing.abandon(paths())?;
         return Err(error);
     }
     add_segments(&mut tx, &segments, number, number).await?;
-    books.ledger.commit_of(tx, "retry", intake).await?;
+    writing.commit(tx, synced).await?;
     Ok(Attempted {
         accepted,
         refused,
