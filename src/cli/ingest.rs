@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::args::Args;
-use super::run::{NEEDS_PERSON, report};
+use super::run::report;
 use crate::context::Books;
 use crate::nightly::report as night_report;
 use crate::pipeline::ingest::input::{Format, Input};
 use crate::pipeline::ingest::quarantine::alarm::Alarm;
 use crate::pipeline::ingest::{ingest, ingest_changed};
+use crate::support::error::exit_code::ExitCode;
 
 /// Whose an input's records are that name no source.
 #[derive(Clone, Copy)]
@@ -26,7 +27,7 @@ pub async fn run(
     files: &[PathBuf],
     sender: Sender<'_>,
     format: Option<Format>,
-) -> Result<u8> {
+) -> Result<ExitCode> {
     let source = sender.again_as.or(sender.source).unwrap_or(&books.settings.source);
     let mut reports = Vec::new();
     for file in files {
@@ -47,7 +48,7 @@ pub async fn run(
         let told = alarms.iter().map(|alarm| format!("NEEDS A PERSON: {alarm}\n"));
         reports.iter().map(night_report::ingested).chain(told).collect()
     });
-    Ok(if alarms.is_empty() { 0 } else { NEEDS_PERSON })
+    Ok(ExitCode::unless(alarms.is_empty(), ExitCode::NeedsPerson))
 }
 
 /// What a child reads: one input, and the batch that was made of an earlier state of it.

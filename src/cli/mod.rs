@@ -21,7 +21,6 @@ mod void;
 mod writes;
 
 use std::io::IsTerminal as _;
-use std::process::ExitCode;
 
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +28,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use args::{Args, Command, LogFormat};
 
+use crate::support::error::exit_code::ExitCode;
 use crate::support::threads::give_way;
 
 /// Whether threads that compute have others to give way to: those of this program that write to the ledger.
@@ -37,26 +37,26 @@ fn is_long_at_the_ledger(command: &Command) -> bool {
 }
 
 /// Runs the program.
-pub fn main() -> ExitCode {
+pub fn main() -> std::process::ExitCode {
     let args = Args::parse();
     start_log(&args);
     if is_long_at_the_ledger(&args.command) {
         let computing = rayon::ThreadPoolBuilder::new().start_handler(|_| give_way());
         if let Err(error) = computing.build_global() {
-            return failed(&args, &format!("starting threads: {error}"), 1);
+            return failed(&args, &format!("starting threads: {error}"), ExitCode::Failed);
         }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&args, &format!("starting threads: {error}"), 1),
+        Err(error) => return failed(&args, &format!("starting threads: {error}"), ExitCode::Failed),
     };
     match runtime.block_on(run::run(&args)) {
-        Ok(0) if print::is_output_lost() => ExitCode::FAILURE,
-        Ok(code) => ExitCode::from(code),
+        Ok(ExitCode::Done) if print::is_output_lost() => ExitCode::Failed.into(),
+        Ok(code) => code.into(),
         Err(error) => {
             let code = error
                 .downcast_ref::<crate::support::error::Error>()
-                .map_or(1, crate::support::error::Error::exit_code);
+                .map_or(ExitCode::Failed, crate::support::error::Error::exit_code);
             failed(&args, &whole_text(&error), code)
         }
     }
@@ -75,7 +75,7 @@ fn whole_text(error: &anyhow::Error) -> String {
     text
 }
 
-fn failed(args: &Args, what: &str, code: u8) -> ExitCode {
+fn failed(args: &Args, what: &str, code: ExitCode) -> std::process::ExitCode {
     if args.json {
         print::out(&format!(
             "{}\n",
@@ -83,7 +83,7 @@ fn failed(args: &Args, what: &str, code: u8) -> ExitCode {
         ));
     }
     eprintln!("tallybook: {what}");
-    ExitCode::from(code)
+    code.into()
 }
 
 /// What is logged when `RUST_LOG` does not say it. A server that is slow to connect is nothing to tell a person who asks for a

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use super::args::{Args, RateCardCommand};
 use super::price_change::money_text;
-use super::run::{NEEDS_PERSON, report};
+use super::run::report;
 use crate::catalog::account::Account;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::catalog::RateCatalog;
@@ -20,6 +20,7 @@ use crate::context::Books;
 use crate::inspect::preview::{Change, Money, books_at, check_still, preview};
 use crate::storage::ledger::Lease;
 use crate::support::error::Error;
+use crate::support::error::exit_code::ExitCode;
 use crate::support::nearest::nearest;
 use crate::support::table::Table;
 use crate::values::calendar::local_day;
@@ -33,7 +34,7 @@ fn card_paths(books_cards: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Checks card files; needs no books.
-pub fn check(args: &Args, files: &[PathBuf]) -> Result<u8> {
+pub fn check(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
     let default = args.rate_cards.clone().unwrap_or_else(|| PathBuf::from("rate-cards"));
     let files = read_files(&card_paths(&default, files))?;
     let borrowed: Vec<(&str, &str)> = files
@@ -53,7 +54,7 @@ pub fn check(args: &Args, files: &[PathBuf]) -> Result<u8> {
             }
         },
     );
-    Ok(if found.is_empty() { 0 } else { NEEDS_PERSON })
+    Ok(ExitCode::unless(found.is_empty(), ExitCode::NeedsPerson))
 }
 
 fn imported_text(card: &Imported) -> String {

@@ -28,15 +28,12 @@ use crate::pipeline::retention::expire;
 use crate::storage::ledger::{Lease, Schema, audit_trail};
 use crate::support::clock::Clock;
 use crate::support::error::Error;
+use crate::support::error::exit_code::ExitCode;
 use crate::support::table::grouped;
 use crate::{demo, inspect};
 
-/// The exit code for what only a person can decide.
-pub(super) const NEEDS_PERSON: u8 = 3;
-const UNBALANCED: u8 = 4;
-
 /// Runs the command and returns its exit code.
-pub async fn run(args: &Args) -> Result<u8> {
+pub async fn run(args: &Args) -> Result<ExitCode> {
     environment::refuse_unknown()?;
     let clock = args.as_of.map_or_else(|| Ok(Clock::system()), Clock::as_of)?;
     if let Command::RateCard {
@@ -54,7 +51,7 @@ pub async fn run(args: &Args) -> Result<u8> {
     code
 }
 
-pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
+pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCode> {
     match &args.command {
         Command::Ingest {
             files,
@@ -135,7 +132,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<u8> {
         }
         Command::Demo { .. } => unreachable!("run before the books are opened"),
     }
-    Ok(0)
+    Ok(ExitCode::Done)
 }
 
 /// What a close did, and the open conflicts of the periods that it closed.
@@ -188,7 +185,7 @@ pub(super) fn report<T: Serialize + ?Sized>(args: &Args, value: &T, text: impl F
 }
 
 /// Closes what is due, and names the open conflicts of the periods that it closed.
-async fn run_close(args: &Args, books: &Books) -> Result<u8> {
+async fn run_close(args: &Args, books: &Books) -> Result<ExitCode> {
     let lease = Lease::take(&books.ledger, "close").await?;
     let closed = meter_and_close(books, &lease).await;
     lease.release().await?;
@@ -201,7 +198,7 @@ async fn run_close(args: &Args, books: &Books) -> Result<u8> {
     report(args, &told, || {
         night_report::closed(&closed) + &night_report::closed_over(&over)
     });
-    Ok(if closed.blocked.is_empty() { 0 } else { NEEDS_PERSON })
+    Ok(ExitCode::unless(closed.blocked.is_empty(), ExitCode::NeedsPerson))
 }
 
 /// What is committed when a close starts belongs into it.
@@ -215,7 +212,7 @@ async fn meter_and_close(
     Ok(closed)
 }
 
-async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
+async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<ExitCode> {
     if args.ledger.is_some() {
         return Err(Error::Usage(
             "demo makes an embedded ledger of its own; leave --ledger and TALLYBOOK_LEDGER out".to_owned(),
@@ -231,10 +228,10 @@ async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<u8> {
     // Its nights are a large future.
     let outcome = Box::pin(demo::run(&folder, seed, records, &mut told)).await?;
     report(args, &outcome, || outcome.text());
-    Ok(0)
+    Ok(ExitCode::Done)
 }
 
-async fn recount(args: &Args, books: &Books) -> Result<u8> {
+async fn recount(args: &Args, books: &Books) -> Result<ExitCode> {
     let recount = recount::recount(books, &std::collections::HashSet::new()).await?;
     report(args, &recount, || {
         let same = if recount.differences.is_empty() {
@@ -253,17 +250,17 @@ async fn recount(args: &Args, books: &Books) -> Result<u8> {
                 .collect::<String>()
         )
     });
-    Ok(if recount.differences.is_empty() { 0 } else { UNBALANCED })
+    Ok(ExitCode::unless(recount.differences.is_empty(), ExitCode::Unbalanced))
 }
 
-async fn verify(args: &Args, books: &Books, since: Option<NaiveDate>) -> Result<u8> {
+async fn verify(args: &Args, books: &Books, since: Option<NaiveDate>) -> Result<ExitCode> {
     let scope = crate::inspect::verify::Scope { since };
     let verified = crate::inspect::verify::verify_scope(books, scope).await?;
     report(args, &verified, || print::verified(&verified));
-    Ok(if verified.differences.is_empty() { 0 } else { UNBALANCED })
+    Ok(ExitCode::unless(verified.differences.is_empty(), ExitCode::Unbalanced))
 }
 
-async fn rewrite_files(args: &Args, books: &Books) -> Result<u8> {
+async fn rewrite_files(args: &Args, books: &Books) -> Result<ExitCode> {
     let lease = Lease::take(&books.ledger, "rewrite").await?;
     let rewritten = crate::pipeline::maintenance::rewrite_all(books, &lease).await;
     lease.release().await?;
@@ -278,17 +275,17 @@ async fn rewrite_files(args: &Args, books: &Books) -> Result<u8> {
         );
         text
     });
-    Ok(if rewritten.damaged.is_empty() { 0 } else { NEEDS_PERSON })
+    Ok(ExitCode::unless(rewritten.damaged.is_empty(), ExitCode::NeedsPerson))
 }
 
-async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason: Option<&str>) -> Result<u8> {
+async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason: Option<&str>) -> Result<ExitCode> {
     if let Some(day) = waive {
         crate::pipeline::retention::store::waive(books, day, reason.expect("clap asks for a reason with --waive"))
             .await?;
         report(args, &serde_json::json!({ "waived": day.to_string() }), || {
             format!("{day} is waived\n")
         });
-        return Ok(0);
+        return Ok(ExitCode::Done);
     }
     let lease = Lease::take(&books.ledger, "expire").await?;
     let expired = match load_accounts(&books.ledger).await {
@@ -300,5 +297,5 @@ async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason
     let expired = expired?;
     swept?;
     report(args, &expired, || night_report::expired(&expired));
-    Ok(if expired.needs_person() { NEEDS_PERSON } else { 0 })
+    Ok(ExitCode::unless(!expired.needs_person(), ExitCode::NeedsPerson))
 }

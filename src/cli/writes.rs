@@ -5,11 +5,12 @@ use anyhow::Result;
 use super::args::{AccountCommand, AdjustmentCommand, Args, Command, ConflictCommand, RateCardCommand, VoidCommand};
 use super::print;
 use super::quarantine::args::QuarantineCommand;
-use super::run::{NEEDS_PERSON, run_with_books};
+use super::run::run_with_books;
 use crate::context::Books;
 use crate::context::admission::admit;
 use crate::context::first_day;
 use crate::support::error::Error;
+use crate::support::error::exit_code::ExitCode;
 
 /// Whether a command changes nothing: no clock keeps it from going on.
 fn only_reads(command: &Command) -> bool {
@@ -59,7 +60,7 @@ fn goes_on_in_doubt(command: &Command) -> bool {
 }
 
 /// Runs a command, one that writes as far as the machine's clock lets it.
-pub(super) async fn run_admitted(args: &Args, books: &mut Books) -> Result<u8> {
+pub(super) async fn run_admitted(args: &Args, books: &mut Books) -> Result<ExitCode> {
     if only_reads(&args.command) {
         return match args.accept_clock {
             Some(_) => {
@@ -80,8 +81,8 @@ pub(super) async fn run_admitted(args: &Args, books: &mut Books) -> Result<u8> {
         tell(args, told);
     }
     let code = run_with_books(args, books).await?;
-    let waits = objection.is_some() && code == 0;
-    Ok(if waits { NEEDS_PERSON } else { code })
+    let waits = objection.is_some() && code == ExitCode::Done;
+    Ok(if waits { ExitCode::NeedsPerson } else { code })
 }
 
 /// In the first lines of what is printed; beside a machine-readable report, on standard error.

@@ -175,7 +175,7 @@ mod tests {
         std::fs::create_dir(root.path().join("tallybook-empty")).unwrap();
         let mistyped = root.path().join("tallybok-data");
         let refused = refuse_without_books(&mistyped).unwrap_err();
-        assert_eq!(refused.exit_code(), 2);
+        assert_eq!(u8::from(refused.exit_code()), 2);
         let meant = root.path().join("tallybook-data");
         let said = refused.to_string();
         assert!(said.contains(&format!("--data-dir {}", meant.display())), "{said}");

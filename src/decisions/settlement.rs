@@ -200,11 +200,10 @@ fn account_of(accounts: &Accounts, uin: u64) -> Result<&crate::catalog::account:
 fn first_open(uin: u64, account: &crate::catalog::account::Account) -> Option<Due> {
     let first = account.open_period()?;
     account.closed_to?;
-    let cycle = account.terms_on(first.start).cycle;
     Some(Due {
         uin,
         periods: vec![first],
-        from: cycle.counters_from(&first).min(first.start),
+        from: account.counters_from(&first),
     })
 }
 

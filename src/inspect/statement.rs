@@ -107,8 +107,8 @@ impl<'a> Statements<'a> {
         let again_from = touched
             .as_ref()
             .and_then(|touched| AccountUsage::needed_from(account, &closed, touched));
-        let counters_from = account.terms_on(period.start).cycle.counters_from(&period);
-        let usage_from = again_from.unwrap_or(period.start).min(period.start).min(counters_from);
+        let counters_from = account.counters_from(&period);
+        let usage_from = again_from.map_or(counters_from, |from| from.min(counters_from));
         // A draft of the last period shows all of it, also past `to`.
         let usage_to = account.period_of(to).end;
         let table = self.usage_table(uin, (usage_from, usage_to)).await?;
@@ -130,20 +130,13 @@ impl<'a> Statements<'a> {
         while period.start < to && period.start <= books.clock.today().succ_opt().unwrap_or(NaiveDate::MAX) {
             let past = again.take().unwrap_or((&NOT_TOUCHED, Before::NOTHING));
             let draft = usage.with_charges(period, past, |charges| {
-                let blocked = charges.blocked_by_currency(uin, period);
-                let terms = account.terms_on(period.start);
-                let card = cards.in_force(&terms.card, period.end);
-                let card = card.or(cards.of_name(&terms.card).last());
-                let currency = charges.currency.or(card.map(|card| card.currency));
-                let has_obstacle = !charges.unpriced.is_empty() || blocked.is_some();
-                let is_shown = !charges.charges.is_empty() || has_obstacle;
-                let Some(currency) = currency.filter(|_| is_shown) else {
+                let Some(currency) = charges.draft_currency(&usage, period) else {
                     return Ok(None);
                 };
                 let closing = Closing {
                     uin,
                     period,
-                    zone: terms.zone,
+                    zone: account.terms_on(period.start).zone,
                     currency,
                     closed_at: books.clock.now(),
                     high_water_batch: metered.batch_hi,
@@ -155,7 +148,7 @@ impl<'a> Statements<'a> {
                     statement,
                     draft: true,
                     usage_through: charges.last_day,
-                    unpriced: charges.unpriced.into_iter().chain(blocked).collect(),
+                    unpriced: charges.obstacles(uin, period),
                 }))
             })?;
             if let Some(draft) = draft {

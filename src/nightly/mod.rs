@@ -37,6 +37,7 @@ use crate::pipeline::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::retention::{Expired, expire};
 use crate::storage::ledger::Lease;
 use crate::storage::ledger::nights::begin_run;
+use crate::support::error::exit_code::ExitCode;
 use crate::support::error::{Error, Result};
 use crate::support::overlap::both;
 use cards::import_cards;
@@ -71,9 +72,9 @@ pub struct Night {
 }
 
 impl Night {
-    /// 0 done, 3 needs a person.
-    pub fn exit_code(&self) -> u8 {
-        if self.needs_person.is_empty() { 0 } else { 3 }
+    /// How a night ends: done, or something waits for a person.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::unless(self.needs_person.is_empty(), ExitCode::NeedsPerson)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::storage::ledger::nights::{BegunRun, killed_runs, take_begun};
 use crate::storage::ledger::{Lease, Ledger, Tx, Value, insert_row, next_number, query};
 use crate::support::clock::instant_text;
 use crate::support::error::Result;
+use crate::support::error::exit_code::ExitCode;
 
 /// A run as `status` shows it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -23,7 +24,7 @@ pub struct Run {
 /// A run about to be kept.
 pub struct NewRun<'a> {
     pub command: &'a str,
-    pub exit_code: u8,
+    pub exit_code: ExitCode,
     /// JSON.
     pub report: &'a str,
     pub text: &'a str,
@@ -47,7 +48,7 @@ pub async fn record_run(books: &Books, lease: &Lease, new: &NewRun<'_>) -> Resul
         run.into(),
         new.command.into(),
         books.clock.text().into(),
-        i64::from(new.exit_code).into(),
+        (new.exit_code as i64).into(),
         new.report.into(),
         new.text.into(),
         instant_text(books.clock.machine()).into(),
@@ -87,7 +88,7 @@ async fn add_killed(tx: &mut Tx, killed: &BegunRun) -> Result<()> {
 }
 
 /// The exit code that stands for a run that had none: that of a failed one.
-const KILLED_CODE: i64 = 1;
+const KILLED_CODE: i64 = ExitCode::Failed as i64;
 
 fn killed_report() -> serde_json::Value {
     serde_json::json!({ "failed": "killed" })

@@ -289,7 +289,7 @@ mod tests {
         let place = folder.path().join("x.lock");
         let first = lock(&place, 0).unwrap();
         let refused = lock(&place, 0).unwrap_err();
-        assert_eq!(refused.exit_code(), 5);
+        assert_eq!(u8::from(refused.exit_code()), 5);
         assert!(refused.to_string().contains("x.lock"), "{refused}");
         drop(first);
         lock(&place, 0).unwrap();

@@ -226,7 +226,7 @@ mod tests {
         assert!(past.machine() >= machine);
         assert!(Clock::as_of(machine + TimeDelta::minutes(59)).is_ok());
         let ahead = Clock::as_of(machine + TimeDelta::days(731)).unwrap_err();
-        assert_eq!(ahead.exit_code(), 2);
+        assert_eq!(u8::from(ahead.exit_code()), 2);
         assert!(ahead.to_string().contains("Leave --as-of out"), "{ahead}");
     }
 }

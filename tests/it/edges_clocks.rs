@@ -429,7 +429,7 @@ fn a8_a_backlog_of_twelve_months_closes_and_keeps_its_raw_until_a_night_12_hours
         .map(|held| (held.code, held.needs_person))
         .collect();
     assert_eq!(held, [("not_long_closed", false); 6]);
-    assert_eq!(first.exit_code(), 0);
+    assert_eq!(u8::from(first.exit_code()), 0);
     assert_eq!(place.night("2025-01-10T14:29:59Z").expired.days, []);
     let later = place.night("2025-01-11T02:29:59Z");
     assert_eq!(later.expired.days.len(), 6);

@@ -120,7 +120,7 @@ fn a_night_names_what_it_leaves_for_the_next_one_and_needs_no_person_for_it() {
         .open(place.data().join("drop/a.ndjson"))
         .unwrap();
     let night = place.night("2024-12-01T00:00:00Z");
-    assert_eq!(night.exit_code(), 0);
+    assert_eq!(u8::from(night.exit_code()), 0);
     let text = tallybook::nightly::report::night(&night);
     assert!(
         text.contains("a.ndjson is left for the next night: somebody has it open"),
@@ -144,7 +144,7 @@ fn uploads_under_way_and_what_systems_leave_are_left_alone_without_a_word() {
     }
     std::fs::create_dir_all(place.data().join("drop/_temporary/0")).unwrap();
     let night = place.night("2024-12-01T00:00:00Z");
-    assert_eq!(night.exit_code(), 0, "{:?}", night.needs_person);
+    assert_eq!(u8::from(night.exit_code()), 0, "{:?}", night.needs_person);
     let mut expected = alone.map(ToOwned::to_owned);
     expected.sort();
     assert_eq!(names(&place, "drop"), expected);
@@ -217,7 +217,7 @@ fn what_a_writer_appends_after_its_file_was_read_is_read_by_the_next_night() {
         (total(&night, "metered"), total(&night, "duplicate").0),
         ((2, 90_000), 1)
     );
-    assert_eq!(night.exit_code(), 0);
+    assert_eq!(u8::from(night.exit_code()), 0);
     let reread = &night.dropped.reread[0];
     assert_eq!(
         (reread.first_batch, reread.batch, reread.cut_line, reread.gone),
@@ -248,7 +248,11 @@ fn a_csv_row_that_was_cut_in_its_last_number_is_billed_by_the_whole_row() {
     let night = place.night(SECOND);
     assert_eq!(total(&night, "metered"), (8, 8 * 3_600_000));
     assert_eq!(
-        (night.metered.conflicts, night.metered.completed, night.exit_code()),
+        (
+            night.metered.conflicts,
+            night.metered.completed,
+            u8::from(night.exit_code())
+        ),
         (0, 1, 0)
     );
     assert_eq!(verified(&place, THIRD).len(), 1);
@@ -318,7 +322,7 @@ fn a_cut_row_of_a_closed_period_becomes_an_adjustment() {
     let night = place.night("2024-12-11T00:00:00Z");
     assert_eq!(total(&night, "metered"), (2, 2 * 3_600_000));
     assert!(
-        night.metered.late_records == 0 && night.exit_code() == 0,
+        night.metered.late_records == 0 && u8::from(night.exit_code()) == 0,
         "{:?}",
         night.needs_person
     );
@@ -402,7 +406,7 @@ fn half_a_gz_is_refused_and_read_when_it_is_whole() {
     file.write_all(&packed[packed.len() / 2..]).unwrap();
     drop(file);
     let night = place.night(SECOND);
-    assert_eq!((total(&night, "metered").0, night.exit_code()), (1, 0));
+    assert_eq!((total(&night, "metered").0, u8::from(night.exit_code())), (1, 0));
     assert!(names(&place, "drop/refused").is_empty());
     only(&place, "drop/done");
     verified(&place, THIRD);
@@ -419,7 +423,7 @@ fn an_original_that_can_be_read_no_more_needs_a_person_until_it_is_put_right() {
     std::fs::write(&done, "no zstd").unwrap();
     for now in [SECOND, THIRD] {
         let night = place.night(now);
-        assert_eq!((night.exit_code(), night.dropped.spoilt.len()), (3, 1));
+        assert_eq!((u8::from(night.exit_code()), night.dropped.spoilt.len()), (3, 1));
     }
     std::fs::write(&done, &packed).unwrap();
     assert_eq!(place.night("2024-11-23T00:00:00Z").exit_code(), 0);
@@ -465,7 +469,7 @@ fn the_same_bytes_under_another_source_are_refused_until_somebody_means_it() {
     };
     let input = || tallybook::pipeline::ingest::input::Input::named(&copy, None).unwrap();
     let error = again(input()).unwrap_err();
-    assert_eq!(error.exit_code(), 2);
+    assert_eq!(u8::from(error.exit_code()), 2);
     assert!(error.to_string().contains("--again-as mps"), "{error}");
     assert_eq!(again(input().again()).unwrap().batch.stored, 1);
 }
@@ -611,14 +615,14 @@ fn a_spark_folder_in_the_drop_folder_is_taken_when_it_is_finished() {
     let root = folder(&place, "books/drop/out", &[("part-0.json", &a), ("part-1.json", &b)]);
     let night = place.night(FIRST);
     assert_eq!(
-        (night.dropped.ingested.len(), night.exit_code()),
+        (night.dropped.ingested.len(), u8::from(night.exit_code())),
         (0, 3),
         "it has no _SUCCESS"
     );
     std::fs::write(root.join("_SUCCESS"), "").unwrap();
     let night = place.night(SECOND);
     assert_eq!(
-        (total(&night, "metered").0, night.exit_code()),
+        (total(&night, "metered").0, u8::from(night.exit_code())),
         (2, 0),
         "{:?}",
         night.needs_person

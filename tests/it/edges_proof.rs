@@ -63,7 +63,7 @@ fn a9_a_raw_day_that_is_gone_from_disk_is_told_by_the_next_night() {
     let shop = shop_of_two_days();
     let put_back = move_away(&shop, "raw/day=2024-11-15");
     let night = shop.place.night(NEXT_NIGHT);
-    assert_eq!(night.exit_code(), 3);
+    assert_eq!(u8::from(night.exit_code()), 3);
     let [told_of] = told(&night)[..] else {
         panic!("{:?}", night.needs_person)
     };
@@ -79,7 +79,7 @@ fn a9_a_raw_day_that_is_gone_from_disk_is_told_by_the_next_night() {
     assert!(!told_of.contains("2024-11-16"), "{told_of}");
     put_back();
     let night = shop.place.night(NEXT_NIGHT);
-    assert_eq!((night.exit_code(), told(&night).len()), (0, 0));
+    assert_eq!((u8::from(night.exit_code()), told(&night).len()), (0, 0));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_raw_file_that_was_cut_is_told_by_the_next_night_with_both_lengths() {
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..100]).unwrap();
     let night = shop.place.night(NEXT_NIGHT);
-    assert_eq!(night.exit_code(), 3);
+    assert_eq!(u8::from(night.exit_code()), 3);
     let lengths = format!("has 100 bytes where {} were written", whole.len());
     assert!(told(&night)[0].contains(&lengths), "{:?}", night.needs_person);
 }
@@ -419,7 +419,7 @@ fn a_file_that_brings_all_durations_to_more_than_totals_hold_is_refused_by_name_
         why.contains("with those of all batches") && why.contains("2^62"),
         "{why}"
     );
-    assert_eq!((night.exit_code(), records(&night, "metered")), (3, 73 * 7));
+    assert_eq!((u8::from(night.exit_code()), records(&night, "metered")), (3, 73 * 7));
     // Much of it is there; what is not much may come.
     shop.drop(&[usage("small", 7, "A", "2024-11-16T10:00:00+08:00", 60_000)]);
     assert_eq!(records(&shop.place.night(NEXT_NIGHT), "metered"), 73 * 7 + 1);

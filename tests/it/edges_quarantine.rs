@@ -99,7 +99,7 @@ fn a4_a_file_whose_lines_are_all_refused_needs_a_person_every_night_until_somebo
     let place = Place::new();
     place.drop("usage.ndjson", without_offset(0..1000));
     let night = place.night(NOW);
-    assert_eq!(night.exit_code(), 3);
+    assert_eq!(u8::from(night.exit_code()), 3);
     let [told] = &night.needs_person[..] else {
         panic!("{:?}", night.needs_person)
     };
@@ -122,7 +122,7 @@ fn a4_a_file_whose_lines_are_all_refused_needs_a_person_every_night_until_somebo
     assert_eq!(done.lines, 1000);
     assert_eq!(open_alarms(&place), []);
     let night = place.night("2024-12-22T00:00:00Z");
-    assert_eq!((night.exit_code(), records(&night, "quarantined")), (0, 1000));
+    assert_eq!((u8::from(night.exit_code()), records(&night, "quarantined")), (0, 1000));
     let [entry] = &trail(&place)[..] else { panic!() };
     assert_eq!(
         (entry.action.as_str(), entry.subject.as_str(), entry.reason.as_str()),
@@ -239,7 +239,7 @@ fn the_alarm_ends_when_a_retry_has_taken_its_lines() {
     let night = place.night(LATER);
     assert_eq!(
         (
-            night.exit_code(),
+            u8::from(night.exit_code()),
             records(&night, "quarantined"),
             records(&night, "metered")
         ),
@@ -386,7 +386,10 @@ fn an_array_that_was_cut_off_is_refused_whole_and_the_whole_file_is_taken_later(
     let whole = format!("[{}]", objects().join(",\n"));
     place.drop("a.json", &whole[..whole.len() - 40]);
     let night = place.night(NOW);
-    assert_eq!((night.exit_code(), night.control.all.received.records), (3, 0));
+    assert_eq!(
+        (u8::from(night.exit_code()), night.control.all.received.records),
+        (3, 0)
+    );
     assert!(
         night.needs_person[0].contains("array is not closed, after 3 whole values"),
         "{:?}",
@@ -395,7 +398,7 @@ fn an_array_that_was_cut_off_is_refused_whole_and_the_whole_file_is_taken_later(
     assert_eq!(names(&place, "refused").len(), 1);
     place.drop("a.json", &whole);
     let night = place.night(LATER);
-    assert_eq!((night.exit_code(), records(&night, "metered")), (0, 4));
+    assert_eq!((u8::from(night.exit_code()), records(&night, "metered")), (0, 4));
 }
 
 #[test]
@@ -461,7 +464,7 @@ fn an_edited_line_takes_its_new_status_and_the_trail_has_both_digests() {
     place.ingest(NOW, &place.file("a.ndjson", good(0..1) + &bad)).unwrap();
     place.night(NOW);
     let still = edited(&place, 1, bad.trim()).unwrap_err();
-    assert_eq!(still.exit_code(), 2);
+    assert_eq!(u8::from(still.exit_code()), 2);
     assert!(still.to_string().contains("refused in this form too"), "{still}");
     assert!(
         edited(&place, 1, "  ")
@@ -572,7 +575,7 @@ fn a_file_of_corrected_lines_is_taken_line_by_line_and_the_same_file_again_does_
     let night = place.night(NOW);
     assert_eq!(
         (
-            night.exit_code(),
+            u8::from(night.exit_code()),
             records(&night, "metered"),
             records(&night, "quarantined")
         ),
@@ -653,7 +656,7 @@ fn a_batch_and_a_reason_that_there_are_not_are_errors() {
     let place = Place::new();
     place.ingest(NOW, &place.file("a.ndjson", "junk\n")).unwrap();
     let of_no_batch = retried(&place, NOW, &Filter::of_batch(77)).unwrap_err();
-    assert_eq!(of_no_batch.exit_code(), 2);
+    assert_eq!(u8::from(of_no_batch.exit_code()), 2);
     assert!(of_no_batch.to_string().contains("--batch 77: there is no such batch"));
     let misspelt = Filter {
         code: Some("not_jsn".to_owned()),
@@ -661,7 +664,7 @@ fn a_batch_and_a_reason_that_there_are_not_are_errors() {
     };
     let error = retried(&place, NOW, &misspelt).unwrap_err();
     assert!(
-        error.exit_code() == 2 && error.to_string().contains("not_json"),
+        u8::from(error.exit_code()) == 2 && error.to_string().contains("not_json"),
         "{error}"
     );
     assert_eq!(retried(&place, NOW, &Filter::of_batch(1)).unwrap().tried, 1);
@@ -738,7 +741,7 @@ fn case_07_from_the_alarm_to_the_corrected_file_on_the_command_line() {
     let (code, said) = program(&place, &["quarantine", "dismiss", "--reason", "all"]);
     assert!(code == Some(2) && said.contains("say which lines"), "{said}");
     let night = place.night(NOW);
-    assert_eq!((night.exit_code(), records(&night, "metered")), (0, 1000));
+    assert_eq!((u8::from(night.exit_code()), records(&night, "metered")), (0, 1000));
     all_agree(&place);
 }
 
@@ -754,7 +757,7 @@ fn the_file_as_it_lies_beside_the_bug_log_is_told_of() {
         format!("id,uin,appid,task_type,duration_ms,finished_at\n{rows}"),
     );
     let night = place.night(NOW);
-    assert_eq!(night.exit_code(), 3);
+    assert_eq!(u8::from(night.exit_code()), 3);
     let [Ingested { alarm: Some(alarm), .. }] = &night.dropped.ingested[..] else {
         panic!()
     };

@@ -277,7 +277,7 @@ fn the_drop_folder_takes_complete_files_and_refuses_what_cannot_be_read() {
     place.drop("d.txt", "no usage");
     let night = place.night(NOW);
     assert_eq!((night.dropped.ingested.len(), night.dropped.refused.len()), (1, 2));
-    assert_eq!(night.exit_code(), 3);
+    assert_eq!(u8::from(night.exit_code()), 3);
     let names = |folder: &str| {
         let mut names: Vec<String> = std::fs::read_dir(place.data().join(folder))
             .unwrap()
@@ -409,6 +409,6 @@ fn counts_that_do_not_fit_are_an_error_and_no_smaller_number() {
     // Those of each account fit.
     place.drop("a.ndjson", (0..1_200).map(images).collect::<String>());
     let error = place.try_night(NOW).unwrap_err();
-    assert_eq!(error.exit_code(), 4);
+    assert_eq!(u8::from(error.exit_code()), 4);
     assert!(error.to_string().contains("does not fit"), "{error}");
 }

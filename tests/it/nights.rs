@@ -139,7 +139,7 @@ fn a_sku_without_a_price_blocks_its_account_until_the_card_has_one() {
         (
             blocked.closed.periods,
             blocked.closed.blocked.len(),
-            blocked.exit_code()
+            u8::from(blocked.exit_code())
         ),
         (0, 1, 3),
         "{:?}",
@@ -160,7 +160,7 @@ fn a_sku_without_a_price_blocks_its_account_until_the_card_has_one() {
     .unwrap();
     let closed = place.night("2024-12-11T00:00:00Z");
     assert_eq!(
-        (closed.closed.statements, closed.exit_code()),
+        (closed.closed.statements, u8::from(closed.exit_code())),
         (1, 0),
         "{:?}",
         closed.needs_person
@@ -181,7 +181,7 @@ fn a_changed_price_is_refused_with_both_digests_and_the_night_goes_on() {
     place.night("2024-11-20T00:00:00Z");
     std::fs::write(&path, real.replace("\"0.0325\"", "\"0.0326\"")).unwrap();
     let night = place.night("2024-12-10T00:00:00Z");
-    assert_eq!((night.exit_code(), night.closed.statements), (3, 1));
+    assert_eq!((u8::from(night.exit_code()), night.closed.statements), (3, 1));
     assert!(
         night.needs_person[0].contains("Standard.H264.HD") && night.needs_person[0].contains("digest"),
         "{:?}",
@@ -284,7 +284,7 @@ fn a_day_in_an_open_period_is_held_without_a_person_and_one_with_a_conflict_with
             .collect::<Vec<_>>(),
         [("conflict", true)]
     );
-    assert_eq!(held.exit_code(), 3);
+    assert_eq!(u8::from(held.exit_code()), 3);
     run(async {
         let books = place.books(at("2025-05-21T00:00:00Z")).await;
         tallybook::pipeline::retention::store::waive(&books, "2024-11-15".parse().unwrap(), "seen with the customer")
@@ -558,7 +558,7 @@ fn a_second_run_beside_the_first_says_who_holds_the_books() {
             matches!(&error, Error::LeaseHeld { owner, .. } if owner.starts_with("close")),
             "{error}"
         );
-        assert_eq!(error.exit_code(), 5);
+        assert_eq!(u8::from(error.exit_code()), 5);
         lease.release().await.unwrap();
         nightly(&books).await.unwrap();
         books.ledger.close().await;
@@ -761,9 +761,9 @@ fn an_amount_that_does_not_fit_blocks_its_account_and_no_other() {
         usage("b", 8, "A", NOVEMBER, 60_000),
     ]);
     let open = shop.place.night("2024-11-20T00:00:00Z");
-    assert_eq!((open.exit_code(), open.drafts), (0, 2));
+    assert_eq!((u8::from(open.exit_code()), open.drafts), (0, 2));
     let night = shop.place.night("2024-12-10T00:00:00Z");
-    assert_eq!((night.exit_code(), night.closed.statements), (3, 1));
+    assert_eq!((u8::from(night.exit_code()), night.closed.statements), (3, 1));
     let [blocked] = &night.closed.blocked[..] else {
         panic!("{:?}", night.closed.blocked)
     };
@@ -786,7 +786,7 @@ fn an_adjustment_that_does_not_fit_blocks_its_account_and_no_other() {
     shop.write_card(&price("999999999999"));
     shop.correct("2024-12-11T00:00:00Z");
     let night = shop.place.night("2025-01-10T00:00:00Z");
-    assert_eq!((night.exit_code(), night.closed.statements), (3, 1));
+    assert_eq!((u8::from(night.exit_code()), night.closed.statements), (3, 1));
     let blocked = &night.closed.blocked[0];
     assert!(
         blocked.uin == 7 && blocked.why.contains("does not fit"),
@@ -824,7 +824,7 @@ fn a_broken_card_keeps_no_other_out_and_nothing_is_closed_under_it() {
     std::fs::write(cards.path().join("mps-cn/2024-11-10.toml"), later).unwrap();
     let night = place.night("2024-12-10T00:00:00Z");
     let imported: Vec<&str> = night.cards.iter().map(|card| card.from.as_str()).collect();
-    assert_eq!((imported, night.exit_code()), (vec!["2024-11-10"], 3));
+    assert_eq!((imported, u8::from(night.exit_code())), (vec!["2024-11-10"], 3));
     assert_eq!((night.closed.periods, night.closed.held["mps-intl"]), (1, 1));
     let [broken, held] = &night.needs_person[..] else {
         panic!("{:?}", night.needs_person)
@@ -836,7 +836,7 @@ fn a_broken_card_keeps_no_other_out_and_nothing_is_closed_under_it() {
     );
     std::fs::remove_file(cards.path().join("mps-intl/2024-11-01.toml")).unwrap();
     let night = place.night("2024-12-11T00:00:00Z");
-    assert_eq!((night.closed.periods, night.exit_code()), (2, 0));
+    assert_eq!((night.closed.periods, u8::from(night.exit_code())), (2, 0));
 }
 
 #[test]
@@ -868,7 +868,7 @@ fn a_night_that_failed_is_among_the_runs_with_its_error() {
         runs
     });
     assert_eq!(runs.len(), 2);
-    assert_eq!(runs[0].exit_code, i64::from(failed.exit_code()));
+    assert_eq!(runs[0].exit_code, i64::from(u8::from(failed.exit_code())));
     assert_eq!(
         runs[0].text,
         format!("night of 2024-11-21T00:00:00+00:00 failed: {failed}")
@@ -926,7 +926,7 @@ fn an_export_is_never_written_over_a_folder_that_holds_something() {
         let error = tallybook::pipeline::export::export_again(&books, 1, mine.parent())
             .await
             .unwrap_err();
-        assert_eq!(error.exit_code(), 2, "{error}");
+        assert_eq!(u8::from(error.exit_code()), 2, "{error}");
         books.ledger.close().await;
     });
     assert_eq!(std::fs::read_to_string(mine).unwrap(), "keep me");

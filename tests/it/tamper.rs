@@ -197,14 +197,14 @@ fn a_damaged_segment_is_not_merged_into_one_whose_digest_is_right() {
     let (path, name, whole) = first_file(&shop, "raw");
     write_flipped(&path, &whole, whole.len() / 2);
     let night = night_of(8);
-    assert_eq!((night.exit_code(), night.kept.segments_merged), (3, (0, 0)));
+    assert_eq!((u8::from(night.exit_code()), night.kept.segments_merged), (3, (0, 0)));
     let [told] = &night.needs_person[..] else {
         panic!("{:?}", night.needs_person)
     };
     assert!(told.contains(&name) && told.contains("restore it"), "{told}");
     std::fs::write(&path, whole).unwrap();
     let night = shop.place.night("2024-11-20T00:00:00Z");
-    assert_eq!((night.exit_code(), night.kept.segments_merged), (0, (8, 1)));
+    assert_eq!((u8::from(night.exit_code()), night.kept.segments_merged), (0, (8, 1)));
     assert_eq!(records(&night, "metered"), 8);
 }
 

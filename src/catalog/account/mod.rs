@@ -58,6 +58,12 @@ impl Account {
         period
     }
 
+    /// The first day whose usage a period's tiers depend on: where its counters start, at the latest its first day.
+    pub fn counters_from(&self, period: &Period) -> NaiveDate {
+        let cycle = self.terms_on(period.start).cycle;
+        cycle.counters_from(period).min(period.start)
+    }
+
     /// The period that a day lies in.
     pub fn period_of(&self, day: NaiveDate) -> Period {
         let mut period = self.terms_on(day).cycle.period_of(day);

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::args::Args;
 use super::print::out_bytes;
-use super::run::{NEEDS_PERSON, report};
+use super::run::report;
 use crate::context::Books;
 use crate::pipeline::ingest::quarantine::alarm;
 use crate::pipeline::ingest::quarantine::correct::{Corrected, correct, edit};
@@ -18,6 +18,7 @@ use crate::pipeline::ingest::quarantine::dismiss::dismiss;
 use crate::pipeline::ingest::quarantine::filter::Filter;
 use crate::pipeline::ingest::quarantine::retry;
 use crate::pipeline::ingest::quarantine::store::{Count, Page, QuarantinedLine, counts, lines, lines_with_bytes};
+use crate::support::error::exit_code::ExitCode;
 use crate::support::error::{AtPath as _, Error};
 use args::{Lines, QuarantineCommand};
 
@@ -26,7 +27,7 @@ const LISTED: u32 = 100;
 const SHOWN: u32 = 20;
 
 /// Runs one of them and returns the exit code.
-pub async fn run(args: &Args, books: &Books, command: &QuarantineCommand) -> Result<u8> {
+pub async fn run(args: &Args, books: &Books, command: &QuarantineCommand) -> Result<ExitCode> {
     match command {
         QuarantineCommand::List {
             lines,
@@ -81,7 +82,7 @@ pub async fn run(args: &Args, books: &Books, command: &QuarantineCommand) -> Res
             let bytes = std::fs::read(file).at(file)?;
             let corrected: Corrected = correct(books, &file.display().to_string(), &bytes, reason).await?;
             report(args, &corrected, || text::corrected(&corrected));
-            return Ok(if corrected.refused.is_empty() { 0 } else { NEEDS_PERSON });
+            return Ok(ExitCode::unless(corrected.refused.is_empty(), ExitCode::NeedsPerson));
         }
         QuarantineCommand::Dismiss {
             alarm: Some(number),
@@ -116,7 +117,7 @@ pub async fn run(args: &Args, books: &Books, command: &QuarantineCommand) -> Res
             report(args, &alarms, || text::alarms(&alarms));
         }
     }
-    Ok(0)
+    Ok(ExitCode::Done)
 }
 
 /// A page of refused lines, and the counts of all that are meant.

@@ -165,8 +165,7 @@ impl Between {
             }
             for (place, delta) in moves {
                 let day = day_of_number(delta.day);
-                let from = account.terms_on(period.start).cycle.counters_from(&period);
-                if from.min(period.start) <= day && day < period.end {
+                if account.counters_from(&period) <= day && day < period.end {
                     rows.add(period, day_usage(place, delta, day));
                 }
             }
@@ -230,13 +229,7 @@ fn periods_of(account: &Account, days: &[NaiveDate]) -> BTreeSet<Period> {
     let mut periods = BTreeSet::new();
     for &day in days {
         let mut period = account.period_of(day);
-        while account
-            .terms_on(period.start)
-            .cycle
-            .counters_from(&period)
-            .min(period.start)
-            <= day
-        {
+        while account.counters_from(&period) <= day {
             periods.insert(period);
             period = account.period_from(period.end);
         }

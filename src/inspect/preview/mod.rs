@@ -141,11 +141,7 @@ impl Change<'_> {
         for account in [self.before.get(uin), self.after.get(uin)].into_iter().flatten() {
             let periods = open_periods(account, to);
             let Some(first) = periods.first() else { continue };
-            let from = account
-                .terms_on(first.start)
-                .cycle
-                .counters_from(first)
-                .min(first.start);
+            let from = account.counters_from(first);
             all = Some(match all {
                 None => Due { uin, periods, from },
                 Some(known) => Due {
@@ -267,8 +263,7 @@ impl Rating<'_> {
                 None => (&nothing, Before::NOTHING),
             };
             let rated = usage.with_charges(period, again, |charges| {
-                let blocked = charges.blocked_by_currency(uin, period);
-                side.obstacles.extend(charges.unpriced.into_iter().chain(blocked));
+                side.obstacles.extend(charges.obstacles(uin, period));
                 let in_other = charges.in_other_currency.iter();
                 let in_other = in_other.flat_map(|it| it.lines.iter().map(|line| (it.currency, line)));
                 let own = charges.charges.iter().map(|line| (charges.currency, line));

@@ -46,11 +46,7 @@ fn due_of(uin: u64, account: &Account, cards: &RateCatalog, now: DateTime<Utc>) 
         periods.push(period);
         period = account.period_from(period.end);
     }
-    let from = account
-        .terms_on(first.start)
-        .cycle
-        .counters_from(&first)
-        .min(first.start);
+    let from = account.counters_from(&first);
     (!periods.is_empty()).then_some(Due { uin, periods, from })
 }
 

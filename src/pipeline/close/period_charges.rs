@@ -107,6 +107,19 @@ impl Adjusted<'_> {
 }
 
 impl PeriodCharges<'_> {
+    /// What keeps the period from closing until a person acts: usage without a price, adjustments in another currency.
+    pub fn obstacles(&self, uin: u64, period: Period) -> Vec<String> {
+        let blocked = self.blocked_by_currency(uin, period);
+        self.unpriced.iter().cloned().chain(blocked).collect()
+    }
+
+    /// The currency in which a draft of the period is shown: that of its charges, or its card's. None when there is nothing to show.
+    pub fn draft_currency(&self, usage: &AccountUsage, period: Period) -> Option<Currency> {
+        let is_empty = self.charges.is_empty() && self.unpriced.is_empty() && self.in_other_currency.is_empty();
+        let currency = self.currency.or_else(|| usage.card_currency(period));
+        currency.filter(|_| !is_empty)
+    }
+
     /// The currency of the period, also when all that there is of it is in another.
     pub fn billed_in(&self) -> Option<Currency> {
         self.billed_in
@@ -134,6 +147,16 @@ struct Again<'a> {
 }
 
 impl<'a> AccountUsage<'a> {
+    /// The currency of the account's card as it is at the end of a period; of its last version where none is in force yet.
+    pub fn card_currency(&self, period: Period) -> Option<Currency> {
+        let name = &self.account.terms_on(period.start).card;
+        let card = self
+            .cards
+            .in_force(name, period.end)
+            .or(self.cards.of_name(name).last());
+        card.map(|card| card.currency)
+    }
+
     /// Hands the charges of a period to `then`: they live as long as the call. What `touched` closed periods is among them as
     /// adjustments of what was billed `before`.
     pub fn with_charges<T>(
@@ -224,7 +247,7 @@ impl<'a> AccountUsage<'a> {
     pub fn needed_from(account: &Account, closed: &[ClosedPeriod], touched: &Touched) -> Option<NaiveDate> {
         // Days with usage before the first closed period come after the touched one that moves them, and need no more.
         let again = periods_again(account, closed, touched, &[]).into_iter();
-        again.map(|period| counters_from(account, period)).min()
+        again.map(|period| account.counters_from(&period)).min()
     }
 
     /// Days with usage before the first closed period, when something is touched: an earlier close adjusted them.
@@ -297,7 +320,7 @@ fn periods_again(account: &Account, closed: &[ClosedPeriod], touched: &Touched, 
     all.sort_unstable();
     all.dedup();
     all.retain(|period| {
-        let from = counters_from(account, *period);
+        let from = account.counters_from(period);
         days().any(|day| from <= day && day < period.end)
     });
     all
@@ -313,11 +336,6 @@ pub fn closed_period_of(account: &Account, closed: &[ClosedPeriod], day: NaiveDa
         period.end = period.end.min(first.period.start);
     }
     period
-}
-
-fn counters_from(account: &Account, period: Period) -> NaiveDate {
-    let cycle = account.terms_on(period.start).cycle;
-    cycle.counters_from(&period).min(period.start)
 }
 
 /// Why a period is adjusted, for the reader of the statement.

@@ -3,9 +3,12 @@
 /// What to do about an error that the machine reports.
 pub(crate) mod hints;
 
+pub mod exit_code;
+
 use std::path::{Path, PathBuf};
 
-use crate::support::error::hints::cured;
+use exit_code::ExitCode;
+use hints::cured;
 
 /// An error of any stage. The message names the offender, the limit and the cure.
 #[derive(Debug, thiserror::Error)]
@@ -75,14 +78,14 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// The stable exit codes: 1 failed, 2 usage, 3 needs a person, 4 books do not balance, 5 another run holds the books.
-    pub fn exit_code(&self) -> u8 {
+    /// How a command ends that ends in this error.
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => 2,
-            Self::NeedsPerson(_) | Self::SetAside { .. } => 3,
-            Self::Unbalanced(_) | Self::TooLarge(_) => 4,
-            Self::LeaseHeld { .. } | Self::Opening { .. } | Self::Overtaken(_) => 5,
-            _ => 1,
+            Self::Usage(_) => ExitCode::Usage,
+            Self::NeedsPerson(_) | Self::SetAside { .. } => ExitCode::NeedsPerson,
+            Self::Unbalanced(_) | Self::TooLarge(_) => ExitCode::Unbalanced,
+            Self::LeaseHeld { .. } | Self::Opening { .. } | Self::Overtaken(_) => ExitCode::Busy,
+            _ => ExitCode::Failed,
         }
     }
 

@@ -81,8 +81,7 @@ fn open_periods_of(uin: u64, account: &Account, to: NaiveDate) -> Option<Due> {
         periods.push(period);
         period = account.period_from(period.end);
     }
-    let cycle = account.terms_on(first.start).cycle;
-    let from = cycle.counters_from(&first).min(first.start);
+    let from = account.counters_from(&first);
     (!periods.is_empty()).then_some(Due { uin, periods, from })
 }
 
@@ -134,15 +133,14 @@ impl Drafting<'_> {
 
 /// The draft of a period whose amounts do not fit: it says that something is not in the total.
 fn draft_without_amounts(usage: &AccountUsage, period: Period) -> Result<Option<Draft>> {
-    let terms = usage.account.terms_on(period.start);
-    let Some(card) = usage.cards.of_name(&terms.card).last() else {
+    let Some(currency) = usage.card_currency(period) else {
         return Ok(None);
     };
     Ok(Some(Draft {
         uin: usage.uin,
         period,
-        currency: card.currency,
-        foot: Foot::of(std::iter::empty(), card.currency).map_err(|e| Error::Unbalanced(e.to_string()))?,
+        currency,
+        foot: Foot::of(std::iter::empty(), currency).map_err(|e| Error::Unbalanced(e.to_string()))?,
         lines: 0,
         records: 0,
         usage_through: usage.rows_of(period).last_day(),
@@ -153,11 +151,7 @@ fn draft_without_amounts(usage: &AccountUsage, period: Period) -> Result<Option<
 /// The draft of a period; none when there is nothing to charge and nothing without a price.
 fn draft(usage: &AccountUsage, period: Period, past: Option<&Past>) -> Result<Option<Draft>> {
     usage.with_charges(period, Past::again(past), |charges| {
-        let terms = usage.account.terms_on(period.start);
-        let card = || usage.cards.of_name(&terms.card).last();
-        let is_shown = !charges.charges.is_empty() || !charges.unpriced.is_empty();
-        let currency = charges.currency.or_else(|| card().map(|card| card.currency));
-        let Some(currency) = currency.filter(|_| is_shown) else {
+        let Some(currency) = charges.draft_currency(usage, period) else {
             return Ok(None);
         };
         let amounts = charges.charges.iter().map(|charge| (charge.kind, charge.amount));

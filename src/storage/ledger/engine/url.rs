@@ -174,7 +174,7 @@ mod tests {
             ),
         ] {
             let refused = engine_of(url).unwrap_err();
-            assert_eq!(refused.exit_code(), 2);
+            assert_eq!(u8::from(refused.exit_code()), 2);
             let refused = refused.to_string();
             assert!(refused.contains(named) && !refused.contains("secret"), "{refused}");
         }
