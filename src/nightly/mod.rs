@@ -32,7 +32,7 @@ use crate::pipeline::ingest::drop_folder::{Dropped, take_dropped};
 use crate::pipeline::ingest::quarantine::alarm;
 use crate::pipeline::ingest::quarantine::alarm::Alarm;
 use crate::pipeline::maintenance::Maintained;
-use crate::pipeline::meter::store::Total;
+use crate::pipeline::meter::balance::{Control, control};
 use crate::pipeline::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::retention::{Expired, expire};
 use crate::storage::ledger::Lease;
@@ -77,36 +77,6 @@ impl Night {
         ExitCode::unless(self.needs_person.is_empty(), ExitCode::NeedsPerson)
     }
 }
-
-/// Both sides of the control totals, over the batches this run metered and over all of them.
-#[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Control {
-    /// The high-water batch that the totals are as of.
-    pub batch_hi: i64,
-    pub run: Sides,
-    pub all: Sides,
-}
-
-/// received = quarantined + duplicate + conflict + void + voided + failed + unmetered + metered.
-#[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Sides {
-    pub received: Total,
-    /// In the order of the rules.
-    pub statuses: Vec<(&'static str, Total)>,
-    pub balances: bool,
-}
-
-/// The eight statuses, in the order of the rules.
-pub const STATUSES: [&str; 8] = [
-    "quarantined",
-    "duplicate",
-    "conflict",
-    "void",
-    "voided",
-    "failed",
-    "unmetered",
-    "metered",
-];
 
 /// Runs a night.
 pub async fn nightly(books: &Books) -> Result<Night> {
@@ -250,37 +220,5 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         expired,
         kept,
         needs_person,
-    })
-}
-
-/// Reads both sides back from the ledger, and fails when they differ.
-pub async fn control(books: &Books, after: i64, up_to: i64) -> Result<Control> {
-    let control = Control {
-        batch_hi: up_to,
-        run: sides(books, after, up_to).await?,
-        all: sides(books, 0, up_to).await?,
-    };
-    if control.all.balances && control.run.balances {
-        return Ok(control);
-    }
-    Err(Error::Unbalanced(format!(
-        "control totals up to batch {up_to}: {}",
-        serde_json::to_string(&control)?
-    )))
-}
-
-async fn sides(books: &Books, after: i64, up_to: i64) -> Result<Sides> {
-    let totals = meter_store::control_totals(&books.ledger, after, up_to).await?;
-    let of = |status: &str| totals.get(status).copied().unwrap_or_default();
-    let received = of("received");
-    let statuses: Vec<(&'static str, Total)> = STATUSES.iter().map(|&status| (status, of(status))).collect();
-    let sum = |pick: fn(&Total) -> i64| statuses.iter().map(|(_, total)| pick(total)).sum::<i64>();
-    let balances = sum(|t| t.records) == received.records
-        && sum(|t| t.raw_ms) == received.raw_ms
-        && sum(|t| t.raw_count) == received.raw_count;
-    Ok(Sides {
-        received,
-        statuses,
-        balances,
     })
 }

@@ -10,6 +10,8 @@ pub mod error;
 pub mod failpoint;
 
 /// A JSON scanner.
+pub mod formula_guard;
+
 pub mod json;
 
 /// The likeliest meant name.

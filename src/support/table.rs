@@ -1,5 +1,7 @@
 //! Tables for the terminal: columns as wide as their widest cell, numbers to the right.
 
+use crate::support::formula_guard::{harmless, is_number};
+
 /// Rows of text under a header.
 pub struct Table {
     header: Vec<&'static str>,
@@ -71,23 +73,6 @@ impl Table {
         written.expect("writing to memory, all rows as long as the header");
         String::from_utf8(writer.into_inner().expect("writing to memory")).expect("cells are text")
     }
-}
-
-/// Text that a spreadsheet would run as a formula gets an apostrophe; numbers stay.
-fn harmless(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number(cell) {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
-    }
-}
-
-fn is_number(cell: &str) -> bool {
-    !cell.is_empty()
-        && cell
-            .trim_start_matches('-')
-            .chars()
-            .all(|c| c.is_ascii_digit() || c == '.' || c == ',')
 }
 
 /// `1234567` as `1,234,567`.

@@ -8,8 +8,9 @@ use chrono::{Datelike as _, NaiveDate};
 use super::files::DamagedFiles;
 use super::{Scope, Verified, store};
 use crate::context::Books;
-use crate::nightly::control;
 use crate::pipeline::meter::aggregate::daily_usage_codec;
+use crate::pipeline::meter::balance;
+use crate::pipeline::meter::balance::control;
 use crate::pipeline::meter::recount;
 use crate::pipeline::meter::recount::recount_since;
 use crate::pipeline::meter::store::{progress, usage_paths};
@@ -25,7 +26,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
         Err(Error::Unbalanced(why)) => verified.differs(why),
         other => verified.part(other.map(drop)),
     }
-    verified.sentences(store::unbalanced_batches(&books.ledger, metered.batch_hi).await);
+    verified.sentences(unbalanced_batches(books, metered.batch_hi).await);
     let since = scope.since;
     let recounted = recount_since(books, recount::Scope { damaged, since }).await;
     match recounted {
@@ -47,6 +48,25 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
         }
     }
     Ok(())
+}
+
+/// Metered batches whose control totals do not balance, or are not what the door counted.
+async fn unbalanced_batches(books: &Books, metered_to: i64) -> Result<Vec<String>> {
+    let totals = balance::by_batch(&books.ledger, 0, metered_to).await?;
+    let totals: HashMap<i64, balance::OfBatch> = totals.into_iter().map(|of| (of.batch, of)).collect();
+    let mut differences = Vec::new();
+    for (batch, door) in store::batches_received(&books.ledger, metered_to).await? {
+        let of_batch = totals.get(&batch);
+        let (received, [records, ms, counts]) = of_batch.map_or((0, [0; 3]), |of| (of.received, of.difference));
+        if i128::from(door) != received || [records, ms, counts] != [0; 3] {
+            differences.push(format!(
+                "batch {batch}: the door received {door} lines, the control totals {received}, by status {}; the raw units differ by \
+                 {ms} ms and {counts} counts",
+                received - records
+            ));
+        }
+    }
+    Ok(differences)
 }
 
 /// The number of a region's or SKU's name in [`Names`].

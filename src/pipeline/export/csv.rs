@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::pipeline::close::statement::Statement;
 use crate::pipeline::close::statement::document::{DocumentError, Group, discount_of, groups};
+use crate::support::formula_guard::runs_as_formula;
 use crate::values::digest::Hasher;
 use crate::values::money::{AMOUNT_DECIMALS, plain};
 
@@ -355,11 +356,6 @@ fn write_text(out: &mut Vec<u8>, text: &str, write_field: impl Fn(&mut Vec<u8>, 
 /// A field without a comma, a quote or a line end.
 fn write_simple(out: &mut Vec<u8>, field: &str) {
     out.extend_from_slice(field.as_bytes());
-}
-
-/// Whether a spreadsheet would run a text; then an apostrophe makes it harmless.
-fn runs_as_formula(text: &str) -> bool {
-    matches!(text.bytes().next(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r'))
 }
 
 /// A field, in quotes where RFC 4180 needs them.

@@ -14,6 +14,7 @@
 //! A backlog that is too large for one such transaction goes this way in parts, some batches at a time.
 
 pub mod aggregate;
+pub mod balance;
 pub mod classify;
 mod commit;
 pub mod dedupe;

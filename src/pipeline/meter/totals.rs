@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::aggregate::measure::{Listing, Measured, Received, UnmeteredRecord, measure_segment};
 use super::aggregate::merge_sums::Pieces;
+use super::balance::{Amounts, QUARANTINED, RECEIVED, difference};
 use super::dedupe::new_rows::Identities;
 use super::dedupe::{Conflict, Decided};
 use super::snapshot::Snapshot;
@@ -47,8 +48,11 @@ pub(super) struct Wide {
     uplift: i128,
 }
 
-pub(super) const RECEIVED: &str = "received";
-const QUARANTINED: &str = "quarantined";
+impl Wide {
+    fn amounts(&self) -> Amounts {
+        [i128::from(self.records), self.raw_ms, self.raw_count]
+    }
+}
 
 impl Outcome {
     /// Measures all new rows, and what voids and changed cards do to rows metered before.
@@ -141,20 +145,16 @@ impl Outcome {
         }
         for (batch, totals) in &self.totals {
             let received = totals.get(RECEIVED).copied().unwrap_or_default();
-            let mut sum = Wide::default();
-            for total in totals
-                .iter()
-                .filter(|(status, _)| **status != RECEIVED)
-                .map(|(_, total)| total)
-            {
-                sum.records += total.records;
-                sum.raw_ms += total.raw_ms;
-                sum.raw_count += total.raw_count;
-            }
-            if (sum.records, sum.raw_ms, sum.raw_count) != (received.records, received.raw_ms, received.raw_count) {
+            let [records, ms, counts] = difference(totals.iter().map(|(status, total)| (*status, total.amounts())));
+            if [records, ms, counts] != [0; 3] {
                 return Err(Error::Unbalanced(format!(
                     "batch {batch} received {} records, {} ms, {} counts; by status they are {} records, {} ms, {} counts",
-                    received.records, received.raw_ms, received.raw_count, sum.records, sum.raw_ms, sum.raw_count
+                    received.records,
+                    received.raw_ms,
+                    received.raw_count,
+                    i128::from(received.records) - records,
+                    received.raw_ms - ms,
+                    received.raw_count - counts
                 )));
             }
         }

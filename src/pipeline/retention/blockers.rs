@@ -6,6 +6,7 @@ use super::record_digest::ProvedDay;
 use super::store;
 use crate::catalog::account::Accounts;
 use crate::context::Books;
+use crate::pipeline::meter::balance;
 use crate::storage::ledger::nights::last_end;
 use crate::storage::raw::store::Segment;
 use crate::support::error::{Error, Result};
@@ -112,15 +113,27 @@ pub async fn reasons(
             false,
         );
     }
-    let (unbalanced, batch) = store::unbalanced_batches(&books.ledger, segments).await?;
-    if unbalanced > 0 {
+    let unbalanced = unbalanced_batches(books, segments).await?;
+    if let Some(first) = unbalanced.first() {
         hold(
             "unbalanced",
-            format!("{unbalanced} batches with records of {day} do not balance, the first is {batch}"),
+            format!(
+                "{} batches with records of {day} do not balance, the first is {first}",
+                unbalanced.len()
+            ),
             true,
         );
     }
     Ok(held)
+}
+
+/// Batches of the segments whose control totals do not balance.
+async fn unbalanced_batches(books: &Books, segments: &[Segment]) -> Result<Vec<i64>> {
+    let first = segments.iter().map(|segment| segment.batch_lo).min().unwrap_or(0);
+    let last = segments.iter().map(|segment| segment.batch_hi).max().unwrap_or(0);
+    let batches = balance::by_batch(&books.ledger, first, last).await?;
+    let unbalanced = batches.iter().filter(|of| of.difference != [0; 3]);
+    Ok(unbalanced.map(|of| of.batch).collect())
 }
 
 /// How long after the end of a night that found a day metered and closed its rows may go: so that a person had a day to look.

@@ -12,7 +12,7 @@ use crate::storage::ledger::{
     Decision, Lease, Ledger, Row, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, query, reseal,
 };
 use crate::storage::raw::segment::SegmentKind;
-use crate::storage::raw::store::{Segment, parse_day};
+use crate::storage::raw::store::parse_day;
 use crate::support::clock::instant_text;
 use crate::support::error::{Error, Result};
 
@@ -269,24 +269,6 @@ pub async fn closed_since(ledger: &Ledger, day: NaiveDate, closing: i64) -> Resu
         }
     }
     Ok(false)
-}
-
-/// Batches of the segments whose control totals do not add up: how many, and the first.
-pub async fn unbalanced_batches(ledger: &Ledger, segments: &[Segment]) -> Result<(i64, i64)> {
-    let low = segments.iter().map(|s| s.batch_lo).min().unwrap_or(0);
-    let high = segments.iter().map(|s| s.batch_hi).max().unwrap_or(0);
-    let rows = query(
-        "SELECT batch FROM control_total WHERE batch >= ? AND batch <= ? GROUP BY batch \
-         HAVING SUM(CASE WHEN status = 'received' THEN records ELSE -records END) <> 0 \
-         OR SUM(CASE WHEN status = 'received' THEN raw_ms ELSE -raw_ms END) <> 0 \
-         OR SUM(CASE WHEN status = 'received' THEN raw_count ELSE -raw_count END) <> 0 ORDER BY batch",
-    )
-    .bind(low)
-    .bind(high)
-    .fetch_all(ledger)
-    .await?;
-    let first = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-    Ok((i64::try_from(rows.len()).unwrap_or(i64::MAX), first))
 }
 
 /// Replaces the list of held days by the last run's.

@@ -9,7 +9,7 @@ use crate::pipeline::meter::classify::sku_lookup::SkuLookup;
 use crate::pipeline::meter::dedupe::Decided;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
 use crate::pipeline::meter::snapshot::Snapshot;
-use crate::pipeline::meter::totals::{Outcome, RECEIVED};
+use crate::pipeline::meter::{balance::RECEIVED, totals::Outcome};
 use crate::storage::usage::row::{Status, UsageRow};
 use crate::storage::usage::sku_region::{NO_SKU_COUNT, NO_SKU_MS, UnitKind};
 use crate::support::error::Result;

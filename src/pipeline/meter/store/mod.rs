@@ -14,8 +14,9 @@ pub use claims::{
 pub use files::{replace_unmetered_file, replace_usage_file, unmetered_files_of_before, usage_files_of_before};
 
 use super::aggregate::measure::UnmeteredRecord;
+use super::balance::Amounts;
 use super::classify::historic_cards::MeteredBatches;
-use crate::storage::ledger::{Ledger, Tx, Value, delete_rows, insert_row, insert_rows, query};
+use crate::storage::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_row, insert_rows, query};
 use crate::storage::parquet_writer::LAYOUT;
 use crate::storage::usage::sku_region::SkuRegion;
 use crate::support::error::{Error, Result};
@@ -286,6 +287,13 @@ pub struct Total {
     pub uplift: i64,
 }
 
+impl Total {
+    /// Records, milliseconds and counts, as the control-total rule compares them.
+    pub fn amounts(&self) -> Amounts {
+        [self.records, self.raw_ms, self.raw_count].map(i128::from)
+    }
+}
+
 pub async fn add_control_totals(tx: &mut Tx, metering: i64, totals: &[(i64, &'static str, Total)]) -> Result<()> {
     let rows = totals.iter().map(|(batch, status, total)| -> [Value; 7] {
         [
@@ -305,6 +313,27 @@ pub async fn add_control_totals(tx: &mut Tx, metering: i64, totals: &[(i64, &'st
     )
     .await?;
     Ok(())
+}
+
+/// The control totals of each batch of a range, both ends included: batch, status, total.
+pub async fn control_totals_by_batch(ledger: &Ledger, first: i64, last: i64) -> Result<Vec<(i64, String, Total)>> {
+    let rows = query(
+        "SELECT batch, status, records, raw_ms, raw_count, uplift FROM control_total WHERE batch >= ? AND batch <= ? ORDER BY batch",
+    )
+    .bind(first)
+    .bind(last)
+    .fetch_all(ledger)
+    .await?;
+    let total = |row: &Row| {
+        let total = Total {
+            records: row.try_get(2)?,
+            raw_ms: row.try_get(3)?,
+            raw_count: row.try_get(4)?,
+            uplift: row.try_get(5)?,
+        };
+        Ok((row.try_get(0)?, row.try_get(1)?, total))
+    };
+    rows.iter().map(total).collect()
 }
 
 /// Control totals by status, of all batches up to one and after another.
