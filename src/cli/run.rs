@@ -18,6 +18,8 @@ use crate::catalog::account::store::load_accounts;
 use crate::context::Books;
 use crate::context::find_books::DEMO_DATA_DIR;
 use crate::decisions::conflict::at_close::{ClosedOver, closed_over};
+use crate::demo;
+use crate::inspect;
 use crate::nightly;
 use crate::nightly::report as night_report;
 use crate::pipeline::close::close;
@@ -30,7 +32,6 @@ use crate::support::clock::Clock;
 use crate::support::error::Error;
 use crate::support::error::exit_code::ExitCode;
 use crate::support::table::grouped;
-use crate::{demo, inspect};
 
 /// Runs the command and returns its exit code.
 pub async fn run(args: &Args) -> Result<ExitCode> {

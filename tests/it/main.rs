@@ -1,5 +1,8 @@
 //! The integration tests: one binary.
 
+/// The rules of the house.
+mod tidy;
+
 /// Ledgers of the tests.
 mod ledgers;
 

@@ -7,6 +7,7 @@ use super::price_difference::Money;
 use super::{Listed, ListedAll, Sided, all_with_sides, store, sum_of};
 use crate::context::Books;
 use crate::pipeline::meter::dedupe::resolution::{Resolution, RowId};
+use crate::pipeline::meter::store::resolve_conflict;
 use crate::pipeline::meter::{Metered, meter};
 use crate::storage::ledger::{Decision, Entry, Lease, add_audit, audit_trail};
 use crate::support::error::{Error, Result};
@@ -118,10 +119,10 @@ pub async fn resolve_all(
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     for &number in &first {
-        store::resolve(&mut tx, number, state).await?;
+        resolve_conflict(&mut tx, number, state).await?;
     }
     for &number in &repeated {
-        store::resolve(&mut tx, number, "repeated").await?;
+        resolve_conflict(&mut tx, number, "repeated").await?;
     }
     let decision = Decision {
         who: &books.settings.who,

@@ -19,6 +19,7 @@ use crate::context::Books;
 use crate::pipeline::meter::dedupe::resolution::{Resolution, RowId};
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
 use crate::pipeline::meter::snapshot::Snapshot;
+use crate::pipeline::meter::store::resolve_conflict;
 use crate::pipeline::meter::{Metered, meter};
 use crate::storage::ledger::{Decision, Lease, add_audit, audit_trail};
 use crate::support::error::{Error, Result};
@@ -177,9 +178,9 @@ pub async fn resolve(
     };
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    store::resolve(&mut tx, number, state).await?;
+    resolve_conflict(&mut tx, number, state).await?;
     for &other in &repeated {
-        store::resolve(&mut tx, other, "repeated").await?;
+        resolve_conflict(&mut tx, other, "repeated").await?;
     }
     let decision = Decision {
         who: &books.settings.who,

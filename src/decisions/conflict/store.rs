@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::NaiveDate;
 
-use crate::storage::ledger::{Ledger, Row, Tx, next_number, query, reseal};
+use crate::storage::ledger::{Ledger, Row, query};
 use crate::storage::raw::store::parse_day;
 use crate::support::error::{Error, Result};
 use crate::values::calendar::number_of_day;
@@ -128,21 +128,4 @@ pub async fn any_waits_for_metering(ledger: &Ledger) -> Result<bool> {
         .fetch_one(ledger)
         .await?;
     Ok(row.try_get::<i64>(0)? > 0)
-}
-
-/// Writes a decision into an open conflict; it must still be open.
-pub async fn resolve(tx: &mut Tx, number: i64, state: &str) -> Result<()> {
-    let resolution = next_number(tx, "resolution").await?;
-    let done = query("UPDATE conflict SET state = ?, resolution = ? WHERE conflict = ? AND state = 'open'")
-        .bind(state)
-        .bind(resolution)
-        .bind(number)
-        .execute(tx)
-        .await?;
-    if done != 1 {
-        return Err(Error::Usage(format!(
-            "conflict {number} was resolved by another run; nothing was written"
-        )));
-    }
-    reseal(tx, "conflict", "conflict = ?", &[number.into()]).await
 }

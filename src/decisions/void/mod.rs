@@ -3,6 +3,7 @@
 pub mod store;
 
 use crate::context::Books;
+use crate::pipeline::meter::store::dismiss_void;
 use crate::storage::ledger::{Decision, Lease, add_audit};
 use crate::support::error::{Error, Result};
 
@@ -63,7 +64,7 @@ pub async fn dismiss(books: &Books, lease: &Lease, id: &str, source: Option<&str
     };
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    store::dismiss(&mut tx, &void).await?;
+    dismiss_void(&mut tx, &void.id, (void.batch, void.line)).await?;
     let decision = Decision {
         who: &books.settings.who,
         action: "void dismiss",

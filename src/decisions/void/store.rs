@@ -1,8 +1,8 @@
 //! The ledger of voids, as people decide about them.
 
 use super::Listed;
-use crate::storage::ledger::{Ledger, Tx, query, reseal};
-use crate::support::error::{Error, Result};
+use crate::storage::ledger::{Ledger, query};
+use crate::support::error::Result;
 
 /// Voids that wait for their record, oldest first; with `all` also those that were dismissed.
 pub async fn voids(ledger: &Ledger, all: bool) -> Result<Vec<Listed>> {
@@ -27,21 +27,4 @@ pub async fn voids(ledger: &Ledger, all: bool) -> Result<Vec<Listed>> {
             })
         })
         .collect()
-}
-
-/// Notes that a void waits no more; it must still wait.
-pub async fn dismiss(tx: &mut Tx, void: &Listed) -> Result<()> {
-    let done = query("UPDATE void SET state = 'dismissed' WHERE batch = ? AND line = ? AND state = 'waiting'")
-        .bind(void.batch)
-        .bind(void.line)
-        .execute(tx)
-        .await?;
-    if done != 1 {
-        return Err(Error::Usage(format!(
-            "void {:?} waits no more: another run found its record; nothing was written",
-            void.id
-        )));
-    }
-    let row = [void.batch.into(), void.line.into()];
-    reseal(tx, "void", "batch = ? AND line = ?", &row).await
 }

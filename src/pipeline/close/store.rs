@@ -1,6 +1,6 @@
 //! The ledger of closing. Rows are only ever added.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -472,4 +472,43 @@ pub async fn statements_from(ledger: &Ledger, uins: &[u64], from: NaiveDate) -> 
         statements.sort_unstable_by_key(|statement| statement.period.start);
     }
     Ok(by_account)
+}
+
+/// Gives the statements of a period that no export has to one. Returns how many it has now.
+pub async fn take_for_export(tx: &mut Tx, export: i64, (start, end): (&str, &str)) -> Result<i64> {
+    query("UPDATE stated_period SET export = ? WHERE export IS NULL AND period_start = ? AND period_end = ?")
+        .bind(export)
+        .bind(start)
+        .bind(end)
+        .execute(&mut *tx)
+        .await?;
+    reseal(tx, "stated_period", "export = ?", &[export.into()]).await?;
+    let row = query("SELECT COALESCE(SUM(statements), 0) FROM stated_period WHERE export = ?")
+        .bind(export)
+        .fetch_one(&mut *tx)
+        .await?;
+    row.try_get(0)
+}
+
+/// A statement that is exported and not needed for an adjustment that waits: its lines may go when they are old enough.
+const LINES_MAY_GO: &str = "EXISTS (SELECT 1 FROM stated_period p WHERE p.closing = s.closing AND p.period_start = s.period_start \
+     AND p.period_end = s.period_end AND p.export IS NOT NULL) \
+     AND s.uin NOT IN (SELECT l.uin FROM late_usage l WHERE l.closing IS NULL) \
+     AND s.uin NOT IN (SELECT r.uin FROM rerate r WHERE r.closing IS NULL)";
+
+/// Months before one, as `YYYY-MM`, with statements whose lines may go.
+pub async fn months_whose_lines_may_go(ledger: &Ledger, before: &str) -> Result<BTreeSet<String>> {
+    let rows = query(format!(
+        "SELECT DISTINCT s.month FROM statement s JOIN document d ON d.document = s.document WHERE s.month < ? AND {LINES_MAY_GO}"
+    ))
+    .bind(before)
+    .fetch_all(ledger)
+    .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Deletes the lines of a month's statements that may go; the statements stay.
+pub async fn drop_lines_of_month(tx: &mut Tx, month: &str) -> Result<()> {
+    let of_month = format!("document IN (SELECT s.document FROM statement s WHERE s.month = ? AND {LINES_MAY_GO})");
+    delete_rows(tx, "document", &of_month, &[month.into()]).await.map(drop)
 }

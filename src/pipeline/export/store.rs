@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::pipeline::close::store::take_for_export;
 use crate::pipeline::close::store::{STATEMENT_COLUMNS, STATEMENTS, UIN_COLUMN};
 use crate::storage::ledger::{Ledger, Query, Row, Tx, Value, insert_row, query, reseal};
 use crate::support::error::{Error, Result};
@@ -220,18 +221,7 @@ pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, taken: &Ta
     ];
     let into = "export (export, folder, created_at, manifest, manifest_digest, previous_digest, written)";
     insert_row(tx, into, row).await?;
-    query("UPDATE stated_period SET export = ? WHERE export IS NULL AND period_start = ? AND period_end = ?")
-        .bind(export.export)
-        .bind(taken.start.as_str())
-        .bind(taken.end.as_str())
-        .execute(&mut *tx)
-        .await?;
-    reseal(tx, "stated_period", "export = ?", &[export.export.into()]).await?;
-    let row = query("SELECT COALESCE(SUM(statements), 0) FROM stated_period WHERE export = ?")
-        .bind(export.export)
-        .fetch_one(&mut *tx)
-        .await?;
-    let recorded: i64 = row.try_get(0)?;
+    let recorded = take_for_export(tx, export.export, (&taken.start, &taken.end)).await?;
     if usize::try_from(recorded).ok() != Some(taken.statements) {
         return Err(Error::Unbalanced(format!(
             "export {} has {} statements, and the ledger has {recorded} for it",

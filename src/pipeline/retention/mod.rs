@@ -25,6 +25,7 @@ use chrono::{Months, NaiveDate, TimeDelta};
 use crate::catalog::account::Accounts;
 use crate::context::Books;
 use crate::pipeline::ingest::drop_folder::forget_originals;
+use crate::pipeline::meter::store::let_conflicts_go;
 use crate::storage::ledger::Lease;
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::{Segment, drop_segments, segments_of_day};
@@ -142,7 +143,7 @@ async fn expire_raw_day(
     lease.check(&mut tx).await?;
     store::check_rows(&mut tx, day, proved.rows).await?;
     store::mark_expired(&mut tx, SegmentKind::Usage, day, proved.rows, &proved.duration_ms, &now).await?;
-    store::let_conflicts_go(&mut tx, day).await?;
+    let_conflicts_go(&mut tx, day).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
     books.ledger.commit(tx, "expire").await?;
     expired.days.push((day, proved.rows));

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use chrono::{Months, NaiveDate};
 
 use crate::context::Books;
-use crate::storage::ledger::{Lease, Ledger, Tx, delete_rows, insert_row, query};
+use crate::pipeline::close::store::{drop_lines_of_month, months_whose_lines_may_go};
+use crate::pipeline::meter::store::drop_usage_of_month;
+use crate::storage::ledger::{Lease, Ledger, Tx, insert_row, query};
 use crate::support::error::Result;
 use crate::values::calendar::month_text;
 
@@ -57,10 +59,7 @@ pub async fn expire_months(books: &Books, lease: &Lease) -> Result<ExpiredMonths
         .keep_statement_months
         .and_then(|keep| kept_from(today, keep))
     {
-        let sql = format!(
-            "SELECT DISTINCT s.month FROM statement s JOIN document d ON d.document = s.document WHERE s.month < ? AND {MAY_GO}"
-        );
-        for month in months_of(&books.ledger, sql, &before).await? {
+        for month in months_whose_lines_may_go(&books.ledger, &before).await? {
             expire_lines(books, lease, &month).await?;
             expired.statement_lines.push(month);
         }
@@ -82,18 +81,10 @@ async fn months_of(
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// A statement that is exported and not needed for an adjustment that waits.
-const MAY_GO: &str = "EXISTS (SELECT 1 FROM stated_period p WHERE p.closing = s.closing AND p.period_start = s.period_start \
-     AND p.period_end = s.period_end AND p.export IS NOT NULL) \
-     AND s.uin NOT IN (SELECT l.uin FROM late_usage l WHERE l.closing IS NULL) \
-     AND s.uin NOT IN (SELECT r.uin FROM rerate r WHERE r.closing IS NULL)";
-
 async fn expire_usage(books: &Books, lease: &Lease, month: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    for table in ["usage_daily", "usage_total"] {
-        delete_rows(&mut tx, table, "month = ?", &[month.into()]).await?;
-    }
+    drop_usage_of_month(&mut tx, month).await?;
     mark(&mut tx, USAGE, month, &books.clock.text()).await?;
     books.ledger.commit(tx, "expire_usage").await
 }
@@ -101,8 +92,7 @@ async fn expire_usage(books: &Books, lease: &Lease, month: &str) -> Result<()> {
 async fn expire_lines(books: &Books, lease: &Lease, month: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    let of_month = format!("document IN (SELECT s.document FROM statement s WHERE s.month = ? AND {MAY_GO})");
-    delete_rows(&mut tx, "document", &of_month, &[month.into()]).await?;
+    drop_lines_of_month(&mut tx, month).await?;
     mark(&mut tx, LINES, month, &books.clock.text()).await?;
     books.ledger.commit(tx, "expire_lines").await
 }

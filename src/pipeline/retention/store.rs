@@ -8,8 +8,9 @@ use super::blockers::Held;
 use super::day_digest::Proof;
 use super::record_digest::ProvedDay;
 use crate::context::Books;
+use crate::pipeline::ingest::quarantine::store::drop_payloads_before;
 use crate::storage::ledger::{
-    Decision, Lease, Ledger, Row, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, query, reseal,
+    Decision, Lease, Ledger, Row, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, query,
 };
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::parse_day;
@@ -215,27 +216,6 @@ pub async fn unbooked_resolutions(ledger: &Ledger, day: NaiveDate) -> Result<i64
     row.try_get(0)
 }
 
-/// Conflicts of a waived day that nobody resolved: their content is gone with the day.
-pub async fn let_conflicts_go(tx: &mut Tx, day: NaiveDate) -> Result<()> {
-    let condition = "state = 'open' AND (utc_day = ? OR first_utc_day = ?)";
-    let (day, update) = (
-        day.to_string(),
-        format!("UPDATE conflict SET state = 'expired' WHERE {condition}"),
-    );
-    let done = query(update).bind(day.as_str()).bind(day.as_str()).execute(tx).await?;
-    if done == 0 {
-        return Ok(());
-    }
-    let binds = [day.as_str().into(), day.as_str().into()];
-    reseal(
-        tx,
-        "conflict",
-        "state = 'expired' AND (utc_day = ? OR first_utc_day = ?)",
-        &binds,
-    )
-    .await
-}
-
 /// Late records of these accounts on the local days that a UTC day can touch, as far as no closed statement has them.
 pub async fn late_usage_around(ledger: &Ledger, day: NaiveDate, uins: &BTreeSet<u64>) -> Result<i64> {
     let rows = query("SELECT uin, records FROM late_usage WHERE day >= ? AND day <= ? AND closing IS NULL")
@@ -295,10 +275,7 @@ pub async fn drop_old_payloads(books: &Books, lease: &Lease, months: u32) -> Res
     };
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    let done = query("UPDATE quarantine SET payload = NULL WHERE payload IS NOT NULL AND received_at < ?")
-        .bind(instant_text(limit))
-        .execute(&mut tx)
-        .await?;
+    let done = drop_payloads_before(&mut tx, &instant_text(limit)).await?;
     books.ledger.commit(tx, "expire_payloads").await?;
     Ok(done)
 }

@@ -252,6 +252,16 @@ pub async fn next_number(tx: &mut Tx, counter: &str) -> Result<i64> {
     row.try_get(0)
 }
 
+/// Sets a counter that stands for what is done.
+pub async fn set_counter(tx: &mut Tx, counter: &str, value: i64) -> Result<()> {
+    query("UPDATE counter SET value = ? WHERE name = ?")
+        .bind(value)
+        .bind(counter)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// Reserves `count` numbers of a counter and returns the first.
 pub async fn next_numbers(tx: &mut Tx, counter: &str, count: i64) -> Result<i64> {
     query("UPDATE counter SET value = value + ? WHERE name = ?")

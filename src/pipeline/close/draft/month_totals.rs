@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::catalog::account::store::parse_uin;
 use crate::pipeline::close::Closed;
 use crate::pipeline::close::store::Draft;
-use crate::storage::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_rows, query};
+use crate::storage::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_rows, query, set_counter};
 use crate::support::error::{Error, Result};
 use crate::values::calendar::month_text;
 use crate::values::money::{Currency, sum};
@@ -89,11 +89,10 @@ pub async fn replace_sums(tx: &mut Tx, months: BTreeMap<String, MonthSums>) -> R
         )
         .await?;
     }
-    query("UPDATE counter SET value = (SELECT COALESCE(MAX(c.closing), 0) FROM closing c) WHERE name = ?")
-        .bind(SUMMED)
-        .execute(tx)
+    let row = query("SELECT COALESCE(MAX(closing), 0) FROM closing")
+        .fetch_one(&mut *tx)
         .await?;
-    Ok(())
+    set_counter(tx, SUMMED, row.try_get(0)?).await
 }
 
 fn add(sums: &mut MonthSums, key: Key, (amount, some_records, some_drafts): MonthSum) -> Result<()> {

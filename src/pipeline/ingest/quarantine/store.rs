@@ -306,3 +306,11 @@ fn overtaken() -> Error {
             .to_owned(),
     )
 }
+
+/// Removes the bytes of lines received before an instant; reason and digest stay. Returns how many.
+pub async fn drop_payloads_before(tx: &mut Tx, instant: &str) -> Result<u64> {
+    query("UPDATE quarantine SET payload = NULL WHERE payload IS NOT NULL AND received_at < ?")
+        .bind(instant)
+        .execute(tx)
+        .await
+}

@@ -2,9 +2,13 @@
 
 use std::collections::HashSet;
 
+use chrono::NaiveDate;
+
 use crate::pipeline::meter::dedupe::resolution::{Resolution, Resolutions, Resolved, RowId};
 use crate::pipeline::meter::dedupe::{Conflict, Void, VoidState};
-use crate::storage::ledger::{Decision, Ledger, Row, Tx, Value, add_audit, insert_rows, next_numbers, query, reseal};
+use crate::storage::ledger::{
+    Decision, Ledger, Row, Tx, Value, add_audit, insert_rows, next_number, next_numbers, query, reseal,
+};
 use crate::storage::raw::store::parse_day;
 use crate::support::error::{Error, Result};
 use crate::values::calendar::{day_of_number, number_of_day};
@@ -278,4 +282,58 @@ pub async fn book_replacements(tx: &mut Tx, metering: i64) -> Result<()> {
         &[metering.into()],
     )
     .await
+}
+
+/// Writes a decision into an open conflict; it must still be open.
+pub async fn resolve_conflict(tx: &mut Tx, number: i64, state: &str) -> Result<()> {
+    let resolution = next_number(tx, "resolution").await?;
+    let done = query("UPDATE conflict SET state = ?, resolution = ? WHERE conflict = ? AND state = 'open'")
+        .bind(state)
+        .bind(resolution)
+        .bind(number)
+        .execute(tx)
+        .await?;
+    if done != 1 {
+        return Err(Error::Usage(format!(
+            "conflict {number} was resolved by another run; nothing was written"
+        )));
+    }
+    reseal(tx, "conflict", "conflict = ?", &[number.into()]).await
+}
+
+/// Conflicts of a waived day that nobody resolved: their content is gone with the day.
+pub async fn let_conflicts_go(tx: &mut Tx, day: NaiveDate) -> Result<()> {
+    let condition = "state = 'open' AND (utc_day = ? OR first_utc_day = ?)";
+    let (day, update) = (
+        day.to_string(),
+        format!("UPDATE conflict SET state = 'expired' WHERE {condition}"),
+    );
+    let done = query(update).bind(day.as_str()).bind(day.as_str()).execute(tx).await?;
+    if done == 0 {
+        return Ok(());
+    }
+    let binds = [day.as_str().into(), day.as_str().into()];
+    reseal(
+        tx,
+        "conflict",
+        "state = 'expired' AND (utc_day = ? OR first_utc_day = ?)",
+        &binds,
+    )
+    .await
+}
+
+/// Notes that a void waits no more; it must still wait.
+pub async fn dismiss_void(tx: &mut Tx, id: &str, (batch, line): (i64, i64)) -> Result<()> {
+    let done = query("UPDATE void SET state = 'dismissed' WHERE batch = ? AND line = ? AND state = 'waiting'")
+        .bind(batch)
+        .bind(line)
+        .execute(tx)
+        .await?;
+    if done != 1 {
+        return Err(Error::Usage(format!(
+            "void {id:?} waits no more: another run found its record; nothing was written"
+        )));
+    }
+    let row = [batch.into(), line.into()];
+    reseal(tx, "void", "batch = ? AND line = ?", &row).await
 }

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 
 pub use claims::{
-    add_completions, add_conflicts, add_voids, book_replacements, cut_lines, end_waits, load_resolutions, load_voids,
-    voided_rows,
+    add_completions, add_conflicts, add_voids, book_replacements, cut_lines, dismiss_void, end_waits, let_conflicts_go,
+    load_resolutions, load_voids, resolve_conflict, voided_rows,
 };
 pub use files::{replace_unmetered_file, replace_usage_file, unmetered_files_of_before, usage_files_of_before};
 
@@ -483,5 +483,13 @@ pub async fn add_late_usage(tx: &mut Tx, metering: i64, late: &[(u64, NaiveDate,
         ]
     });
     insert_rows(tx, "late_usage (metering, uin, day, records, billable)", rows).await?;
+    Ok(())
+}
+
+/// Deletes the daily usage of a month that dashboards show, and its sums; usage files stay.
+pub async fn drop_usage_of_month(tx: &mut Tx, month: &str) -> Result<()> {
+    for table in ["usage_daily", "usage_total"] {
+        delete_rows(tx, table, "month = ?", &[month.into()]).await?;
+    }
     Ok(())
 }
