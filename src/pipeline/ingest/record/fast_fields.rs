@@ -13,7 +13,7 @@ use crate::values::number::leading_digits;
 use crate::values::parameters::MAX_MEASURED;
 
 use super::field_values::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES, has_no_blank_at_ends};
-use super::fields::Field;
+use super::fields::{Field, each_field};
 use super::timestamp::{InstantError, NOT_REACHED};
 use super::timestamp_text::read_time;
 use super::{Kind, Record};
@@ -33,26 +33,16 @@ impl<'a> FieldTexts<'a> {
     #[inline(always)]
     pub fn read(&self, record: &mut Record<'a>) -> Option<()> {
         *record = Record::default();
-        self.give(Field::Source, record)?;
-        self.give(Field::Id, record)?;
-        self.give(Field::Kind, record)?;
-        self.give(Field::Voids, record)?;
-        self.give(Field::Uin, record)?;
-        self.give(Field::Appid, record)?;
-        self.give(Field::TaskType, record)?;
-        self.give(Field::Parameters, record)?;
-        self.give(Field::DurationMs, record)?;
-        self.give(Field::FinishedAt, record)?;
-        self.give(Field::Status, record)?;
-        self.give(Field::TaskId, record)?;
-        self.give(Field::EventId, record)?;
-        self.give(Field::InputUrl, record)?;
-        self.give(Field::CreatedAt, record)?;
-        self.give(Field::StartedAt, record)?;
+        macro_rules! give {
+            ($field:ident) => {
+                self.give(Field::$field, record)?
+            };
+        }
+        each_field!(give);
         finish(record)
     }
 
-    /// One field by name at each call: a loop over all would leave the processor to guess which is next.
+    /// Called once for each field by its name, see `fields!`.
     #[inline(always)]
     fn give(&self, field: Field, record: &mut Record<'a>) -> Option<()> {
         match self.0[field as usize] {

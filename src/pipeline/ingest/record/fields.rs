@@ -7,88 +7,76 @@ use crate::support::nearest::nearest;
 
 use super::refusal::{Refusal, duplicate_field, not_json, unknown_field};
 
-/// A field of the usage record. Names are the same in JSON, CSV and Parquet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// Who sent it; scope of `id`.
-    Source,
-    /// The idempotency key.
-    Id,
-    /// `usage` or `void`.
-    Kind,
-    /// The id that a void takes back.
-    Voids,
-    /// The customer account.
-    Uin,
-    /// The application under the account.
-    Appid,
-    /// What was done.
-    TaskType,
-    /// Named scalars.
-    Parameters,
-    /// Billable media time in milliseconds.
-    DurationMs,
-    /// When the output was done.
-    FinishedAt,
-    /// `SUCCESS` or `FAIL`.
-    Status,
-    /// Service log: the task.
-    TaskId,
-    /// Service log: the event.
-    EventId,
-    /// Service log: the input.
-    InputUrl,
-    /// Service log: when the task was created.
-    CreatedAt,
-    /// Service log: when the work began.
-    StartedAt,
+/// Declares [`Field`] from the one list of fields, and `each_field`, which does something for each of them in turn: a loop over all would
+/// leave the processor to guess which is next.
+macro_rules! fields {
+    ($d:tt $($(#[$doc:meta])* $field:ident = $name:literal,)*) => {
+        /// A field of the usage record. Names are the same in JSON, CSV and Parquet.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Field {
+            $($(#[$doc])* $field,)*
+        }
+
+        const FIELD_COUNT: usize = [$($name),*].len();
+
+        impl Field {
+            /// Every field, in the order of the record's documentation.
+            pub const ALL: [Self; FIELD_COUNT] = [$(Self::$field),*];
+
+            /// The field's name in JSON, CSV and Parquet.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$field => $name,)*
+                }
+            }
+        }
+
+        macro_rules! each_field {
+            ($d act:ident) => {
+                $($d act!($field);)*
+            };
+        }
+
+        pub(super) use each_field;
+    };
 }
 
-const FIELD_COUNT: usize = 16;
+fields! { $
+    /// Who sent it; scope of `id`.
+    Source = "source",
+    /// The idempotency key.
+    Id = "id",
+    /// `usage` or `void`.
+    Kind = "kind",
+    /// The id that a void takes back.
+    Voids = "voids",
+    /// The customer account.
+    Uin = "uin",
+    /// The application under the account.
+    Appid = "appid",
+    /// What was done.
+    TaskType = "task_type",
+    /// Named scalars.
+    Parameters = "parameters",
+    /// Billable media time in milliseconds.
+    DurationMs = "duration_ms",
+    /// When the output was done.
+    FinishedAt = "finished_at",
+    /// `SUCCESS` or `FAIL`.
+    Status = "status",
+    /// Service log: the task.
+    TaskId = "task_id",
+    /// Service log: the event.
+    EventId = "event_id",
+    /// Service log: the input.
+    InputUrl = "input_url",
+    /// Service log: when the task was created.
+    CreatedAt = "created_at",
+    /// Service log: when the work began.
+    StartedAt = "started_at",
+}
 
 impl Field {
-    /// Every field, in the order of the record's documentation.
-    pub const ALL: [Self; FIELD_COUNT] = [
-        Self::Source,
-        Self::Id,
-        Self::Kind,
-        Self::Voids,
-        Self::Uin,
-        Self::Appid,
-        Self::TaskType,
-        Self::Parameters,
-        Self::DurationMs,
-        Self::FinishedAt,
-        Self::Status,
-        Self::TaskId,
-        Self::EventId,
-        Self::InputUrl,
-        Self::CreatedAt,
-        Self::StartedAt,
-    ];
-
-    /// The field's name in JSON, CSV and Parquet.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Id => "id",
-            Self::Kind => "kind",
-            Self::Voids => "voids",
-            Self::Uin => "uin",
-            Self::Appid => "appid",
-            Self::TaskType => "task_type",
-            Self::Parameters => "parameters",
-            Self::DurationMs => "duration_ms",
-            Self::FinishedAt => "finished_at",
-            Self::Status => "status",
-            Self::TaskId => "task_id",
-            Self::EventId => "event_id",
-            Self::InputUrl => "input_url",
-            Self::CreatedAt => "created_at",
-            Self::StartedAt => "started_at",
-        }
-    }
-
     /// The field of that name.
     #[inline]
     pub fn named(name: &str) -> Option<Self> {
