@@ -16,7 +16,8 @@ use tallybook::pipeline::ingest::record::fingerprint::{
     TextHashes, content_fingerprint_with, identity_hash_with, text_hash,
 };
 use tallybook::pipeline::ingest::record::{Record, Scratch, canonical_parameters, parse_line};
-use tallybook::pipeline::ingest::segment_builder::{RecordRules, SegmentBuilder};
+use tallybook::pipeline::ingest::record_rules::RecordRules;
+use tallybook::pipeline::ingest::segment_builder::SegmentBuilder;
 use tallybook::pipeline::ingest::segment_writers::Writers;
 use tallybook::pipeline::meter::aggregate::sums::RowsToSum;
 use tallybook::pipeline::rate::{Quantity, slice};

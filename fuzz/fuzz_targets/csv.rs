@@ -19,7 +19,8 @@ use tallybook::pipeline::ingest::formats::csv::first_row::first_row;
 use tallybook::pipeline::ingest::formats::csv::joined::JoinedChunks;
 use tallybook::pipeline::ingest::record::refusal::CODES;
 use tallybook::pipeline::ingest::formats::csv::fast;
-use tallybook::pipeline::ingest::segment_builder::{RecordRules, Tally, SegmentBuilder};
+use tallybook::pipeline::ingest::segment_builder::{Tally, SegmentBuilder};
+use tallybook::pipeline::ingest::record_rules::RecordRules;
 use tallybook::pipeline::ingest::segment_writers::Writers;
 
 /// More than any sentence with each of its values cut.

@@ -16,7 +16,8 @@ use tallybook::support::clock::Clock;
 use tallybook::storage::durable_files::DataDir;
 use tallybook::pipeline::ingest::formats::parquet::Rows;
 use tallybook::pipeline::ingest::record::refusal::CODES;
-use tallybook::pipeline::ingest::segment_builder::{RecordRules, SegmentBuilder};
+use tallybook::pipeline::ingest::segment_builder::SegmentBuilder;
+use tallybook::pipeline::ingest::record_rules::RecordRules;
 use tallybook::pipeline::ingest::segment_writers::Writers;
 
 /// More than any sentence with each of its values cut.

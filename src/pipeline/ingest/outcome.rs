@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::segment_builder::{RecordRules, SegmentBuilder};
+use super::record_rules::RecordRules;
+use super::segment_builder::SegmentBuilder;
 use super::segment_writers::Writers;
 use crate::storage::durable_files::DataDir;
 use crate::storage::raw::segment::read_columns;

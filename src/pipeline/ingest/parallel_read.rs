@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::segment_builder::{Counts, RecordRules, SegmentBuilder};
+use super::record_rules::RecordRules;
+use super::segment_builder::{Counts, SegmentBuilder};
 use super::segment_writers::Writers;
 use crate::support::error::{AtPath as _, Result};
 use crate::support::threads::STACK_BYTES;

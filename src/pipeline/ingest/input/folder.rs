@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use super::{Format, Input, InputDigest};
 use crate::context::Books;
 use crate::pipeline::ingest::drop_folder::names::is_left_alone;
+use crate::pipeline::ingest::read::{Checked, read_file};
 use crate::pipeline::ingest::record::fields::Field;
+use crate::pipeline::ingest::record_rules::RecordRules;
 use crate::pipeline::ingest::segment_builder::Counts;
-use crate::pipeline::ingest::{Checked, RecordRules, Writers, read_file};
+use crate::pipeline::ingest::segment_writers::Writers;
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::values::digest::{InputHasher, input_digest_of_file};
 

@@ -10,7 +10,8 @@ use crate::pipeline::ingest::formats::csv::CsvHeader;
 use crate::pipeline::ingest::formats::csv::fast;
 use crate::pipeline::ingest::formats::csv::first_row::first_row;
 use crate::pipeline::ingest::input::{Format, InputDigest};
-use crate::pipeline::ingest::segment_builder::{Counts, RecordRules, Refused, SegmentBuilder};
+use crate::pipeline::ingest::record_rules::RecordRules;
+use crate::pipeline::ingest::segment_builder::{Counts, Refused, SegmentBuilder};
 use crate::pipeline::ingest::segment_writers::Writers;
 use crate::pipeline::ingest::store;
 use crate::pipeline::ingest::store::{Batch, NewBatch};
@@ -98,7 +99,7 @@ pub(crate) async fn take_what_passes(
     attempts: &[Attempt],
     correction: Option<&Correction<'_>>,
 ) -> Result<Attempted> {
-    let mut rules = crate::pipeline::ingest::record_rules(books, &batch.source).await?;
+    let mut rules = crate::pipeline::ingest::record_rules::record_rules(books, &batch.source).await?;
     rules.header = batch.header.as_deref().map(header_of).transpose()?;
     // Most retries change nothing; only one that does registers an intake and writes files.
     let (passing, refused) =

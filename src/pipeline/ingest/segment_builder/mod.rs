@@ -4,10 +4,8 @@
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use chrono::{NaiveDate, NaiveTime};
 use csv::ByteRecord;
 use hashbrown::HashMap;
 
@@ -18,13 +16,12 @@ use super::input::chunk::{Chunk, without_marks};
 use super::record::fingerprint::{TextHashes, content_fingerprint_with, identity_hash_with, text_hash};
 use super::record::refusal::{Refusal, code};
 use super::record::timestamp::{check_first_day, check_time, utc_day};
-use super::record::timestamp_text::Zones;
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
+use super::record_rules::RecordRules;
 use super::segment_writers::Writers;
 use crate::storage::raw::interner::{Interner, Symbol};
 use crate::storage::raw::rows::{LogRow, RawRow, RawRows, UsageFields, log_columns};
 use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind};
-use crate::support::clock::Clock;
 use crate::support::error::{Error, Result};
 use crate::values::parameters::coarse;
 
@@ -40,61 +37,6 @@ const REFUSED_BYTES_MAX: usize = 256 << 20;
 
 /// The text of parameters that are not there.
 const NO_PARAMETERS: &str = "{}";
-
-/// What every record of an input is held against.
-pub struct RecordRules {
-    /// The run's clock as far as it is believed, nanoseconds since 1970.
-    pub now_ns: i64,
-    /// Where the books' first day begins, nanoseconds since 1970.
-    pub first_ns: i64,
-    /// The day under which an undated void is kept.
-    pub today: i32,
-    pub default_source: String,
-    /// UTC days marked expired, in days since 1970.
-    pub expired: HashSet<i32>,
-    /// The accounts, when unknown ones are to be refused.
-    pub known_accounts: Option<HashSet<u64>>,
-    /// Zones of senders that write local times.
-    pub zones: Option<Arc<Zones>>,
-    /// Columns, of a CSV.
-    pub header: Option<CsvHeader>,
-    /// A row of a CSV names other columns than its header.
-    pub has_other_header: AtomicBool,
-    /// The line of a CSV that is a row and a header in one; 0 for none.
-    pub joined_row: AtomicU64,
-    /// Bytes refused so far, over all workers.
-    pub refused_bytes: AtomicUsize,
-}
-
-impl RecordRules {
-    /// With the books' first day.
-    #[must_use]
-    pub fn from_day(self, first_day: NaiveDate) -> Self {
-        let start = first_day.and_time(NaiveTime::MIN).and_utc();
-        Self {
-            first_ns: start.timestamp_nanos_opt().unwrap_or(i64::MIN),
-            ..self
-        }
-    }
-
-    /// A door for lines of one source, at the run's clock.
-    pub fn new(clock: Clock, source: &str, expired: HashSet<i32>, known_accounts: Option<HashSet<u64>>) -> Self {
-        let now_ns = clock.believed().timestamp_nanos_opt().unwrap_or(i64::MAX);
-        Self {
-            now_ns,
-            first_ns: i64::MIN,
-            today: utc_day(now_ns),
-            default_source: source.to_owned(),
-            expired,
-            known_accounts,
-            zones: None,
-            header: None,
-            has_other_header: AtomicBool::new(false),
-            joined_row: AtomicU64::new(0),
-            refused_bytes: AtomicUsize::new(0),
-        }
-    }
-}
 
 /// A refused line.
 #[derive(Debug)]

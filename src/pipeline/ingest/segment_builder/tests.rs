@@ -1,6 +1,7 @@
 use super::*;
 use crate::pipeline::ingest::record::timestamp::parse_instant;
 use crate::storage::durable_files::DataDir;
+use crate::support::clock::Clock;
 
 /// A line as `benches/gen_usage.py` and most services write theirs: keys in one order, absent parameters as null.
 fn line(n: u32) -> String {

@@ -1,0 +1,102 @@
+//! Committing an input: its batch, segments, quarantine and alarm, in one transaction.
+
+use super::earlier_read::Earlier;
+use super::input::Input;
+use super::quarantine::alarm;
+use super::read::{ReadInput, paths_of};
+use super::store::NewBatch;
+use super::{Ingested, already, earlier_read, quarantine, refuse_other_source, store};
+use crate::context::Books;
+use crate::context::first_day;
+use crate::context::write_attempt::WriteAttempt;
+use crate::storage::raw::store::{add_segments, refuse_expired};
+use crate::support::error::{Error, Result};
+
+pub(super) async fn commit(
+    books: &Books,
+    input: &Input,
+    source: &str,
+    attempt: WriteAttempt<'_>,
+    read: ReadInput,
+    earlier: Option<Earlier>,
+) -> Result<Ingested> {
+    let ReadInput {
+        measured,
+        header,
+        mut tally,
+        segments,
+        synced,
+    } = read;
+    tally.refused.sort_by_key(|refused| refused.line);
+    let committed_at = books.clock.text();
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let new = NewBatch {
+        intake: attempt.number(),
+        kind: "input",
+        name: &input.name,
+        source,
+        format: input.format.text(),
+        header: header.as_deref(),
+        measured: &measured,
+        received: count(tally.received),
+        stored: count(tally.stored),
+        quarantined: count(tally.refused.len() as u64),
+        duration_ms: tally.duration_ms,
+        committed_at: &committed_at,
+        received_by: None,
+    };
+    // What can be read once only is known by its bytes now.
+    if let (None, Err(refused)) = (input.path(), refuse_other_source(books, source, input, &measured).await) {
+        attempt.abandon(paths_of(&segments))?;
+        return Err(refused);
+    }
+    let gone = match earlier {
+        Some(earlier) => earlier_read::gone(books, earlier, &segments).await?,
+        None => 0,
+    };
+    let first_day = first_day::first_day(books).await?;
+    let alarm = alarm::raised(&books.settings, new.received, new.stored, new.quarantined);
+    let mut tx = attempt.begin(None).await?;
+    // Two runs may read the same input side by side; the second finds the first one's batch here.
+    let twin = store::digest_is_known(&mut tx, &measured.digest, source, input.format.text()).await?;
+    if twin {
+        drop(tx);
+        attempt.abandon(paths_of(&segments))?;
+        return already(books, source, input, measured)
+            .await?
+            .ok_or_else(|| Error::Unbalanced(format!("the batch of {} was there and is gone", input.name)));
+    }
+    refuse_expired(
+        &mut tx,
+        tally
+            .days
+            .iter()
+            .map(|&day| crate::values::calendar::day_of_number(day)),
+    )
+    .await?;
+    first_day::fix(&mut tx, first_day).await?;
+    let batch = match store::add_batch(&mut tx, &new).await {
+        Ok(batch) => batch,
+        Err(refused @ Error::Input { .. }) => {
+            drop(tx);
+            attempt.abandon(paths_of(&segments))?;
+            return Err(refused);
+        }
+        Err(error) => return Err(error),
+    };
+    add_segments(&mut tx, &segments, batch, batch).await?;
+    quarantine::store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
+    if let Some(code) = alarm {
+        alarm::store::raise(&mut tx, batch, code, &committed_at).await?;
+    }
+    if let Some(earlier) = earlier {
+        store::add_reread(&mut tx, batch, earlier, gone).await?;
+        quarantine::cut_lines::set_cut_line_aside(&mut tx, earlier, batch, &committed_at).await?;
+    }
+    attempt.commit(tx, synced).await?;
+    let mut ingested = Ingested::of(books, batch, false, 0, measured).await?;
+    if let Some(folder) = input.folder() {
+        ingested.left_out.clone_from(&folder.left_out);
+    }
+    Ok(ingested)
+}

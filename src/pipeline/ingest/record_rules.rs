@@ -1,0 +1,89 @@
+//! What every record of an input is held against, beside its own limits: the clock, the first day, expired days, known accounts.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+
+use chrono::{NaiveDate, NaiveTime};
+
+use super::formats::csv::CsvHeader;
+use super::record::timestamp::utc_day;
+use super::record::timestamp_text::Zones;
+use super::store;
+use crate::context::first_day;
+use crate::context::{Books, UnknownAccounts};
+use crate::storage::raw::store::expired_days;
+use crate::support::clock::Clock;
+use crate::support::error::Result;
+
+/// What every record of an input is held against.
+pub struct RecordRules {
+    /// The run's clock as far as it is believed, nanoseconds since 1970.
+    pub now_ns: i64,
+    /// Where the books' first day begins, nanoseconds since 1970.
+    pub first_ns: i64,
+    /// The day under which an undated void is kept.
+    pub today: i32,
+    pub default_source: String,
+    /// UTC days marked expired, in days since 1970.
+    pub expired: HashSet<i32>,
+    /// The accounts, when unknown ones are to be refused.
+    pub known_accounts: Option<HashSet<u64>>,
+    /// Zones of senders that write local times.
+    pub zones: Option<Arc<Zones>>,
+    /// Columns, of a CSV.
+    pub header: Option<CsvHeader>,
+    /// A row of a CSV names other columns than its header.
+    pub has_other_header: AtomicBool,
+    /// The line of a CSV that is a row and a header in one; 0 for none.
+    pub joined_row: AtomicU64,
+    /// Bytes refused so far, over all workers.
+    pub refused_bytes: AtomicUsize,
+}
+
+impl RecordRules {
+    /// With the books' first day.
+    #[must_use]
+    pub fn from_day(self, first_day: NaiveDate) -> Self {
+        let start = first_day.and_time(NaiveTime::MIN).and_utc();
+        Self {
+            first_ns: start.timestamp_nanos_opt().unwrap_or(i64::MIN),
+            ..self
+        }
+    }
+
+    /// A door for lines of one source, at the run's clock.
+    pub fn new(clock: Clock, source: &str, expired: HashSet<i32>, known_accounts: Option<HashSet<u64>>) -> Self {
+        let now_ns = clock.believed().timestamp_nanos_opt().unwrap_or(i64::MAX);
+        Self {
+            now_ns,
+            first_ns: i64::MIN,
+            today: utc_day(now_ns),
+            default_source: source.to_owned(),
+            expired,
+            known_accounts,
+            zones: None,
+            header: None,
+            has_other_header: AtomicBool::new(false),
+            joined_row: AtomicU64::new(0),
+            refused_bytes: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// The rules of the books, as they are now.
+pub(super) async fn record_rules(books: &Books, source: &str) -> Result<RecordRules> {
+    let known_accounts = match books.settings.unknown_accounts {
+        UnknownAccounts::Add => None,
+        UnknownAccounts::Quarantine => Some(store::account_numbers(&books.ledger).await?),
+    };
+    let expired = expired_days(&books.ledger)
+        .await?
+        .into_iter()
+        .map(crate::values::calendar::number_of_day)
+        .collect();
+    let first_day = first_day::first_day(books).await?;
+    let mut rules = RecordRules::new(books.clock, source, expired, known_accounts).from_day(first_day);
+    rules.zones = Zones::new(source, &books.settings.zones).map(Arc::new);
+    Ok(rules)
+}
