@@ -4,7 +4,7 @@
 //! known?      the same bytes, source and format change nothing; their quarantined lines are tried again
 //! register    an intake number for the file names
 //! read        the input in parts, by whichever thread is free
-//! check       each record at the door, by all threads: into raw rows by UTC day, or refused
+//! check       each record against the rules, by all threads: into raw rows by UTC day, or refused
 //! sync        segments on disk for good
 //! commit      batch number, segments, quarantine, the alarm where too much was refused: one transaction
 //! ```

@@ -10,7 +10,7 @@ use crate::storage::raw::segment::read_columns;
 use crate::support::clock::Clock;
 use crate::support::error::Result;
 
-/// Runs a worker on 5 November 2026, and lists what it refused, with the payload, and what it kept by day.
+/// Runs a segment builder on 5 November 2026, and lists what it refused, with the payload, and what it kept by day.
 pub fn outcome(check: impl FnOnce(&mut SegmentBuilder) -> Result<()>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let data = DataDir::open(folder.path()).unwrap();

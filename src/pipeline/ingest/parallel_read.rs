@@ -14,7 +14,7 @@ use crate::support::error::{AtPath as _, Result};
 use crate::support::threads::STACK_BYTES;
 
 /// Checks every part of an input. `read` fills a part with the next records and says whether there were any; `check` gives its
-/// records to a worker.
+/// records to a segment builder.
 pub fn check_all<'d, P: Default>(
     rules: &'d RecordRules,
     writers: &'d Writers,

@@ -37,7 +37,7 @@ pub struct RecordRules {
     pub has_other_header: AtomicBool,
     /// The line of a CSV that is a row and a header in one; 0 for none.
     pub joined_row: AtomicU64,
-    /// Bytes refused so far, over all workers.
+    /// Bytes refused so far, over all threads.
     pub refused_bytes: AtomicUsize,
 }
 

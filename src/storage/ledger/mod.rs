@@ -1,5 +1,5 @@
 //! The ledger: the database behind every stage. Its SQL stands in the `store.rs` of each stage and in this folder;
-//! what differs per engine stands in `engine.rs`.
+//! what differs per engine stands in `engine/`. Who may write and read which table: `tests/it/tidy.rs`.
 
 mod audit;
 mod bulk;

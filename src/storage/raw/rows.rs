@@ -158,7 +158,7 @@ impl RawRows {
         self.content.push(row.content);
     }
 
-    /// The rows as columns of a segment; see `raw/segment.rs`.
+    /// The rows as columns of a segment; see `segment.rs`.
     pub fn into_columns(self, intake: i64, symbols: &Interner) -> Vec<FileColumn> {
         let rows = self.len();
         let is_usage = flags(rows, self.voids.rows.iter().map(|&row| row as usize));

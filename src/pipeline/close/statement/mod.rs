@@ -19,7 +19,7 @@
 //! rounding                10 decimals
 //! total                   in minor units: CNY 2 decimals, JPY none
 //! previous_digest         of the account's statement before, or empty
-//! document                the lines, see `close::document`
+//! document                the lines, see [`document`]
 //! ```
 //!
 //! The high-water batch is left out on purpose: the same records in more or fewer batches give the same statement.

@@ -1,7 +1,7 @@
 //! JSON values that do not stand line by line: arrays of records, objects over several lines, several objects on a line.
 //!
 //! They are told apart by their braces alone, one after another and in bounded memory; whether one is JSON, and a record, is for the
-//! worker to say. An array is stepped into, once: its elements are records. Commas between values are let pass. So a broken record
+//! segment builder to say. An array is stepped into, once: its elements are records. Commas between values are let pass. So a broken record
 //! costs itself alone:
 //!
 //! - A line end in a string is none of JSON. The record is broken, and the next one begins with the next line that begins with `{`.

@@ -1,7 +1,7 @@
 //! Quarantined lines in another form: what a person writes is taken in the place of what came.
 //!
 //! A corrected line is read as one of the same input (its source, and of a CSV its header). It takes its status in the batch that
-//! received it: the retry's batch takes one off the quarantined lines and adds one to where it belongs now. What does not pass the door
+//! received it: the retry's batch takes one off the quarantined lines and adds one to where it belongs now. What does not pass the check
 //! changes nothing. The bytes that came stay until they expire; the audit trail has who and why, and the digests of both.
 
 use std::collections::{BTreeMap, BTreeSet};

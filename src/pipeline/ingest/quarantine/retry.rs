@@ -92,7 +92,7 @@ fn count_of<T>(items: &[T]) -> i64 {
     i64::try_from(items.len()).unwrap_or(i64::MAX)
 }
 
-/// Takes those lines of a batch that pass the door now, in one transaction.
+/// Takes those lines of a batch that pass the check now, in one transaction.
 pub(crate) async fn take_what_passes(
     books: &Books,
     batch: &Batch,
@@ -208,7 +208,7 @@ fn decision<'a>(books: &'a Books, correction: &'a Correction<'_>, taken: &[&Atte
     }
 }
 
-/// Runs lines past the door, and writes nothing. Returns those that pass, and what is said of the others.
+/// Runs lines through the check, and writes nothing. Returns those that pass, and what is said of the others.
 fn try_lines<'a>(
     rules: &RecordRules,
     writers: &Writers,

@@ -1,4 +1,4 @@
-//! A worker at the door: checks records, collects accepted ones by UTC day, keeps refused ones with their reason.
+//! A segment builder: checks records, collects accepted ones by UTC day, keeps refused ones with their reason.
 
 #[cfg(test)]
 mod tests;
@@ -25,11 +25,11 @@ use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind};
 use crate::support::error::{Error, Result};
 use crate::values::parameters::coarse;
 
-/// Rows a worker holds at most, over all days, before it writes the largest day: about 400 MB. A month of days may each come to a whole
+/// Rows a segment builder holds at most, over all days, before it writes the largest day: about 400 MB. A month of days may each come to a whole
 /// row group: smaller ones repeat their texts.
 const HELD_ROWS_MAX: usize = 33 * ROW_GROUP_ROWS;
 
-/// Distinct texts a worker holds at most, in bytes, before it writes all days and begins anew.
+/// Distinct texts a segment builder holds at most, in bytes, before it writes all days and begins anew.
 const SYMBOL_BYTES_MAX: usize = 64 << 20;
 
 /// Refused bytes of one input. More than this is not usage with some dirt, it is another kind of file.
@@ -46,7 +46,7 @@ pub struct Refused {
     pub bytes: Vec<u8>,
 }
 
-/// What a worker counted.
+/// What a segment builder counted.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub received: u64,

@@ -20,7 +20,7 @@ fn line(n: u32) -> String {
     )
 }
 
-/// Runs a worker that writes nothing.
+/// Runs a segment builder that writes nothing.
 fn with_worker<T>(now: &str, run: impl FnOnce(&mut SegmentBuilder) -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
     let writers = Writers::new(&DataDir::open(folder.path()).unwrap(), 1);

@@ -26,7 +26,7 @@ pub struct Reading {
     record: ByteRecord,
 }
 
-/// Gives every row of a chunk to a worker.
+/// Gives every row of a chunk to a segment builder.
 pub fn check(builder: &mut SegmentBuilder, header: &CsvHeader, chunk: &Chunk) -> Result<()> {
     let later = chunk.header.as_deref();
     builder.begin_header(later.map_or(0, |later| later.line));

@@ -2,7 +2,7 @@
 //!
 //! After a line was read in full, its layout is kept: the bytes between its values, and which field each value is. The next line
 //! is first held against it: the bytes between must be equal, and each value must be one that needs no second look ([`FieldTexts`]).
-//! Then the line means what a full reading finds, at a fifth of its cost. Any difference at all, and nothing is decided here: the line is read in full, so that what is accepted
+//! Then the line means what a full reading finds, at two thirds of its instructions (`benches/instructions.json`). Any difference at all, and nothing is decided here: the line is read in full, so that what is accepted
 //! and what is said of a refused line never depend on the lines before.
 //!
 //! One condition is left to the caller: the text of the parameters must be an object by itself, as one that was seen before is. If

@@ -22,7 +22,7 @@ const WINDOW_ROWS: usize = 512;
 /// One bit of a word says whether a parameter is there.
 const PARAMETERS_MAX: usize = 64;
 
-/// Gives the rows of a frame to a worker; the first has the number `first_line`.
+/// Gives the rows of a frame to a segment builder; the first has the number `first_line`.
 pub fn check(builder: &mut SegmentBuilder, frame: &Frame, first_line: u64) -> Result<()> {
     let columns = columns(frame)?;
     let unknown = unknown_columns(frame);

@@ -197,7 +197,7 @@ fn int96_ns(bytes: &[u8]) -> Option<i128> {
     Some((i128::from(day) - JULIAN_DAY_OF_1970) * NS_PER_DAY + i128::from(of_day))
 }
 
-/// Instants, or local times; where one does not fit into nanoseconds, all as text, for the door to refuse it.
+/// Instants, or local times; where one does not fit into nanoseconds, all as text, for the record's check to refuse it.
 fn instants(series: &Series, is_local: bool) -> PolarsResult<Series> {
     let name = series.name().clone();
     let all: Vec<Option<i128>> = series.binary()?.iter().map(|bytes| bytes.and_then(int96_ns)).collect();
@@ -271,7 +271,7 @@ fn all_whole(numbers: &Series) -> PolarsResult<bool> {
     Ok(!numbers.str()?.iter().flatten().any(|number| number.contains('.')))
 }
 
-/// Maps as JSON objects, member by member as they stand: a name that is there twice is the door's to refuse.
+/// Maps as JSON objects, member by member as they stand: a name that is there twice is the record's check to refuse.
 fn objects(series: &Series, values: &Of) -> PolarsResult<Series> {
     let maps = series.list()?;
     let array = maps.downcast_as_array();

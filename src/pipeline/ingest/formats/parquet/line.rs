@@ -102,7 +102,7 @@ fn begin_member(line: &mut Vec<u8>, name: &str) {
     line.push(b':');
 }
 
-/// Writes the value of a row as JSON. Bytes that are no text stay what they are, for the door to refuse.
+/// Writes the value of a row as JSON. Bytes that are no text stay what they are, for the record's check to refuse.
 pub fn write_value(line: &mut Vec<u8>, column: &FrameColumn, row: usize) -> PolarsResult<()> {
     let value = column.series.get(row)?;
     match (&column.spelling, &value) {
@@ -144,7 +144,7 @@ fn write_plain(line: &mut Vec<u8>, value: &AnyValue) {
     }
 }
 
-/// A number, or text where it is none: a NaN, which the door refuses.
+/// A number, or text where it is none: a NaN, which the record's check refuses.
 fn write_number(line: &mut Vec<u8>, number: &str) {
     if number.bytes().any(|byte| byte.is_ascii_digit()) {
         line.extend(number.as_bytes());
@@ -153,7 +153,7 @@ fn write_number(line: &mut Vec<u8>, number: &str) {
     }
 }
 
-/// JSON as it stands; what is none is text, which the door refuses where an object is expected.
+/// JSON as it stands; what is none is text, which the record's check refuses where an object is expected.
 fn write_json(line: &mut Vec<u8>, json: &str) {
     if crate::support::json::check(json).is_ok() {
         line.extend(json.as_bytes());

@@ -121,7 +121,7 @@ impl<'a> Rows<'a> {
         )
     }
 
-    /// Gives a slice's rows to a worker. A row's line is its number in the file, from 1.
+    /// Gives a slice's rows to a segment builder. A row's line is its number in the file, from 1.
     pub fn check(&self, builder: &mut SegmentBuilder, slice: Slice) -> Result<()> {
         let mut reader = ParquetReader::new(File::open(self.path).at(self.path)?)
             .read_parallel(ParallelStrategy::None)

@@ -2,7 +2,7 @@
 //!
 //! A file is the mark `TBKEYS05` (`TBKEYS04` where a fingerprint is of the version before, see [`Fingerprints`]: then none of them proves that
 //! contents differ), then blocks of [`BLOCK_KEYS`] keys (the last may have fewer), each in columns: `start` u16 of
-//! [`SHELVES`] shelves (how many keys of the block stand before it), `lead` u16 (see `key_run/span.rs`), `hash` u64 (of source and id,
+//! [`SHELVES`] shelves (how many keys of the block stand before it), `lead` u16 (see `slot.rs`), `hash` u64 (of source and id,
 //! ascending), `content` u64 (fingerprint of the billable content), `batch` u32, `line` u32, `day` i32 (UTC, days since 1970: when the key
 //! may go), `check` u16 (of what is written of the key). Equal hashes stand in the order of (batch, line). Then come the exceptions, by
 //! place: `place` u64 (of a key in the file), `day` i32, `verdict` u8, which hold instead of what stands there; a key without one is
