@@ -13,6 +13,7 @@
 //! ```
 
 mod cards;
+mod needs_person;
 pub mod report;
 pub mod store;
 
@@ -31,7 +32,7 @@ use crate::pipeline::export::{Exported, export_new};
 use crate::pipeline::ingest::drop_folder::{Dropped, take_dropped};
 use crate::pipeline::ingest::quarantine::alarm;
 use crate::pipeline::ingest::quarantine::alarm::Alarm;
-use crate::pipeline::maintenance::Maintained;
+use crate::pipeline::maintenance::{Maintained, maintain};
 use crate::pipeline::meter::balance::{Control, control};
 use crate::pipeline::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::retention::{Expired, expire};
@@ -132,37 +133,14 @@ async fn record_failure(books: &Books, lease: &Lease, error: &Error) {
     }
 }
 
-/// Inputs of which no record, or too few, could be taken: each night tells them, until somebody has decided.
-async fn open_alarms(books: &Books) -> Result<Vec<String>> {
-    let open = alarm::store::open(&books.ledger).await?;
-    Ok(open.iter().map(Alarm::sentence).collect())
-}
-
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     refuse_older_ledger(books).await?;
     let cards = import_cards(books).await?;
-    let mut needs_person = cards.refused;
-    needs_person.extend(books.clock.objection());
     let dropped = take_dropped(books).await?;
-    needs_person.extend(dropped.refused.iter().map(|f| format!("file refused: {}", f.why)));
-    needs_person.extend(dropped.spoilt.iter().map(|f| {
-        format!(
-            "{} changed after it was read, and cannot be read again: {}; restore it or remove it",
-            f.name, f.why
-        )
-    }));
-    needs_person.extend(
-        dropped
-            .skipped
-            .iter()
-            .map(|name| format!("{name} lies in the drop folder and is neither a file nor a folder with _SUCCESS in it, as Spark ends one; put files there themselves, or \
-                 take a folder with `tallybook ingest FOLDER`")),
-    );
-    needs_person.extend(open_alarms(books).await?);
+    let alarms = alarm::store::open(&books.ledger).await?;
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
     let gone = gone(books, before).await?;
     gone.refuse_without_files()?;
-    needs_person.extend(gone.sentences);
     let (metered, mut accounts) = meter(books, lease).await?;
     let control = control(books, before, metered.batch_hi).await?;
     let conflicts = match metered.conflicts {
@@ -171,40 +149,22 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     };
     let closed = close(books, lease, &mut accounts, &cards.incomplete).await?;
     let closed_over = closed_over(books, &closed).await?;
-    needs_person.extend(closed.held.iter().map(|(card, accounts)| {
-        format!("rate card {card}: {accounts} accounts were not closed, for a version of it is not imported and prices may be missing")
-    }));
-    needs_person.extend(closed.blocked.iter().map(|b| {
-        let unpriced = if b.unpriced.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", b.unpriced.join("; "))
-        };
-        format!(
-            "account {}, period {} to {}: {}{unpriced}",
-            b.uin, b.period_start, b.period_end, b.why
-        )
-    }));
     // Neither reads what the other writes.
     let draft = async || draft_open_periods(books, lease, &accounts, &closed).await;
     let (drafts, exported) = both(draft, export_new(books, lease)).await;
     let (drafts, exported) = (drafts?, exported?);
     let expired = expire(books, lease, &accounts).await?;
-    needs_person.extend(
-        expired
-            .held
-            .iter()
-            .filter(|h| h.needs_person)
-            .map(|h| format!("day held: {}", h.sentence)),
-    );
-    let kept = crate::pipeline::maintenance::maintain(books, lease, metered.batch_hi).await?;
-    needs_person.extend(kept.damaged.iter().map(|damaged| format!("not merged: {damaged}")));
-    needs_person.extend(
-        kept.rewritten
-            .damaged
-            .iter()
-            .map(|damaged| format!("not rewritten: {damaged}")),
-    );
+    let kept = maintain(books, lease, metered.batch_hi).await?;
+    let needs_person = [
+        cards.refused,
+        books.clock.objection().into_iter().collect(),
+        needs_person::of_inputs(&dropped),
+        alarms.iter().map(Alarm::sentence).collect(),
+        gone.sentences,
+        needs_person::of_close(&closed),
+        needs_person::of_retention(&expired),
+        needs_person::of_maintenance(&kept),
+    ];
     Ok(Night {
         as_of: books.clock.text(),
         cards: cards.imported,
@@ -219,6 +179,6 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         exported,
         expired,
         kept,
-        needs_person,
+        needs_person: needs_person.concat(),
     })
 }

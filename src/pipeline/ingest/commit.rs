@@ -1,7 +1,7 @@
 //! Committing an input: its batch, segments, quarantine and alarm, in one transaction.
 
 use super::earlier_read::Earlier;
-use super::input::Input;
+use super::input::{Input, InputDigest};
 use super::quarantine::alarm;
 use super::read::{ReadInput, paths_of};
 use super::store::NewBatch;
@@ -11,7 +11,9 @@ use crate::context::first_day;
 use crate::context::write_attempt::WriteAttempt;
 use crate::storage::raw::store::{add_segments, refuse_expired};
 use crate::support::error::{Error, Result};
+use crate::values::calendar::day_of_number;
 
+/// Commits what was read. An input that is known by now, or may not be taken, leaves no file behind.
 pub(super) async fn commit(
     books: &Books,
     input: &Input,
@@ -66,14 +68,7 @@ pub(super) async fn commit(
             .await?
             .ok_or_else(|| Error::Unbalanced(format!("the batch of {} was there and is gone", input.name)));
     }
-    refuse_expired(
-        &mut tx,
-        tally
-            .days
-            .iter()
-            .map(|&day| crate::values::calendar::day_of_number(day)),
-    )
-    .await?;
+    refuse_expired(&mut tx, tally.days.iter().map(|&day| day_of_number(day))).await?;
     first_day::fix(&mut tx, first_day).await?;
     let batch = match store::add_batch(&mut tx, &new).await {
         Ok(batch) => batch,
@@ -94,6 +89,11 @@ pub(super) async fn commit(
         quarantine::cut_lines::set_cut_line_aside(&mut tx, earlier, batch, &committed_at).await?;
     }
     attempt.commit(tx, synced).await?;
+    told(books, input, batch, measured).await
+}
+
+/// The new batch as it is told.
+async fn told(books: &Books, input: &Input, batch: i64, measured: InputDigest) -> Result<Ingested> {
     let mut ingested = Ingested::of(books, batch, false, 0, measured).await?;
     if let Some(folder) = input.folder() {
         ingested.left_out.clone_from(&folder.left_out);
