@@ -35,7 +35,7 @@ pub mod price;
 mod samples;
 
 /// From a record's task type and parameters to its SKU.
-pub mod sku_rule;
+pub mod sku_choice;
 
 /// The cards' ledger.
 pub mod store;
@@ -61,7 +61,7 @@ pub use finding::Finding;
 pub use folder::{Folder, check_folder};
 pub use meter::{Meter, Quantity, Unit};
 pub use price::{Model, Origin, Price, Tier};
-pub use sku_rule::{Assignment, RawUnits, Unmetered};
+pub use sku_choice::{Assignment, RawUnits, Unmetered};
 
 /// How a card writes "every region that no group lists".
 pub const EVERY_REGION: &str = "*";

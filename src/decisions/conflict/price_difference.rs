@@ -13,7 +13,7 @@ use crate::catalog::rate_card::store::{cards_up_to, load_cards};
 use crate::context::Books;
 use crate::pipeline::close::period_charges::PeriodRows;
 use crate::pipeline::meter::aggregate::measure::delta_of_record;
-use crate::pipeline::meter::classify::sku_lookup::{AccountCards, SkuLookup};
+use crate::pipeline::meter::classify::sku_cache::{AccountCards, SkuCache};
 use crate::pipeline::meter::dedupe::stored_record::RealRecord;
 use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::store::usage_paths;
@@ -124,7 +124,7 @@ impl Between {
 
     /// What counts no more and what counts instead, by account.
     fn moves(&self, pairs: &[(&RealRecord, &RealRecord)]) -> Result<BTreeMap<u64, Vec<(SkuRegion, UsageRow)>>> {
-        let lookup = SkuLookup::new(&self.map);
+        let lookup = SkuCache::new(&self.map);
         let mut moves: BTreeMap<u64, Vec<(SkuRegion, UsageRow)>> = BTreeMap::new();
         for (record, sign) in pairs.iter().flat_map(|(stands, later)| [(*stands, -1), (*later, 1)]) {
             let Some(delta) = delta_of_record(record, &self.map, &lookup)? else {
@@ -147,7 +147,7 @@ impl Between {
 
     /// The account of a record and its local day, as it is billed; none of a record that counts nowhere.
     pub fn day_of(&self, record: &RealRecord) -> Result<Option<(u64, NaiveDate)>> {
-        let delta = delta_of_record(record, &self.map, &SkuLookup::new(&self.map))?;
+        let delta = delta_of_record(record, &self.map, &SkuCache::new(&self.map))?;
         Ok(delta.map(|delta| (delta.uin, day_of_number(delta.day))))
     }
 

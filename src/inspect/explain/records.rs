@@ -17,11 +17,11 @@ use crate::context::Books;
 use crate::pipeline::close::store::ClosedAs;
 use crate::pipeline::ingest::record::fingerprint::identity_hash;
 use crate::pipeline::meter::aggregate::measure::delta_of_record;
-use crate::pipeline::meter::classify::sku_lookup::{AccountCards, SkuLookup};
+use crate::pipeline::meter::classify::sku_cache::{AccountCards, SkuCache};
 use crate::pipeline::meter::dedupe::RowVerdict;
 use crate::pipeline::meter::dedupe::identity_index::Verdict;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord, of_account};
-use crate::pipeline::meter::dedupe::verdicts::{AsOf, Keys};
+use crate::pipeline::meter::dedupe::stored_verdicts::{AsOf, Keys};
 use crate::pipeline::rate::Kind;
 use crate::storage::durable_files::DataDir;
 use crate::storage::raw::segment::{Groups, SegmentKind, check_written};
@@ -430,7 +430,7 @@ struct Then {
 /// The same, while records are placed.
 struct Placing<'a> {
     then: &'a Then,
-    lookup: SkuLookup<'a>,
+    lookup: SkuCache<'a>,
 }
 
 /// What a record counted as.
@@ -458,7 +458,7 @@ impl Then {
     fn placing(&self) -> Placing<'_> {
         Placing {
             then: self,
-            lookup: SkuLookup::new(&self.map),
+            lookup: SkuCache::new(&self.map),
         }
     }
 }

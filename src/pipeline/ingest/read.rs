@@ -39,7 +39,9 @@ pub(super) fn read_input(
     let attempt = Attempt::begin(books, input)?;
     failpoint::reading(&input.name);
     let (measured, header, tally) = match input.folder() {
-        Some(folder) => super::input::folder::read(books, input, folder, &mut rules, &mut writers, intake)?,
+        Some(folder) => {
+            crate::pipeline::ingest::input::folder::read(books, input, folder, &mut rules, &mut writers, intake)?
+        }
         None => read_file(books, input, &mut rules, &mut writers, intake)?,
     };
     drop(attempt);
@@ -96,9 +98,9 @@ pub(super) type Checked = (InputDigest, Option<String>, Counts);
 
 fn read_lines(books: &Books, input: &Input, rules: &RecordRules, writers: &Writers) -> Result<Checked> {
     let (reader, meter) = input.open()?;
-    let (head, mut reader) = super::input::sniff::begin(input, reader)?;
+    let (head, mut reader) = crate::pipeline::ingest::input::sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
-    let tally = if super::input::sniff::stands_by_line(&head) {
+    let tally = if crate::pipeline::ingest::input::sniff::stands_by_line(&head) {
         let mut chunks = Chunks::of_lines(reader).numbered_from(input.first_line());
         let read = |chunk: &mut Chunk| {
             progress.at(meter.bytes());
@@ -112,7 +114,7 @@ fn read_lines(books: &Books, input: &Input, rules: &RecordRules, writers: &Write
                 .to_owned(),
         });
     } else {
-        super::input::sniff::skip_mark(&head, &mut reader).map_err(|e| input.unreadable(&e))?;
+        crate::pipeline::ingest::input::sniff::skip_mark(&head, &mut reader).map_err(|e| input.unreadable(&e))?;
         let mut splitter = Splitter::new(reader);
         let read = |part: &mut JsonValues| {
             progress.at(meter.bytes());
@@ -186,7 +188,7 @@ fn read_rows(
     headers: Headers,
 ) -> Result<Option<Checked>> {
     let (reader, meter) = input.open()?;
-    let (_, reader) = super::input::sniff::begin(input, reader)?;
+    let (_, reader) = crate::pipeline::ingest::input::sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
     let mut chunks = Chunks::of_lines(reader).numbered_from(input.first_line());
     let mut first = Chunk::default();
@@ -197,7 +199,9 @@ fn read_rows(
     let Some(header) = &rules.header else {
         return Err(Error::Unbalanced(format!("{} has no header", input.name)));
     };
-    let check = |builder: &mut SegmentBuilder, chunk: &Chunk| super::formats::csv::fast::check(builder, header, chunk);
+    let check = |builder: &mut SegmentBuilder, chunk: &Chunk| {
+        crate::pipeline::ingest::formats::csv::fast::check(builder, header, chunk)
+    };
     let tally = match headers {
         Headers::All => {
             let mut joined = JoinedChunks::of(chunks, first, header.clone());
@@ -233,13 +237,13 @@ fn read_rows(
 }
 
 fn read_parquet(books: &Books, input: &Input, rules: &RecordRules, writers: &Writers, intake: i64) -> Result<Checked> {
-    let spool = super::input::Spool::of(input, &books.data, intake)?;
-    let rows = super::formats::parquet::Rows::open(&input.name, spool.path())?
+    let spool = crate::pipeline::ingest::input::Spool::of(input, &books.data, intake)?;
+    let rows = crate::pipeline::ingest::formats::parquet::Rows::open(&input.name, spool.path())?
         .numbered_from(input.first_line())
         .filled_with(input.filled())?;
     input.count_lines(rows.count());
     let mut slices = rows.slices();
-    let next = |slice: &mut super::formats::parquet::Slice| {
+    let next = |slice: &mut crate::pipeline::ingest::formats::parquet::Slice| {
         let found = slices.next();
         *slice = found.unwrap_or_default();
         Ok(found.is_some())

@@ -18,7 +18,7 @@ use crate::catalog::account::store::load_accounts;
 use crate::catalog::account::terms::Terms;
 use crate::catalog::rate_card::store::load_cards_and_number;
 use crate::context::Books;
-use crate::pipeline::meter::classify::sku_lookup::AccountCards;
+use crate::pipeline::meter::classify::sku_cache::AccountCards;
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::{Segment, batches_by_intake, expired_days, segments_between, segments_of_day};
 use crate::support::error::Result;

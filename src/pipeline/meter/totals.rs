@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use super::store::Total;
 use crate::context::Books;
 use crate::pipeline::meter::aggregate::sums::Sums;
-use crate::pipeline::meter::classify::sku_lookup::SkuLookup;
+use crate::pipeline::meter::classify::sku_cache::SkuCache;
 use crate::storage::usage::row::{Status, UsageRow};
 use crate::storage::usage::sku_region::{SkuCode, SkuRegions, UnitKind};
 use crate::support::error::{Error, Result};
@@ -58,7 +58,7 @@ impl Outcome {
     /// Measures all new rows, and what voids and changed cards do to rows metered before.
     #[tracing::instrument(skip_all)]
     pub fn measure(books: &Books, snapshot: &Snapshot, identities: &Identities, decided: &Decided) -> Result<Self> {
-        let lookup = SkuLookup::new(&snapshot.map);
+        let lookup = SkuCache::new(&snapshot.map);
         let progress = books.progress.records("metering", identities.len() as u64);
         let done = std::sync::atomic::AtomicU64::new(0);
         let parts: Vec<Part> = threads::map(snapshot.segments.len(), |at| {
@@ -238,7 +238,7 @@ fn measure_one(
     snapshot: &Snapshot,
     identities: &Identities,
     decided: &Decided,
-    lookup: &SkuLookup,
+    lookup: &SkuCache,
     at: usize,
 ) -> Result<Measured> {
     let segment = &snapshot.segments[at];

@@ -5,6 +5,10 @@ use std::fmt;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
+use super::line_usage::LineUsage;
+use super::{PeriodUsage, RateError, Step};
+use crate::values::money::line_amount;
+
 /// What a statement line is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -136,5 +140,68 @@ impl fmt::Display for Unpriced<'_> {
             "SKU `{}` in region `{}` (app {}): {} records, {} base units from {} to {}",
             self.sku, self.region, self.appid, self.records, self.billable, self.first_day, self.last_day
         )
+    }
+}
+
+/// Appends the charges of one line, each after the discount of the terms; its records stand on the first.
+pub(super) fn charge_slices<'a>(
+    input: &PeriodUsage<'a>,
+    line: &Step<'a>,
+    charges: &mut Vec<Charge<'a>>,
+) -> Result<(), RateError> {
+    let discount_percent = input.terms.discount_percent;
+    let mut records = line.records;
+    for slice in &line.slices {
+        let quantity = slice.quantity.to_decimal().ok_or_else(|| RateError::Overflow {
+            what: format!("a quantity of SKU `{}`", line.sku),
+        })?;
+        let amount = line_amount(quantity, slice.unit_price, discount_percent).map_err(|source| RateError::Amount {
+            uin: input.uin,
+            sku: line.sku.to_owned(),
+            source,
+        })?;
+        charges.push(Charge {
+            kind: Kind::Usage,
+            appid: Some(line.appid),
+            region: line.region,
+            sku: line.sku,
+            meter: &line.price.meter,
+            unit: &line.price.unit.name,
+            card: &line.card.name,
+            card_version: line.card.from,
+            span_start: line.span_start,
+            slice: slice.index,
+            records: std::mem::take(&mut records),
+            quantity,
+            unit_price: slice.unit_price,
+            discount_percent,
+            amount,
+            corrects: None,
+            note: "",
+        });
+    }
+    Ok(())
+}
+
+/// A line that has no price.
+pub(super) fn unpriced<'a>(line: &LineUsage<'a>) -> Unpriced<'a> {
+    let LineUsage {
+        appid,
+        region,
+        sku,
+        first_day,
+        last_day,
+        records,
+        billable,
+        ..
+    } = *line;
+    Unpriced {
+        appid,
+        region,
+        sku,
+        first_day,
+        last_day,
+        records,
+        billable,
     }
 }

@@ -16,21 +16,22 @@ mod tier_counter;
 mod tiers;
 
 pub use charge::{Charge, Corrects, Kind, Unpriced};
+use charge::{charge_slices, unpriced};
 pub use error::RateError;
 pub use line_usage::DayUsage;
 pub use priced_line::Step;
+use priced_line::{counter_overflow, line_quantity, step};
 pub use quantity::Quantity;
 pub use tiers::{ModelError, Slice, slice};
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use crate::catalog::account::terms::Terms;
-use crate::catalog::rate_card::{Model, Price, RateCard};
+use crate::catalog::rate_card::{Price, RateCard};
 use crate::values::calendar::Period;
-use crate::values::money::{Currency, line_amount};
+use crate::values::money::Currency;
 use line_usage::{LineUsage, Span, sum_lines};
 use tier_counter::Counters;
 
@@ -244,123 +245,5 @@ fn one_currency(input: &PeriodUsage, so_far: Option<Currency>, other: Currency) 
             other,
         }),
         _ => Ok(other),
-    }
-}
-
-/// Splits a line where its counter stands, and moves the counter. An agreed price takes the place of the
-/// card's model; the usage still moves the counters, which belong to the card.
-fn step<'a>(
-    input: &PeriodUsage<'a>,
-    line: &LineUsage<'a>,
-    version: usize,
-    price: &'a Price,
-    counters: &mut Counters<'a>,
-) -> Result<Step<'a>, RateError> {
-    let cards: &'a [Arc<RateCard>] = input.cards;
-    let quantity = line_quantity(line, price)?;
-    let agreed = input.terms.agreed_price(line.sku, &price.region_group);
-    let model = agreed.map_or(Cow::Borrowed(&price.model), |unit_price| {
-        Cow::Owned(Model::Unit { unit_price })
-    });
-    let position = counters.position(version, price);
-    let mut slices = Vec::with_capacity(1);
-    slice(&model, position, quantity, &mut slices).map_err(|source| RateError::Model {
-        uin: input.uin,
-        sku: line.sku.to_owned(),
-        card: cards[version].name.clone(),
-        version: cards[version].from,
-        source,
-    })?;
-    counters
-        .advance(version, price, (line.sku, line.region), quantity)
-        .ok_or_else(|| counter_overflow(line))?;
-    Ok(Step {
-        span_start: line.span.start,
-        appid: line.appid,
-        region: line.region,
-        sku: line.sku,
-        first_day: line.first_day,
-        last_day: line.last_day,
-        records: line.records,
-        billable: line.billable,
-        card: &cards[version],
-        price,
-        agreed: agreed.is_some(),
-        quantity,
-        position,
-        slices,
-    })
-}
-
-fn line_quantity(line: &LineUsage, price: &Price) -> Result<Quantity, RateError> {
-    Quantity::from_base_units(line.billable, price.unit.base_units).ok_or_else(|| RateError::Overflow {
-        what: format!(
-            "the quantity of SKU `{}` in a unit of {} base units",
-            line.sku, price.unit.base_units
-        ),
-    })
-}
-
-fn counter_overflow(line: &LineUsage) -> RateError {
-    RateError::Overflow {
-        what: format!("the counter of SKU `{}` in region `{}`", line.sku, line.region),
-    }
-}
-
-/// Appends the charges of one line; its records stand on the first.
-fn charge_slices<'a>(input: &PeriodUsage<'a>, line: &Step<'a>, charges: &mut Vec<Charge<'a>>) -> Result<(), RateError> {
-    let discount_percent = input.terms.discount_percent;
-    let mut records = line.records;
-    for slice in &line.slices {
-        let quantity = slice.quantity.to_decimal().ok_or_else(|| RateError::Overflow {
-            what: format!("a quantity of SKU `{}`", line.sku),
-        })?;
-        let amount = line_amount(quantity, slice.unit_price, discount_percent).map_err(|source| RateError::Amount {
-            uin: input.uin,
-            sku: line.sku.to_owned(),
-            source,
-        })?;
-        charges.push(Charge {
-            kind: Kind::Usage,
-            appid: Some(line.appid),
-            region: line.region,
-            sku: line.sku,
-            meter: &line.price.meter,
-            unit: &line.price.unit.name,
-            card: &line.card.name,
-            card_version: line.card.from,
-            span_start: line.span_start,
-            slice: slice.index,
-            records: std::mem::take(&mut records),
-            quantity,
-            unit_price: slice.unit_price,
-            discount_percent,
-            amount,
-            corrects: None,
-            note: "",
-        });
-    }
-    Ok(())
-}
-
-fn unpriced<'a>(line: &LineUsage<'a>) -> Unpriced<'a> {
-    let LineUsage {
-        appid,
-        region,
-        sku,
-        first_day,
-        last_day,
-        records,
-        billable,
-        ..
-    } = *line;
-    Unpriced {
-        appid,
-        region,
-        sku,
-        first_day,
-        last_day,
-        records,
-        billable,
     }
 }

@@ -1,10 +1,16 @@
 //! A line of usage on its way to charges: every number that its amount rests on.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use chrono::NaiveDate;
 
+use super::line_usage::LineUsage;
 use super::quantity::Quantity;
-use super::tiers::Slice;
-use crate::catalog::rate_card::{Price, RateCard};
+use super::tier_counter::Counters;
+use super::tiers::{Slice, slice};
+use super::{PeriodUsage, RateError};
+use crate::catalog::rate_card::{Model, Price, RateCard};
 
 /// A line of usage, its price, and how its counter and tiers cut it.
 #[derive(Debug, Clone)]
@@ -37,4 +43,65 @@ pub struct Step<'a> {
     pub position: Quantity,
     /// The quantity, cut by the tiers.
     pub slices: Vec<Slice>,
+}
+
+/// Splits a line where its counter stands, and moves the counter. An agreed price takes the place of the
+/// card's model; the usage still moves the counters, which belong to the card.
+pub(super) fn step<'a>(
+    input: &PeriodUsage<'a>,
+    line: &LineUsage<'a>,
+    version: usize,
+    price: &'a Price,
+    counters: &mut Counters<'a>,
+) -> Result<Step<'a>, RateError> {
+    let cards: &'a [Arc<RateCard>] = input.cards;
+    let quantity = line_quantity(line, price)?;
+    let agreed = input.terms.agreed_price(line.sku, &price.region_group);
+    let model = agreed.map_or(Cow::Borrowed(&price.model), |unit_price| {
+        Cow::Owned(Model::Unit { unit_price })
+    });
+    let position = counters.position(version, price);
+    let mut slices = Vec::with_capacity(1);
+    slice(&model, position, quantity, &mut slices).map_err(|source| RateError::Model {
+        uin: input.uin,
+        sku: line.sku.to_owned(),
+        card: cards[version].name.clone(),
+        version: cards[version].from,
+        source,
+    })?;
+    counters
+        .advance(version, price, (line.sku, line.region), quantity)
+        .ok_or_else(|| counter_overflow(line))?;
+    Ok(Step {
+        span_start: line.span.start,
+        appid: line.appid,
+        region: line.region,
+        sku: line.sku,
+        first_day: line.first_day,
+        last_day: line.last_day,
+        records: line.records,
+        billable: line.billable,
+        card: &cards[version],
+        price,
+        agreed: agreed.is_some(),
+        quantity,
+        position,
+        slices,
+    })
+}
+
+/// The quantity of a line in the unit of its price.
+pub(super) fn line_quantity(line: &LineUsage, price: &Price) -> Result<Quantity, RateError> {
+    Quantity::from_base_units(line.billable, price.unit.base_units).ok_or_else(|| RateError::Overflow {
+        what: format!(
+            "the quantity of SKU `{}` in a unit of {} base units",
+            line.sku, price.unit.base_units
+        ),
+    })
+}
+
+pub(super) fn counter_overflow(line: &LineUsage) -> RateError {
+    RateError::Overflow {
+        what: format!("the counter of SKU `{}` in region `{}`", line.sku, line.region),
+    }
 }

@@ -5,19 +5,19 @@
 //! no record could be taken goes to `refused/` too: its lines are in quarantine, and whoever looks for what was not billed finds the
 //! file there. Names there carry the digest, so equal names never overwrite. What changes there afterwards is read again ([`originals`]).
 
+mod complete_files;
 pub(super) mod names;
 mod open_files;
 mod originals;
-mod rest;
 mod store;
 
 use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use complete_files::Left;
 pub use originals::forget_gone as forget_originals;
 use originals::{Changed, Put, stand_of};
-pub use rest::Left;
 
 use super::input::folder::{Folder, digest_of_original, is_finished};
 use super::input::{Input, InputDigest};
@@ -91,7 +91,7 @@ pub async fn take_dropped_waiting(books: &Books, wait: impl AsyncFnOnce(Duration
     let found = originals::look(books).await?;
     files.extend(found.changed.iter().map(|changed| changed.path.clone()));
     let rest = Duration::from_secs(books.settings.drop_rest_s.into());
-    let (resting, left) = rest::resting(files, rest, books.clock.machine(), wait).await?;
+    let (resting, left) = complete_files::resting(files, rest, books.clock.machine(), wait).await?;
     let mut taking = Taking {
         books,
         folder,

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 
 use super::measure::{RowFields, UnmeteredRecord, delta_of_fields, delta_of_record, unmetered_of};
 use crate::pipeline::ingest::record::timestamp::utc_day;
-use crate::pipeline::meter::classify::sku_lookup::SkuLookup;
+use crate::pipeline::meter::balance::RECEIVED;
+use crate::pipeline::meter::classify::sku_cache::SkuCache;
 use crate::pipeline::meter::dedupe::Decided;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
 use crate::pipeline::meter::snapshot::Snapshot;
-use crate::pipeline::meter::{balance::RECEIVED, totals::Outcome};
+use crate::pipeline::meter::totals::Outcome;
 use crate::storage::usage::row::{Status, UsageRow};
 use crate::storage::usage::sku_region::{NO_SKU_COUNT, NO_SKU_MS, UnitKind};
 use crate::support::error::Result;
@@ -20,7 +21,7 @@ impl Outcome {
         &mut self,
         snapshot: &Snapshot,
         decided: &Decided,
-        lookup: &SkuLookup,
+        lookup: &SkuCache,
         new_unmetered: Vec<UnmeteredRecord>,
     ) -> Result<Vec<UsageRow>> {
         let mut corrections = Vec::new();
@@ -78,7 +79,7 @@ impl Outcome {
         snapshot: &Snapshot,
         record: &RealRecord,
         status: Status,
-        lookup: &SkuLookup,
+        lookup: &SkuCache,
         corrections: &mut Vec<UsageRow>,
         taken_back: &mut HashSet<(i64, u32)>,
     ) -> Result<()> {
@@ -111,7 +112,7 @@ impl Outcome {
         &mut self,
         snapshot: &Snapshot,
         record: &RealRecord,
-        lookup: &SkuLookup,
+        lookup: &SkuCache,
         corrections: &mut Vec<UsageRow>,
     ) -> Result<Option<UnmeteredRecord>> {
         let Some(delta) = delta_of_record(record, &snapshot.map, lookup)? else {
@@ -130,7 +131,7 @@ impl Outcome {
         &mut self,
         snapshot: &Snapshot,
         record: &UnmeteredRecord,
-        lookup: &SkuLookup,
+        lookup: &SkuCache,
         corrections: &mut Vec<UsageRow>,
     ) -> Result<bool> {
         let row = RowFields {
@@ -192,7 +193,7 @@ fn share_then(snapshot: &Snapshot, record: &RealRecord, today: UsageRow) -> Resu
     let Some(map) = snapshot.historic_cards.account_cards_of(record.batch) else {
         return Ok(today);
     };
-    Ok(delta_of_record(record, map, &SkuLookup::new(map))?.unwrap_or(today))
+    Ok(delta_of_record(record, map, &SkuCache::new(map))?.unwrap_or(today))
 }
 
 /// The same record under a status that bills nothing.

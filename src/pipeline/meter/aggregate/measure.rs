@@ -8,7 +8,7 @@ use polars_arrow::array::{Array as _, PrimitiveArray, Utf8ViewArray};
 
 use crate::catalog::rate_card::meter::billable;
 use crate::pipeline::meter::aggregate::sums::{RowsToSum, Sums};
-use crate::pipeline::meter::classify::sku_lookup::{AccountCards, Classified, LocalDay, Reason, SkuLookup};
+use crate::pipeline::meter::classify::sku_cache::{AccountCards, Classified, LocalDay, Reason, SkuCache};
 use crate::pipeline::meter::dedupe::RowVerdict;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};
 use crate::storage::raw::segment::for_each_group;
@@ -74,7 +74,7 @@ pub fn measure_segment(
     verdicts: &[RowVerdict],
     map: &AccountCards,
     days: &[Vec<LocalDay>],
-    lookup: &SkuLookup,
+    lookup: &SkuCache,
     listing: Listing,
 ) -> Result<Measured> {
     let mut deltas = RowsToSum::with_capacity(verdicts.len());
@@ -161,7 +161,7 @@ struct Known {
 }
 
 impl Known {
-    fn place(&mut self, lookup: &SkuLookup, text: u32, version: Option<usize>) -> Classified {
+    fn place(&mut self, lookup: &SkuCache, text: u32, version: Option<usize>) -> Classified {
         let (version_at, text_at) = (version.map_or(0, |version| version + 1), text as usize);
         if self.by_version.len() <= version_at {
             self.by_version.resize_with(version_at + 1, Vec::new);
@@ -175,7 +175,7 @@ impl Known {
 }
 
 /// The share of a record metered before: what it counted as then.
-pub fn delta_of_record(record: &RealRecord, map: &AccountCards, lookup: &SkuLookup) -> Result<Option<UsageRow>> {
+pub fn delta_of_record(record: &RealRecord, map: &AccountCards, lookup: &SkuCache) -> Result<Option<UsageRow>> {
     let Content::Usage {
         uin,
         appid,
@@ -199,7 +199,7 @@ pub fn delta_of_record(record: &RealRecord, map: &AccountCards, lookup: &SkuLook
 }
 
 /// A record that no meter takes, as its list has it; none when a meter does.
-pub fn unmetered_of(record: &RealRecord, map: &AccountCards, lookup: &SkuLookup) -> Result<Option<UnmeteredRecord>> {
+pub fn unmetered_of(record: &RealRecord, map: &AccountCards, lookup: &SkuCache) -> Result<Option<UnmeteredRecord>> {
     let Content::Usage {
         uin,
         appid,
@@ -244,7 +244,7 @@ pub fn delta_of_fields(
     task_type: &str,
     parameters: &str,
     map: &AccountCards,
-    lookup: &SkuLookup,
+    lookup: &SkuCache,
 ) -> Result<UsageRow> {
     let day = local_day_of(row.uin, row.finished_at_ns, map);
     let text = lookup.text(task_type, parameters);
@@ -371,7 +371,7 @@ impl<'a> GroupRows<'a> {
 
 /// The number of each row's (task type, parameters). Texts repeat, and within a row group equal views are equal texts: each
 /// pair of views is looked up once.
-fn text_ids(rows: &GroupRows, lookup: &SkuLookup) -> Vec<u32> {
+fn text_ids(rows: &GroupRows, lookup: &SkuCache) -> Vec<u32> {
     let mut known: HashMap<(u128, u128), usize> = HashMap::new();
     let mut distinct = Vec::new();
     let views = |texts: &Utf8ViewArray, at: usize| texts.views()[at].as_u128();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::sku_lookup::AccountCards;
+use super::sku_cache::AccountCards;
 use crate::catalog::rate_card::store::cards_up_to;
 use crate::context::Books;
 use crate::pipeline::meter::dedupe::stored_record::RealRecord;

@@ -15,14 +15,14 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use self::sums::{Key, Names, Sum, SumValues, Sums, status_of};
 use self::window::{Window, groups, rows_of, windows};
 use super::aggregate::measure::{Listing, measure_segment};
-use super::dedupe::verdicts::{AsOf, Keys};
+use super::dedupe::stored_verdicts::{AsOf, Keys};
 use super::store::{Progress, cards_are_the_same, progress, usage_paths};
 use crate::catalog::account::add::default_terms;
 use crate::catalog::account::part::Part;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::store::{cards_up_to, load_cards};
 use crate::context::Books;
-use crate::pipeline::meter::classify::sku_lookup::{AccountCards, SkuLookup};
+use crate::pipeline::meter::classify::sku_cache::{AccountCards, SkuCache};
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::{Segment, expired_days, segments_between};
 use crate::storage::usage::row::Status;
@@ -253,7 +253,7 @@ impl Counting<'_> {
 
     /// Adds what raw of a window gives; false when it is too much.
     fn measure(&self, window: &Window, part: Part, names: &mut Names, counted: &mut Sums) -> Result<bool> {
-        let lookup = SkuLookup::new(&self.metered.map);
+        let lookup = SkuCache::new(&self.metered.map);
         let mut places = SkuSlots::default();
         for segments in groups(window.segments, self.limits.rows) {
             let verdicts = self.keys.of_segments(&self.books.data, segments, self.as_of)?;
@@ -377,7 +377,7 @@ struct SkuSlots {
 }
 
 impl SkuSlots {
-    fn slot(&mut self, code: SkuCode, status: Status, lookup: &SkuLookup, names: &mut Names) -> u32 {
+    fn slot(&mut self, code: SkuCode, status: Status, lookup: &SkuCache, names: &mut Names) -> u32 {
         let at = code as usize * Status::ALL.len() + status as usize;
         if self.slots.len() <= at {
             self.slots.resize(at + 1, None);

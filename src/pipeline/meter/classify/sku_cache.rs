@@ -180,7 +180,7 @@ impl hashbrown::Equivalent<(String, String)> for NameRef<'_> {
 }
 
 /// Places distinct texts, remembering each; shared by the threads, which ask for the texts of a row group at a time.
-pub struct SkuLookup<'m> {
+pub struct SkuCache<'m> {
     map: &'m AccountCards,
     texts: RwLock<Texts>,
     state: Mutex<State>,
@@ -201,7 +201,7 @@ struct State {
     classified: HashMap<(u32, Option<usize>), Classified>,
 }
 
-impl<'m> SkuLookup<'m> {
+impl<'m> SkuCache<'m> {
     pub fn new(map: &'m AccountCards) -> Self {
         Self {
             map,
