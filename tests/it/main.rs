@@ -92,3 +92,6 @@ mod edges_proof;
 
 /// Clocks that are wrong.
 mod edges_clocks;
+
+/// Pages of reference that leave nothing out.
+mod docs_reference;
