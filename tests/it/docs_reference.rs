@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tallybook::pipeline::export::csv::{LINE_COLUMNS, STATEMENT_COLUMNS};
+use tallybook::pipeline::ingest::record::fields::Field;
 use tallybook::pipeline::ingest::record::refusal::CODES;
 
 use crate::crashes::process::program;
@@ -106,6 +107,13 @@ fn add_leaves(path: &str, value: &Value, keys: &mut BTreeSet<String>) {
             keys.insert(path.to_owned());
         }
     }
+}
+
+#[test]
+fn every_field_of_a_record_is_described() {
+    let page = page("record.md");
+    let described: BTreeSet<&str> = rows(section(&page, "## Fields")).into_iter().collect();
+    assert_eq!(described, BTreeSet::from(Field::ALL.map(Field::name)));
 }
 
 #[test]
@@ -364,5 +372,38 @@ fn add_keys(value: &Value, keys: &mut BTreeSet<String>) {
             }
         }
         _ => {}
+    }
+}
+
+#[test]
+fn every_source_file_that_the_internals_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        add_files(&root.join(folder), &mut files);
+    }
+    let mut gone = Vec::new();
+    for page in std::fs::read_dir(root.join("docs/internals")).unwrap() {
+        let page = page.unwrap().path();
+        let text = std::fs::read_to_string(&page).unwrap();
+        let named = quoted(&text).into_iter().filter(|name| name.ends_with(".rs"));
+        let is_gone = |name: &&str| !files.iter().any(|file| file.ends_with(&format!("/{name}")));
+        gone.extend(
+            named
+                .filter(is_gone)
+                .map(|name| format!("{name} in {}", page.display())),
+        );
+    }
+    assert!(gone.is_empty(), "{gone:#?}");
+}
+
+fn add_files(folder: &Path, files: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            add_files(&path, files);
+        } else {
+            files.push(path.to_str().unwrap().to_owned());
+        }
     }
 }

@@ -66,6 +66,7 @@ pub struct Metered {
     /// Accounts that appeared.
     pub new_accounts: usize,
     /// Records that a changed card placed now.
+    #[serde(rename = "placed_again")]
     pub classified_again: i64,
     /// Usage records for periods that are closed; they wait for an adjustment.
     pub late_records: i64,
