@@ -1,8 +1,9 @@
 //! Where the ledgers of the tests are: in the folder of the books, or in a database server.
 //!
 //! `TALLYBOOK_TEST_LEDGER` says which (`sqlite`, `postgres`, `mysql`), `TALLYBOOK_TEST_POSTGRES` and `TALLYBOOK_TEST_MYSQL` say
-//! where the servers are. A place (the folder that holds `books`) has a ledger of its own: a schema in PostgreSQL, a database in
-//! MySQL. Making one costs more than a test, so those of places that are gone are used again.
+//! where the servers are; `TALLYBOOK_TEST_MYSQLD` says that the latter is MySQL itself. A place (the folder that holds `books`) has a
+//! ledger of its own: a schema in PostgreSQL, a database in MySQL. Making one costs more than a test, so those of places that are gone are
+//! used again.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,19 @@ pub fn engine() -> Engine {
 /// For tests about the file of the embedded ledger.
 pub fn is_embedded() -> bool {
     engine() == Engine::Sqlite
+}
+
+/// The variable that names a program which starts a server of MySQL's own.
+const MYSQLD: &str = "TALLYBOOK_TEST_MYSQLD";
+
+/// The program that starts a server of MySQL's own; without it, the server that speaks MySQL's protocol is MariaDB.
+pub fn mysqld() -> Option<PathBuf> {
+    std::env::var_os(MYSQLD).map(PathBuf::from)
+}
+
+/// Whether it is MySQL itself and no `MariaDB`.
+pub fn is_mysql_itself() -> bool {
+    engine() == Engine::MySql && mysqld().is_some()
 }
 
 /// The name of the file beside the books that names their ledger.
@@ -130,6 +144,24 @@ fn url_of(name: &str) -> String {
         ),
         _ => server_with(name),
     }
+}
+
+/// The URL of a ledger without tables, one for a run, beside the one that the place has.
+pub fn without_tables(place: &Path) -> String {
+    if is_embedded() {
+        return format!("sqlite://{}?mode=rwc", place.join("empty.sqlite").display());
+    }
+    // It makes the database that has this run's schemas.
+    url(place);
+    let name = match engine() {
+        Engine::Postgres => "without_tables".to_owned(),
+        _ => format!("{}_without_tables", run_name()),
+    };
+    administer(&match engine() {
+        Engine::Postgres => format!("CREATE SCHEMA {name}"),
+        _ => format!("CREATE DATABASE {name}"),
+    });
+    url_of(&name)
 }
 
 /// An empty ledger for a place.

@@ -9,7 +9,7 @@ use tallybook::inspect::verify::verify;
 use tallybook::pipeline::export::export_again;
 use tallybook::storage::ledger::Engine;
 
-use crate::ledgers::{engine, run_sql, url};
+use crate::ledgers::{engine, is_mysql_itself, run_sql, url};
 use crate::world::{Place, at, run};
 
 /// The accounts of these books.
@@ -63,11 +63,20 @@ pub fn old_books() -> Place {
                 format!("DROP SCHEMA {name} CASCADE; CREATE SCHEMA {name}; SET search_path = {name};\n{dump}")
             }
             _ => {
+                let dump = in_the_words_of_this_server(dump);
                 format!("DROP DATABASE {name}; CREATE DATABASE {name}; USE {name}; SET foreign_key_checks = 0;\n{dump}")
             }
         },
     );
     place
+}
+
+/// The dump comes from MariaDB, whose name for the collation of these tables MySQL does not know: its own is what the program gives them there.
+fn in_the_words_of_this_server(dump: String) -> String {
+    if is_mysql_itself() {
+        return dump.replace("utf8mb4_nopad_bin", "utf8mb4_0900_bin");
+    }
+    dump
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -6,12 +6,17 @@ use std::process::Stdio;
 use crate::crashes::books::{dump, with_books};
 use crate::crashes::process::{program, run};
 use crate::faults::small::{NIGHT, ends, night, place, says};
-use crate::ledgers::{execute, is_embedded, literal};
-use tallybook::storage::ledger::{Value, query};
+use crate::ledgers::{engine, execute, is_embedded, literal};
+use tallybook::storage::ledger::{Engine, Value, query};
 
 /// The version that this program knows.
 fn known() -> usize {
-    let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let dialect = match engine() {
+        Engine::Sqlite => "sqlite",
+        Engine::Postgres => "postgres",
+        Engine::MySql => "mysql",
+    };
+    let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
     // Numbers have gaps.
     let number = |name: &str| name.split('_').next()?.parse().ok();
     let steps = std::fs::read_dir(steps).unwrap();

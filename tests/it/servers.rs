@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::crashes::books::with_books;
 use crate::crashes::process::{program, run, stop_at};
 use crate::faults::small::{NIGHT, ends, lay, night, place, same_books, says};
-use crate::ledgers::{URL_FILE, engine};
+use crate::ledgers::{URL_FILE, engine, is_mysql_itself};
 use private::Server;
 use tallybook::storage::ledger::Engine;
 
@@ -277,11 +277,7 @@ impl Clerk {
         let no_tls = ["does not support TLS", "the server has no TLS"];
         self.opens(&format!("{bare}?{require}"), &password, 1, &no_tls);
         // What MySQL knew of the password it forgot when it was restarted.
-        let (code, words): (i32, &[&str]) = if Server::is_mysql_itself() {
-            (1, &NEEDS_TLS)
-        } else {
-            (0, &[])
-        };
+        let (code, words): (i32, &[&str]) = if is_mysql_itself() { (1, &NEEDS_TLS) } else { (0, &[]) };
         self.opens(&bare, &password, code, words);
     }
 
@@ -340,7 +336,7 @@ const NEEDS_TLS: [&str; 3] = ["over TLS alone", "ssl-mode", "REQUIRED"];
 
 #[test]
 fn a_new_account_of_mysql_needs_tls_and_is_told_so() {
-    if !Server::is_mysql_itself() {
+    if !is_mysql_itself() {
         return;
     }
     let Some(server) = Server::start_one() else {

@@ -5,11 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::ledgers::{engine, run_sql};
+use crate::ledgers::{engine, mysqld, run_sql};
 use tallybook::storage::ledger::Engine;
-
-/// The variable that names a program which starts a server of MySQL's own; without it, what MySQL's protocol is spoken with is MariaDB.
-const MYSQLD: &str = "TALLYBOOK_TEST_MYSQLD";
 
 /// The administrator's password in PostgreSQL; those of MySQL and `MariaDB` take connections without one.
 const ADMINISTRATOR: &str = "administrator";
@@ -52,11 +49,6 @@ impl Server {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
-    }
-
-    /// Whether it is MySQL itself and no MariaDB.
-    pub fn is_mysql_itself() -> bool {
-        engine() == Engine::MySql && mysqld().is_some()
     }
 
     /// The file of its socket.
@@ -271,11 +263,6 @@ fn done(command: &mut Command) {
         said.read_to_string(&mut text).unwrap();
         panic!("{command:?}: {text}");
     }
-}
-
-/// The program that starts a server of MySQL's own.
-fn mysqld() -> Option<PathBuf> {
-    std::env::var_os(MYSQLD).map(PathBuf::from)
 }
 
 /// A port on which nobody listens.
