@@ -279,3 +279,83 @@ fn whole_number(variable: &str, of: &str) -> Result<Option<u32>> {
         .map(Some)
         .map_err(|_| Error::Usage(format!("{variable}={text}: it is a whole number of {of}")).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example that is installed.
+    const EXAMPLE: &str = include_str!("../../install/tallybook.toml");
+
+    /// The keys that the file may have, as the parser names them.
+    fn keys() -> Vec<String> {
+        let refused = toml::from_str::<File>("nonesuch = 1").unwrap_err();
+        let (_, expected) = refused.message().split_once("expected one of ").unwrap();
+        expected
+            .split(", ")
+            .map(|key| key.trim_matches('`').to_owned())
+            .collect()
+    }
+
+    /// The example with every key in force.
+    fn all_in_force() -> String {
+        let is_key =
+            |line: &str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let in_force = |line: &'static str| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line);
+        EXAMPLE.lines().map(in_force).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_example_has_every_key_with_its_default_in_a_comment_above_it() {
+        let lines: Vec<&str> = EXAMPLE.lines().collect();
+        let keys = keys();
+        assert!(keys.len() > 15, "{keys:?}");
+        for key in keys {
+            let begins = if key == "source" {
+                "[source.".to_owned()
+            } else {
+                format!("{key} = ")
+            };
+            let at = lines
+                .iter()
+                .position(|line| line.trim_start_matches("# ").starts_with(&begins));
+            let at = at.unwrap_or_else(|| panic!("{key} is not in the example"));
+            let above: Vec<&str> = lines[..at]
+                .iter()
+                .rev()
+                .take_while(|line| line.starts_with('#'))
+                .copied()
+                .collect();
+            assert!(
+                above.concat().contains("Default: "),
+                "{key} has no default above it: {above:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_example_is_taken_as_it_is_and_with_every_key_in_force() {
+        assert!(toml::from_str::<File>(EXAMPLE).is_ok());
+        let file: File = toml::from_str(&all_in_force()).unwrap();
+        let defaults = Settings::default();
+        assert_eq!(file.drop_rest_s, Some(defaults.drop_rest_s));
+        assert_eq!(file.default_card, Some(defaults.default_card));
+        assert_eq!(file.unknown_accounts, Some(defaults.unknown_accounts));
+        assert_eq!(file.keep_quarantine_months, Some(defaults.keep_quarantine_months));
+        assert_eq!(file.alarm_lines_min, Some(defaults.alarm_lines_min));
+        assert_eq!(file.alarm_refused_percent, Some(defaults.alarm_refused_percent));
+        assert_eq!(file.ledger_wait_s, Some(defaults.ledger_wait_s));
+        assert_eq!(file.clock_jump_days, Some(CLOCK_JUMP_DAYS));
+        assert!(
+            file.keep_usage_months
+                .is_some_and(|months| months >= KEEP_USAGE_MONTHS_MIN)
+        );
+        assert!(
+            file.keep_statement_months
+                .is_some_and(|months| months >= KEEP_STATEMENT_MONTHS_MIN)
+        );
+        assert!(first_day(file.first_day).unwrap().is_some());
+        let sources = Sources::of(file.source, file.default_source).unwrap();
+        assert_eq!((sources.default, sources.zones.len()), (Some(defaults.source), 1));
+    }
+}

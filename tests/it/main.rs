@@ -81,6 +81,12 @@ mod second_reader;
 /// Filters of engines that trust what our files say of their columns.
 mod other_readers;
 
+/// What a newcomer and a monitor type.
+mod first_minute;
+
+/// What those who run it install.
+mod install;
+
 /// The queries of dashboards.
 mod dashboards;
 
