@@ -62,6 +62,8 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a month of usage, run its nights, close it, export it: the whole way, in a folder of its own
+    ///
+    /// With --ledger the ledger is in that database, which must have no tables of tallybook yet.
     Demo {
         /// Distinct usage records to make
         #[arg(long, default_value_t = 200_000)]
@@ -197,11 +199,27 @@ pub enum Command {
         since: Option<NaiveDate>,
     },
     /// What is where: files, rows, days held, periods due, the last runs
-    Status,
+    Status {
+        /// One line for a monitor: ok, or what needs a person since the last night (exit code 3)
+        #[arg(long)]
+        short: bool,
+        /// With --short: a last night longer ago than this needs a person, too
+        #[arg(long, value_name = "HOURS", requires = "short", value_parser = clap::value_parser!(u32).range(1..))]
+        max_age: Option<u32>,
+    },
     /// Rewrite Parquet files of older versions, in which Spark and DuckDB miss rows; nights do it as well, some each
     RewriteFiles,
     /// Make the ledger's tables, or bring them up to this program; every command does it by itself
     Migrate,
+    /// Print the script that completes commands and options in a shell
+    ///
+    /// For bash: tallybook completions bash >/usr/share/bash-completion/completions/tallybook
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages into a folder; without one, print the program's own
+    Man {
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 impl Command {

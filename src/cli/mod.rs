@@ -8,6 +8,7 @@ mod environment;
 mod explain;
 mod first_day;
 mod ingest;
+mod manual;
 mod parse;
 mod price_change;
 mod print;
@@ -36,8 +37,27 @@ fn is_long_at_the_ledger(command: &Command) -> bool {
     matches!(command, Command::Nightly | Command::Meter { .. } | Command::Close)
 }
 
+/// What is told to who types the name alone. Nothing was done, so the exit code is that of wrong usage.
+const FIRST_STEPS: &str = "\
+tallybook: usage records in, exact statements out
+
+Try it; it needs no service and no file, and takes less than a minute:
+    tallybook demo
+
+With a usage file of your own (NDJSON, CSV or Parquet) and rate cards:
+    tallybook ingest usage.csv
+    tallybook nightly
+    tallybook statement --all
+
+A first day, step by step: docs/start.md. All commands: `tallybook help`.
+";
+
 /// Runs the program.
 pub fn main() -> std::process::ExitCode {
+    if std::env::args_os().len() < 2 {
+        eprint!("{FIRST_STEPS}");
+        return ExitCode::Usage.into();
+    }
     let args = Args::parse();
     start_log(&args);
     if is_long_at_the_ledger(&args.command) {

@@ -13,7 +13,9 @@ use super::ingest::Sender;
 use super::settings::open_books;
 use super::usage::{show_statements, show_usage};
 use super::writes::run_admitted;
-use super::{account, adjustment, conflict, environment, explain, first_day, print, quarantine, rate_card, void};
+use super::{
+    account, adjustment, conflict, environment, explain, first_day, manual, print, quarantine, rate_card, void,
+};
 use crate::catalog::account::store::load_accounts;
 use crate::context::Books;
 use crate::context::find_books::DEMO_DATA_DIR;
@@ -29,7 +31,6 @@ use crate::pipeline::meter::{meter, recount};
 use crate::pipeline::retention::expire;
 use crate::storage::ledger::{Lease, Schema, audit_trail};
 use crate::support::clock::Clock;
-use crate::support::error::Error;
 use crate::support::error::exit_code::ExitCode;
 use crate::support::table::grouped;
 
@@ -43,8 +44,11 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
     {
         return rate_card::check(args, files);
     }
-    if let Command::Demo { records, seed } = &args.command {
-        return Box::pin(run_demo(args, *seed, *records)).await;
+    match &args.command {
+        Command::Demo { records, seed } => return Box::pin(run_demo(args, *seed, *records)).await,
+        Command::Completions { shell } => return Ok(manual::print_completions(*shell)),
+        Command::Man { dir } => return manual::write_pages(dir.as_deref()),
+        _ => {}
     }
     let mut books = open_books(args, clock).await?;
     let code = run_admitted(args, &mut books).await;
@@ -122,7 +126,12 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCod
             report(args, &trail, || print::audit(&trail));
         }
         Command::Verify { since } => return verify(args, books, *since).await,
-        Command::Status => {
+        Command::Status { short: true, max_age } => {
+            let health = inspect::health::health(books, *max_age).await?;
+            report(args, &health, || health.line());
+            return Ok(health.exit_code());
+        }
+        Command::Status { short: false, .. } => {
             let status = inspect::status::status(books).await?;
             report(args, &status, || print::status(&status));
         }
@@ -131,7 +140,9 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCod
             let migrated = Migrated::of(books);
             report(args, &migrated, || migrated.text());
         }
-        Command::Demo { .. } => unreachable!("run before the books are opened"),
+        Command::Demo { .. } | Command::Completions { .. } | Command::Man { .. } => {
+            unreachable!("run before the books are opened")
+        }
     }
     Ok(ExitCode::Done)
 }
@@ -214,20 +225,20 @@ async fn meter_and_close(
 }
 
 async fn run_demo(args: &Args, seed: u64, records: usize) -> Result<ExitCode> {
-    if args.ledger.is_some() {
-        return Err(Error::Usage(
-            "demo makes an embedded ledger of its own; leave --ledger and TALLYBOOK_LEDGER out".to_owned(),
-        )
-        .into());
-    }
     let folder = args.data_dir.clone().unwrap_or_else(|| PathBuf::from(DEMO_DATA_DIR));
     let mut told = |line: &str| {
         if !args.json {
             print::out(&format!("{line}\n"));
         }
     };
+    let wanted = demo::Wanted {
+        folder,
+        ledger: args.ledger.clone(),
+        seed,
+        records,
+    };
     // Its nights are a large future.
-    let outcome = Box::pin(demo::run(&folder, seed, records, &mut told)).await?;
+    let outcome = Box::pin(demo::run(&wanted, &mut told)).await?;
     report(args, &outcome, || outcome.text());
     Ok(ExitCode::Done)
 }

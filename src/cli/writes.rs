@@ -20,7 +20,7 @@ fn only_reads(command: &Command) -> bool {
         | Command::Explain { .. }
         | Command::Audit
         | Command::Verify { .. }
-        | Command::Status
+        | Command::Status { .. }
         | Command::Migrate
         | Command::Meter { rebuild: true }
         | Command::FirstDay { day: None, .. } => true,

@@ -3,6 +3,9 @@
 /// How an amount came about.
 pub mod explain;
 
+/// Whether anything needs a person.
+pub mod health;
+
 /// What a change of prices or terms comes to.
 pub mod preview;
 

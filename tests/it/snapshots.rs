@@ -125,7 +125,7 @@ fn help() {
 fn what_was_typed_wrong_is_answered_with_the_cure() {
     let place = place_with_usage();
     place.night("2024-12-04T00:00:00Z");
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 8] = [
         &["ingest", "usage.txt"],
         &["ingest", "missing.ndjson"],
         &["statement", "1"],
@@ -134,7 +134,6 @@ fn what_was_typed_wrong_is_answered_with_the_cure() {
         &["account", "add", "7", "--price", "Audio=1e3"],
         &["--ledger", "oracle://u:secret@h/d", "status"],
         &["--ledger", "postgres://u:secret@h", "status"],
-        &["--ledger", "postgres://u:secret@h/d", "demo"],
     ];
     let answers: Vec<String> = wrong
         .iter()
