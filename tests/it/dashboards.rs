@@ -433,20 +433,19 @@ fn lines_are_unfolded_as_their_statement_has_them() {
     let shop = Shop::new("CNY", "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }");
     shop.drop(&[used("a", 7, "A", "2024-11-04T10:00:00+08:00", 60_000)]);
     shop.place.night("2024-12-10T00:00:00Z");
-    let document = document::write(lines_of_three_groups().into_iter());
-    let sql = format!(
-        "UPDATE document SET body = {}",
-        ledgers::literal(&document.as_str().into())
-    );
-    ledgers::execute(shop.place.path(), &sql);
+    let lines = lines_of_three_groups();
     let columns = &document::COLUMNS[..16];
     let sql = format!("SELECT {} FROM dash_lines ORDER BY line_no", columns.join(", "));
-    let stated = document::rows(&document).unwrap();
-    let stated: Vec<Vec<String>> = stated
-        .iter()
-        .map(|row| row[..16].iter().map(|cell| shown(cell)).collect())
-        .collect();
-    assert_eq!(rows(&Reader::of(&shop.place), &sql), stated);
+    for document in [document::write(None, &lines), document::v1::text(&lines)] {
+        let body = ledgers::literal(&document.as_str().into());
+        ledgers::execute(shop.place.path(), &format!("UPDATE document SET body = {body}"));
+        let stated = document::rows(&document).unwrap();
+        let stated: Vec<Vec<String>> = stated
+            .iter()
+            .map(|row| row[..16].iter().map(|cell| shown(cell)).collect())
+            .collect();
+        assert_eq!(rows(&Reader::of(&shop.place), &sql), stated, "{document}");
+    }
 }
 
 /// Two groups of several lines, with discounts, tiers and what they correct, and the rounding line.

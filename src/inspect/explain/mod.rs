@@ -206,7 +206,11 @@ fn check_rated_again(known: &Known, touched: Option<&Touched>) -> Result<()> {
             head: statement.previous_digest.as_deref(),
         };
         let rated = state(&of, statement.closed_at, &charges)?;
-        if rated.is_some_and(|stated| stated.statement.digest == statement.digest) {
+        if let Some(stated) = rated
+            && statement
+                .is_the_same_as(&stated.statement)
+                .map_err(|e| Error::Unbalanced(e.to_string()))?
+        {
             return Ok(());
         }
         Err(Error::Unbalanced(format!(

@@ -18,8 +18,8 @@ use crate::pipeline::close::adjustment::settlement::store::settlements_of;
 use crate::pipeline::close::adjustment::settlement::{Before, Settlement, settled_lines};
 use crate::pipeline::close::draft::month_totals::sums_that_differ;
 use crate::pipeline::close::period_charges::{AccountUsage, ClosedPeriod, NOT_TOUCHED, Touched, adjusted_with};
-use crate::pipeline::close::statement::Statement;
 use crate::pipeline::close::statement::check::verify_chain;
+use crate::pipeline::close::statement::{Statement, document};
 use crate::pipeline::close::store::{
     ClosedAs, billed_records, closed_periods_of, closings, stated_periods_that_differ, statement_counts, statements_of,
 };
@@ -258,7 +258,8 @@ impl ClosedBooks {
             settlements: before,
         };
         let again = usage.with_adjustment_of(settlement.period, past, |adjusted| settled_lines(&adjusted.lines))?;
-        if again != (settlement.document.clone(), settlement.amount, settlement.records) {
+        let lines = document::lines(&again.0).map_err(|e| Error::Unbalanced(e.to_string()))?;
+        if (lines, again.1, again.2) != (settlement.read_lines()?, settlement.amount, settlement.records) {
             verified.differs(format!(
                 "settlement {number} of account {uin}, period {}: made again from its usage it is another one ({} {} for {} {})",
                 settlement.period, again.1, settlement.currency, settlement.amount, settlement.currency
@@ -329,8 +330,11 @@ fn verify_period(
             head: stored.previous_digest.as_deref(),
         };
         let rated = state(&of, stored.closed_at, &charges)?;
-        let digest = rated.as_ref().map(|stated| stated.statement.digest.as_str());
-        if digest != Some(stored.digest.as_str()) {
+        let is_the_same = match &rated {
+            Some(again) => stored.is_the_same_as(&again.statement),
+            None => Ok(false),
+        };
+        if !is_the_same.map_err(|e| Error::Unbalanced(e.to_string()))? {
             verified.differs(format!(
                 "statement {}: rated again from its usage it {}",
                 stored.statement_id,
@@ -349,7 +353,7 @@ fn first_difference(stored: &Statement, again: &Statement) -> String {
     let (Ok(was), Ok(is)) = (stored.read_lines(), again.read_lines()) else {
         return format!("has another digest ({})", again.digest);
     };
-    let amount = |at: usize, lines: &[crate::pipeline::close::statement::document::Line]| {
+    let amount = |at: usize, lines: &[document::Line]| {
         lines.get(at).map_or_else(
             || "no line".to_owned(),
             |line| {

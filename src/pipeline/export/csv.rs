@@ -11,7 +11,8 @@ use std::io::{self, Write};
 use thiserror::Error;
 
 use crate::pipeline::close::statement::Statement;
-use crate::pipeline::close::statement::document::{DocumentError, Group, discount_of, groups};
+use crate::pipeline::close::statement::document::format::Group;
+use crate::pipeline::close::statement::document::{DocumentError, groups};
 use crate::support::formula_guard::runs_as_formula;
 use crate::values::digest::Hasher;
 use crate::values::money::{AMOUNT_DECIMALS, plain};
@@ -166,17 +167,11 @@ impl Rows {
             statement_id: statement.statement_id.clone(),
             source,
         };
-        let document = groups(statement.text().map_err(failed)?).map_err(failed)?;
+        let groups = groups(statement.text().map_err(failed)?).map_err(failed)?;
         let before_appid = format!("{},{},", statement.statement_id, statement.uin);
         let after_appid = format!(",{start},{end},{},", statement.currency);
-        for group in &document.groups {
-            let around = [&*before_appid, &*after_appid];
-            // Nearly always, and then no field needs a look at its bytes.
-            if document.is_simple {
-                write_group(&mut self.lines, around, group, write_simple);
-            } else {
-                write_group(&mut self.lines, around, group, write_field);
-            }
+        for group in &groups {
+            write_group(&mut self.lines, [&before_appid, &after_appid], group);
             self.line_count += group.lines.len() as u64;
         }
         Ok(())
@@ -284,14 +279,8 @@ impl<W: Write> Sheet<W> {
     }
 }
 
-/// The rows of a group's lines. What is the same in all of them is made once, and stands around the number of the line, between the
-/// SKU and the records, and nowhere else.
-fn write_group(
-    out: &mut Vec<u8>,
-    [before_appid, after_appid]: [&str; 2],
-    group: &Group,
-    write_field: impl Fn(&mut Vec<u8>, &str),
-) {
+/// The rows of a group's lines. What is the same in all of them is made once, and stands around the number of the line.
+fn write_group(out: &mut Vec<u8>, [before_appid, after_appid]: [&str; 2], group: &Group) {
     let mut before_number = before_appid.as_bytes().to_vec();
     write_field(&mut before_number, &group.appid);
     before_number.extend_from_slice(after_appid.as_bytes());
@@ -299,53 +288,43 @@ fn write_group(
     after_number.push(b',');
     write_field(&mut after_number, &group.kind);
     after_number.push(b',');
-    write_text(&mut after_number, &group.card, &write_field);
+    write_text(&mut after_number, &group.card);
     after_number.push(b',');
     write_field(&mut after_number, &group.card_version);
     after_number.push(b',');
-    write_text(&mut after_number, &group.region, &write_field);
-    after_number.push(b',');
-    let mut after_sku = Vec::new();
-    for text in [&group.meter, &group.unit] {
-        after_sku.push(b',');
-        write_text(&mut after_sku, text, &write_field);
-    }
-    let mut digits = itoa::Buffer::new();
+    write_text(&mut after_number, &group.region);
     for (number, line) in (u64::from(group.first_line)..).zip(&group.lines) {
-        let [
-            sku,
-            records,
-            quantity,
-            unit_price,
-            amount,
-            _slice,
-            _discount_percent,
-            corrects_statement,
-            corrects_line,
-            note,
-            _span_start,
-        ] = line;
         out.extend_from_slice(&before_number);
-        out.extend_from_slice(digits.format(number).as_bytes());
+        write_whole(out, Some(number));
         out.extend_from_slice(&after_number);
-        write_text(out, sku, &write_field);
-        out.extend_from_slice(&after_sku);
-        for number in [&**records, quantity, unit_price, discount_of(line), amount] {
+        for text in [&line.sku, &line.meter, &line.unit] {
+            out.push(b',');
+            write_text(out, text);
+        }
+        out.push(b',');
+        write_whole(out, line.records);
+        for number in [&*line.quantity, &line.unit_price, line.discount(), &line.amount] {
             out.push(b',');
             write_field(out, number);
         }
         out.push(b',');
-        write_text(out, corrects_statement, &write_field);
+        write_text(out, &line.corrects_statement);
         out.push(b',');
-        write_field(out, corrects_line);
+        write_whole(out, line.corrects_line);
         out.push(b',');
-        write_text(out, note, &write_field);
+        write_text(out, &line.note);
         out.push(b'\n');
     }
 }
 
+fn write_whole(out: &mut Vec<u8>, value: Option<impl itoa::Integer>) {
+    if let Some(value) = value {
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    }
+}
+
 /// A field with text from outside; the others hold numbers, dates and our own words.
-fn write_text(out: &mut Vec<u8>, text: &str, write_field: impl Fn(&mut Vec<u8>, &str)) {
+fn write_text(out: &mut Vec<u8>, text: &str) {
     if runs_as_formula(text) {
         write_field(out, &format!("'{text}"));
     } else {
@@ -353,14 +332,11 @@ fn write_text(out: &mut Vec<u8>, text: &str, write_field: impl Fn(&mut Vec<u8>, 
     }
 }
 
-/// A field without a comma, a quote or a line end.
-fn write_simple(out: &mut Vec<u8>, field: &str) {
-    out.extend_from_slice(field.as_bytes());
-}
-
 /// A field, in quotes where RFC 4180 needs them.
 fn write_field(out: &mut Vec<u8>, field: &str) {
-    if !field.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+    // Looks at all bytes, without stopping early: so the compiler compares many at once.
+    let is_quoted = |byte| matches!(byte, b',' | b'"' | b'\n' | b'\r');
+    if !field.bytes().fold(false, |found, byte| found | is_quoted(byte)) {
         return out.extend_from_slice(field.as_bytes());
     }
     out.push(b'"');

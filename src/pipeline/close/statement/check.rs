@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::document::{DocumentError, Line};
+use super::document::{self, DocumentError, Line, v1};
 use super::{Foot, Statement, statement_id};
 use crate::pipeline::rate::Kind;
 use crate::values::money::{AMOUNT_DECIMALS, line_amount, plain};
@@ -54,6 +54,7 @@ impl Statement {
                 proof.numbers(&lines);
                 proof.amounts(&lines);
                 proof.foot(&lines);
+                proof.head();
             }
             Err(error) => proof.compare("document", "unreadable lines", &error.to_string()),
         }
@@ -98,6 +99,24 @@ impl Proof<'_> {
                 stored: stored.to_owned(),
                 computed: computed.to_owned(),
             });
+        }
+    }
+
+    /// What the document says beside the lines, against what the ledger shows of the statement without it.
+    fn head(&mut self) {
+        let document = self.statement.document.as_deref().unwrap_or_default();
+        if v1::is_of_this_version(document) {
+            return;
+        }
+        match document::head(document) {
+            Ok(Some(written)) => {
+                let shown = self.statement.head();
+                for ((key, written), (_, shown)) in written.fields().into_iter().zip(shown.fields()) {
+                    self.compare(&format!("{key} beside the document"), shown, written);
+                }
+            }
+            Ok(None) => self.compare("document", "nothing beside the lines", "a document of a statement"),
+            Err(error) => self.compare("document", "unreadable", &error.to_string()),
         }
     }
 
@@ -169,6 +188,7 @@ impl Proof<'_> {
 mod tests {
     use super::*;
     use crate::pipeline::close::statement::samples::{charge, close};
+    use proptest::prelude::*;
     use rust_decimal::Decimal;
 
     fn statement() -> Statement {
@@ -200,16 +220,30 @@ mod tests {
             change(&mut statement);
             named(&statement)
         };
-        assert_eq!(changed(|of| of.uin = 8), ["statement_id", "digest"]);
-        assert_eq!(changed(|of| of.lines = 1), ["number of lines", "digest"]);
-        assert_eq!(changed(|of| of.total = Decimal::ONE), ["total", "digest"]);
-        assert_eq!(changed(|of| of.usage_amount = Decimal::ONE), ["usage_amount", "digest"]);
+        assert_eq!(changed(|of| of.uin = 8), ["statement_id", "uin beside the document"]);
+        assert_eq!(changed(|of| of.lines = 1), ["number of lines"]);
+        assert_eq!(
+            changed(|of| of.total = Decimal::ONE),
+            ["total", "total beside the document"]
+        );
+        assert_eq!(
+            changed(|of| of.usage_amount = Decimal::ONE),
+            ["usage_amount", "usage_amount beside the document"]
+        );
+        assert_eq!(
+            changed(|of| of.zone = chrono_tz::Tz::Asia__Tokyo),
+            ["zone beside the document"]
+        );
+        assert_eq!(
+            changed(|of| of.previous_digest = Some("beef".to_owned())),
+            ["previous_digest beside the document"]
+        );
         assert_eq!(
             changed(|of| edit(of, |text| text.replace("0.0325", "0.0425"))),
             ["amount of line 1", "digest"]
         );
         assert_eq!(
-            changed(|of| edit(of, |text| text.replace("[\"2\",\"\"", "[\"3\",\"\""))),
+            changed(|of| edit(of, |text| text.replace("\"first_line\":2", "\"first_line\":3"))),
             ["number of line 2", "rounding line", "digest"]
         );
         assert_eq!(
@@ -224,6 +258,27 @@ mod tests {
             shown,
             "statement 7-20241101-20241201: rounding is stored as `0.0126666775`, but comes to `0.0026666775`"
         );
+    }
+
+    #[test]
+    fn the_lines_of_a_settlement_are_no_statement() {
+        let mut statement = statement();
+        let lines = statement.document.clone().unwrap();
+        statement.document = Some(document::write(None, &document::lines(&lines).unwrap()));
+        assert_eq!(named(&statement), ["document", "digest"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_byte_of_the_document_is_found(at in any::<prop::sample::Index>(), byte in b' '..=b'~') {
+            let mut statement = statement();
+            let mut bytes = statement.document.take().unwrap().into_bytes();
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != byte);
+            bytes[at] = byte;
+            statement.document = String::from_utf8(bytes).ok();
+            prop_assert_ne!(statement.verify(), []);
+        }
     }
 
     #[test]

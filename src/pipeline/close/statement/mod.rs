@@ -1,28 +1,8 @@
 //! A statement: the immutable outcome of closing a period. Pure.
 //!
-//! # Digest
-//! `digest` is the SHA-256, in lower-case hex, of these UTF-8 texts joined by single line feeds, without
-//! one at the end:
-//!
-//! ```text
-//! tallybook statement 3
-//! statement_id
-//! uin
-//! period_start            RFC 3339 with the zone's offset, such as 2024-11-01T00:00:00+08:00
-//! period_end              the same
-//! zone                    IANA name
-//! currency
-//! closed_at               RFC 3339, whole seconds, +00:00
-//! lines                   their number
-//! usage_amount            10 decimals
-//! adjustment_amount       10 decimals
-//! rounding                10 decimals
-//! total                   in minor units: CNY 2 decimals, JPY none
-//! previous_digest         of the account's statement before, or empty
-//! document                the lines, see [`document`]
-//! ```
-//!
-//! The high-water batch is left out on purpose: the same records in more or fewer batches give the same statement.
+//! Its [`document`] has all of it. `digest` is the SHA-256 of exactly the document's bytes, in lower-case hex (statements with a document of
+//! version 1: see [`document::v1`]). The high-water batch is no part of it, on purpose: the same records in more or fewer batches give the
+//! same statement.
 
 pub mod check;
 pub mod document;
@@ -34,12 +14,10 @@ use thiserror::Error;
 
 use crate::pipeline::rate::{Charge, Kind};
 use crate::values::calendar::Period;
-use crate::values::digest::Hasher;
+use crate::values::digest::sha256_hex;
 use crate::values::money::{AMOUNT_DECIMALS, Currency, MoneyError, plain, round_half_up, sum};
-use document::{DocumentError, Line};
-
-/// The first line of what is digested; a change of the layout changes the number.
-const DIGEST_LAYOUT: &str = "tallybook statement 3";
+use document::format::Head;
+use document::{DocumentError, Line, v1};
 
 /// What a statement is made of.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +67,7 @@ pub struct Statement {
     pub rounding: Decimal,
     /// The sum of all lines, in minor units; may be negative.
     pub total: Decimal,
-    /// The lines, see [`document`]; none once their retention is over.
+    /// See [`document`]; none once the retention of the lines is over.
     pub document: Option<String>,
     /// The digest of the account's statement before.
     pub previous_digest: Option<String>,
@@ -200,8 +178,8 @@ impl Statement {
             previous_digest: closing.previous_digest.map(str::to_owned),
             digest: String::new(),
         };
-        let document = document::write(numbered_lines(closing, foot.rounding));
-        statement.digest = statement.digest_with(&document);
+        let document = document::write(Some(statement.head()), &numbered_lines(closing, foot.rounding));
+        statement.digest = sha256_hex(document.as_bytes());
         statement.document = Some(document);
         Ok(statement)
     }
@@ -224,7 +202,7 @@ impl Statement {
         document::lines(self.text()?)
     }
 
-    /// The lines as they are stored.
+    /// The document as it is stored.
     ///
     /// # Errors
     /// Their retention is over.
@@ -254,35 +232,45 @@ impl Statement {
         plain(self.total, self.currency.minor_units())
     }
 
-    /// The digest of what is in the statement now; see the head of this file. Without its lines there is none.
+    /// The digest of what is in the statement now. Without its document there is none.
+    ///
+    /// # Errors
+    /// The retention of the lines is over.
     pub fn compute_digest(&self) -> Result<String, DocumentError> {
-        Ok(self.digest_with(self.text()?))
+        let document = self.text()?;
+        Ok(if v1::is_of_this_version(document) {
+            v1::digest(self, document)
+        } else {
+            sha256_hex(document.as_bytes())
+        })
     }
 
-    fn digest_with(&self, document: &str) -> String {
-        let header = [
-            DIGEST_LAYOUT.to_owned(),
-            self.statement_id.clone(),
-            self.uin.to_string(),
-            self.period_start_text(),
-            self.period_end_text(),
-            self.zone.name().to_owned(),
-            self.currency.to_string(),
-            self.closed_at_text(),
-            self.lines.to_string(),
-            plain(self.usage_amount, AMOUNT_DECIMALS),
-            plain(self.adjustment_amount, AMOUNT_DECIMALS),
-            plain(self.rounding, AMOUNT_DECIMALS),
-            self.total_text(),
-            self.previous_digest.clone().unwrap_or_default(),
-        ];
-        let mut hasher = Hasher::default();
-        for text in header {
-            hasher.update(text.as_bytes());
-            hasher.update(b"\n");
+    /// Whether this statement is the one that rating its period `again` gave: it has the same digest, in the version that it was written in.
+    /// That of a statement whose lines are gone may be either.
+    ///
+    /// # Errors
+    /// A damaged document of `again`.
+    pub fn is_the_same_as(&self, again: &Self) -> Result<bool, DocumentError> {
+        Ok(self.digest == again.digest || self.digest == v1::digest_again(again)?)
+    }
+
+    /// What its document says beside the lines.
+    pub(super) fn head(&self) -> Head<'_> {
+        let amount = |amount| plain(amount, AMOUNT_DECIMALS).into();
+        Head {
+            statement_id: (&*self.statement_id).into(),
+            uin: self.uin.to_string().into(),
+            period_start: self.period.start.to_string().into(),
+            period_end: self.period.end.to_string().into(),
+            zone: self.zone.name().into(),
+            currency: self.currency.to_string().into(),
+            closed_at: self.closed_at_text().into(),
+            usage_amount: amount(self.usage_amount),
+            adjustment_amount: amount(self.adjustment_amount),
+            rounding: amount(self.rounding),
+            total: self.total_text().into(),
+            previous_digest: self.previous_digest.as_deref().unwrap_or_default().into(),
         }
-        hasher.update(document.as_bytes());
-        hasher.hex()
     }
 }
 
@@ -323,7 +311,7 @@ fn line_count(statement_id: &str, closing: &Closing, rounding: Decimal) -> Resul
 }
 
 /// The charges as lines from 1, and the rounding line last when the difference is not zero.
-fn numbered_lines<'a>(closing: &Closing<'a>, rounding: Decimal) -> impl Iterator<Item = Line<'a>> {
+fn numbered_lines<'a>(closing: &Closing<'a>, rounding: Decimal) -> Vec<Line<'a>> {
     let charges = (1..).zip(closing.charges);
     let lines = charges.map(|(line_no, charge)| Line::of_charge(line_no, charge));
     let currency = closing.currency;
@@ -332,7 +320,7 @@ fn numbered_lines<'a>(closing: &Closing<'a>, rounding: Decimal) -> impl Iterator
         let last = u32::try_from(last).expect("lines are counted before");
         Line::rounding(last, rounding, rounding_note(currency))
     });
-    lines.chain(rounding)
+    lines.chain(rounding).collect()
 }
 
 /// `total rounded to 0.01 CNY`.
@@ -415,10 +403,15 @@ mod tests {
         assert_eq!(
             statement.text().unwrap(),
             concat!(
-                r#"[["1","1300000001","usage","mps-cn","2024-01-01","ap-guangzhou","transcode","minute",["#,
-                r#"["Standard.H264.HD","2","0.533333","0.0325","0.0173333225"],"#,
-                r#"["Standard.H264.HD","2","3.000000","0.065","0.1950000000"]]],"#,
-                r#"["3","","rounding","","","","","",[["","","","","-0.0023333225","","","","","total rounded to 0.01 CNY"]]]]"#
+                r#"{"version":2,"statement":{"statement_id":"7-20241101-20241201","uin":"7","period_start":"2024-11-01","#,
+                r#""period_end":"2024-12-01","zone":"Asia/Shanghai","currency":"CNY","closed_at":"2024-12-20T01:02:03+00:00","#,
+                r#""usage_amount":"0.2123333225","adjustment_amount":"0.0000000000","rounding":"-0.0023333225","total":"0.21"},"#,
+                r#""groups":[{"first_line":1,"kind":"usage","appid":"1300000001","card":"mps-cn","card_version":"2024-01-01","#,
+                r#""region":"ap-guangzhou","lines":[{"sku":"Standard.H264.HD","meter":"transcode","unit":"minute","records":2,"#,
+                r#""quantity":"0.533333","unit_price":"0.0325","amount":"0.0173333225"},{"sku":"Standard.H264.HD","#,
+                r#""meter":"transcode","unit":"minute","records":2,"quantity":"3.000000","unit_price":"0.065","#,
+                r#""amount":"0.1950000000"}]},{"first_line":3,"kind":"rounding","#,
+                r#""lines":[{"amount":"-0.0023333225","note":"total rounded to 0.01 CNY"}]}]}"#
             )
         );
     }
@@ -463,14 +456,10 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_over_the_documented_text() {
+    fn the_digest_is_that_of_the_stored_bytes() {
         let statement = close(7, "CNY", &[charge(Kind::Usage, "2", "0.015")], Some("beef")).unwrap();
-        let text = format!(
-            "tallybook statement 3\n7-20241101-20241201\n7\n2024-11-01T00:00:00+08:00\n2024-12-01T00:00:00+08:00\n\
-             Asia/Shanghai\nCNY\n2024-12-20T01:02:03+00:00\n1\n0.0300000000\n0.0000000000\n0.0000000000\n0.03\nbeef\n{}",
-            statement.text().unwrap()
-        );
-        assert_eq!(statement.digest, sha256_hex(text.as_bytes()));
+        assert_eq!(statement.digest, sha256_hex(statement.text().unwrap().as_bytes()));
+        assert_eq!(statement.compute_digest().unwrap(), statement.digest);
     }
 
     proptest! {

@@ -63,7 +63,8 @@ pub fn settled_lines(charges: &[Charge]) -> Result<(String, Decimal, i64)> {
         note: NOTE.into(),
         ..Line::of_charge(line_no, charge)
     });
-    Ok((document::write(lines), amount, records))
+    let lines: Vec<Line> = lines.collect();
+    Ok((document::write(None, &lines), amount, records))
 }
 
 /// What an account was billed and what was settled with it, before something of it is rated again.

@@ -1,60 +1,27 @@
-//! The document of a statement: its lines, as they are stored and digested.
+//! The document of a statement: what is stored, digested and never changed.
 //!
-//! A compact JSON array (no white space) of groups. Lines that stand one after another, are numbered without a gap and have the same values
-//! of [`SHARED`] (but its first) are one group: an array of these values, and as its last element the array of its lines. A line is the array of its own values, in the order
-//! of [`OWN`], without the empty ones at its end. So what an account's lines have in common does not stand in each of them: documents are
-//! most of what a close writes.
+//! One compact JSON object: its version, what the statement says beside its lines, and the lines in groups of what stands one after another
+//! and has app, kind, card version and region in common. [`format`](self::format) has its keys; `docs/internals/statement-document.md` says
+//! what they mean, and which are kept for what is to come. The digest of a statement is the SHA-256 of exactly these bytes.
 //!
-//! Every value is a string, and an absent one is empty. The number of a line is that of its group's first line and its place in the
-//! group. Decimals are plain: `quantity` has 6 decimals, `amount` 10, `unit_price` and `discount_percent` as many as they need; a line
-//! with a price and an empty `discount_percent` has no discount. `card_version` is `YYYY-MM-DD`. `slice` and `span_start` are for
-//! adjustments to come: `slice` is empty for the first, and `span_start` where it is the later of the period's first day and the card
-//! version, as it is for every line of the period's own usage. What does not vary by line stands in the statement's header. Strings are
-//! escaped as Python's `json.dumps(groups, separators=(",", ":"), ensure_ascii=False)` does it, so that the text is canonical.
+//! Statements of before have a document of version 1 ([`v1`]): still read, checked, exported and explained, never written.
 
-mod json;
+pub mod format;
 mod read;
 #[cfg(test)]
 mod tests;
+pub mod v1;
 mod write;
 
 use std::borrow::Cow;
-use std::ops::Deref;
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use crate::pipeline::rate::{Charge, Kind};
 use crate::values::calendar::Period;
-pub use read::{discount_of, groups, lines, rows};
+pub use read::{groups, head, lines, rows};
 pub use write::write;
-
-/// The number of a group's first line, and what all its lines have in common, in order.
-pub const SHARED: [&str; 8] = [
-    "first_line",
-    "appid",
-    "kind",
-    "card",
-    "card_version",
-    "region",
-    "meter",
-    "unit",
-];
-
-/// What each line has of its own, in order.
-pub const OWN: [&str; 11] = [
-    "sku",
-    "records",
-    "quantity",
-    "unit_price",
-    "amount",
-    "slice",
-    "discount_percent",
-    "corrects_statement",
-    "corrects_line",
-    "note",
-    "span_start",
-];
 
 /// All values of a line, as people are shown them.
 pub const COLUMNS: [&str; 19] = [
@@ -133,11 +100,22 @@ pub struct Priced {
 /// A document that does not read as one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// It is not an array of groups.
-    #[error("the stored lines are not a JSON array of groups of lines: {what}; restore the ledger from a backup")]
+    /// It has not the keys and values of its version.
+    #[error(
+        "the stored document does not read: {what}; where a later release of tallybook wrote it, use that one, else restore the ledger \
+         from a backup"
+    )]
     Shape {
         /// What the parser found, and where.
         what: String,
+    },
+    /// It is of a later version.
+    #[error(
+        "the stored document is of version {version}, which this release does not know; use the release that wrote it, or a later one"
+    )]
+    Version {
+        /// The version.
+        version: u32,
     },
     /// The lines are gone, by the setting `keep_statement_months`.
     #[error(
@@ -147,55 +125,16 @@ pub enum DocumentError {
         /// The statement.
         statement_id: String,
     },
-    /// A cell does not read as its column.
+    /// A value does not read as what its key says.
     #[error("stored line {row}: `{text}` is no {column}; restore the ledger from a backup")]
     Cell {
         /// The position of the line, from 1.
         row: usize,
-        /// The column.
+        /// The key.
         column: &'static str,
         /// The offender.
         text: String,
     },
-}
-
-/// One string of a document, borrowed from it wherever nothing is escaped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell<'a>(Cow<'a, str>);
-
-/// The strings of a line, in the order of [`OWN`].
-pub type OwnCells<'a> = [Cell<'a>; OWN.len()];
-
-/// Lines that stand one after another and have this in common.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group<'a> {
-    /// The number of its first line; each later one has the next.
-    pub first_line: u32,
-    /// As in [`SHARED`].
-    pub appid: Cell<'a>,
-    /// As in [`SHARED`].
-    pub kind: Cell<'a>,
-    /// As in [`SHARED`].
-    pub card: Cell<'a>,
-    /// As in [`SHARED`].
-    pub card_version: Cell<'a>,
-    /// As in [`SHARED`].
-    pub region: Cell<'a>,
-    /// As in [`SHARED`].
-    pub meter: Cell<'a>,
-    /// As in [`SHARED`].
-    pub unit: Cell<'a>,
-    /// What each line has of its own.
-    pub lines: Vec<OwnCells<'a>>,
-}
-
-/// The groups of a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Groups<'a> {
-    /// In the order of the document.
-    pub groups: Vec<Group<'a>>,
-    /// No string in it has an escape or a comma.
-    pub is_simple: bool,
 }
 
 impl<'a> Line<'a> {
@@ -231,14 +170,12 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether it is the next line of the group of the line before.
-    fn is_of_group(&self, before: &Self) -> bool {
+    /// Whether it stands in the group of the line before.
+    fn follows(&self, before: &Self) -> bool {
         let shared = |line: &Self| (line.appid, line.kind, line.card_version);
         before.line_no.checked_add(1) == Some(self.line_no)
             && shared(self) == shared(before)
             && self.region == before.region
-            && self.meter == before.meter
-            && self.unit == before.unit
             && self.card == before.card
     }
 
@@ -270,18 +207,5 @@ impl<'a> Line<'a> {
             slice: 0,
             span_start: None,
         }
-    }
-}
-
-/// Whether a text has such a byte. Looks at all of them, without stopping early: so the compiler compares many at once.
-fn has_byte(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
-    text.bytes().fold(0, |found, byte| found | u8::from(is_such(byte))) != 0
-}
-
-impl Deref for Cell<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
     }
 }

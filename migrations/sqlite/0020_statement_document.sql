@@ -1,0 +1,31 @@
+-- The document of a statement has names in place of positions: version 2, see docs/internals/statement-document.md. Statements of before keep
+-- theirs, an array, to the byte; so the view reads both. `g` is what lines that stand one after another have in common, `l` a line.
+
+-- Lines of closed statements; what a line does not have is NULL. `price_unit` is that of `quantity` and `unit_price`; the older name of the
+-- same is `unit`.
+DROP VIEW dash_lines;
+CREATE VIEW dash_lines AS
+SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency,
+       CAST(g.value ->> '$.first_line' AS INTEGER) + l.key AS line_no,
+       g.value ->> '$.appid' AS appid, g.value ->> '$.kind' AS kind, g.value ->> '$.card' AS card,
+       g.value ->> '$.card_version' AS card_version, g.value ->> '$.region' AS region, l.value ->> '$.sku' AS sku,
+       l.value ->> '$.meter' AS meter, l.value ->> '$.unit' AS unit,
+       l.value ->> '$.records' AS records, l.value ->> '$.quantity' AS quantity, l.value ->> '$.unit_price' AS unit_price,
+       CASE WHEN l.value ->> '$.quantity' IS NOT NULL THEN COALESCE(l.value ->> '$.discount_percent', '0') END AS discount_percent,
+       l.value ->> '$.amount' AS amount, CAST(l.value ->> '$.amount' AS REAL) AS amount_for_charts,
+       l.value ->> '$.corrects_statement' AS corrects_statement, l.value ->> '$.corrects_line' AS corrects_line,
+       l.value ->> '$.unit' AS price_unit, s.month, s.month || '-01' AS month_start
+FROM statement s JOIN document d ON d.document = s.document, json_each(d.body, '$.groups') g, json_each(g.value, '$.lines') l
+UNION ALL
+SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency, CAST(g.value ->> 0 AS INTEGER) + l.key AS line_no,
+       NULLIF(g.value ->> 1, '') AS appid, g.value ->> 2 AS kind, NULLIF(g.value ->> 3, '') AS card,
+       NULLIF(g.value ->> 4, '') AS card_version, NULLIF(g.value ->> 5, '') AS region, NULLIF(l.value ->> 0, '') AS sku,
+       NULLIF(g.value ->> 6, '') AS meter, NULLIF(g.value ->> 7, '') AS unit,
+       CAST(NULLIF(l.value ->> 1, '') AS INTEGER) AS records, NULLIF(l.value ->> 2, '') AS quantity,
+       NULLIF(l.value ->> 3, '') AS unit_price,
+       CASE WHEN l.value ->> 2 <> '' THEN COALESCE(NULLIF(l.value ->> 6, ''), '0') END AS discount_percent, l.value ->> 4 AS amount,
+       CAST(l.value ->> 4 AS REAL) AS amount_for_charts, NULLIF(l.value ->> 7, '') AS corrects_statement,
+       CAST(NULLIF(l.value ->> 8, '') AS INTEGER) AS corrects_line,
+       NULLIF(g.value ->> 7, '') AS price_unit, s.month, s.month || '-01' AS month_start
+FROM statement s JOIN document d ON d.document = s.document,
+     json_each(CASE WHEN SUBSTR(d.body, 1, 1) = '[' THEN d.body ELSE '[]' END) g, json_each(g.value, '$[8]') l;
