@@ -55,9 +55,9 @@ def usage_rows(options):
             for night in range(METERINGS):
                 day = night + 1
                 records = chance.randrange(1, 50)
-                minutes = f'{{"ap-guangzhou":{{"Standard.H264.HD":[[{day},{records * 120000},{records},{records * 61000}]]}}}}'
-                count = f'{{"ap-guangzhou":{{"Snapshot":[{1 << 6 | day << 1}]}}}}'
-                yield (month, uin(account), at * METERINGS + day, records + 1, f'{{"1":{minutes},"2":{count}}}', chance.getrandbits(62))
+                minutes = f'["1","ap-guangzhou","Standard.H264.HD",[[{day},{records},{records * 61000},{records * 120000}]]]'
+                count = f'["2","ap-guangzhou","Snapshot",[[{day},1,1,1]]]'
+                yield (month, uin(account), at * METERINGS + day, records + 1, f"[{minutes},{count}]")
 
 
 def account_rows(options):
@@ -100,7 +100,7 @@ def month_rows(options):
 
 
 TABLES = {
-    "usage_daily": ("month, uin, metering, records, days, seal", usage_rows),
+    "usage_daily": ("month, uin, metering, records, days", usage_rows),
     "account": ("uin, added_by, added_at, first_day, seal", account_rows),
     "closing": ("closing, batch_hi, metering, card_hi, statements, periods, closed_at, seal", closing_rows),
     "statement": (

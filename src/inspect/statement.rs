@@ -18,9 +18,9 @@ use crate::pipeline::close::adjustment::settlement::store::settlements_of;
 use crate::pipeline::close::period_charges::{AccountUsage, NOT_TOUCHED};
 use crate::pipeline::close::statement::{Closing, Statement};
 use crate::pipeline::close::store::{closed_periods_of, statements_of};
-use crate::pipeline::meter::aggregate::daily_usage_codec;
 use crate::pipeline::meter::store::{Progress, progress, usage_paths};
 use crate::pipeline::retention::row_retention::{USAGE, expired_months};
+use crate::storage::usage::daily;
 use crate::storage::usage::table::{Run, UsageDay, UsageTable, Wanted};
 use crate::support::error::{Error, Result};
 use crate::values::calendar::{Period, month_text};
@@ -184,25 +184,25 @@ impl<'a> Statements<'a> {
 fn run_of(uin: u64, month: &MeteredMonth) -> Result<Run> {
     let mut rows = Vec::new();
     let mut places: Vec<(Arc<str>, Arc<str>)> = Vec::new();
-    daily_usage_codec::for_each(&month.days, |(appid, region, sku), sums| {
-        if places.last().is_none_or(|last| (&*last.0, &*last.1) != (region, sku)) {
-            places.push((region.into(), sku.into()));
+    for of in daily::from_text(&month.days)? {
+        let place = u32::try_from(places.len()).expect("an account has fewer places");
+        places.push((of.region.into(), of.sku.into()));
+        for sums in of.days {
+            rows.push(UsageDay {
+                uin,
+                appid: of.appid,
+                records: sums.records,
+                raw: sums.raw,
+                billable: sums.billable,
+                place,
+                day: month.first.with_day(sums.day).ok_or_else(|| {
+                    Error::Unbalanced(format!(
+                        "usage_daily of account {uin} has a day outside of {}",
+                        month.first
+                    ))
+                })?,
+            });
         }
-        rows.push(UsageDay {
-            uin,
-            appid,
-            records: sums.records,
-            raw: sums.raw,
-            billable: sums.billable,
-            place: u32::try_from(places.len() - 1).expect("an account has fewer places"),
-            day: month.first.with_day(sums.day).ok_or_else(|| {
-                Error::Unbalanced(format!(
-                    "usage_daily of account {uin} has a day outside of {}",
-                    month.first
-                ))
-            })?,
-        });
-        Ok(())
-    })?;
+    }
     Ok(Run::new(month.metering, rows, places))
 }

@@ -14,7 +14,7 @@ pub struct MeteredMonth {
     pub metering: i64,
     /// The month's first day.
     pub first: NaiveDate,
-    /// See `meter/days.rs`.
+    /// See `storage/usage/daily.rs`.
     pub days: String,
 }
 

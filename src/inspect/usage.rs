@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::store;
-use crate::pipeline::meter::aggregate::daily_usage_codec;
 use crate::pipeline::retention::row_retention::{USAGE, expired_months};
 use crate::storage::ledger::Ledger;
+use crate::storage::usage::daily::{self, SkuDays};
 use crate::support::error::{Error, Result};
 use crate::values::calendar::month_text;
 
@@ -42,17 +42,27 @@ pub async fn usage(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) ->
     let mut sums: BTreeMap<(String, u64, String, String), [i64; 3]> = BTreeMap::new();
     for month in store::metered_months(ledger, uin, (from, to), i64::MAX).await? {
         let name = month_text(month.first);
-        daily_usage_codec::for_each(&month.days, |(appid, region, sku), of| {
-            let day = format!("{name}-{:02}", of.day);
-            if first <= day && day < end {
-                let sum = sums.entry((day, appid, region.to_owned(), sku.to_owned())).or_default();
+        for SkuDays {
+            appid,
+            region,
+            sku,
+            days,
+        } in daily::from_text(&month.days)?
+        {
+            for of in days {
+                let day = format!("{name}-{:02}", of.day);
+                if day < first || end <= day {
+                    continue;
+                }
+                let sum = sums
+                    .entry((day, appid, region.to_string(), sku.to_string()))
+                    .or_default();
                 for (sum, more) in sum.iter_mut().zip([of.records, of.raw, of.billable]) {
                     let added = sum.checked_add(more);
                     *sum = added.ok_or_else(|| Error::TooLarge(format!("usage of {name} does not fit")))?;
                 }
             }
-            Ok(())
-        })?;
+        }
     }
     Ok(sums
         .into_iter()

@@ -336,7 +336,7 @@ fn rows_apart(reader: &Reader, sql: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn a_large_account_has_one_row_a_day_and_sku_and_those_of_later_nights() {
+fn usage_by_sku_adds_up_over_apps_and_nights() {
     let shop = Shop::new("CNY", "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }");
     let of_app = |app: u64| {
         (1..=30).map(move |day| {
@@ -356,12 +356,9 @@ fn a_large_account_has_one_row_a_day_and_sku_and_those_of_later_nights() {
     shop.drop(&[void("v", "40-9")]);
     shop.place.night("2024-12-02T00:00:00Z");
     let reader = Reader::of(&shop.place);
-    let told = |view: &str, columns: &str| {
-        let sql = format!("SELECT {columns} FROM {view} WHERE uin = '7' AND month = '2024-11'");
-        sorted(rows(&reader, &sql))
-    };
-    let units = (1..=40).map(|app| 60_000 + app).sum::<u64>();
-    let row = |day: u32, records: i64, units: i128| {
+    let units = (1..=40).map(|app| 60_000 + app).sum::<i64>();
+    let row = |day: u32| {
+        let (records, units) = if day == 9 { (39, units - 60_040) } else { (40, units) };
         let units = units.to_string();
         vec![
             format!("2024-11-{day:02}"),
@@ -371,24 +368,62 @@ fn a_large_account_has_one_row_a_day_and_sku_and_those_of_later_nights() {
             units,
         ]
     };
-    let whole = (1..=30).map(|day| row(day, 40, units.into()));
-    let all = whole.chain([row(9, -1, -60_040)]).collect();
+    let of_month = "WHERE uin = '7' AND month = '2024-11'";
+    let sums = "SUM(records), SUM(raw_units), SUM(billable_units)";
     assert_eq!(
-        told("dash_usage_by_sku", "day, sku, records, raw_units, billable_units"),
-        sorted(all)
+        sorted(rows(
+            &reader,
+            &format!("SELECT day, sku, {sums} FROM dash_usage_by_sku {of_month} GROUP BY day, sku")
+        )),
+        (1..=30).map(row).collect::<Vec<_>>()
     );
-    assert_eq!(told("dash_usage", "day").len(), 40 * 30 + 1);
-    let verified = || crate::nights::verified(&shop.place, "2024-12-03T00:00:00Z").differences;
-    assert_eq!(verified(), Vec::<String>::new());
-    ledgers::execute(
-        shop.place.path(),
-        "UPDATE usage_daily SET sku_days = REPLACE(sku_days, '\"A\"', '\"B\"')",
+    assert_eq!(
+        rows(&reader, &format!("SELECT day FROM dash_usage {of_month}")).len(),
+        40 * 30 + 1
     );
-    let found = verified().join("\n");
-    assert!(
-        found.contains("usage_daily of account 7, metering 1, is not what"),
-        "{found}"
-    );
+}
+
+#[test]
+fn usage_for_dashboards_that_is_not_what_the_usage_files_hold_is_named() {
+    let shop = Shop::new("CNY", "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }");
+    shop.drop(&[
+        used("a", 7, "A", "2024-11-04T10:00:00+08:00", 60_000),
+        used("b", 8, "A", "2024-11-04T10:00:00+08:00", 60_000),
+    ]);
+    shop.place.night("2024-12-01T00:00:00Z");
+    let verified = |place: &Place| crate::nights::verified(place, "2024-12-03T00:00:00Z").differences;
+    assert_eq!(verified(&shop.place), Vec::<String>::new());
+    for (change, told) in [
+        (
+            "UPDATE usage_daily SET days = REPLACE(days, '\"A\"', '\"B\"') WHERE uin = '7'",
+            "usage_daily of account 7, metering 1, is not what",
+        ),
+        (
+            "UPDATE usage_daily SET records = 2 WHERE uin = '8'",
+            "usage_daily of account 8, metering 1, is not what",
+        ),
+        (
+            "UPDATE usage_daily SET days = '[322]' WHERE uin = '7'",
+            "usage_daily of account 7, metering 1: ",
+        ),
+        (
+            "UPDATE usage_daily SET uin = '07' WHERE uin = '7'",
+            "usage_daily of account 07, metering 1, in 2024-11: this is no account or no month",
+        ),
+        (
+            "DELETE FROM usage_daily WHERE uin = '8'",
+            "usage_daily of account 8, metering 1, is missing",
+        ),
+        (
+            "INSERT INTO usage_daily (month, uin, metering, records, days) SELECT month, uin, 2, records, days FROM usage_daily",
+            "usage_daily has 2 rows of metering 2, which has no usage file",
+        ),
+    ] {
+        let copy = shop.place.copy();
+        ledgers::execute(copy.path(), change);
+        let found = verified(&copy).join("\n");
+        assert!(found.contains(told), "{change}: {found}");
+    }
 }
 
 #[test]

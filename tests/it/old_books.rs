@@ -11,7 +11,7 @@ use tallybook::pipeline::close::store::statements_of;
 use tallybook::pipeline::export::export_again;
 use tallybook::storage::ledger::{Engine, query};
 
-use crate::ledgers::{engine, is_mysql_itself, run_sql, url};
+use crate::ledgers::{engine, execute, is_mysql_itself, literal, run_sql, url};
 use crate::world::{Place, at, run};
 
 /// The accounts of these books.
@@ -273,4 +273,58 @@ fn exports_of_old_books_are_made_again_to_the_byte() {
         assert_eq!(compared, 11 * 3);
         books.ledger.close().await;
     });
+}
+
+/// Before tables of version 18 most sums of a day were one number: from the lowest on 1 bit that is 0, 5 of the day and 57 of units for one
+/// record; 1 bit that is 1, 5 of the day, 18 of records and 39 of units for more. All others were `[day, billable, records, raw]`.
+#[test]
+fn usage_that_older_programs_packed_into_numbers_is_unpacked() {
+    let place = old_books();
+    let (one, largest_one) = (60 << 6 | 1 << 1, ((1_i64 << 57) - 1) << 6 | 31 << 1);
+    let (many, most) = (
+        70 << 24 | 2 << 6 | 2 << 1 | 1,
+        ((1_i64 << 39) - 1) << 24 | ((1 << 18) - 1) << 6 | 30 << 1 | 1,
+    );
+    let days = format!(
+        r#"{{"1":{{"r":{{"A":[{one},{many},{most},{largest_one}],"c\u003ad\u005ce\u0022 é漢":[[3,60,1,59],[4,-60,-1,-60]]}},"":{{"A":[[5,{max},0,{max}]]}}}},"18446744073709551615":{{"r":{{"A":[{one}]}}}}}}"#,
+        max = i64::MAX
+    );
+    let days = literal(&days.as_str().into());
+    execute(
+        place.path(),
+        &format!(
+            "INSERT INTO usage_daily (month, uin, metering, records, days, seal) VALUES ('2024-10', '9', 1, 262148, {days}, 0)"
+        ),
+    );
+    let lines = run(async {
+        let books = place.books(at("2025-01-03T00:00:00Z")).await;
+        let (from, to) = ("2024-10-01".parse().unwrap(), "2024-11-01".parse().unwrap());
+        let lines = usage(&books.ledger, 9, from, to).await.unwrap();
+        books.ledger.close().await;
+        lines
+    });
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let of = (&*line.day, &*line.appid, &*line.region, &*line.sku);
+            (of, [line.records, line.raw_units, line.billable_units])
+        })
+        .collect();
+    let odd = "c:d\\e\" é漢";
+    assert_eq!(
+        lines,
+        [
+            (("2024-10-01", "1", "r", "A"), [1, 60, 60]),
+            (("2024-10-01", "18446744073709551615", "r", "A"), [1, 60, 60]),
+            (("2024-10-02", "1", "r", "A"), [2, 70, 70]),
+            (("2024-10-03", "1", "r", odd), [1, 59, 60]),
+            (("2024-10-04", "1", "r", odd), [-1, -60, -60]),
+            (("2024-10-05", "1", "", "A"), [0, i64::MAX, i64::MAX]),
+            (
+                ("2024-10-30", "1", "r", "A"),
+                [(1 << 18) - 1, (1 << 39) - 1, (1 << 39) - 1]
+            ),
+            (("2024-10-31", "1", "r", "A"), [1, (1 << 57) - 1, (1 << 57) - 1]),
+        ]
+    );
 }

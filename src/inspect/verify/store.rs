@@ -10,6 +10,7 @@ use crate::pipeline::retention::day_digest::Proof;
 use crate::storage::ledger::{Ledger, is_sealed, query};
 use crate::storage::raw::store::parse_day;
 use crate::support::error::{Error, Result};
+use crate::values::calendar::month_text;
 use crate::values::digest::{Hasher, sha256_hex};
 
 /// Tables whose rows have seals.
@@ -140,10 +141,8 @@ pub struct AccountMonth {
     /// The month's first day.
     pub first: NaiveDate,
     pub records: i64,
-    /// See `meter/days.rs`.
+    /// See `storage/usage/daily.rs`.
     pub days: String,
-    /// The same by SKU and day alone.
-    pub sku_days: Option<String>,
 }
 
 /// Hands on what a metering added to the dashboards, in the order of accounts and months.
@@ -152,24 +151,45 @@ pub async fn usage_daily(
     metering: i64,
     mut take: impl FnMut(AccountMonth) -> Result<()> + Send,
 ) -> Result<()> {
-    query("SELECT uin, month, records, days, sku_days FROM usage_daily WHERE metering = ? ORDER BY LENGTH(uin), uin, month")
+    query("SELECT uin, month, records, days FROM usage_daily WHERE metering = ? ORDER BY LENGTH(uin), uin, month")
         .bind(metering)
         .for_each(ledger, |row| {
             let (uin, month): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            let first = format!("{month}-01").parse().map_err(|_| {
-                Error::Unbalanced(format!(
-                    "usage_daily of account {uin}, metering {metering}: {month} is no month"
-                ))
-            })?;
+            // Neither is written in any other way: dashboards look for their texts.
+            let first = format!("{month}-01").parse().ok();
+            let first = first.filter(|first| month_text(*first) == month);
+            let number = parse_uin(&uin).ok().filter(|number| number.to_string() == uin);
+            let (Some(uin), Some(first)) = (number, first) else {
+                return Err(Error::Unbalanced(format!(
+                    "usage_daily of account {uin}, metering {metering}, in {month}: this is no account or no month"
+                )));
+            };
             take(AccountMonth {
-                uin: parse_uin(&uin)?,
+                uin,
                 first,
                 records: row.try_get(2)?,
                 days: row.try_get(3)?,
-                sku_days: row.try_get(4)?,
             })
         })
         .await
+}
+
+/// Rows for dashboards whose metering has no usage file.
+pub async fn daily_without_file(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT u.metering, COUNT(*) FROM usage_daily u \
+         WHERE NOT EXISTS (SELECT 1 FROM usage_file f WHERE f.metering = u.metering) GROUP BY u.metering ORDER BY u.metering",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (metering, rows): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            Ok(format!(
+                "usage_daily has {rows} rows of metering {metering}, which has no usage file"
+            ))
+        })
+        .collect()
 }
 
 /// What a metering added to the totals of all accounts: by day, region and SKU. At the largest number a sum may be more, as are those that

@@ -8,13 +8,13 @@ use chrono::{Datelike as _, NaiveDate};
 use super::files::DamagedFiles;
 use super::{Scope, Verified, store};
 use crate::context::Books;
-use crate::pipeline::meter::aggregate::daily_usage_codec;
 use crate::pipeline::meter::balance;
 use crate::pipeline::meter::balance::control;
 use crate::pipeline::meter::recount;
 use crate::pipeline::meter::recount::recount_since;
 use crate::pipeline::meter::store::{progress, usage_paths};
 use crate::pipeline::retention::row_retention::{USAGE, expired_months};
+use crate::storage::usage::daily;
 use crate::storage::usage::row::Status;
 use crate::storage::usage::table::UsageRows;
 use crate::support::error::{Error, Result};
@@ -38,6 +38,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
         }
         Err(error) => verified.differs(format!("raw could not be measured again: {error}")),
     }
+    verified.sentences(store::daily_without_file(&books.ledger).await);
     let expired = expired_months(&books.ledger, USAGE).await?;
     let (first, to) = all_days();
     let from = scope.since.unwrap_or(first);
@@ -99,7 +100,8 @@ type AccountMonth = (u64, NaiveDate);
 /// Records, raw and billable by day, region and SKU.
 type Totals = BTreeMap<(NaiveDate, Name, Name), [i64; 3]>;
 
-/// What a metering added to the dashboards is what its usage file says. Both are read account by account.
+/// What a metering added to the dashboards is what its usage file says: this stands for the seals that these rows do not have. Both are
+/// read account by account.
 async fn verify_daily(
     books: &Books,
     path: &str,
@@ -121,13 +123,8 @@ async fn verify_daily(
         }
         let stored = months.next_of(month, &mut names)?;
         let counted: i64 = stored.iter().map(|(_, sums)| sums[0]).sum();
-        let lines = lines_of(&shown, &shown.days, metering, &mut names)?;
-        let by_sku = shown.sku_days.as_deref();
-        let by_sku = by_sku.map(|days| lines_of(&shown, days, metering, &mut names));
-        let by_sku_differs = by_sku
-            .transpose()?
-            .is_some_and(|lines| summed_by_sku(lines) != summed_by_sku(stored.clone()));
-        if shown.records != counted || by_sku_differs || summed(lines) != summed(stored) {
+        let lines = lines_of(&shown, metering, &mut names)?;
+        if shown.records != counted || summed(lines) != summed(stored) {
             verified.differs(format!(
                 "usage_daily of account {}, metering {metering}, is not what {path} holds",
                 shown.uin
@@ -218,8 +215,8 @@ fn month_start(day: NaiveDate) -> NaiveDate {
     day.with_day(1).expect("every month has a first day")
 }
 
-/// The lines of a row of `usage_daily`: those of one of its texts.
-fn lines_of(shown: &store::AccountMonth, days: &str, metering: i64, names: &mut Names) -> Result<Vec<Line>> {
+/// The lines of a row of `usage_daily`.
+fn lines_of(shown: &store::AccountMonth, metering: i64, names: &mut Names) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     let told = |what: &str| {
         Error::Unbalanced(format!(
@@ -227,27 +224,19 @@ fn lines_of(shown: &store::AccountMonth, days: &str, metering: i64, names: &mut 
             shown.uin
         ))
     };
-    daily_usage_codec::for_each(days, |(appid, region, sku), sums| {
-        let day = shown.first.with_day(sums.day);
-        let day = day.ok_or_else(|| told("it has a day outside of its month"))?;
-        let key = (day, appid, names.number(region), names.number(sku));
-        lines.push((key, [sums.records, sums.raw, sums.billable]));
-        Ok(())
-    })
-    .map_err(|error| match error {
-        Error::Unbalanced(_) => error,
-        other => told(&other.to_string()),
-    })?;
+    for of in daily::from_text(&shown.days).map_err(|error| told(&error.to_string()))? {
+        let (region, sku) = (names.number(&of.region), names.number(&of.sku));
+        for sums in of.days {
+            let day = shown.first.with_day(sums.day);
+            let day = day.ok_or_else(|| told("it has a day outside of its month"))?;
+            lines.push(((day, of.appid, region, sku), [sums.records, sums.raw, sums.billable]));
+        }
+    }
     Ok(lines)
 }
 
-fn summed_by_sku(lines: Vec<Line>) -> BTreeMap<(NaiveDate, Name), [i64; 3]> {
-    let by_sku = |((day, _, _, sku), sums): Line| ((day, sku), sums);
-    summed(lines.into_iter().map(by_sku).collect())
-}
-
-fn summed<K: Ord>(lines: Vec<(K, [i64; 3])>) -> BTreeMap<K, [i64; 3]> {
-    let mut all: BTreeMap<K, [i64; 3]> = BTreeMap::new();
+fn summed(lines: Vec<Line>) -> BTreeMap<(NaiveDate, u64, Name, Name), [i64; 3]> {
+    let mut all: BTreeMap<_, [i64; 3]> = BTreeMap::new();
     for (key, values) in lines {
         for (sum, value) in all.entry(key).or_default().iter_mut().zip(values) {
             *sum = sum.saturating_add(value);

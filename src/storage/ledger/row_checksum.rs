@@ -12,9 +12,9 @@ use super::value::amount_text;
 use super::{Ledger, Row, Tx, Value, query};
 use crate::support::error::Result;
 
-/// Tables whose rows have no seal: tallies and counters are checked against what they count, intakes, nights that began and the lease
-/// say who works now.
-const UNSEALED: [&str; 5] = ["tally", "counter", "intake", "lease", "begun_run"];
+/// Tables whose rows have no seal: tallies and counters are checked against what they count, usage for dashboards against the usage files;
+/// intakes, nights that began and the lease say who works now.
+const UNSEALED: [&str; 6] = ["tally", "counter", "intake", "lease", "begun_run", "usage_daily"];
 
 /// Columns that a digest in the same row covers, or may go before the row does.
 const UNCOVERED: [(&str, &str); 1] = [("quarantine", "payload")];
@@ -115,7 +115,7 @@ pub async fn broken_seals(ledger: &Ledger, table: &str) -> Result<(TableChecksum
     Ok((found, broken))
 }
 
-/// Such as `usage_daily (uin 7, metering 3)`, and the columns whose text is none.
+/// Such as `late_usage (metering 3, uin 7)`, and the columns whose text is none.
 fn name_of(table: &str, row: &Row) -> String {
     let shown = |(name, value): (&String, &Value)| match value {
         Value::Integer(value) => format!("{name} {value}"),

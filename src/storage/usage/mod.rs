@@ -5,6 +5,7 @@
 //! `metered` rows have an app, region and SKU; the others are there for the control totals. An account's rows lie in one row
 //! group, or in several that follow each other, and the footer has the accounts' range of each row group.
 
+pub mod daily;
 pub mod row;
 pub(crate) mod row_group;
 pub mod sku_region;

@@ -1,16 +1,15 @@
 //! What a metering adds for people and dashboards: accounts that appeared, usage by day, usage that came late.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{Datelike as _, NaiveDate};
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 
-use super::daily_usage_codec::{DaySums, DaysText};
 use crate::catalog::account::Account;
 use crate::pipeline::meter::snapshot::Snapshot;
 use crate::pipeline::meter::store::{AccountDays, DayTotal};
 use crate::pipeline::meter::totals::Outcome;
+use crate::storage::usage::daily::{self, DaySums, SkuDays};
 use crate::storage::usage::row::Status;
 use crate::storage::usage::row::UsageRow;
 use crate::storage::usage::sku_region::{SkuCode, SkuRegion, SkuRegions};
@@ -56,20 +55,19 @@ pub fn changed_accounts(snapshot: &Snapshot, first_days: &[(u64, NaiveDate)]) ->
     (new, moved)
 }
 
-/// Metered usage per account and month, as text; see `days.rs`. Rows stand in the order of a usage file.
-pub fn usage_daily(rows: &[UsageRow], places: &SkuRegions) -> Vec<AccountDays> {
-    let accounts = rows.chunk_by(|a, b| a.uin == b.uin);
-    accounts.flat_map(|account| account_days(account, places)).collect()
+/// Metered usage per account and month, as text. Rows stand in the order of a usage file.
+///
+/// # Errors
+/// None that is known.
+pub fn usage_daily(rows: &[UsageRow], places: &SkuRegions) -> Result<Vec<AccountDays>> {
+    let mut all = Vec::new();
+    for account in rows.chunk_by(|a, b| a.uin == b.uin) {
+        for month in account_months(account, places) {
+            all.push(month.done(account[0].uin)?);
+        }
+    }
+    Ok(all)
 }
-
-/// About how many bytes of text a row comes to.
-const BYTES_OF_ROW: usize = 20;
-
-/// Rows of an account from which on its days stand by SKU, too. A database adds up fewer in a millisecond or two.
-const MANY_ROWS: usize = 1024;
-
-/// How many times fewer the days by SKU must be.
-const FEWER_TIMES: usize = 2;
 
 /// A month of an account in the making.
 struct Month<'p> {
@@ -78,97 +76,69 @@ struct Month<'p> {
     /// ... and of the first day after it.
     end: i32,
     records: i64,
-    rows: usize,
-    days: DaysText<'p>,
-    /// None for few rows, and where sums do not fit.
-    skus: Option<SkuDays<'p>>,
+    skus: Vec<SkuDays<'p>>,
+    /// App and code of the last of these.
+    last: Option<(u64, SkuCode)>,
 }
 
-fn account_days(account: &[UsageRow], places: &SkuRegions) -> Vec<AccountDays> {
+fn account_months<'p>(account: &[UsageRow], places: &'p SkuRegions) -> Vec<Month<'p>> {
     let mut months: Vec<Month> = Vec::new();
     for row in account.iter().filter(|row| row.status == Status::Metered) {
         let at = months
             .iter()
             .position(|month| month.first <= row.day && row.day < month.end);
         let at = at.unwrap_or_else(|| {
-            months.push(Month::of(row.day, account.len()));
+            months.push(Month::of(row.day));
             months.len() - 1
         });
         months[at].add(row, places.get(row.code));
     }
     months.sort_unstable_by_key(|month| month.first);
-    let done = |month: Month| AccountDays {
-        month: month_text(day_of_number(month.first)),
-        uin: account[0].uin,
-        records: month.records,
-        sku_days: month
-            .skus
-            .filter(|skus| skus.len() * FEWER_TIMES <= month.rows)
-            .map(SkuDays::text),
-        days: month.days.finish(),
-    };
-    months.into_iter().map(done).collect()
+    months
 }
 
 impl<'p> Month<'p> {
-    /// The month of a day, of an account with so many rows.
-    fn of(day: i32, rows: usize) -> Self {
+    /// The month of a day.
+    fn of(day: i32) -> Self {
         let date = day_of_number(day);
         let first = day - date.day0().cast_signed();
         Self {
             first,
             end: first + i32::from(date.num_days_in_month()),
             records: 0,
-            rows: 0,
-            days: DaysText::with_capacity(rows * BYTES_OF_ROW),
-            skus: (rows >= MANY_ROWS).then(SkuDays::default),
+            skus: Vec::new(),
+            last: None,
         }
     }
 
     fn add(&mut self, row: &UsageRow, place: &'p SkuRegion) {
         self.records += row.records;
-        self.rows += 1;
+        let of = Some((row.appid, row.code));
+        if self.last != of {
+            self.last = of;
+            self.skus.push(SkuDays {
+                appid: row.appid,
+                region: Cow::Borrowed(&place.region),
+                sku: Cow::Borrowed(&place.sku),
+                days: Vec::new(),
+            });
+        }
         let sums = DaySums {
             day: (row.day - self.first).unsigned_abs() + 1,
             records: row.records,
             raw: row.raw,
             billable: row.billable,
         };
-        self.days.push((row.appid, &place.region, &place.sku), sums);
-        self.skus = self.skus.take().and_then(|skus| skus.with(&place.sku, sums));
-    }
-}
-
-/// Days of an account by SKU, over all its apps and regions.
-#[derive(Default)]
-struct SkuDays<'p>(HashMap<(&'p str, u32), DaySums>);
-
-impl<'p> SkuDays<'p> {
-    fn len(&self) -> usize {
-        self.0.len()
+        self.skus.last_mut().expect("one was pushed above").days.push(sums);
     }
 
-    /// With more of a day; none when a sum does not fit.
-    fn with(mut self, sku: &'p str, more: DaySums) -> Option<Self> {
-        match self.0.entry((sku, more.day)) {
-            Entry::Vacant(day) => drop(day.insert(more)),
-            Entry::Occupied(mut day) => {
-                let sums = day.get().checked_add(more)?;
-                day.insert(sums);
-            }
-        }
-        Some(self)
-    }
-
-    /// In the layout of all days, as those of one app without a number and a region without a name.
-    fn text(self) -> String {
-        let mut days: Vec<(&str, DaySums)> = self.0.into_iter().map(|((sku, _), sums)| (sku, sums)).collect();
-        days.sort_unstable_by_key(|(sku, sums)| (*sku, sums.day));
-        let mut text = DaysText::with_capacity(days.len() * BYTES_OF_ROW);
-        for (sku, sums) in days {
-            text.push((0, "", sku), sums);
-        }
-        text.finish()
+    fn done(self, uin: u64) -> Result<AccountDays> {
+        Ok(AccountDays {
+            month: month_text(day_of_number(self.first)),
+            uin,
+            records: self.records,
+            days: daily::to_text(&self.skus)?,
+        })
     }
 }
 

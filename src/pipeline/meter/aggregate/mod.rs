@@ -2,7 +2,6 @@
 
 pub(crate) mod account_usage;
 pub(crate) mod corrections;
-pub mod daily_usage_codec;
 pub mod measure;
 pub(crate) mod merge_sums;
 pub mod sums;

@@ -83,7 +83,7 @@ impl Made {
             days_touched: days.clone().min().zip(days.max()),
             metered,
             piece: Piece {
-                days: usage_daily(&rows, &outcome.places),
+                days: usage_daily(&rows, &outcome.places)?,
                 first_days: first_days(&rows),
                 late: late_usage(snapshot, &rows),
             },

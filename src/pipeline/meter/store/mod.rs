@@ -417,26 +417,23 @@ pub struct AccountDays {
     pub month: String,
     pub uin: u64,
     pub records: i64,
-    /// JSON; see the table's comment.
+    /// See `storage/usage/daily.rs`.
     pub days: String,
-    /// The same without apps and regions, where that is much shorter.
-    pub sku_days: Option<String>,
 }
 
 /// Usage for dashboards.
 #[tracing::instrument(skip_all)]
 pub async fn add_usage_daily(tx: &mut Tx, metering: i64, accounts: Vec<AccountDays>) -> Result<()> {
-    let rows = accounts.into_iter().map(|account| -> [Value; 6] {
+    let rows = accounts.into_iter().map(|account| -> [Value; 5] {
         [
             account.month.into(),
             account.uin.to_string().into(),
             metering.into(),
             account.records.into(),
-            account.sku_days.into(),
             account.days.into(),
         ]
     });
-    insert_rows(tx, "usage_daily (month, uin, metering, records, sku_days, days)", rows).await?;
+    insert_rows(tx, "usage_daily (month, uin, metering, records, days)", rows).await?;
     Ok(())
 }
 
