@@ -1,7 +1,7 @@
 //! Files that must survive a power cut: written whole, synced with every folder made for them.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -163,6 +163,9 @@ pub fn remove_files(paths: &[PathBuf]) -> Result<()> {
 /// What is written before the disk is asked to begin with it, so that the sync at the end has little left to wait for.
 const AHEAD_BYTES: u64 = 8 << 20;
 
+/// Bytes that are handed to the system at a time.
+const BLOCK_BYTES: usize = 2 << 20;
+
 /// A new file whose bytes begin their way to disk while more are written, so that the sync at its end waits for little.
 #[derive(Debug)]
 pub struct NewFile {
@@ -179,6 +182,11 @@ impl NewFile {
             written: 0,
             begun: 0,
         })
+    }
+
+    /// The same, for many small pieces: they go to the system in blocks.
+    pub fn create_buffered(path: &Path) -> Result<BufWriter<Self>> {
+        Ok(BufWriter::with_capacity(BLOCK_BYTES, Self::create(path)?))
     }
 }
 

@@ -1,8 +1,5 @@
 //! Storage: the ledger's connections and tables of the house, and the files beside it.
 
-/// New files that are written past the system's page cache.
-pub mod direct_io;
-
 /// Files that survive a power cut.
 pub mod durable_files;
 

@@ -11,6 +11,7 @@ pub mod csv;
 pub mod manifest;
 pub mod store;
 
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
@@ -21,8 +22,7 @@ use crate::context::Books;
 use crate::pipeline::close::statement::Statement;
 use crate::pipeline::close::statement::document::DocumentError;
 use crate::pipeline::close::store::{chain_heads, statement_of};
-use crate::storage::direct_io::UncachedFile;
-use crate::storage::durable_files::{create_dir_durably, rename_durably, sync_all, write_durably};
+use crate::storage::durable_files::{NewFile, create_dir_durably, rename_durably, sync_all, write_durably};
 use crate::storage::ledger::{Lease, Ledger, Row, next_number};
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::support::failpoint;
@@ -171,7 +171,7 @@ async fn write_sheets(books: &Books, staging: &Path, taken: &Taken) -> Result<(V
     }
     create_dir_durably(staging)?;
     let places = [LINES_NAME, STATEMENTS_NAME].map(|name| staging.join(name));
-    let [lines, statements] = places.each_ref().map(|place| UncachedFile::create(place));
+    let [lines, statements] = places.each_ref().map(|path| NewFile::create_buffered(path));
     let sheets = Sheets::new(lines?, statements?);
     let (loaded, pages) = mpsc::sync_channel(1);
     let (made, rows) = mpsc::sync_channel(1);
@@ -247,7 +247,7 @@ fn rows_of(page: &[Row]) -> Result<(Rows, Totals)> {
 }
 
 fn write_rows(
-    mut sheets: Sheets<UncachedFile>,
+    mut sheets: Sheets<BufWriter<NewFile>>,
     rows: &Receiver<Vec<Rows>>,
 ) -> std::result::Result<[Written; 2], CsvError> {
     for rows in rows {

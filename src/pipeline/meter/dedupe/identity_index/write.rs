@@ -1,5 +1,6 @@
 //! Writing a key run.
 
+use std::io::BufWriter;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,15 +11,14 @@ use super::{
     BLOCK_END_BYTES, BLOCK_KEYS, BlockEnd, EXCEPTION_BYTES, Exception, KEY_BYTES, Key, LEAD_BYTES, STARTS_BYTES,
     TAIL_BYTES, Verdict, mark_of,
 };
-use crate::storage::direct_io::UncachedFile;
-use crate::storage::durable_files::{DigestedFile, WrittenDigest};
+use crate::storage::durable_files::{DigestedFile, NewFile, WrittenDigest};
 use crate::storage::raw::fingerprints::Fingerprints;
 use crate::support::error::{AtPath as _, Result};
 
 /// A run that is being written.
 pub struct KeyWriter {
     path: PathBuf,
-    out: DigestedFile<UncachedFile>,
+    out: DigestedFile<BufWriter<NewFile>>,
     digest: WrittenDigest,
     block: Vec<Key>,
     /// The blocks that are written.
@@ -39,8 +39,7 @@ pub struct WrittenRun {
 impl KeyWriter {
     /// Creates a file that must not be there yet, for keys with fingerprints of a version, or of none older.
     pub fn create(place: &Path, fingerprints: Fingerprints) -> Result<Self> {
-        // The next night looks at few of its bytes.
-        let (out, digest) = DigestedFile::of(UncachedFile::create(place)?);
+        let (out, digest) = DigestedFile::of(NewFile::create_buffered(place)?);
         let mut run = Self {
             path: place.to_owned(),
             out,
