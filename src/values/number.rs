@@ -53,7 +53,8 @@ pub fn plain_decimal(text: &str) -> Option<Cow<'_, str>> {
 /// The value of the JSON number `text` if it is nothing but at most 19 digits, as nearly every whole number is.
 #[inline]
 pub fn short_whole(text: &str) -> Option<u64> {
-    (is_plain_whole(text) && text.len() < 20).then(|| digits_value(text))
+    let leads_with_zero = text.len() > 1 && text.starts_with('0');
+    short_digits(text).filter(|_| !leads_with_zero)
 }
 
 /// The value of the JSON number `text` if it is whole and fits: `32000`, `32000.0` and `3.2e4` are equal.
@@ -75,66 +76,73 @@ pub fn whole(text: &str) -> Result<u64, NumberError> {
 /// The value of `text` if it is nothing but ASCII digits (leading zeros are fine) and fits.
 #[inline]
 pub fn digits(text: &str) -> Result<u64, NumberError> {
+    short_digits(text).map_or_else(|| long_digits(text), Ok)
+}
+
+#[cold]
+fn long_digits(text: &str) -> Result<u64, NumberError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(NumberError::NotANumber);
-    }
-    if text.len() < 20 {
-        return Ok(digits_value(text));
     }
     text.parse().map_err(|_| NumberError::TooLarge)
 }
 
-/// The most digits that [`leading_digits`] reads: more might not fit.
-const LEADING_DIGITS_MAX: usize = 19;
-
-/// The value of the digits that `bytes` begins with, and how many they are, at most 19.
-#[inline]
-pub fn leading_digits(bytes: &[u8]) -> (u64, usize) {
-    let (mut value, mut count) = (0, 0);
-    while count <= LEADING_DIGITS_MAX - 8
-        && let Some(eight) = bytes.get(count..).and_then(<[u8]>::first_chunk)
-    {
-        let (part, digits) = leading_of_eight(*eight);
-        value = value * POWERS_OF_TEN[digits] + part;
-        count += digits;
-        if digits < 8 {
-            return (value, count);
-        }
-    }
-    for &byte in bytes.iter().take(LEADING_DIGITS_MAX).skip(count) {
-        if !byte.is_ascii_digit() {
-            break;
-        }
-        value = value * 10 + u64::from(byte - b'0');
-        count += 1;
-    }
-    (value, count)
-}
-
 const POWERS_OF_TEN: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
-/// [`leading_digits`] of eight bytes at once: neighbours are joined to pairs, pairs to fours, and fours to eight.
+/// The value of `text` if it is nothing but 1 to 19 ASCII digits, which always fit. The lengths that most numbers have are read in one
+/// or two steps; the two may share digits in the middle.
 #[inline]
-fn leading_of_eight(bytes: [u8; 8]) -> (u64, usize) {
-    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
-    const TO_HIGH_FROM_TEN: u64 = u64::from_le_bytes([0x80 - 10; 8]);
-    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
-    let values = u64::from_le_bytes(bytes) ^ ZEROS;
-    // A carry can only make a false hit above a true one, so the lowest hit is true.
-    let others = (values.wrapping_add(TO_HIGH_FROM_TEN) | values) & HIGHS;
-    let count = others.trailing_zeros() / 8;
-    // With zeros in front the digits are a number of eight digits.
-    let digits = values.unbounded_shl(64 - 8 * count);
-    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
-    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
-    let eight = (fours.wrapping_mul(10_000) + (fours >> 32)) & 0x0000_0000_FFFF_FFFF;
-    (eight, count as usize)
+pub fn short_digits(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes();
+    match bytes.len() {
+        length @ 4..=8 => {
+            let (first, last) = (
+                values_of_four(bytes.first_chunk()?),
+                values_of_four(bytes.last_chunk()?),
+            );
+            eight_digits(first << (8 * (8 - length)) | last << 32)
+        }
+        length @ 9..=16 => {
+            let (first, last) = (
+                values_of_eight(bytes.first_chunk()?),
+                values_of_eight(bytes.last_chunk()?),
+            );
+            let fresh = length - 8;
+            let last = last & (u64::MAX << (8 * (8 - fresh)));
+            Some(eight_digits(first)? * POWERS_OF_TEN[fresh] + eight_digits(last)?)
+        }
+        1..=3 | 17..=19 => bytes.iter().try_fold(0, |value, byte| {
+            byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0'))
+        }),
+        _ => None,
+    }
 }
 
-/// The value of at most 19 digits, which always fits.
+/// The values of four digits, a byte each; another byte has a value from 10 up.
 #[inline]
-fn digits_value(text: &str) -> u64 {
-    text.bytes().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'))
+fn values_of_four(bytes: &[u8; 4]) -> u64 {
+    u64::from(u32::from_le_bytes(*bytes) ^ u32::from_le_bytes([b'0'; 4]))
+}
+
+/// [`values_of_four`] of eight.
+#[inline]
+fn values_of_eight(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes) ^ u64::from_le_bytes([b'0'; 8])
+}
+
+/// The number that eight values of digits are: neighbours are joined to pairs, pairs to fours, and fours to eight. None where one is from
+/// 10 up.
+#[inline]
+fn eight_digits(values: u64) -> Option<u64> {
+    const TO_HIGH_FROM_TEN: u64 = u64::from_le_bytes([0x80 - 10; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    // A carry can only make a false hit above a true one: where there is any, one is true.
+    if (values.wrapping_add(TO_HIGH_FROM_TEN) | values) & HIGHS != 0 {
+        return None;
+    }
+    let pairs = (values.wrapping_mul(10) + (values >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    Some((fours.wrapping_mul(10_000) + (fours >> 32)) & 0x0000_0000_FFFF_FFFF)
 }
 
 #[inline]
@@ -261,28 +269,47 @@ mod tests {
     }
 
     #[test]
-    fn digits_in_front_are_read_up_to_where_they_end() {
+    fn up_to_19_digits_are_read_and_nothing_else_is() {
         for (text, expected) in [
-            ("", (0, 0)),
-            ("x1", (0, 0)),
-            ("0", (0, 1)),
-            ("007,8", (7, 3)),
-            ("12345678", (12_345_678, 8)),
-            ("12345678\"", (12_345_678, 8)),
-            ("100005052322\",\"appid\":1", (100_005_052_322, 12)),
-            ("9999999999999999999999", (9_999_999_999_999_999_999, 19)),
-            ("1é", (1, 1)),
+            ("", None),
+            ("0", Some(0)),
+            ("007", Some(7)),
+            ("1234", Some(1_234)),
+            ("12345", Some(12_345)),
+            ("12345678", Some(12_345_678)),
+            ("123456789", Some(123_456_789)),
+            ("100005052322", Some(100_005_052_322)),
+            ("9999999999999999", Some(9_999_999_999_999_999)),
+            ("9999999999999999999", Some(9_999_999_999_999_999_999)),
+            ("10000000000000000000", None),
+            ("-1", None),
+            ("1é", None),
+            ("é12345", None),
         ] {
-            assert_eq!(leading_digits(text.as_bytes()), expected, "{text}");
+            assert_eq!(short_digits(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_no_digit_is_found_wherever_it_stands() {
+        for length in 1..=19 {
+            for at in 0..length {
+                for byte in (0..128).filter(|byte: &u8| !byte.is_ascii_digit()) {
+                    let mut text = vec![b'7'; length];
+                    text[at] = byte;
+                    let text = String::from_utf8(text).unwrap();
+                    assert_eq!(short_digits(&text), None, "{text:?}");
+                }
+            }
         }
     }
 
     proptest! {
         #[test]
-        fn digits_in_front_are_those_that_are_read_one_by_one(digits in "[0-9]{0,19}", rest in "([^0-9].{0,9})?") {
-            let value = if digits.is_empty() { 0 } else { digits_value(&digits) };
-            let text = format!("{digits}{rest}");
-            prop_assert_eq!(leading_digits(text.as_bytes()), (value, digits.len()));
+        fn up_to_19_digits_are_those_that_are_read_one_by_one(digits in "[0-9]{1,19}", other in ".{0,20}") {
+            let value = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+            prop_assert_eq!(short_digits(&digits), value(&digits));
+            prop_assert_eq!(short_digits(&other), value(&other).filter(|_| other.len() < 20));
         }
 
         #[test]

@@ -118,6 +118,7 @@ pub fn is_printable(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
     let odd = words.iter().fold(0, |odd, word| odd | not_printable(*word));
     let rest_is_printable = match bytes.last_chunk() {
+        _ if rest.is_empty() => true,
         Some(last) => not_printable(*last) == 0,
         None => rest
             .iter()

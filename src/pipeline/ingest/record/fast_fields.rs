@@ -9,7 +9,7 @@
 )]
 
 use crate::support::json::is_printable;
-use crate::values::number::leading_digits;
+use crate::values::number::{short_digits, short_whole};
 use crate::values::parameters::MAX_MEASURED;
 
 use super::field_values::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES, has_no_blank_at_ends};
@@ -29,10 +29,10 @@ impl<'a> FieldTexts<'a> {
         self.0[field as usize] = Some(text);
     }
 
-    /// Reads the record; none where a value needs a second look or the record is wrong, and then nothing in `record` counts.
+    /// Reads the record into `record`, in which nothing is set yet; none where a value needs a second look or the record is wrong, and then
+    /// nothing in `record` counts.
     #[inline(always)]
     pub fn read(&self, record: &mut Record<'a>) -> Option<()> {
-        *record = Record::default();
         macro_rules! give {
             ($field:ident) => {
                 self.give(Field::$field, record)?
@@ -70,8 +70,8 @@ pub fn set<'a>(record: &mut Record<'a>, field: Field, text: &'a str) -> Option<(
         Field::Id => record.id = identifier(text, MAX_ID_BYTES)?,
         Field::Kind => record.kind = kind(text)?,
         Field::Voids => record.voids = Some(identifier(text, MAX_ID_BYTES)?),
-        Field::Uin => record.uin = Some(digits(text)?),
-        Field::Appid => record.appid = Some(digits(text)?),
+        Field::Uin => record.uin = Some(short_digits(text)?),
+        Field::Appid => record.appid = Some(short_digits(text)?),
         Field::TaskType => record.task_type = Some(identifier(text, MAX_TASK_TYPE_BYTES)?),
         Field::Parameters => record.parameters = Some(text),
         Field::DurationMs => record.duration_ms = Some(duration(text)?),
@@ -120,17 +120,10 @@ fn identifier(text: &str, bytes_max: usize) -> Option<&str> {
     printable(text).filter(|text| text.len() <= bytes_max && has_no_blank_at_ends(text))
 }
 
-#[inline(always)]
-fn digits(text: &str) -> Option<u64> {
-    let (value, count) = leading_digits(text.as_bytes());
-    (count == text.len() && count > 0).then_some(value)
-}
-
 /// As a JSON number a duration has no zeros in front.
 #[inline(always)]
 fn duration(text: &str) -> Option<i64> {
-    let leads_with_zero = text.len() > 1 && text.starts_with('0');
-    milliseconds(digits(text).filter(|_| !leads_with_zero)?)
+    milliseconds(short_whole(text)?)
 }
 
 #[inline]

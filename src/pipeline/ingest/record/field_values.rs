@@ -5,7 +5,7 @@
     reason = "every record has names, and nearly every one is read this way"
 )]
 
-use crate::support::json::Value;
+use crate::support::json::{Value, is_printable};
 use crate::support::quote::{plain, quoted};
 use crate::values::number;
 use crate::values::number::NumberError;
@@ -82,8 +82,7 @@ const INEXACT: &str = "with a fraction or an exponent: spreadsheets and floating
 /// ledger, log and spreadsheet that it comes to, and who looks at two such texts sees one.
 #[inline]
 pub(crate) fn check_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
-    let is_plain = text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
-    if text.len() <= max_bytes && is_plain && has_no_blank_at_ends(text) {
+    if text.len() <= max_bytes && is_printable(text.as_bytes()) && has_no_blank_at_ends(text) {
         return Ok(());
     }
     check_odd_identifier(name, text, max_bytes)

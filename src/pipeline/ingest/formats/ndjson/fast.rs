@@ -45,9 +45,11 @@ impl Layouts {
     }
 
     fn read_by_others<'a>(&mut self, text: &'a str, record: &mut Record<'a>) -> Option<usize> {
-        let (at, length) = (1..)
-            .zip(&self.known[1..])
-            .find_map(|(at, layout)| Some((at, layout.read(text, record)?)))?;
+        let (at, length) = (1..).zip(&self.known[1..]).find_map(|(at, layout)| {
+            // The layout before may have set some fields.
+            *record = Record::default();
+            Some((at, layout.read(text, record)?))
+        })?;
         self.known[..=at].rotate_right(1);
         Some(length)
     }
@@ -172,56 +174,63 @@ fn extent(field: Field, value: Value<'_>) -> Option<(usize, Form)> {
 #[derive(Debug, PartialEq, Eq)]
 struct Between {
     bytes: Box<[u8]>,
-    /// The first sixteen bytes and the last sixteen, or as many as there are.
+    /// The first sixteen bytes, or as many as there are.
     head: Sixteen,
+    /// The last sixteen and where they begin, where there are more than sixteen.
     tail: Sixteen,
+    tail_from: usize,
 }
 
 impl Between {
     fn new(bytes: &[u8]) -> Self {
-        let head = Sixteen::of(bytes, 0, bytes.len().min(16));
-        let tail = Sixteen::of(bytes, bytes.len().saturating_sub(16), bytes.len().min(16));
+        let tail_from = bytes.len().saturating_sub(16);
         Self {
             bytes: bytes.into(),
-            head,
-            tail,
+            head: Sixteen::of(&bytes[..bytes.len().min(16)]),
+            tail: Sixteen::of(&bytes[tail_from..]),
+            tail_from,
         }
     }
 
     #[inline]
     fn is_at(&self, text: &[u8], at: usize) -> bool {
         let Some(rest) = text.get(at..) else { return false };
-        match (self.head.is_in(rest), self.tail.is_in(rest)) {
-            (Some(head), Some(tail)) if self.bytes.len() <= 32 => head & tail,
-            _ => rest.starts_with(&self.bytes),
+        let length = self.bytes.len();
+        if length <= 32
+            && let Some(head) = self.head.begins(rest)
+        {
+            if length <= 16 {
+                return head;
+            }
+            if let Some(tail) = rest.get(self.tail_from..).and_then(|rest| self.tail.begins(rest)) {
+                return head & tail;
+            }
         }
+        rest.starts_with(&self.bytes)
     }
 }
 
 /// Up to sixteen bytes as a number, and the bits of it that count.
 #[derive(Debug, PartialEq, Eq)]
 struct Sixteen {
-    from: usize,
     number: u128,
     mask: u128,
 }
 
 impl Sixteen {
-    fn of(bytes: &[u8], from: usize, length: usize) -> Self {
+    fn of(bytes: &[u8]) -> Self {
         let (mut number, mut mask) = ([0; 16], [0; 16]);
-        number[..length].copy_from_slice(&bytes[from..from + length]);
-        mask[..length].fill(u8::MAX);
+        number[..bytes.len()].copy_from_slice(bytes);
+        mask[..bytes.len()].fill(u8::MAX);
         Self {
-            from,
             number: u128::from_le_bytes(number),
             mask: u128::from_le_bytes(mask),
         }
     }
 
-    /// None where the text has no sixteen bytes to compare.
+    /// Whether `text` begins with the bytes. None where it has no sixteen to compare.
     #[inline]
-    fn is_in(&self, text: &[u8]) -> Option<bool> {
-        let sixteen = text.get(self.from..)?.first_chunk()?;
-        Some(u128::from_le_bytes(*sixteen) & self.mask == self.number)
+    fn begins(&self, text: &[u8]) -> Option<bool> {
+        Some(u128::from_le_bytes(*text.first_chunk()?) & self.mask == self.number)
     }
 }
