@@ -141,8 +141,8 @@ fn a_monitor_is_told_in_one_line_whether_something_needs_a_person() {
         "{late}"
     );
 
-    place.drop("broken.parquet", "no Parquet".to_owned());
-    place.drop("local.ndjson", "{\"id\":\"d\",\"uin\":\"7\"}\n".to_owned());
+    place.drop("broken.parquet", "no Parquet");
+    place.drop("local.ndjson", "{\"id\":\"d\",\"uin\":\"7\"}\n");
     place.night("2024-12-05T00:00:00Z");
     let (two, code) = told(&short(&place, "2024-12-05T01:00:00Z", &[]));
     assert!(

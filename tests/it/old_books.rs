@@ -58,18 +58,13 @@ pub fn old_books() -> Place {
     };
     let name = std::fs::read_to_string(place.path().join("ledger.name")).unwrap();
     let dump = String::from_utf8(unpacked(&format!("{folder}.sql.gz"))).unwrap();
-    run_sql(
-        url,
-        match engine() {
-            Engine::Postgres => {
-                format!("DROP SCHEMA {name} CASCADE; CREATE SCHEMA {name}; SET search_path = {name};\n{dump}")
-            }
-            _ => {
-                let dump = in_the_words_of_this_server(dump);
-                format!("DROP DATABASE {name}; CREATE DATABASE {name}; USE {name}; SET foreign_key_checks = 0;\n{dump}")
-            }
-        },
-    );
+    let sql = if engine() == Engine::Postgres {
+        format!("DROP SCHEMA {name} CASCADE; CREATE SCHEMA {name}; SET search_path = {name};\n{dump}")
+    } else {
+        let dump = in_the_words_of_this_server(dump);
+        format!("DROP DATABASE {name}; CREATE DATABASE {name}; USE {name}; SET foreign_key_checks = 0;\n{dump}")
+    };
+    run_sql(url, sql);
     place
 }
 
