@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::store;
-use crate::catalog::account::cohorts::kinds_of_accounts;
+use crate::catalog::account::cohorts::cohorts;
 use crate::catalog::account::{Account, Accounts};
 use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::load_cards;
@@ -114,9 +114,9 @@ pub struct Unmetered {
 
 /// Reads the state.
 pub async fn status(books: &Books) -> Result<Status> {
-    let kinds = kinds_of_accounts(&books.ledger).await?;
+    let cohorts = cohorts(&books.ledger).await?;
     let cards = load_cards(&books.ledger).await?;
-    let periods_due = periods_due(&kinds, &cards, books.clock.irreversible());
+    let periods_due = periods_due(&cohorts, &cards, books.clock.irreversible());
     let counts = store::counts(&books.ledger).await?;
     Ok(Status {
         as_of: books.clock.text(),
@@ -129,7 +129,7 @@ pub async fn status(books: &Books) -> Result<Status> {
         usage_files: counts.usage_files,
         key_runs: counts.key_runs,
         keys: counts.keys,
-        accounts: kinds.iter().map(|(_, count)| count).sum(),
+        accounts: cohorts.iter().map(|(_, count)| count).sum(),
         periods_closed: counts.periods_closed,
         statements: counts.statements,
         statements_not_exported: counts.statements_not_exported,
@@ -151,10 +151,10 @@ pub async fn status(books: &Books) -> Result<Status> {
     })
 }
 
-/// Due periods of all accounts, by one account of each kind and the number of them.
-fn periods_due(kinds: &[(Account, usize)], cards: &RateCatalog, now: DateTime<Utc>) -> usize {
-    let one_of_each = (0_u64..).zip(kinds.iter().map(|(account, _)| account.clone()));
+/// Due periods of all accounts, by one account of each cohort and the number of them.
+fn periods_due(cohorts: &[(Account, usize)], cards: &RateCatalog, now: DateTime<Utc>) -> usize {
+    let one_of_each = (0_u64..).zip(cohorts.iter().map(|(account, _)| account.clone()));
     let due = due(&Accounts::new(one_of_each.collect()), cards, now);
-    let count = |kind: u64| usize::try_from(kind).map_or(0, |kind| kinds[kind].1);
+    let count = |cohort: u64| usize::try_from(cohort).map_or(0, |cohort| cohorts[cohort].1);
     due.iter().map(|due| due.periods.len() * count(due.uin)).sum()
 }

@@ -32,10 +32,7 @@ const OWNERS: [(&str, &str); 8] = [
         "storage",
         "audit begun_run counter dropped_file fact intake lease segment tally",
     ),
-    (
-        "catalog",
-        "account account_kind agreement rate_card rerate terms withdrawn_card",
-    ),
+    ("catalog", "account agreement rate_card rerate terms withdrawn_card"),
     ("pipeline/ingest", "alarm batch original quarantine reread"),
     (
         "pipeline/meter",

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::cohorts::Kinds;
 use super::store::{add_accounts, add_terms, load_accounts, usage_files_from};
 use super::terms::{PriceOverride, Terms};
 use super::usage::last_day;
@@ -147,9 +146,6 @@ async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
             account
         }
     };
-    let mut kinds = Kinds::of(&accounts);
-    kinds.change(known, &changed);
-    kinds.store(tx).await?;
     let decision = Decision {
         who: &books.settings.who,
         action: if known.is_some() {

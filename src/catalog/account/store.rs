@@ -46,7 +46,7 @@ pub(super) async fn load_with_several_terms(ledger: &Ledger) -> Result<BTreeMap<
 }
 
 /// How far an account `a` is closed, by its last statement and by its last period without one: of an index each, with nothing to sort.
-const CLOSED_TO: &str = "(SELECT s.period_end FROM statement s WHERE s.uin = a.uin ORDER BY s.period_start DESC LIMIT 1) AS stated_to, \
+pub(super) const CLOSED_TO: &str = "(SELECT s.period_end FROM statement s WHERE s.uin = a.uin ORDER BY s.period_start DESC LIMIT 1) AS stated_to, \
      (SELECT e.period_end FROM empty_period e WHERE e.uin = a.uin ORDER BY e.period_start DESC LIMIT 1) AS emptied_to";
 
 /// Accounts that fulfil a condition on `uin`.
@@ -89,7 +89,7 @@ async fn load_agreements(ledger: &Ledger, condition: &str, uin: Option<u64>) -> 
 }
 
 /// An account by its terms and the columns `first_day`, `stated_to` and `emptied_to`.
-fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
+pub(super) fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
     Ok(Account {
         terms,
         first_day: optional_day(row, "first_day")?,
@@ -98,7 +98,7 @@ fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
 }
 
 /// A day of a column that may have none.
-pub(super) fn optional_day(row: &Row, column: &str) -> Result<Option<NaiveDate>> {
+fn optional_day(row: &Row, column: &str) -> Result<Option<NaiveDate>> {
     let text: Option<String> = row.named(column)?;
     text.as_deref().map(parse_day).transpose()
 }
@@ -147,7 +147,7 @@ pub async fn add_terms(tx: &mut Tx, uin: u64, terms: &Terms) -> Result<()> {
 }
 
 /// The number of the text of some terms, which is added when no account has it yet.
-pub(super) async fn agreement_of(tx: &mut Tx, terms: &Terms) -> Result<i64> {
+async fn agreement_of(tx: &mut Tx, terms: &Terms) -> Result<i64> {
     let body = serde_json::to_string(terms)?;
     let digest = sha256_hex(body.as_bytes());
     let known = query("SELECT agreement FROM agreement WHERE digest = ?")

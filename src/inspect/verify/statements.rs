@@ -8,7 +8,6 @@ use chrono::NaiveDate;
 use super::files::DamagedFiles;
 use super::{Scope, Verified};
 use crate::catalog::account::Account;
-use crate::catalog::account::cohorts::kinds_that_differ;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::cards_up_to;
@@ -36,7 +35,6 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
     verified.sentences(sums_that_differ(&books.ledger).await);
     let expired = expired_months(&books.ledger, LINES).await?;
     let accounts = load_accounts(&books.ledger).await?;
-    verified.sentences(kinds_that_differ(&books.ledger, &accounts).await);
     let mut closed = ClosedBooks::read(books, scope).await?;
     let (from, to) = all_days();
     let wanted = Wanted::new(accounts.iter().map(|(uin, _)| (uin, (from, to))));

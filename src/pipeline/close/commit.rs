@@ -10,7 +10,6 @@ use super::store;
 use super::store::NewClosing;
 use super::{AccountClose, Closed, Stated};
 use crate::catalog::account::Accounts;
-use crate::catalog::account::cohorts::Kinds;
 use crate::context::Books;
 use crate::storage::ledger::{Lease, Tx, next_number};
 use crate::support::error::{Error, Result};
@@ -106,7 +105,6 @@ impl<'a> Writing<'a> {
                 accounts.close_to(uin, period.end);
             }
             self.closed.closed_periods = self.periods;
-            Kinds::of(accounts).store(&mut tx).await?;
             self.books.ledger.commit(tx, "close").await?;
             self.closed.closing = Some(closing);
         }

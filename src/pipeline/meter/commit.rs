@@ -11,7 +11,6 @@ use super::store::{NewMetering, NewUsageFile};
 use super::totals::Outcome;
 use super::{Files, Metered};
 use crate::catalog::account::Account;
-use crate::catalog::account::cohorts::Kinds;
 use crate::catalog::account::store::{add_accounts, set_first_day};
 use crate::context::Books;
 use crate::context::write_attempt::{Synced, WriteAttempt};
@@ -131,13 +130,6 @@ impl<'a> Writing<'a> {
         if let Some(file) = &usage {
             synced = tokio::task::block_in_place(|| self.attempt.sync([&file.path]))?;
             store::add_usage_file(&mut self.tx, self.metering, file).await?;
-        }
-        if !self.accounts.is_empty() {
-            let mut kinds = Kinds::of(&self.snapshot.accounts);
-            for (uin, account) in &self.accounts {
-                kinds.change(self.snapshot.accounts.get(*uin), account);
-            }
-            kinds.store(&mut self.tx).await?;
         }
         self.attempt.commit(self.tx, synced).await?;
         let metered = Metered {
