@@ -1,5 +1,6 @@
 -- The document of a statement has names in place of positions: version 2, see docs/internals/statement-document.md. Statements of before keep
--- theirs, an array, to the byte; so the view reads both.
+-- theirs, an array, to the byte; so the view reads both. A line has the values of the document's `columns` (sku, meter, unit, records, quantity,
+-- unit_price, amount), and what else it has by name.
 
 -- Lines of closed statements; what a line does not have is NULL. `price_unit` is that of `quantity` and `unit_price`; the older name of the
 -- same is `unit`.
@@ -20,16 +21,16 @@ FROM statement s JOIN document d ON d.document = s.document, JSON_TABLE(d.body, 
     region VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$.region',
     NESTED PATH '$.lines[*]' COLUMNS (
         place FOR ORDINALITY,
-        sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$.sku',
-        meter VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$.meter',
-        unit VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$.unit',
-        records BIGINT PATH '$.records',
-        quantity VARCHAR(64) PATH '$.quantity',
-        unit_price VARCHAR(64) PATH '$.unit_price',
-        discount_percent VARCHAR(64) PATH '$.discount_percent',
-        amount VARCHAR(64) PATH '$.amount',
-        corrects_statement VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$.corrects_statement',
-        corrects_line BIGINT PATH '$.corrects_line'
+        sku VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[0]',
+        meter VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[1]',
+        unit VARCHAR(255) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[2]',
+        records BIGINT PATH '$[3]',
+        quantity VARCHAR(64) PATH '$[4]',
+        unit_price VARCHAR(64) PATH '$[5]',
+        discount_percent VARCHAR(64) PATH '$[7].discount_percent',
+        amount VARCHAR(64) PATH '$[6]',
+        corrects_statement VARCHAR(64) /*!80000 COLLATE utf8mb4_0900_bin */ /*M!100000 COLLATE utf8mb4_nopad_bin */ PATH '$[7].corrects_statement',
+        corrects_line BIGINT PATH '$[7].corrects_line'
     )
 )) AS l
 UNION ALL

@@ -1,5 +1,6 @@
 -- The document of a statement has names in place of positions: version 2, see docs/internals/statement-document.md. Statements of before keep
--- theirs, an array, to the byte; so the view reads both. `g` is what lines that stand one after another have in common, `l` a line.
+-- theirs, an array, to the byte; so the view reads both. `g` is what lines that stand one after another have in common, `l` a line: the values of
+-- the document's `columns` (sku, meter, unit, records, quantity, unit_price, amount), and what else it has by name.
 
 -- Lines of closed statements; what a line does not have is NULL. `price_unit` is that of `quantity` and `unit_price`; the older name of the
 -- same is `unit`. The conditions on types always hold: without them the planner takes each level for a hundred rows.
@@ -8,18 +9,18 @@ SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST
        CAST(g.value ->> 'first_line' AS BIGINT) + l.place - 1 AS line_no, (g.value ->> 'appid') COLLATE "C" AS appid,
        (g.value ->> 'kind') COLLATE "C" AS kind, (g.value ->> 'card') COLLATE "C" AS card,
        CAST(g.value ->> 'card_version' AS DATE) AS card_version, (g.value ->> 'region') COLLATE "C" AS region,
-       (l.value ->> 'sku') COLLATE "C" AS sku, (l.value ->> 'meter') COLLATE "C" AS meter,
-       (l.value ->> 'unit') COLLATE "C" AS unit, CAST(l.value ->> 'records' AS BIGINT) AS records,
-       CAST(l.value ->> 'quantity' AS NUMERIC) AS quantity, CAST(l.value ->> 'unit_price' AS NUMERIC) AS unit_price,
-       CASE WHEN l.value ->> 'quantity' IS NOT NULL THEN COALESCE(CAST(l.value ->> 'discount_percent' AS NUMERIC), 0) END
+       (l.value ->> 0) COLLATE "C" AS sku, (l.value ->> 1) COLLATE "C" AS meter,
+       (l.value ->> 2) COLLATE "C" AS unit, CAST(l.value ->> 3 AS BIGINT) AS records,
+       CAST(l.value ->> 4 AS NUMERIC) AS quantity, CAST(l.value ->> 5 AS NUMERIC) AS unit_price,
+       CASE WHEN l.value ->> 4 IS NOT NULL THEN COALESCE(CAST(l.value -> 7 ->> 'discount_percent' AS NUMERIC), 0) END
            AS discount_percent,
-       CAST(l.value ->> 'amount' AS NUMERIC) AS amount, (l.value ->> 'corrects_statement') COLLATE "C" AS corrects_statement,
-       CAST(l.value ->> 'corrects_line' AS BIGINT) AS corrects_line,
-       (l.value ->> 'unit') COLLATE "C" AS price_unit, s.month, CAST(s.month || '-01' AS DATE) AS month_start
+       CAST(l.value ->> 6 AS NUMERIC) AS amount, (l.value -> 7 ->> 'corrects_statement') COLLATE "C" AS corrects_statement,
+       CAST(l.value -> 7 ->> 'corrects_line' AS BIGINT) AS corrects_line,
+       (l.value ->> 2) COLLATE "C" AS price_unit, s.month, CAST(s.month || '-01' AS DATE) AS month_start
 FROM statement s JOIN document d ON d.document = s.document,
      jsonb_array_elements(CASE WHEN LEFT(d.body, 1) = '{' THEN CAST(d.body AS JSONB) -> 'groups' END) AS g (value),
      jsonb_array_elements(g.value -> 'lines') WITH ORDINALITY AS l (value, place)
-WHERE jsonb_typeof(g.value) = 'object' AND jsonb_typeof(l.value) = 'object'
+WHERE jsonb_typeof(g.value) = 'object' AND jsonb_typeof(l.value) = 'array'
 UNION ALL
 SELECT s.statement_id, s.uin, CAST(s.period_start AS DATE) AS period_start, CAST(s.period_end AS DATE) AS period_end, s.currency,
        CAST(g.value ->> 0 AS BIGINT) + l.place - 1 AS line_no, NULLIF(g.value ->> 1, '') COLLATE "C" AS appid,

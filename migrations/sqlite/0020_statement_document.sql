@@ -1,5 +1,6 @@
 -- The document of a statement has names in place of positions: version 2, see docs/internals/statement-document.md. Statements of before keep
--- theirs, an array, to the byte; so the view reads both. `g` is what lines that stand one after another have in common, `l` a line.
+-- theirs, an array, to the byte; so the view reads both. `g` is what lines that stand one after another have in common, `l` a line: the values of
+-- the document's `columns` (sku, meter, unit, records, quantity, unit_price, amount), and what else it has by name.
 
 -- Lines of closed statements; what a line does not have is NULL. `price_unit` is that of `quantity` and `unit_price`; the older name of the
 -- same is `unit`.
@@ -8,13 +9,13 @@ CREATE VIEW dash_lines AS
 SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency,
        CAST(g.value ->> '$.first_line' AS INTEGER) + l.key AS line_no,
        g.value ->> '$.appid' AS appid, g.value ->> '$.kind' AS kind, g.value ->> '$.card' AS card,
-       g.value ->> '$.card_version' AS card_version, g.value ->> '$.region' AS region, l.value ->> '$.sku' AS sku,
-       l.value ->> '$.meter' AS meter, l.value ->> '$.unit' AS unit,
-       l.value ->> '$.records' AS records, l.value ->> '$.quantity' AS quantity, l.value ->> '$.unit_price' AS unit_price,
-       CASE WHEN l.value ->> '$.quantity' IS NOT NULL THEN COALESCE(l.value ->> '$.discount_percent', '0') END AS discount_percent,
-       l.value ->> '$.amount' AS amount, CAST(l.value ->> '$.amount' AS REAL) AS amount_for_charts,
-       l.value ->> '$.corrects_statement' AS corrects_statement, l.value ->> '$.corrects_line' AS corrects_line,
-       l.value ->> '$.unit' AS price_unit, s.month, s.month || '-01' AS month_start
+       g.value ->> '$.card_version' AS card_version, g.value ->> '$.region' AS region, l.value ->> 0 AS sku,
+       l.value ->> 1 AS meter, l.value ->> 2 AS unit,
+       l.value ->> 3 AS records, l.value ->> 4 AS quantity, l.value ->> 5 AS unit_price,
+       CASE WHEN l.value ->> 4 IS NOT NULL THEN COALESCE(l.value ->> '$[7].discount_percent', '0') END AS discount_percent,
+       l.value ->> 6 AS amount, CAST(l.value ->> 6 AS REAL) AS amount_for_charts,
+       l.value ->> '$[7].corrects_statement' AS corrects_statement, l.value ->> '$[7].corrects_line' AS corrects_line,
+       l.value ->> 2 AS price_unit, s.month, s.month || '-01' AS month_start
 FROM statement s JOIN document d ON d.document = s.document, json_each(d.body, '$.groups') g, json_each(g.value, '$.lines') l
 UNION ALL
 SELECT s.statement_id, s.uin, s.period_start, s.period_end, s.currency, CAST(g.value ->> 0 AS INTEGER) + l.key AS line_no,

@@ -61,7 +61,7 @@ pub const STATEMENT_COLUMNS: [&str; 13] = [
 ];
 
 /// How much longer rows are than the document of a usual statement, to reserve by.
-const ROWS_TO_DOCUMENT: usize = 3;
+const ROWS_TO_DOCUMENT: usize = 2;
 
 /// What stops an export.
 #[derive(Debug, Error)]
@@ -308,11 +308,11 @@ fn write_group(out: &mut Vec<u8>, [before_appid, after_appid]: [&str; 2], group:
             write_field(out, number);
         }
         out.push(b',');
-        write_text(out, &line.corrects_statement);
+        write_text(out, &line.more.corrects_statement);
         out.push(b',');
-        write_whole(out, line.corrects_line);
+        write_whole(out, line.more.corrects_line);
         out.push(b',');
-        write_text(out, &line.note);
+        write_text(out, &line.more.note);
         out.push(b'\n');
     }
 }

@@ -406,12 +406,11 @@ mod tests {
                 r#"{"version":2,"statement":{"statement_id":"7-20241101-20241201","uin":"7","period_start":"2024-11-01","#,
                 r#""period_end":"2024-12-01","zone":"Asia/Shanghai","currency":"CNY","closed_at":"2024-12-20T01:02:03+00:00","#,
                 r#""usage_amount":"0.2123333225","adjustment_amount":"0.0000000000","rounding":"-0.0023333225","total":"0.21"},"#,
-                r#""groups":[{"first_line":1,"kind":"usage","appid":"1300000001","card":"mps-cn","card_version":"2024-01-01","#,
-                r#""region":"ap-guangzhou","lines":[{"sku":"Standard.H264.HD","meter":"transcode","unit":"minute","records":2,"#,
-                r#""quantity":"0.533333","unit_price":"0.0325","amount":"0.0173333225"},{"sku":"Standard.H264.HD","#,
-                r#""meter":"transcode","unit":"minute","records":2,"quantity":"3.000000","unit_price":"0.065","#,
-                r#""amount":"0.1950000000"}]},{"first_line":3,"kind":"rounding","#,
-                r#""lines":[{"amount":"-0.0023333225","note":"total rounded to 0.01 CNY"}]}]}"#
+                r#""columns":["sku","meter","unit","records","quantity","unit_price","amount"],"groups":[{"first_line":1,"#,
+                r#""kind":"usage","appid":"1300000001","card":"mps-cn","card_version":"2024-01-01","region":"ap-guangzhou","#,
+                r#""lines":[["Standard.H264.HD","transcode","minute",2,"0.533333","0.0325","0.0173333225"],"#,
+                r#"["Standard.H264.HD","transcode","minute",2,"3.000000","0.065","0.1950000000"]]},{"first_line":3,"kind":"rounding","#,
+                r#""lines":[[null,null,null,null,null,null,"-0.0023333225",{"note":"total rounded to 0.01 CNY"}]]}]}"#
             )
         );
     }

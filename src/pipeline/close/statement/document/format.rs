@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::ser::{SerializeTuple as _, Serializer};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 
 /// The version that is written.
@@ -23,6 +24,9 @@ pub struct Document<'a> {
     /// What the statement says beside its lines; a settlement has none.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub statement: Option<Head<'a>>,
+    /// [`COLUMNS`].
+    #[serde(borrow)]
+    pub columns: Vec<Text<'a>>,
     /// The lines.
     #[serde(borrow)]
     pub groups: Vec<Group<'a>>,
@@ -96,34 +100,38 @@ pub struct Group<'a> {
     pub lines: Vec<Row<'a>>,
 }
 
-/// What a line has of its own. What it does not have is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, DeriveDeserialize)]
-#[serde(deny_unknown_fields)]
+/// What the values of each line are, in order; a document says it of itself. What else a line has stands behind them by name: [`More`].
+pub const COLUMNS: [&str; 7] = ["sku", "meter", "unit", "records", "quantity", "unit_price", "amount"];
+
+/// What a line has of its own: an array of the values of [`COLUMNS`], and [`More`] where there is more. What it does not have is empty here, and
+/// `null` in the array.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row<'a> {
     /// The SKU.
-    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     pub sku: Text<'a>,
     /// The meter.
-    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     pub meter: Text<'a>,
     /// The pricing unit.
-    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     pub unit: Text<'a>,
     /// Records.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<i64>,
     /// In pricing units, 6 decimals.
-    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     pub quantity: Text<'a>,
     /// Per pricing unit, before the discount, with as many decimals as it needs.
-    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     pub unit_price: Text<'a>,
+    /// 10 decimals.
+    pub amount: Text<'a>,
+    /// Everything else.
+    pub more: More<'a>,
+}
+
+/// What few lines have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, DeriveDeserialize)]
+#[serde(deny_unknown_fields)]
+pub struct More<'a> {
     /// In percent, with as many decimals as it needs; none where there is no discount.
     #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     pub discount_percent: Text<'a>,
-    /// 10 decimals.
-    #[serde(borrow)]
-    pub amount: Text<'a>,
     /// The tier, where it is not the first.
     #[serde(default, skip_serializing_if = "is_first")]
     pub slice: u32,
@@ -149,12 +157,67 @@ fn is_first(slice: &u32) -> bool {
 impl Row<'_> {
     /// The discount: what has a quantity has one, if only of nothing.
     pub fn discount(&self) -> &str {
-        if self.discount_percent.is_empty() && !self.quantity.is_empty() {
+        if self.more.discount_percent.is_empty() && !self.quantity.is_empty() {
             "0"
         } else {
-            &self.discount_percent
+            &self.more.discount_percent
         }
     }
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let value = |text| Some(text).filter(|text: &&Text| !text.is_empty());
+        let has_more = self.more != More::default();
+        let mut row = to.serialize_tuple(COLUMNS.len() + usize::from(has_more))?;
+        for text in [&self.sku, &self.meter, &self.unit] {
+            row.serialize_element(&value(text))?;
+        }
+        row.serialize_element(&self.records)?;
+        for text in [&self.quantity, &self.unit_price, &self.amount] {
+            row.serialize_element(&value(text))?;
+        }
+        if has_more {
+            row.serialize_element(&self.more)?;
+        }
+        row.end()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Row<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(RowVisitor)
+    }
+}
+
+struct RowVisitor;
+
+impl<'de> Visitor<'de> for RowVisitor {
+    type Value = Row<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "a line: {}, and what else it has", COLUMNS.join(", "))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Row<'de>, A::Error> {
+        Ok(Row {
+            sku: next(&mut from, 0)?,
+            meter: next(&mut from, 1)?,
+            unit: next(&mut from, 2)?,
+            records: from.next_element()?.ok_or_else(|| A::Error::invalid_length(3, &self))?,
+            quantity: next(&mut from, 4)?,
+            unit_price: next(&mut from, 5)?,
+            amount: next(&mut from, 6)?,
+            more: from.next_element()?.unwrap_or_default(),
+        })
+    }
+}
+
+/// The text at that place; empty where it is `null`.
+fn next<'de, A: SeqAccess<'de>>(from: &mut A, at: usize) -> Result<Text<'de>, A::Error> {
+    let text: Option<Option<Text>> = from.next_element()?;
+    let text = text.ok_or_else(|| A::Error::invalid_length(at, &RowVisitor))?;
+    Ok(text.unwrap_or_default())
 }
 
 impl Head<'_> {

@@ -1,8 +1,9 @@
 //! The document of a statement: what is stored, digested and never changed.
 //!
 //! One compact JSON object: its version, what the statement says beside its lines, and the lines in groups of what stands one after another
-//! and has app, kind, card version and region in common. [`format`](self::format) has its keys; `docs/internals/statement-document.md` says
-//! what they mean, and which are kept for what is to come. The digest of a statement is the SHA-256 of exactly these bytes.
+//! and has app, kind, card version and region in common. A line is an array of seven values that nearly each line has, and an object with
+//! the rest by name. [`format`](self::format) has all keys; `docs/internals/statement-document.md` says what they mean, and which are kept for
+//! what is to come. The digest of a statement is the SHA-256 of exactly these bytes.
 //!
 //! Statements of before have a document of version 1 ([`v1`]): still read, checked, exported and explained, never written.
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::format::{BEGIN, Document, Group, Head, Row, VERSION};
+use super::format::{self, BEGIN, Document, Group, Head, Row, VERSION};
 use super::{COLUMNS, DocumentError, Line, Priced, v1};
 use crate::pipeline::rate::Kind;
 use crate::values::money::parse_plain;
@@ -37,7 +37,13 @@ fn parsed(document: &str) -> Result<Document<'_>, DocumentError> {
     if !document.starts_with(BEGIN) {
         return Err(unknown_version(document));
     }
-    serde_json::from_str(document).map_err(|error| shape(&error))
+    let parsed: Document = serde_json::from_str(document).map_err(|error| shape(&error))?;
+    if parsed.columns.iter().map(|column| &**column).eq(format::COLUMNS) {
+        return Ok(parsed);
+    }
+    Err(DocumentError::Shape {
+        what: format!("its `columns` are not {}", format::COLUMNS.join(", ")),
+    })
 }
 
 fn shape(error: &serde_json::Error) -> DocumentError {
@@ -107,11 +113,11 @@ pub fn rows(document: &str) -> Result<Vec<[Cow<'_, str>; COLUMNS.len()]>, Docume
                 own.unit_price.0,
                 discount_percent.into(),
                 own.amount.0,
-                own.corrects_statement.0,
-                text(own.corrects_line.map(i64::from)).into(),
-                own.note.0,
-                text(Some(i64::from(own.slice)).filter(|slice| *slice != 0)).into(),
-                own.span_start.0,
+                own.more.corrects_statement.0,
+                text(own.more.corrects_line.map(i64::from)).into(),
+                own.more.note.0,
+                text(Some(i64::from(own.more.slice)).filter(|slice| *slice != 0)).into(),
+                own.more.span_start.0,
             ]);
         }
     }
@@ -125,19 +131,19 @@ fn read_line<'a>(group: &Group<'a>, line_no: u32, own: Row<'a>, row: usize) -> R
         text: text.to_owned(),
     };
     let decimal = |column, text: &str| parse_plain(text).map_err(|_| bad(column, text));
-    let priced = if own.quantity.is_empty() && own.unit_price.is_empty() && own.discount_percent.is_empty() {
+    let priced = if own.quantity.is_empty() && own.unit_price.is_empty() && own.more.discount_percent.is_empty() {
         None
     } else {
         Some(Priced {
             quantity: decimal("quantity", &own.quantity)?,
             unit_price: decimal("unit_price", &own.unit_price)?,
-            discount_percent: match &*own.discount_percent {
+            discount_percent: match &*own.more.discount_percent {
                 "" => Decimal::ZERO,
                 discount => decimal("discount_percent", discount)?,
             },
         })
     };
-    let corrects = match (own.corrects_statement, own.corrects_line) {
+    let corrects = match (own.more.corrects_statement, own.more.corrects_line) {
         (statement, None) if statement.is_empty() => None,
         (statement, Some(line_no)) if !statement.is_empty() => Some((statement.0, line_no)),
         (statement, _) => return Err(bad("corrects_statement", &statement)),
@@ -156,9 +162,9 @@ fn read_line<'a>(group: &Group<'a>, line_no: u32, own: Row<'a>, row: usize) -> R
         priced,
         amount: decimal("amount", &own.amount)?,
         corrects,
-        note: own.note.0,
-        slice: own.slice,
-        span_start: optional("span_start", &own.span_start, bad)?,
+        note: own.more.note.0,
+        slice: own.more.slice,
+        span_start: optional("span_start", &own.more.span_start, bad)?,
     })
 }
 

@@ -72,11 +72,11 @@ fn a_document_is_compact_json_with_its_keys_in_a_fixed_order() {
         r#"{"version":2,"statement":{"statement_id":"7-20241101-20241201","uin":"7","period_start":"2024-11-01","#,
         r#""period_end":"2024-12-01","zone":"Asia/Shanghai","currency":"CNY","closed_at":"2024-12-20T01:02:03+00:00","#,
         r#""usage_amount":"0.0000000000","adjustment_amount":"-0.0000000005","rounding":"0.0000000005","total":"0.00","#,
-        r#""previous_digest":"beef"},"groups":[{"first_line":1,"kind":"adjustment","appid":"18446744073709551615","card":"TEXT","#,
-        r#""card_version":"2024-01-01","region":"TEXT","lines":[{"sku":"TEXT","meter":"TEXT","unit":"TEXT","records":-5,"#,
-        r#""quantity":"-0.000005","unit_price":"-0.0005","discount_percent":"12.5","amount":"-0.0000000005","slice":1,"#,
-        r#""corrects_statement":"TEXT","corrects_line":1,"span_start":"2024-11-05","note":"TEXT"}]},"#,
-        r#"{"first_line":2,"kind":"rounding","lines":[{"amount":"0.0000000005"}]}]}"#,
+        r#""previous_digest":"beef"},"columns":["sku","meter","unit","records","quantity","unit_price","amount"],"groups":["#,
+        r#"{"first_line":1,"kind":"adjustment","appid":"18446744073709551615","card":"TEXT","card_version":"2024-01-01","#,
+        r#""region":"TEXT","lines":[["TEXT","TEXT","TEXT",-5,"-0.000005","-0.0005","-0.0000000005",{"discount_percent":"12.5","#,
+        r#""slice":1,"corrects_statement":"TEXT","corrects_line":1,"span_start":"2024-11-05","note":"TEXT"}]]},"#,
+        r#"{"first_line":2,"kind":"rounding","lines":[[null,null,null,null,null,null,"0.0000000005"]]}]}"#,
     );
     let head = head_of("7-20241101-20241201", "beef");
     assert_eq!(write(Some(head), &lines), expected.replace("TEXT", escaped));
@@ -99,15 +99,11 @@ fn what_a_line_does_not_have_is_left_out_and_what_lines_share_stands_once() {
             r#"{{"first_line":{first_line},"kind":"usage","appid":"18446744073709551615","card":"x","card_version":"2024-01-01","region":"{region}","lines":["#
         )
     };
-    let own = |sku: &str, more: &str| {
-        format!(
-            r#"{{"sku":"{sku}","meter":"x","unit":"x","records":1,"quantity":"1.500000","unit_price":"0.2","amount":"0.3000000000"{more}}}"#
-        )
-    };
+    let own = |sku: &str, more: &str| format!(r#"["{sku}","x","x",1,"1.500000","0.2","0.3000000000"{more}]"#);
     assert_eq!(
         document,
         format!(
-            r#"{{"version":2,"groups":[{}{},{}]}},{}{}]}},{}{},{}]}}]}}"#,
+            r#"{{"version":2,"columns":["sku","meter","unit","records","quantity","unit_price","amount"],"groups":[{}{},{}]}},{}{}]}},{}{},{}]}}]}}"#,
             shared(1, "x"),
             own("A", ""),
             own("B", ""),
@@ -115,7 +111,7 @@ fn what_a_line_does_not_have_is_left_out_and_what_lines_share_stands_once() {
             own("C", ""),
             shared(4, "x"),
             own("C", ""),
-            own("C", r#","slice":1"#),
+            own("C", r#",{"slice":1}"#),
         )
     );
     assert_eq!(super::lines(&document).unwrap(), lines);
@@ -135,7 +131,8 @@ fn what_does_not_read_as_its_key_is_named() {
         ("18446744073709551615", "18446744073709551616", "appid"),
         ("2024-01-01", "2024-13-01", "card_version"),
         ("12.5", "1e1", "discount_percent"),
-        ("\"0.0000000005\"", "\"\"", "amount"),
+        ("\"0.0000000005\"", "null", "amount"),
+        ("\"0.0005\"", "null", "unit_price"),
         ("\"corrects_statement\":\"x\",", "", "corrects_statement"),
     ] {
         let error = lines(&document.replacen(from, to, 1)).unwrap_err();
@@ -151,10 +148,10 @@ fn what_does_not_read_as_its_key_is_named() {
 
 #[test]
 fn a_key_that_this_release_does_not_know_is_refused_by_its_name_and_never_dropped() {
-    let document = write(Some(head_of("7", "")), &[usual(1, "A")]);
+    let document = write(Some(head_of("7", "")), &[line(1, "A", 5)]);
     for (beside, unknown) in [
-        ("\"amount\"", "packages"),
-        ("\"amount\"", "multiplier"),
+        ("\"note\"", "packages"),
+        ("\"note\"", "multiplier"),
         ("\"kind\"", "contract"),
         ("\"total\"", "number"),
         ("\"groups\"", "days"),
@@ -163,6 +160,9 @@ fn a_key_that_this_release_does_not_know_is_refused_by_its_name_and_never_droppe
         let error = lines(&later).unwrap_err().to_string();
         assert!(error.contains(unknown) && error.contains("a later release"), "{error}");
     }
+    let other_columns = document.replace("\"records\",\"quantity\"", "\"quantity\",\"records\"");
+    let error = lines(&other_columns).unwrap_err().to_string();
+    assert!(error.contains("`columns` are not sku, meter, unit, records"), "{error}");
 }
 
 #[test]
@@ -183,9 +183,12 @@ fn what_is_no_document_is_refused() {
         r#"[["1","","","","","","","",[[]]]]"#,
         &document[..document.len() - 1],
         &document.replace("\"version\":2", "\"version\": 2"),
-        &document.replace("\"records\":5", "\"records\":5.0"),
-        &document.replace("\"amount\"", "\"amount\":\"1\",\"amount\""),
-        &document.replace("\"amount\":\"0.0000000005\",", ""),
+        &document.replace(",5,", ",5.0,"),
+        &document.replace(",5,", ",\"5\","),
+        &document.replace(",5,", ",5,5,"),
+        &document.replace("\"slice\":1", "\"slice\":1,\"slice\":1"),
+        &document.replace("}]]}]}", "},{}]]}]}"),
+        &document.replace("\"lines\":[[", "\"lines\":[[],["),
         &format!("{document}{document}"),
     ] {
         assert!(matches!(lines(text), Err(DocumentError::Shape { .. })), "{text}");

@@ -6,7 +6,7 @@
 //!
 //! A statement rated again must come out with its digest, also when its lines are gone: so the text can still be made, for that alone.
 
-use super::format::{Group, Row, Text};
+use super::format::{Group, More, Row, Text};
 use super::{DocumentError, Line};
 use crate::pipeline::close::statement::Statement;
 use crate::values::digest::sha256_hex;
@@ -102,13 +102,15 @@ fn row_of<'a>(own: Vec<Text<'a>>, (meter, unit): (&Text<'a>, &Text<'a>), row: us
         records: optional("records", &records, row)?,
         quantity,
         unit_price,
-        discount_percent,
         amount,
-        slice: optional("slice", &slice, row)?.unwrap_or(0),
-        corrects_statement,
-        corrects_line: optional("corrects_line", &corrects_line, row)?,
-        span_start,
-        note,
+        more: More {
+            discount_percent,
+            slice: optional("slice", &slice, row)?.unwrap_or(0),
+            corrects_statement,
+            corrects_line: optional("corrects_line", &corrects_line, row)?,
+            span_start,
+            note,
+        },
     })
 }
 
@@ -157,12 +159,12 @@ fn own_strings<'a>(line: &'a Line) -> Vec<Text<'a>> {
         row.quantity,
         row.unit_price,
         row.amount,
-        number(Some(i64::from(row.slice)).filter(|slice| *slice != 0)),
-        row.discount_percent,
-        row.corrects_statement,
-        number(row.corrects_line.map(i64::from)),
-        row.note,
-        row.span_start,
+        number(Some(i64::from(row.more.slice)).filter(|slice| *slice != 0)),
+        row.more.discount_percent,
+        row.more.corrects_statement,
+        number(row.more.corrects_line.map(i64::from)),
+        row.more.note,
+        row.more.span_start,
     ];
     while own.last().is_some_and(Text::is_empty) {
         own.pop();

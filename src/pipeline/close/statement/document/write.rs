@@ -4,11 +4,11 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::Line;
-use super::format::{Document, Group, Head, Row, Text, VERSION};
+use super::format::{COLUMNS, Document, Group, Head, More, Row, Text, VERSION};
 use crate::values::money::{AMOUNT_DECIMALS, QUANTITY_DECIMALS, plain};
 
 /// Bytes of a usual line and of a head, to reserve by.
-const LINE_BYTES: usize = 192;
+const LINE_BYTES: usize = 128;
 const HEAD_BYTES: usize = 512;
 
 /// The document of a statement with that head, or of a settlement, which has none. The same lines give the same bytes.
@@ -17,6 +17,7 @@ pub fn write(statement: Option<Head>, lines: &[Line]) -> String {
     let document = Document {
         version: VERSION,
         statement,
+        columns: COLUMNS.map(Text::from).to_vec(),
         groups,
     };
     let mut text = Vec::with_capacity(HEAD_BYTES + lines.len() * LINE_BYTES);
@@ -49,17 +50,19 @@ impl<'a> Row<'a> {
             records: line.records,
             quantity: decimal(priced.map(|priced| priced.quantity), QUANTITY_DECIMALS),
             unit_price: decimal(priced.map(|priced| priced.unit_price), 0),
-            discount_percent: decimal(discount.filter(|discount| !discount.is_zero()), 0),
             amount: decimal(Some(line.amount), AMOUNT_DECIMALS),
-            slice: line.slice,
-            corrects_statement: line
-                .corrects
-                .as_ref()
-                .map_or("", |(statement_id, _)| statement_id)
-                .into(),
-            corrects_line: line.corrects.as_ref().map(|(_, line_no)| *line_no),
-            span_start: day(line.span_start),
-            note: (&*line.note).into(),
+            more: More {
+                discount_percent: decimal(discount.filter(|discount| !discount.is_zero()), 0),
+                slice: line.slice,
+                corrects_statement: line
+                    .corrects
+                    .as_ref()
+                    .map_or("", |(statement_id, _)| statement_id)
+                    .into(),
+                corrects_line: line.corrects.as_ref().map(|(_, line_no)| *line_no),
+                span_start: day(line.span_start),
+                note: (&*line.note).into(),
+            },
         }
     }
 }
