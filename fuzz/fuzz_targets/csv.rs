@@ -11,17 +11,17 @@ use std::sync::LazyLock;
 
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
-use tallybook::support::clock::Clock;
-use tallybook::storage::durable_files::DataDir;
-use tallybook::pipeline::ingest::input::chunk::{Chunk, Chunks};
 use tallybook::pipeline::ingest::formats::csv::CsvHeader;
+use tallybook::pipeline::ingest::formats::csv::fast;
 use tallybook::pipeline::ingest::formats::csv::first_row::first_row;
 use tallybook::pipeline::ingest::formats::csv::joined::JoinedChunks;
+use tallybook::pipeline::ingest::input::chunk::{Chunk, Chunks};
 use tallybook::pipeline::ingest::record::refusal::CODES;
-use tallybook::pipeline::ingest::formats::csv::fast;
-use tallybook::pipeline::ingest::segment_builder::{Tally, SegmentBuilder};
 use tallybook::pipeline::ingest::record_rules::RecordRules;
+use tallybook::pipeline::ingest::segment_builder::{Counts, SegmentBuilder};
 use tallybook::pipeline::ingest::segment_writers::Writers;
+use tallybook::storage::durable_files::DataDir;
+use tallybook::support::clock::Clock;
 
 /// More than any sentence with each of its values cut.
 const SENTENCE_BYTES_MAX: usize = 2_000;
@@ -32,17 +32,17 @@ static NOWHERE: LazyLock<DataDir> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &[u8]| {
-    let Some((door, chunks)) = file(data) else { return };
-    let header = door.header.as_ref().expect("it was put there");
-    let together = outcome(&door, |worker| {
-        chunks.iter().for_each(|chunk| check(worker, header, chunk))
+    let Some((rules, chunks)) = file(data) else { return };
+    let header = rules.header.as_ref().expect("it was put there");
+    let together = outcome(&rules, |builder| {
+        chunks.iter().for_each(|chunk| check(builder, header, chunk))
     });
     let mut one_by_one = (0, 0, Vec::new());
     for chunk in &chunks {
         for (line, bytes) in (chunk.first_line..).zip(chunk.bytes().split_inclusive(|&byte| byte == b'\n')) {
             let mut row = Chunk::of(line, bytes.to_vec());
             row.header.clone_from(&chunk.header);
-            let row = outcome(&door, |worker| check(worker, header, &row));
+            let row = outcome(&rules, |builder| check(builder, header, &row));
             one_by_one.0 += row.0;
             one_by_one.1 += row.1;
             one_by_one.2.extend(row.2);
@@ -51,14 +51,14 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(together, one_by_one);
 });
 
-fn check(worker: &mut SegmentBuilder, header: &CsvHeader, rows: &Chunk) {
-    fast::check(worker, header, rows).expect("too few rows to be written");
+fn check(builder: &mut SegmentBuilder, header: &CsvHeader, rows: &Chunk) {
+    fast::check(builder, header, rows).expect("too few rows to be written");
 }
 
-/// The door of a file, and its rows by header; none if it is no CSV of records.
+/// The rules for a file, and its rows by header; none if it is no CSV of records.
 fn file(data: &[u8]) -> Option<(RecordRules, Vec<Chunk>)> {
     let clock = Clock::at(DateTime::from_timestamp(1_793_836_800, 0).expect("a time"));
-    let mut door = RecordRules::new(clock, "default", HashSet::new(), None);
+    let mut rules = RecordRules::new(clock, "default", HashSet::new(), None);
     let mut read = Chunks::of_lines(Cursor::new(data.to_vec()));
     let mut first = Chunk::default();
     if !read.fill(&mut first).ok()? {
@@ -67,36 +67,36 @@ fn file(data: &[u8]) -> Option<(RecordRules, Vec<Chunk>)> {
     let row = first_row(first.bytes()).ok()?;
     let header = CsvHeader::parse(&row.row, row.separator).ok()?;
     first.skip(row.end);
-    door.header = Some(header.clone());
+    rules.header = Some(header.clone());
     let mut joined = JoinedChunks::of(read, first, header);
     let mut chunks = Vec::new();
     let mut chunk = Chunk::default();
     while joined.fill(&mut chunk).ok()? {
         chunks.push(std::mem::take(&mut chunk));
     }
-    Some((door, chunks))
+    Some((rules, chunks))
 }
 
 /// A refused row: its line, code, sentence and bytes.
 type Refused = (u64, &'static str, String, Vec<u8>);
 
 /// What is received and stored of some rows, and what is refused.
-fn outcome(door: &RecordRules, check: impl FnOnce(&mut SegmentBuilder)) -> (u64, u64, Vec<Refused>) {
+fn outcome(rules: &RecordRules, check: impl FnOnce(&mut SegmentBuilder)) -> (u64, u64, Vec<Refused>) {
     let writers = Writers::new(&NOWHERE, 1);
-    let mut worker = SegmentBuilder::new(door, &writers);
-    check(&mut worker);
-    let tally = worker.tally();
-    hold(tally);
-    let refused = tally.refused.iter().map(|refused| {
+    let mut builder = SegmentBuilder::new(rules, &writers);
+    check(&mut builder);
+    let counts = builder.tally();
+    hold(counts);
+    let refused = counts.refused.iter().map(|refused| {
         let (code, sentence) = (refused.refusal.code, refused.refusal.sentence.clone());
         (refused.line, code, sentence, refused.bytes.clone())
     });
-    (tally.received, tally.stored, refused.collect())
+    (counts.received, counts.stored, refused.collect())
 }
 
-fn hold(tally: &Tally) {
-    assert_eq!(tally.received, tally.stored + tally.refused.len() as u64);
-    for refused in &tally.refused {
+fn hold(counts: &Counts) {
+    assert_eq!(counts.received, counts.stored + counts.refused.len() as u64);
+    for refused in &counts.refused {
         let refusal = &refused.refusal;
         assert!(CODES.iter().any(|(code, _)| *code == refusal.code), "{refusal}");
         assert!(refusal.sentence.len() <= SENTENCE_BYTES_MAX, "{refusal}");

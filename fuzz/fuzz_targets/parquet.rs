@@ -12,13 +12,13 @@ use std::sync::{LazyLock, Mutex};
 
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
-use tallybook::support::clock::Clock;
-use tallybook::storage::durable_files::DataDir;
 use tallybook::pipeline::ingest::formats::parquet::Rows;
 use tallybook::pipeline::ingest::record::refusal::CODES;
-use tallybook::pipeline::ingest::segment_builder::SegmentBuilder;
 use tallybook::pipeline::ingest::record_rules::RecordRules;
+use tallybook::pipeline::ingest::segment_builder::SegmentBuilder;
 use tallybook::pipeline::ingest::segment_writers::Writers;
+use tallybook::storage::durable_files::DataDir;
+use tallybook::support::clock::Clock;
 
 /// More than any sentence with each of its values cut.
 const SENTENCE_BYTES_MAX: usize = 2_000;
@@ -54,25 +54,28 @@ fuzz_target!(|data: &[u8]| {
 /// What is received and stored of a file, and the codes of what is refused.
 fn outcome(place: &std::path::Path) -> (u64, u64, Vec<(u64, &'static str)>) {
     let clock = Clock::at(DateTime::from_timestamp(1_793_836_800, 0).expect("a time"));
-    let door = RecordRules::new(clock, "default", HashSet::new(), None);
+    let rules = RecordRules::new(clock, "default", HashSet::new(), None);
     let data = DataDir::open(&FOLDER).expect("a folder");
     let writers = Writers::new(&data, 1);
-    let mut worker = SegmentBuilder::new(&door, &writers);
+    let mut builder = SegmentBuilder::new(&rules, &writers);
     if let Ok(rows) = Rows::open("x", place) {
         for slice in rows.slices().take(SLICES_MAX) {
-            if rows.check(&mut worker, slice).is_err() {
+            if rows.check(&mut builder, slice).is_err() {
                 break;
             }
         }
     }
-    let tally = worker.tally();
-    assert_eq!(tally.received, tally.stored + tally.refused.len() as u64);
-    for refused in &tally.refused {
+    let counts = builder.tally();
+    assert_eq!(counts.received, counts.stored + counts.refused.len() as u64);
+    for refused in &counts.refused {
         let refusal = &refused.refusal;
         assert!(CODES.iter().any(|(code, _)| *code == refusal.code), "{refusal}");
         assert!(refusal.sentence.len() <= SENTENCE_BYTES_MAX, "{refusal}");
         assert!(!refusal.sentence.contains(char::is_control), "{refusal}");
     }
-    let refused = tally.refused.iter().map(|refused| (refused.line, refused.refusal.code));
-    (tally.received, tally.stored, refused.collect())
+    let refused = counts
+        .refused
+        .iter()
+        .map(|refused| (refused.line, refused.refusal.code));
+    (counts.received, counts.stored, refused.collect())
 }

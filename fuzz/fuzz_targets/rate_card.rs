@@ -11,9 +11,9 @@ use libfuzzer_sys::fuzz_target;
 use rust_decimal::Decimal;
 use tallybook::catalog::rate_card::meter::{Fits, Of};
 use tallybook::catalog::rate_card::{EVERY_REGION, Finding, Meter, RateCard, Revision, compare};
+use tallybook::pipeline::rate::{Quantity, slice};
 use tallybook::values::money::PRICE_DECIMALS;
 use tallybook::values::parameters::{Parameters, Scalar};
-use tallybook::pipeline::rate::{Quantity, slice};
 
 const FILE: &str = "2024-01-01.toml";
 

@@ -15,13 +15,13 @@ use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tallybook::pipeline::ingest::formats::csv::{CsvHeader, record_from_row};
-use tallybook::pipeline::ingest::record::fields::Field;
-use tallybook::pipeline::ingest::record::fingerprint::{content_fingerprint, identity_hash};
-use tallybook::pipeline::ingest::record::timestamp::check_time;
 use tallybook::pipeline::ingest::formats::ndjson::fast::Layouts;
 use tallybook::pipeline::ingest::record::field_values::{MAX_ID_BYTES, MAX_TASK_TYPE_BYTES};
-use tallybook::pipeline::ingest::record::{Kind, Record, Scratch, canonical_parameters, parse_line};
+use tallybook::pipeline::ingest::record::fields::Field;
+use tallybook::pipeline::ingest::record::fingerprint::{content_fingerprint, identity_hash};
 use tallybook::pipeline::ingest::record::refusal::{CODES, Refusal};
+use tallybook::pipeline::ingest::record::timestamp::check_time;
+use tallybook::pipeline::ingest::record::{Kind, Record, Scratch, canonical_parameters, parse_line};
 use tallybook::support::json::{Fault, check};
 use tallybook::values::parameters::{MAX_CANONICAL_BYTES, MAX_MEASURED, Parameters, canonical};
 

@@ -11,8 +11,8 @@ use libfuzzer_sys::fuzz_target;
 use num_bigint::{BigInt, Sign};
 use rust_decimal::Decimal;
 use tallybook::catalog::rate_card::{Model, Tier};
-use tallybook::values::money::{AMOUNT_DECIMALS, MoneyError, QUANTITY_DECIMALS, line_amount, parse_plain, plain, sum};
 use tallybook::pipeline::rate::{ModelError, Quantity, Slice, slice};
+use tallybook::values::money::{AMOUNT_DECIMALS, MoneyError, QUANTITY_DECIMALS, line_amount, parse_plain, plain, sum};
 
 /// More tiers than this show nothing new.
 const TIERS_MAX: usize = 12;
