@@ -22,10 +22,16 @@ spark.sparkContext.setLogLevel("ERROR")
 
 
 def whole(paths):
-    table = pyarrow.concat_tables(pyarrow.parquet.ParquetFile(path).read() for path in paths)
+    return pyarrow.concat_tables(with_plain_types(pyarrow.parquet.ParquetFile(path).read()) for path in paths)
+
+
+def with_plain_types(table):
+    # A file that has its Arrow schema with it has texts as views; one without has plain ones.
     for at, field in enumerate(table.schema):
         if pyarrow.types.is_timestamp(field.type):
             table = table.set_column(at, field.name, table.column(at).cast(pyarrow.int64()))
+        elif pyarrow.types.is_string_view(field.type):
+            table = table.set_column(at, field.name, table.column(at).cast(pyarrow.string()))
     return table
 
 
