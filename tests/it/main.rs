@@ -101,3 +101,6 @@ mod edges_clocks;
 
 /// Pages of reference that leave nothing out.
 mod docs_reference;
+
+/// What the documents show and say.
+mod docs;
