@@ -10,16 +10,16 @@ use super::quarantine::args::QuarantineCommand;
 use crate::context::admission::Hour;
 use crate::pipeline::ingest::input::Format;
 
-/// Usage records in, exact statements out.
+/// Metering and billing: usage records in, exact statements out.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a person, 4 the books do not balance, 5 another run holds them.
+/// Exit codes: 0 done, 1 failed, 2 usage error, 3 action required, 4 out of balance, 5 another run is active.
 #[derive(Debug, Parser)]
 #[command(name = "tallybook", version, max_term_width = 100)]
 pub struct Args {
-    /// Folder of the books: raw segments, usage, exports, and the embedded ledger [default: tallybook-data]
+    /// Data folder: raw records, usage, exports and the embedded ledger [default: tallybook-data]
     #[arg(long, global = true, env = "TALLYBOOK_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Ledger database [default: an SQLite file in the data folder]
+    /// Ledger database: postgres://, mysql:// or sqlite:// [default: an SQLite file in the data folder]
     #[arg(
         long,
         global = true,
@@ -28,25 +28,25 @@ pub struct Args {
         value_name = "URL"
     )]
     pub ledger: Option<String>,
-    /// Settings file [default: tallybook.toml, if it is there]
+    /// Settings file [default: tallybook.toml, if it exists]
     #[arg(long, global = true, env = "TALLYBOOK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder of rate cards, imported each night [default: rate-cards]
+    /// Folder of rate cards, imported by each nightly run [default: rate-cards]
     #[arg(long, global = true, env = "TALLYBOOK_RATE_CARDS", value_name = "DIR")]
     pub rate_cards: Option<PathBuf>,
-    /// Run as if it were this earlier time, or 00:00 UTC of this day, to replay a night [default: now]
+    /// Run as of this earlier time, or of 00:00 UTC on this day, to replay a nightly run [default: now]
     #[arg(long, global = true, value_name = "TIME", value_parser = parse::instant)]
     pub as_of: Option<DateTime<Utc>>,
-    /// Accept the machine's clock after it jumped: its time to the hour, in UTC
+    /// Confirm the system clock after a jump: the current hour, in UTC
     #[arg(long, global = true, value_name = "YYYY-MM-DDTHHZ")]
     pub accept_clock: Option<Hour>,
-    /// Who decides, for the audit trail [default: the user's name]
+    /// Name recorded in the audit trail [default: your user name]
     #[arg(long, global = true, env = "TALLYBOOK_WHO", value_name = "NAME")]
     pub who: Option<String>,
-    /// Print one machine-readable report instead of text
+    /// Print JSON instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// How log lines on standard error look (the variable `RUST_LOG` says how many)
+    /// Log format on standard error; set verbosity with `RUST_LOG`
     #[arg(long, global = true, env = "TALLYBOOK_LOG_FORMAT", value_enum, default_value_t = LogFormat::Plain)]
     pub log_format: LogFormat,
     #[command(subcommand)]
@@ -61,162 +61,167 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a month of usage, run its nights, close it, export it: the whole way, in a folder of its own
+    /// Generate a month of sample usage and run everything on it: ingest, meter, close, export
     ///
-    /// With --ledger the ledger is in that database, which must have no tables of tallybook yet.
+    /// With --ledger, the ledger is created in that database, which must not contain tallybook tables yet.
     Demo {
-        /// Distinct usage records to make
+        /// Number of distinct usage records to generate
         #[arg(long, default_value_t = 200_000)]
         records: usize,
-        /// Same seed, same month
+        /// Seed: the same seed generates the same month
         #[arg(long, default_value_t = 2026)]
         seed: u64,
     },
-    /// Take in usage records: NDJSON, CSV or Parquet, each also .gz or .zst; - is standard input
+    /// Ingest usage records from NDJSON, CSV or Parquet files, also .gz or .zst; - reads standard input
     ///
-    /// A folder of Spark or Hive is one input; its `key=value` folders fill the fields of these names. A file or folder is taken whole
-    /// or not at all; the same again changes nothing. Lines that are no usage records go to quarantine. An input of which no record
-    /// could be taken, or more than one line in ten was refused, needs a person (exit code 3).
+    /// A folder written by Spark or Hive is one input; its `key=value` subfolders fill the fields of these names. A file or folder is
+    /// ingested completely or not at all, and ingesting it again changes nothing. Lines that are not valid usage records go to
+    /// quarantine. If no record of an input is valid, or more than one line in ten is refused, action is required (exit code 3).
     Ingest {
+        /// Files or folders to ingest
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Sender of records that do not name one [default: default]
+        /// Source of records that do not name one [default: default]
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
-        /// The same, and bytes that were ingested under another source are other records: they are billed again
+        /// Like --source, but also accept a file already ingested under another source: its records are billed again
         #[arg(long, value_name = "NAME", conflicts_with = "source")]
         again_as: Option<String>,
-        /// Format, where the name does not tell
+        /// File format, if the extension is missing
         #[arg(long, value_enum)]
         format: Option<Format>,
     },
     /// Read one input that ended the process twice: the program starts itself so
     #[command(hide = true)]
     ReadAlone(crate::cli::ingest::Alone),
-    /// The batch job: rate cards, drop folder, meter, close what is due, export, expire, report
+    /// Run the nightly job: import rate cards, ingest the drop folder, meter, close, export, expire, report
     ///
-    /// Safe to start twice, to kill, and to run again.
+    /// It is safe to start it twice, to kill it, and to run it again.
     Nightly,
-    /// Turn raw records that no run has metered into usage
+    /// Meter new raw records into usage
     Meter {
-        /// Measure all retained raw again and hold it against the stored usage; writes nothing
+        /// Recompute usage from raw data and compare; writes nothing
         #[arg(long)]
         rebuild: bool,
     },
-    /// Meter what is new, then close due periods into statements
+    /// Meter new records, then close due periods into statements
     Close,
-    /// Export statements that no export holds yet
+    /// Export statements that have not been exported yet
     Export {
-        /// Write this export again, to the byte
+        /// Recreate this export byte for byte
         #[arg(long, value_name = "ID")]
         again: Option<i64>,
-        /// With --again: into this folder instead of its own place
+        /// With --again: write it to this folder instead of its original one
         #[arg(long, value_name = "DIR", requires = "again")]
         to: Option<PathBuf>,
     },
-    /// Let raw days go that are past six months and proved, and service-log fields after one
+    /// Delete raw data older than six months once verified, and service-log fields older than one month
     Expire {
-        /// Let a day's unmetered records and conflicts go unresolved
+        /// Give up this day's unmetered records and open conflicts, so that the day can expire
         #[arg(long, value_name = "DAY", requires = "reason", value_parser = parse::day)]
         waive: Option<NaiveDate>,
-        /// With --waive: why, for the audit
+        /// With --waive: the reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: Option<String>,
     },
-    /// Accounts' usage by day, app, region and SKU
+    /// Show usage by day, app, region and SKU
     Usage {
         #[command(flatten)]
         accounts: AccountArgs,
         #[command(flatten)]
         span: Span,
     },
-    /// Accounts' statements: closed ones, and drafts of open periods
+    /// Show closed statements, and drafts of open periods
     Statement {
         #[command(flatten)]
         accounts: AccountArgs,
         #[command(flatten)]
         span: Span,
     },
-    /// How a closed statement or a line of it came about, step by step, and the raw records behind it
+    /// Explain a closed statement, or one line of it, step by step down to the raw records
     Explain {
-        /// Its id, as `statement` and the export show it
+        /// Statement ID, as shown by `statement` and in the export
         statement: String,
         /// Only this line
         #[arg(long, value_name = "NUMBER")]
         line: Option<u32>,
-        /// Raw records told of each line
+        /// Maximum raw records shown per line
         #[arg(long, value_name = "COUNT", default_value_t = 20)]
         records: usize,
-        /// With --line: count all of its raw records and check the digests of their files, however many rows are read for it
+        /// With --line: count all its raw records and check the digests of their files, however many rows must be read
         #[arg(long, requires = "line")]
         full: bool,
     },
-    /// Rate cards: check, list, show, import
+    /// Manage rate cards: check, list, show, import, withdraw
     RateCard {
         #[command(subcommand)]
         command: RateCardCommand,
     },
-    /// Accounts and their terms: add, list, show
+    /// Manage accounts and their terms: add, list, show
     Account {
         #[command(subcommand)]
         command: AccountCommand,
     },
-    /// Lines that were refused: list, show, retry, correct, dismiss
+    /// Handle refused lines: list, show, retry, edit, correct, dismiss
     Quarantine {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
-    /// One identity, two contents: list, show, keep the first, replace it
+    /// Resolve records that share an ID but differ: list, show, keep, replace
     Conflict {
         #[command(subcommand)]
         command: ConflictCommand,
     },
-    /// The day on which the books begin: usage before it is refused. With a day, move it back
+    /// Show the first billing day, before which usage is refused; with a day, move it back
     FirstDay {
-        /// UTC day, such as 2026-01-01; never over a closed period
+        /// New first day (UTC), such as 2026-01-01; it must not move into or past a closed period
         #[arg(value_name = "DAY", requires = "reason", value_parser = parse::day)]
         day: Option<NaiveDate>,
-        /// With a day: why, for the audit
+        /// With a day: the reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: Option<String>,
     },
-    /// Adjustments that another currency keeps from every statement: list, settle
+    /// Handle adjustments blocked by a change of currency: list, settle
     Adjustment {
         #[command(subcommand)]
         command: AdjustmentCommand,
     },
-    /// Voids whose record has not come: list, dismiss
+    /// Handle voids whose record has not arrived: list, dismiss
     Void {
         #[command(subcommand)]
         command: VoidCommand,
     },
-    /// What people decided: resolutions, waivers, corrections, accounts and terms
+    /// Show the audit trail: decisions on conflicts, waivers, corrections, accounts and terms
     Audit,
-    /// Prove the books: ledger rows, files, raw against usage against statements against exports; names what differs
+    /// Verify all data: ledger rows and files, raw against usage, usage against statements, statements against exports
     Verify {
-        /// Only what is of this day or later, for a weekly run beside the full one; says what it leaves out
+        /// Verify only data of this day or later, for a quick check between full ones; lists what it skips
         #[arg(long, value_name = "DAY")]
         since: Option<NaiveDate>,
     },
-    /// What is where: files, rows, days held, periods due, the last runs
+    /// Show the state of files, accounts and billing periods
     Status {
-        /// One line for a monitor: ok, or what needs a person since the last night (exit code 3)
+        /// Print one line for monitoring: ok, or what requires action since the last nightly run (exit code 3)
         #[arg(long)]
         short: bool,
-        /// With --short: a last night longer ago than this needs a person, too
+        /// With --short: also require action if the last nightly run was more than this many hours ago
         #[arg(long, value_name = "HOURS", requires = "short", value_parser = clap::value_parser!(u32).range(1..))]
         max_age: Option<u32>,
     },
-    /// Rewrite Parquet files of older versions, in which Spark and DuckDB miss rows; nights do it as well, some each
+    /// Rewrite Parquet files of older versions, in which Spark and DuckDB miss rows; nightly runs also do this, a few at a time
     RewriteFiles,
-    /// Make the ledger's tables, or bring them up to this program; every command does it by itself
+    /// Create or upgrade the ledger's tables; every command also does this by itself
     Migrate,
-    /// Print the script that completes commands and options in a shell
+    /// Print a shell completion script
     ///
     /// For bash: tallybook completions bash >/usr/share/bash-completion/completions/tallybook
-    Completions { shell: clap_complete::Shell },
-    /// Write the manual pages into a folder; without one, print the program's own
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages for all commands to a folder, or print the main page
     Man {
+        /// An existing folder
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
     },
@@ -254,7 +259,7 @@ impl Command {
 /// A reason is read by others, later.
 pub fn not_blank(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
-        return Err("say why".to_owned());
+        return Err("a reason is required".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -277,7 +282,7 @@ pub struct Span {
     /// Day after the last [default: tomorrow in the account's time zone]
     #[arg(long, value_name = "DAY", value_parser = parse::day_after)]
     pub to: Option<NaiveDate>,
-    /// The days of a month, such as 2026-10, in place of --from and --to
+    /// A month, such as 2026-10, instead of --from and --to
     #[arg(long, value_name = "MONTH", value_parser = parse::month, conflicts_with_all = ["from", "to"])]
     pub month: Option<NaiveDate>,
     /// Print CSV
@@ -287,44 +292,48 @@ pub struct Span {
 
 #[derive(Debug, Subcommand)]
 pub enum RateCardCommand {
-    /// Check card files or folders: every mistake with file, line and cure
+    /// Check rate card files or folders; each mistake is reported with file, line and fix
     Check {
+        /// Files or folders [default: the folder of rate cards]
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Imported versions and revisions
+    /// List imported versions and revisions
     List,
-    /// Prices of a card on a day
+    /// Show the prices of a card on a day
     Show {
+        /// Name of the rate card
         name: String,
-        /// [default: today]
+        /// The day [default: today]
         #[arg(long, value_name = "DAY", value_parser = parse::day)]
         on: Option<NaiveDate>,
     },
-    /// Import card files or folders: new versions, and revisions that only add
+    /// Import rate card files or folders: new versions, and revisions that only add prices or SKUs
     ///
-    /// With --corrects also other prices for days that are metered or billed: closed periods from that day on are rated again,
+    /// With --corrects, prices may also change for days already metered or billed: closed periods from that day on are rated again,
     /// and the next statement of each account carries the difference as adjustments.
     Import {
+        /// Files or folders [default: the folder of rate cards]
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// The version, by its first day, that is imported as a correction
+        /// First day of the version to import as a correction
         #[arg(long, value_name = "DATE", requires = "reason", value_parser = parse::day)]
         corrects: Option<NaiveDate>,
-        /// With --corrects: why, for the audit
+        /// With --corrects: the reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: Option<String>,
-        /// Write nothing; tell what it would do, and what that comes to for closed and open periods
+        /// Write nothing; show what would change, and the effect on closed and open periods in money
         #[arg(long)]
         dry_run: bool,
     },
-    /// Withdraw a version that no day has used yet: it is in force no more, and a night does not import its file again
+    /// Withdraw a version that no usage has been metered with yet; nightly runs do not import its file again
     Withdraw {
+        /// Name of the rate card
         name: String,
         /// The version's first day, such as 2026-11-01
         #[arg(value_name = "DATE", value_parser = parse::day)]
         from: NaiveDate,
-        /// Why, for the audit
+        /// The reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
@@ -332,32 +341,35 @@ pub enum RateCardCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ConflictCommand {
-    /// Open conflicts, with the money between the two contents, its sum, and the digest of the list
+    /// List open conflicts with the price difference of each, the total, and the digest of the list
     List {
         #[command(flatten)]
         of: ConflictsOf,
-        /// Also those that are resolved
+        /// Include resolved conflicts
         #[arg(long)]
         all: bool,
     },
-    /// Both contents side by side, and what it would change
-    Show { number: i64 },
-    /// Let the first stand, for good: of one conflict, or of all of a list that was shown
+    /// Show both versions of a record side by side, and the effect of replacing the first
+    Show {
+        /// Number of the conflict, as shown by `conflict list`
+        number: i64,
+    },
+    /// Keep the first version, finally: for one conflict, or for all on a list shown before
     Keep(Decide),
-    /// Let the later one stand, for good: the books move by the difference
+    /// Use the later version, finally: usage and charges change by the difference
     Replace(Decide),
 }
 
 /// Open conflicts of a batch, an input or an account.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConflictsOf {
-    /// Only those whose later content came with this batch
+    /// Only conflicts whose later version arrived in this batch
     #[arg(long, value_name = "NUMBER")]
     pub batch: Option<i64>,
-    /// Only those whose later content came with inputs of this name, with its folders or without
+    /// Only conflicts whose later version arrived in inputs of this name, with or without folders
     #[arg(long, value_name = "NAME")]
     pub input: Option<String>,
-    /// Only those of which either content is of this account
+    /// Only conflicts in which either version belongs to this account
     #[arg(long, value_name = "UIN", value_parser = parse::uin)]
     pub account: Option<u64>,
 }
@@ -366,38 +378,38 @@ pub struct ConflictsOf {
 #[derive(Clone, Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["number", "batch", "input", "account", "all"])))]
 pub struct Decide {
-    /// This one
+    /// Number of the conflict, as shown by `conflict list`
     #[arg(conflicts_with_all = ["batch", "input", "account", "all", "list"])]
     pub number: Option<i64>,
     #[command(flatten)]
     pub of: ConflictsOf,
-    /// All open ones
+    /// All open conflicts
     #[arg(long, requires = "list")]
     pub all: bool,
-    /// The digest that `conflict list` told with the same filters: the decision holds for exactly that list
+    /// Digest shown by `conflict list` with the same filters: the decision applies to exactly that list
     #[arg(long, value_name = "DIGEST", required_unless_present = "number")]
     pub list: Option<String>,
-    /// Why, for the audit
+    /// The reason, for the audit trail
     #[arg(long, value_name = "TEXT", value_parser = not_blank)]
     pub reason: String,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum VoidCommand {
-    /// Voids that wait for their record
+    /// List voids whose record has not arrived
     List {
-        /// Also those that were dismissed
+        /// Include dismissed voids
         #[arg(long)]
         all: bool,
     },
-    /// Wait no more, for good: the record has expired, or will not come
+    /// Stop waiting, finally: the record has expired or will not arrive
     Dismiss {
-        /// The void's own id
+        /// ID of the void itself
         id: String,
-        /// Its source, where several have sent a void of that id
+        /// Its source, if several sources sent a void with this ID
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
-        /// Why, for the audit
+        /// The reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
@@ -405,20 +417,21 @@ pub enum VoidCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum AdjustmentCommand {
-    /// Adjustments that keep their account from closing, with their money
+    /// List adjustments that block the close of their account, with amounts
     List {
-        /// Also those that were settled
+        /// Include settled adjustments
         #[arg(long)]
         all: bool,
     },
-    /// Note that one of them was settled outside: it is never billed, and the account closes
+    /// Record that an adjustment was settled outside tallybook: it is never billed, and the account can close
     Settle {
+        /// Account number
         #[arg(value_name = "UIN", value_parser = parse::uin)]
         uin: u64,
-        /// First day of the closed period that it adjusts, such as 2026-11-01
+        /// First day of the closed period it adjusts, such as 2026-11-01
         #[arg(value_name = "PERIOD", value_parser = parse::first_day)]
         period: NaiveDate,
-        /// How and why, for the audit
+        /// How and why it was settled, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
@@ -426,42 +439,44 @@ pub enum AdjustmentCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
-    /// Add an account, or later terms to one that is there; in these, what is not said stays as it was
+    /// Add an account, or new terms to an existing one; omitted options keep their current values
     Add {
+        /// Account number
         #[arg(value_parser = parse::uin)]
         uin: u64,
-        /// Rate card [default: the default card, mps-cn]
+        /// Rate card [default: the setting `default_card`, initially mps-cn]
         #[arg(long)]
         card: Option<String>,
-        /// Time zone of its days [default: the card's]
+        /// Time zone of the account's days [default: the card's]
         #[arg(long, value_parser = parse::zone)]
         zone: Option<chrono_tz::Tz>,
-        /// How often it is billed [default: monthly]
+        /// Billing cycle [default: monthly]
         #[arg(long, value_enum)]
         cycle: Option<CycleName>,
         /// Day of the month on which a monthly period starts, 1 to 31 [default: 1]
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..=31))]
         anchor_day: Option<u8>,
-        /// Percent off every line, at most 2 decimals [default: 0]
+        /// Discount on every line, in percent, at most 2 decimals [default: 0]
         #[arg(long, value_name = "PERCENT", value_parser = crate::values::money::parse_plain)]
         discount: Option<rust_decimal::Decimal>,
-        /// Agreed price: SKU=PRICE, or SKU@REGION-GROUP=PRICE
+        /// Negotiated price: SKU=PRICE, or SKU@REGION-GROUP=PRICE
         #[arg(long = "price", value_name = "SKU=PRICE")]
         prices: Vec<String>,
-        /// Leave the agreed prices of earlier terms behind, as another card does
+        /// Drop earlier negotiated prices and use list prices
         #[arg(long)]
         card_prices: bool,
         /// First day of the terms [default: today]
         #[arg(long, value_name = "DAY", value_parser = parse::day)]
         from: Option<NaiveDate>,
-        /// Write nothing; tell what it would change, and what that comes to
+        /// Write nothing; show what would change, in terms and in money
         #[arg(long)]
         dry_run: bool,
     },
-    /// All accounts
+    /// List all accounts
     List,
-    /// One account with its terms and periods
+    /// Show an account with its terms and periods
     Show {
+        /// Account number
         #[arg(value_parser = parse::uin)]
         uin: u64,
     },

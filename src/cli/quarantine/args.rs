@@ -11,79 +11,81 @@ use crate::pipeline::ingest::quarantine::filter::Filter;
 
 #[derive(Debug, Subcommand)]
 pub enum QuarantineCommand {
-    /// Refused lines: how many by input and reason, then the lines, oldest first
+    /// List refused lines: counts by input and reason, then the lines, oldest first
     ///
-    /// Those that a retry or a correction took and those that were dismissed are listed with --all only. A line that its sender sent
-    /// again, corrected, as another line stays here until it is dismissed.
+    /// Lines accepted since by a retry or correction, and dismissed lines, are listed only with --all. If the sender sends a corrected
+    /// line again in another input, the refused one stays on this list until you dismiss it.
     List {
         #[command(flatten)]
         lines: Lines,
-        /// Lines listed at most [default: 100; with --csv or --json all]
+        /// Maximum number of lines listed [default: 100; with --csv or --json all]
         #[arg(long, value_name = "COUNT")]
         limit: Option<u32>,
-        /// Only lines with a higher number: the next page
+        /// Only lines with a higher number than this: the next page
         #[arg(long, value_name = "NUMBER", default_value_t = 0)]
         after: i64,
-        /// Also lines that were taken or dismissed
+        /// Include accepted and dismissed lines
         #[arg(long)]
         all: bool,
         /// Print CSV
         #[arg(long, conflicts_with = "json")]
         csv: bool,
     },
-    /// Refused lines with their bytes
+    /// Show refused lines with their bytes
     Show {
         #[command(flatten)]
         lines: Lines,
-        /// Lines shown at most [default: 20; with --lines or --json all]
+        /// Maximum number of lines shown [default: 20; with --lines-only or --json all]
         #[arg(long, value_name = "COUNT")]
         limit: Option<u32>,
-        /// Print each as its number, a tab and the line, to be corrected and given to `quarantine correct`
+        /// Print each line as its number, a tab and the line: edit this and give it to `quarantine correct`
         #[arg(long, conflicts_with = "json")]
         lines_only: bool,
     },
-    /// Try refused lines again, as they came
+    /// Try refused lines again, unchanged
     Retry {
         #[command(flatten)]
         lines: Lines,
     },
-    /// Take one refused line in another form, in the place of what came
+    /// Replace one refused line by a corrected one
     Edit {
+        /// Line number in quarantine, as shown by `quarantine list`
         number: i64,
-        /// The line as it should have come
+        /// The corrected line
         #[arg(long, value_name = "TEXT", required_unless_present = "from")]
         line: Option<String>,
-        /// A file that holds it
+        /// A file that contains the corrected line
         #[arg(long, value_name = "FILE", conflicts_with = "line")]
         from: Option<PathBuf>,
-        /// Why, for the audit
+        /// The reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
-    /// Take the lines of a file in the place of refused ones: on each a number, a tab, and the line as it should have come
+    /// Replace refused lines by corrected ones from a file; each line of it is a number, a tab and the corrected line
     ///
-    /// `quarantine show --lines-only` prints refused lines in this form. What is refused in its new form too stays as it was (exit code 3);
-    /// the same file again does only what is missing.
+    /// `quarantine show --lines-only` prints refused lines in this form. A corrected line that is still refused leaves the original as
+    /// it is (exit code 3). Running it again with the same file does only what is still missing.
     Correct {
+        /// File of corrected lines
         file: PathBuf,
-        /// Why, for the audit
+        /// The reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
-    /// Set refused lines aside for good: they still count as quarantined, and are neither listed nor tried again
+    /// Dismiss refused lines, finally: they still count as quarantined, but are no longer listed or retried
     Dismiss {
         #[command(flatten)]
         lines: Lines,
-        /// Only the alarm of this number ends; its lines stay
+        /// Dismiss only this alarm; its lines stay in quarantine
         #[arg(long, value_name = "NUMBER", conflicts_with_all = ["numbers", "batch", "input", "code", "day", "source"])]
         alarm: Option<i64>,
-        /// Why, for the audit
+        /// The reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
-    /// Inputs of which no record, or too few, could be taken, and that nobody has decided on
+    /// List alarms: inputs with no valid record, or with too many refused lines, until they are dealt with
     Alarms {
-        /// Also those that have ended
+        /// Include alarms that have ended
         #[arg(long)]
         all: bool,
     },
@@ -92,22 +94,22 @@ pub enum QuarantineCommand {
 /// Which lines are meant: those that fit all that is said.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Lines {
-    /// Numbers, as `quarantine list` shows them
+    /// Line numbers in quarantine, as shown by `quarantine list`
     #[arg(value_name = "NUMBER")]
     pub numbers: Vec<i64>,
-    /// Received by this batch
+    /// Only lines of this batch
     #[arg(long, value_name = "NUMBER")]
     pub batch: Option<i64>,
-    /// Of inputs of this name, with or without its folders
+    /// Only lines of inputs with this name, with or without folders
     #[arg(long, value_name = "NAME")]
     pub input: Option<String>,
-    /// Refused for this reason, such as `not_a_time`
+    /// Only lines refused for this reason, such as `not_a_time`
     #[arg(long, value_name = "REASON")]
     pub code: Option<String>,
-    /// Received on this UTC day
+    /// Only lines received on this UTC day
     #[arg(long, value_name = "DAY", value_parser = parse::day)]
     pub day: Option<NaiveDate>,
-    /// Of inputs with this default source
+    /// Only lines of inputs with this default source
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
 }
