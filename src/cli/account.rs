@@ -40,9 +40,10 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                 (None, None) => None,
                 (Some(CycleName::Daily), None) => Some(Cycle::Daily),
                 (Some(CycleName::Daily), Some(_)) => {
-                    return Err(
-                        Error::Usage("--anchor-day is of a monthly cycle; leave it out with daily".to_owned()).into(),
-                    );
+                    return Err(Error::Usage(
+                        "--anchor-day applies only to a monthly cycle; omit it with --cycle daily".to_owned(),
+                    )
+                    .into());
                 }
                 (_, anchor_day) => Some(Cycle::Monthly {
                     anchor_day: anchor_day.unwrap_or(1),
@@ -176,7 +177,7 @@ fn told_text(uin: u64, told: &Told) -> String {
         text.push_str(&money_text(&told.money));
     }
     if told.dry_run {
-        text.push_str("nothing was written (--dry-run)\n");
+        text.push_str("dry run: nothing was written\n");
     }
     text
 }
@@ -208,7 +209,7 @@ fn changes_text(before: Option<&Terms>, terms: &Terms) -> String {
         change(&scope, price(before), price(terms));
     }
     if changes.is_empty() {
-        return format!("nothing changes from {} on\n", terms.from);
+        return format!("no change from {} on\n", terms.from);
     }
     format!("from {} on: {}\n", terms.from, changes.join("; "))
 }

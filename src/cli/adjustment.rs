@@ -7,7 +7,7 @@ use super::run::report;
 use crate::context::Books;
 use crate::decisions::settlement::{Listed, list, settle};
 use crate::storage::ledger::Lease;
-use crate::support::table::Table;
+use crate::support::table::{Table, counted};
 
 /// Runs one of them.
 pub async fn run(args: &Args, books: &Books, command: &AdjustmentCommand) -> Result<()> {
@@ -29,7 +29,8 @@ pub async fn run(args: &Args, books: &Books, command: &AdjustmentCommand) -> Res
 
 fn list_text(listed: &[Listed]) -> String {
     if listed.is_empty() {
-        return "no adjustment waits for a person: each is a line of its account's next statement\n".to_owned();
+        return "no blocked adjustments: every adjustment will appear on the next statement of its account\n"
+            .to_owned();
     }
     let mut table = Table::new(&[
         "account", "period", "to", "currency", "amount", "records", "state", "blocks", "audit",
@@ -52,14 +53,14 @@ fn list_text(listed: &[Listed]) -> String {
 
 fn settled_text(settled: &Listed) -> String {
     format!(
-        "account {}, {} to {}: {} {} ({} records) are settled outside (audit entry {})\n\
-         no statement will carry them; later changes of that period start from them. The account's next close goes on\n",
+        "account {}, {} to {}: {} {} ({}) settled outside tallybook (audit entry {})\n\
+         they will appear on no statement, later changes to that period are calculated from them, and the account can close again\n",
         settled.uin,
         settled.period_start,
         settled.period_end,
         settled.amount,
         settled.currency,
-        settled.records,
+        counted(settled.records, "record"),
         settled.audit_entry.unwrap_or_default()
     )
 }

@@ -10,7 +10,7 @@ use crate::decisions::conflict::{ListedAll, ResolvedConflict, Shown, list_of, re
 use crate::nightly::report::{metered, money_text, sums_text};
 use crate::pipeline::meter::dedupe::resolution::Resolution;
 use crate::storage::ledger::Lease;
-use crate::support::table::Table;
+use crate::support::table::{Table, counted};
 use crate::values::parameters::are_equal;
 
 /// Runs one of them.
@@ -62,16 +62,16 @@ async fn decide(args: &Args, books: &Books, decision: &Decide, word: Resolution)
 fn list_text(all: &ListedAll, of: &ConflictsOf) -> String {
     let listed = &all.conflicts;
     if listed.is_empty() {
-        return "no conflict is open\n".to_owned();
+        return "no open conflicts\n".to_owned();
     }
     let mut table = Table::new(&[
         "number",
         "source",
         "id",
-        "stands",
-        "differs",
+        "current",
+        "later",
         "state",
-        "if the later stood",
+        "with the later version",
     ]);
     for conflict in listed {
         let row = &conflict.row;
@@ -91,7 +91,8 @@ fn list_text(all: &ListedAll, of: &ConflictsOf) -> String {
         let list = &all.digest;
         text.push_str(&sums_text(all.count, &all.money, &all.note));
         text.push_str(&format!(
-            "to decide all of them: tallybook conflict keep{filters} --list {list} --reason WHY, or replace{filters} --list {list} --reason WHY\n"
+            "to decide all of them: `tallybook conflict keep{filters} --list {list} --reason TEXT`, or `replace` with the same \
+             options\n"
         ));
     }
     text
@@ -113,19 +114,21 @@ fn filters_text(of: &ConflictsOf) -> String {
 fn resolved_all_text(resolved: &ResolvedAll) -> String {
     let mut text = if resolved.list.count == 0 {
         format!(
-            "that list was decided before (audit entry {}); the books move now\n",
+            "that list was decided before (audit entry {}); usage is updated now\n",
             resolved.audit_entry
         )
     } else {
         format!(
-            "{} conflicts are {} (audit entry {})\n",
-            resolved.list.count, resolved.state, resolved.audit_entry
+            "{} {} (audit entry {})\n",
+            counted(resolved.list.count, "conflict"),
+            resolved.state,
+            resolved.audit_entry
         )
     };
     if !resolved.repeated.is_empty() {
         let numbers: Vec<String> = resolved.repeated.iter().map(ToString::to_string).collect();
         text.push_str(&format!(
-            "with the same content, and resolved with them: {}\n",
+            "also resolved, because they have the same content: {}\n",
             numbers.join(", ")
         ));
     }
@@ -147,14 +150,14 @@ fn file_name(input: &str) -> &str {
 
 fn shown_text(shown: &Shown) -> String {
     let row = &shown.listed.row;
-    let mut table = Table::new(&["field", "stands", "later"]);
+    let mut table = Table::new(&["field", "current", "later"]);
     for (name, stands, later) in &shown.fields {
         let is_same = stands == later || *name == "parameters" && are_equal(stands, later);
         let mark = if is_same { "" } else { " *" };
         table.row([format!("{name}{mark}"), stands.clone(), later.clone()]);
     }
     format!(
-        "conflict {} ({}): {} {}\nfirst  {} line {} (batch {})\nlater  {} line {} (batch {})\n{}if the later stood: {}\n",
+        "conflict {} ({}): {} {}\nfirst  {} line {} (batch {})\nlater  {} line {} (batch {})\n{}with the later version: {}\n",
         row.conflict,
         row.state,
         row.source,
@@ -178,11 +181,11 @@ fn resolved_text(resolved: &ResolvedConflict) -> String {
     );
     for other in &resolved.repeated {
         text.push_str(&format!(
-            "conflict {other} has the same content and is resolved with it\n"
+            "conflict {other} has the same content and is resolved as well\n"
         ));
     }
     if let Some(moved) = &resolved.metered {
-        text.push_str(&format!("the books move by {}\n", money_text(&resolved.listed)));
+        text.push_str(&format!("change of charges: {}\n", money_text(&resolved.listed)));
         text.push_str(&metered(moved));
     }
     text

@@ -33,7 +33,7 @@ const SETTINGS: [&str; 15] = [
 ];
 
 /// Variables that were settings once, and what has taken their place.
-const GONE: [(&str, &str); 1] = [("TALLYBOOK_AS_OF", "the run's time is set by --as-of alone")];
+const GONE: [(&str, &str); 1] = [("TALLYBOOK_AS_OF", "the run's time can only be set with --as-of")];
 
 /// A setting in the environment; an empty one is none.
 pub fn setting(name: &str) -> Option<String> {
@@ -47,7 +47,7 @@ pub fn refuse_unknown() -> Result<()> {
     match names.filter(|name| name.starts_with(OURS)).find(|name| !is_known(name)) {
         None => Ok(()),
         Some(name) => Err(Error::Usage(format!(
-            "the variable {} is no setting; {}",
+            "the environment variable {} is not a setting; {}",
             quoted(&name),
             cure(&name)
         ))),
@@ -67,14 +67,14 @@ fn known() -> Vec<String> {
 
 fn cure(name: &str) -> String {
     if let Some((_, now)) = GONE.iter().find(|(gone, _)| *gone == name) {
-        return format!("{now}: take it out of the environment");
+        return format!("{now}: remove it from the environment");
     }
     let mut known = known();
     known.sort_unstable();
     // The prefix that all have would make any two names alike.
     let bare: Vec<&str> = known.iter().map(|known| &known[OURS.len()..]).collect();
     match nearest(&name[OURS.len()..], bare.iter().copied()) {
-        Some(meant) => format!("is {OURS}{meant} meant?"),
+        Some(meant) => format!("did you mean {OURS}{meant}?"),
         None => format!("settings are {}", known.join(", ")),
     }
 }
@@ -87,9 +87,9 @@ mod tests {
     fn a_misspelt_variable_is_answered_with_the_nearest_setting() {
         assert!(is_known("TALLYBOOK_DATA_DIR") && is_known("TALLYBOOK_SOURCE") && is_known("TALLYBOOK_TEST_ALL"));
         assert!(!is_known("TALLYBOOK_DATADIR") && !is_known("TALLYBOOK_AS_OF"));
-        assert_eq!(cure("TALLYBOOK_DATADIR"), "is TALLYBOOK_DATA_DIR meant?");
-        assert_eq!(cure("TALLYBOOK_RATE_CARD"), "is TALLYBOOK_RATE_CARDS meant?");
-        assert!(cure("TALLYBOOK_AS_OF").contains("--as-of alone"));
+        assert_eq!(cure("TALLYBOOK_DATADIR"), "did you mean TALLYBOOK_DATA_DIR?");
+        assert_eq!(cure("TALLYBOOK_RATE_CARD"), "did you mean TALLYBOOK_RATE_CARDS?");
+        assert!(cure("TALLYBOOK_AS_OF").contains("only be set with --as-of"));
         assert!(cure("TALLYBOOK_COLOUR").starts_with("settings are TALLYBOOK_"));
     }
 }

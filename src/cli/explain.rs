@@ -9,6 +9,7 @@ use super::run::report;
 use crate::context::Books;
 use crate::inspect::explain::{Behind, ControlTotals, Explained, Explanation, Limits, RecordBehind, explain_within};
 use crate::pipeline::rate::Kind;
+use crate::support::table::{counted, grouped};
 
 /// Raw rows that are read in well under a second.
 const QUICK_ROWS_MAX: i64 = 1 << 20;
@@ -31,7 +32,7 @@ pub async fn run(args: &Args, books: &Books, statement: &str, line: Option<u32>,
 fn text(explanation: &Explanation) -> String {
     let e = explanation;
     let mut text = format!(
-        "statement {} of account {}: {} to {}\nclosed {}, on all batches up to {}\n",
+        "statement {} of account {}: {} to {}\nclosed {}, with all batches through {}\n",
         e.statement_id, e.uin, e.period_start, e.period_end, e.closed_at, e.batch_hi
     );
     for line in &e.lines {
@@ -54,21 +55,21 @@ fn write_control(text: &mut String, control: &ControlTotals) {
     let statuses: Vec<String> = control
         .by_status
         .iter()
-        .map(|(status, [records, raw])| format!("{records} {status} ({raw} base units)"))
+        .map(|(status, [records, raw])| format!("{} {status} ({})", grouped(*records), counted(*raw, "base unit")))
         .collect();
     let settled = match control.settled_outside {
         0 => String::new(),
-        records => format!(" + {records} settled outside"),
+        records => format!(" + {} settled outside", grouped(records)),
     };
     let _infallible = writeln!(
         text,
         "\naccount and period as of batch {}: {}\n{} metered = {} billed + {} adjusted later{settled} + {} waiting",
         control.batch_hi,
         statuses.join(", "),
-        control.metered,
-        control.billed,
-        control.adjusted_later,
-        control.waiting
+        grouped(control.metered),
+        grouped(control.billed),
+        grouped(control.adjusted_later),
+        grouped(control.waiting)
     );
 }
 
@@ -97,40 +98,43 @@ fn write_line(text: &mut String, line: &Explained, currency: &str) {
 fn write_behind(text: &mut String, behind: &Behind, is_adjustment: bool) {
     let _infallible = writeln!(
         text,
-        "  {} {} records, {} base units as reported, {} billable:",
+        "  {} {}, {} reported, {} billable:",
         match (is_adjustment, behind.not_checked.is_empty()) {
-            (true, _) => "since it was billed, raw has more or less:",
-            (false, true) => "raw holds",
-            (false, false) => "found in raw so far:",
+            (true, _) => "added or removed since billing: net",
+            (false, true) => "raw data:",
+            (false, false) => "found in raw data so far:",
         },
-        behind.records,
-        behind.raw_units,
-        behind.billable_units
+        counted(behind.records, "record"),
+        counted(behind.raw_units, "base unit"),
+        grouped(behind.billable_units)
     );
     for record in &behind.told {
         write_record(text, record);
     }
     let told = i64::try_from(behind.told.len()).unwrap_or(i64::MAX);
     if told < behind.records.abs() && behind.not_checked.is_empty() {
-        let _infallible = writeln!(text, "    and more (--records tells more)");
+        let _infallible = writeln!(text, "    more records exist (use --records to show more)");
     }
     for sentence in &behind.not_checked {
-        let _infallible = writeln!(text, "    NOT CHECKED: {sentence} (--full does it)");
+        let _infallible = writeln!(text, "    NOT CHECKED: {sentence} (use --full to check)");
     }
     for stands in &behind.expired {
         let _infallible = writeln!(
             text,
-            "    expired {}: {} rows of the account, {} ms, for which stands sha-256 {}",
-            stands.utc_day, stands.rows, stands.duration_ms, stands.digest
+            "    expired {}: {} of the account, {} ms, kept as sha-256 {}",
+            stands.utc_day,
+            counted(stands.rows, "record"),
+            stands.duration_ms,
+            stands.digest
         );
     }
 }
 
 fn write_record(text: &mut String, record: &RecordBehind) {
-    let how = if record.how == "counts" {
-        String::new()
-    } else {
-        format!(", {}", record.how)
+    let how = match record.how {
+        "counts since the close" => ", added after closing",
+        "counts no more" => ", removed after closing",
+        _ => "",
     };
     let _infallible = writeln!(
         text,

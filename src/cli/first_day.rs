@@ -12,15 +12,15 @@ pub(super) async fn run(args: &Args, books: &Books, day: Option<NaiveDate>, reas
     let Some(day) = day else {
         let first = first_day(books).await?;
         report(args, &serde_json::json!({ "first_day": first }), || {
-            format!("the books begin on {first} (UTC); usage before it goes to quarantine\n")
+            format!("the first billing day is {first} (UTC); usage before it goes to quarantine\n")
         });
         return Ok(());
     };
     let before = move_back(books, day, reason.expect("clap asks for a reason with a day")).await?;
     report(args, &serde_json::json!({ "first_day": day, "before": before }), || {
         format!(
-            "the books begin on {day} (UTC) now, and not on {before}; `tallybook quarantine retry` takes lines that were refused \
-             as before_first_day\n"
+            "the first billing day is now {day} (UTC); it was {before}. Run `tallybook quarantine retry` for lines that were \
+             refused as before_first_day\n"
         )
     });
     Ok(())

@@ -45,7 +45,7 @@ pub async fn run(
         .map(Alarm::sentence)
         .collect();
     report(args, &reports, || {
-        let told = alarms.iter().map(|alarm| format!("NEEDS A PERSON: {alarm}\n"));
+        let told = alarms.iter().map(|alarm| format!("ACTION REQUIRED: {alarm}\n"));
         reports.iter().map(night_report::ingested).chain(told).collect()
     });
     Ok(ExitCode::unless(alarms.is_empty(), ExitCode::NeedsPerson))

@@ -8,7 +8,7 @@ use crate::support::nearest::nearest;
 /// An account's number.
 pub fn uin(text: &str) -> Result<u64, String> {
     text.parse()
-        .map_err(|_| "an account is named by its number, in digits, such as 100000000000".to_owned())
+        .map_err(|_| "an account number has digits only, such as 100000000000".to_owned())
 }
 
 /// A day, such as `2026-11-01`.
@@ -45,7 +45,7 @@ pub fn month(text: &str) -> Result<NaiveDate, String> {
 pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     let midnight = || parse_day(text).map(|day| day.and_time(NaiveTime::MIN).and_utc());
     text.parse().ok().or_else(midnight).ok_or_else(|| {
-        "write a time with its offset, such as 2026-11-01T03:00:00Z or 2026-11-01T11:00:00+08:00, or a day, such as 2026-11-01 \
+        "write a time with an offset from UTC, such as 2026-11-01T03:00:00Z or 2026-11-01T11:00:00+08:00, or a day, such as 2026-11-01 \
          (00:00 UTC)"
             .to_owned()
     })
@@ -64,11 +64,8 @@ pub fn zone(text: &str) -> Result<Tz, String> {
         names().find(|name| city(name) == meant)
     });
     Err(match meant {
-        Some(meant) => format!("no time zone has this name; is {meant} meant?"),
-        None => {
-            "no time zone has this name: write one of the time zone database, such as Asia/Shanghai or America/Los_Angeles"
-                .to_owned()
-        }
+        Some(meant) => format!("unknown time zone; did you mean {meant}?"),
+        None => "unknown time zone: write an IANA name such as Asia/Shanghai or America/Los_Angeles".to_owned(),
     })
 }
 
@@ -118,7 +115,10 @@ mod tests {
             ("Europe/Tokyo", "Asia/Tokyo"),
         ] {
             let refused = zone(typed).unwrap_err();
-            assert!(refused.contains(&format!("is {meant} meant?")), "{typed}: {refused}");
+            assert!(
+                refused.contains(&format!("did you mean {meant}?")),
+                "{typed}: {refused}"
+            );
         }
         assert!(zone("Beijing time").unwrap_err().contains("such as Asia/Shanghai"));
     }

@@ -1,18 +1,19 @@
 //! What the money of a change looks like in a terminal.
 
 use crate::inspect::preview::{Difference, Money};
-use crate::support::table::Table;
+use crate::support::table::{Table, counted};
 
 /// Sums, then the largest accounts, then what stands in the way.
 pub fn money_text(money: &Money) -> String {
     if money.accounts == 0 && money.obstacles.is_empty() {
-        return "no closed period is rated again, and no open period comes to something else\n".to_owned();
+        return "no effect on closed or open periods\n".to_owned();
     }
     let mut text = format!(
-        "{} accounts: {} closed periods are rated again, their next statements carry the difference as adjustments\n",
-        money.accounts, money.closed_periods
+        "{}: {} rated again; the next statements carry the difference as adjustments\n",
+        counted(money.accounts, "account"),
+        counted(money.closed_periods, "closed period")
     );
-    let mut sums = Table::new(&["money before rounding", "accounts", "old", "new", "difference"]);
+    let mut sums = Table::new(&["amount before rounding", "accounts", "old", "new", "difference"]);
     for sum in &money.sums {
         let mut row = |what: &str, difference: &Difference| {
             let cells = [&difference.old, &difference.new, &difference.difference].map(Clone::clone);

@@ -10,7 +10,7 @@ use crate::inspect::verify::Verified;
 use crate::nightly::report::grouped_size;
 use crate::pipeline::close::statement::document::{COLUMNS, DocumentError, EXPORTED_COLUMNS, rows};
 use crate::storage::ledger::Entry;
-use crate::support::table::{Table, grouped};
+use crate::support::table::{Table, counted, grouped};
 
 /// Whether a part of the output could not be written.
 static OUTPUT_IS_LOST: AtomicBool = AtomicBool::new(false);
@@ -127,7 +127,7 @@ pub fn status(status: &Status) -> String {
     let mut text = format!("as of {}\n", status.as_of);
     let mut lines: Vec<(&str, String)> = vec![(
         "batches",
-        format!("{}, metered up to {}", status.batches, status.batches_metered),
+        format!("{}, metered through {}", status.batches, status.batches_metered),
     )];
     let clocks = [
         ("first day", &status.first_day),
@@ -147,17 +147,17 @@ pub fn status(status: &Status) -> String {
         lines.push((
             kind,
             format!(
-                "{} segments, {} rows, {} bytes, {days}",
-                s.files,
-                grouped(s.rows),
+                "{}, {}, {} bytes, {days}",
+                counted(s.files, "file"),
+                counted(s.rows, "record"),
                 grouped(s.bytes)
             ),
         ));
     }
     lines.push(("usage files", status.usage_files.to_string()));
     lines.push((
-        "key runs",
-        format!("{} with {} keys", status.key_runs, grouped(status.keys)),
+        "ID index",
+        format!("{}, {}", counted(status.key_runs, "file"), counted(status.keys, "ID")),
     ));
     lines.push(("accounts", grouped_size(status.accounts)));
     lines.push((
@@ -174,8 +174,12 @@ pub fn status(status: &Status) -> String {
     ));
     lines.extend(what_waits(status));
     lines.push((
-        "days",
-        format!("{} expired, {} held", status.days_expired, status.days_held.len()),
+        "raw days",
+        format!(
+            "{} expired, {} held",
+            grouped(status.days_expired),
+            status.days_held.len()
+        ),
     ));
     let held = first_few(status.days_held.iter().map(|(day, why)| format!("{day}: {why}")));
     lines.extend(held.into_iter().map(|(_, why)| ("held", why)));
@@ -198,7 +202,7 @@ pub fn status(status: &Status) -> String {
         let _infallible = writeln!(text, "{name:<12} {value}");
     }
     if let Some(run) = status.runs.first() {
-        let _infallible = write!(text, "\nthe last run said:\n{}", run.text);
+        let _infallible = write!(text, "\nreport of the last run:\n{}", run.text);
     }
     text
 }
@@ -227,29 +231,30 @@ fn what_waits(status: &Status) -> Vec<(&'static str, String)> {
     })));
     let of_voids = match status.voids_of_voids {
         0 => String::new(),
-        count => format!("; {count} named a void and took nothing back"),
+        1 => "; 1 names another void and has no effect".to_owned(),
+        count => format!("; {} name other voids and have no effect", grouped(count)),
     };
     lines.push((
         "voids",
-        format!("{} waiting for their record{of_voids}", status.voids_waiting),
+        format!("{} waiting for records{of_voids}", grouped(status.voids_waiting)),
     ));
     lines.extend(first_few(status.voids.iter().map(|v| {
         format!(
-            "  {} {}: taken back by batch {} line {}, since {}",
+            "  {} {}: voided by batch {} line {}, waiting since {}",
             v.source, v.target, v.batch, v.line, v.since
         )
     })));
     lines.push((
         "late usage",
-        format!("{} records wait for an adjustment", grouped(status.late_records)),
+        format!("{} to be adjusted", counted(status.late_records, "record")),
     ));
     lines.extend(first_few(status.late_usage.iter().map(|l| {
         format!(
-            "  account {}, {}: {} records, {} base units",
+            "  account {}, {}: {}, {}",
             l.uin,
             l.day,
-            l.records,
-            grouped(l.billable)
+            counted(l.records, "record"),
+            counted(l.billable, "base unit")
         )
     })));
     lines
@@ -262,7 +267,7 @@ fn first_few(items: impl ExactSizeIterator<Item = String>) -> Vec<(&'static str,
     let more = items.len().saturating_sub(LISTED_MAX);
     let mut lines: Vec<(&str, String)> = items.take(LISTED_MAX).map(|item| ("", item)).collect();
     if more > 0 {
-        lines.push(("", format!("  and {more} more (--json lists all)")));
+        lines.push(("", format!("  and {more} more (use --json to list all)")));
     }
     lines
 }
@@ -270,7 +275,7 @@ fn first_few(items: impl ExactSizeIterator<Item = String>) -> Vec<(&'static str,
 /// The audit trail.
 pub fn audit(trail: &[Entry]) -> String {
     if trail.is_empty() {
-        return "nobody has decided anything yet\n".to_owned();
+        return "the audit trail is empty\n".to_owned();
     }
     let mut table = Table::new(&["entry", "at", "who", "action", "subject", "reason"]);
     for entry in trail {
@@ -283,18 +288,18 @@ pub fn audit(trail: &[Entry]) -> String {
 /// What was proved, what differs, what can be proved no more.
 pub fn verified(verified: &Verified) -> String {
     let mut text = format!(
-        "verified {} ledger rows, {} files, {} raw rows, {} usage sums, {} statements, {} exports: ",
-        grouped(i64::try_from(verified.ledger_rows).unwrap_or(i64::MAX)),
-        verified.files,
-        grouped(verified.raw_rows),
-        verified.usage_sums,
-        verified.statements,
-        verified.exports
+        "verified {}, {}, {}, {}, {}, {}: ",
+        counted(verified.ledger_rows, "ledger row"),
+        counted(verified.files, "file"),
+        counted(verified.raw_rows, "raw record"),
+        counted(verified.usage_sums, "usage sum"),
+        counted(verified.statements, "statement"),
+        counted(verified.exports, "export")
     );
     match verified.difference_count {
         0 => text.push_str("all agree\n"),
         count => {
-            let _infallible = writeln!(text, "{count} DIFFERENCES");
+            let _infallible = writeln!(text, "{}", counted(count, "difference"));
         }
     }
     for difference in &verified.differences {
@@ -304,27 +309,31 @@ pub fn verified(verified: &Verified) -> String {
         let _infallible = writeln!(text, "CHANGED: {sentence}");
     }
     for sentence in &verified.left_out {
-        let _infallible = writeln!(text, "LEFT OUT: {sentence}");
+        let _infallible = writeln!(text, "SKIPPED: {sentence}");
     }
     for sentence in &verified.not_proved {
-        let _infallible = writeln!(text, "NOT PROVED: {sentence}");
+        let _infallible = writeln!(text, "NOT VERIFIED: {sentence}");
     }
     if let (Some(first), Some(last)) = (verified.expired.first(), verified.expired.last()) {
         let rows: i64 = verified.expired.iter().map(|day| day.rows).sum();
         let _infallible = writeln!(
             text,
-            "the raw rows of {} expired days, {} to {} ({} rows), cannot be measured again; these digests stand for them:",
-            verified.expired.len(),
+            "raw data of {}, {} to {} ({}), has expired and can no longer be recomputed; these digests remain as evidence:",
+            counted(verified.expired.len(), "day"),
             first.day,
             last.day,
-            grouped(rows)
+            counted(rows, "record")
         );
     }
     for day in &verified.expired {
         let _infallible = writeln!(
             text,
-            "  {}  {} rows of {} accounts, expired {}, {}",
-            day.day, day.rows, day.accounts, day.expired_at, day.digest
+            "  {}  {} of {}, expired {}, {}",
+            day.day,
+            counted(day.rows, "record"),
+            counted(day.accounts, "account"),
+            day.expired_at,
+            day.digest
         );
     }
     text

@@ -22,7 +22,7 @@ use crate::storage::ledger::Lease;
 use crate::support::error::Error;
 use crate::support::error::exit_code::ExitCode;
 use crate::support::nearest::nearest;
-use crate::support::table::Table;
+use crate::support::table::{Table, counted};
 use crate::values::calendar::local_day;
 
 fn card_paths(books_cards: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
@@ -48,7 +48,11 @@ pub fn check(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
         &serde_json::json!({ "files": files.len(), "findings": found }),
         || {
             if found.is_empty() {
-                format!("{} files, {} cards, no findings\n", files.len(), folder.cards.len())
+                format!(
+                    "{}, {}, no findings\n",
+                    counted(files.len(), "file"),
+                    counted(folder.cards.len(), "card")
+                )
             } else {
                 format!("{}\n", findings_text(&folder.findings))
             }
@@ -60,9 +64,11 @@ pub fn check(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
 fn imported_text(card: &Imported) -> String {
     let again = match card.outcome {
         "correction" | "correction by a new version" => {
-            format!("; {} closed periods will be rated again", card.rated_again)
+            format!("; {} will be rated again", counted(card.rated_again, "closed period"))
         }
-        "withdrawn" => " by a person, not imported; remove the file, or import it by its name".to_owned(),
+        "withdrawn" => {
+            " earlier by `rate-card withdraw`, not imported; remove the file, or import it by naming it".to_owned()
+        }
         _ => String::new(),
     };
     format!("{} of {}: {}{again}\n", card.card, card.from, card.outcome)
@@ -71,9 +77,11 @@ fn imported_text(card: &Imported) -> String {
 /// What a person is told who named a card that is not there, with the nearest that is.
 fn not_imported(cards: &RateCatalog, name: &str) -> Error {
     let meant = nearest(name, cards.versions().map(|card| card.name.as_str()));
-    let meant = meant.map(|meant| format!("; is {meant} meant?")).unwrap_or_default();
+    let meant = meant
+        .map(|meant| format!("; did you mean {meant}?"))
+        .unwrap_or_default();
     Error::Usage(format!(
-        "rate card {name:?} is not imported{meant}; `tallybook rate-card list` shows those that are"
+        "rate card {name:?} is not imported{meant}; `tallybook rate-card list` shows the imported ones"
     ))
 }
 
@@ -153,7 +161,7 @@ fn told_text(told: &Told) -> String {
         text.push_str(&money_text(money));
     }
     if told.dry_run {
-        text.push_str("nothing was written (--dry-run)\n");
+        text.push_str("dry run: nothing was written\n");
     }
     text
 }
@@ -256,8 +264,8 @@ async fn withdraw_version(args: &Args, books: &Books, name: &str, from: NaiveDat
     let withdrawn = withdrawn?;
     report(args, &withdrawn, || {
         format!(
-            "{} of {} is withdrawn (audit entry {}): {} is in force in its place\nits file is not imported again by a night; remove it from the \
-             folder, or import it by its name\n",
+            "{} of {} is withdrawn (audit entry {}): {} is now in force\nnightly runs do not import its file again; remove the \
+             file from the folder, or import it by naming it\n",
             withdrawn.card,
             withdrawn.from,
             withdrawn.audit_entry,

@@ -32,7 +32,7 @@ use crate::pipeline::retention::expire;
 use crate::storage::ledger::{Lease, Schema, audit_trail};
 use crate::support::clock::Clock;
 use crate::support::error::exit_code::ExitCode;
-use crate::support::table::grouped;
+use crate::support::table::counted;
 
 /// Runs the command and returns its exit code.
 pub async fn run(args: &Args) -> Result<ExitCode> {
@@ -175,11 +175,11 @@ impl Migrated {
     fn text(&self) -> String {
         let (engine, Schema { before, version }) = (self.engine, self.schema);
         match before {
-            0 => format!("made the tables of the {engine} ledger: version {version}\n"),
+            0 => format!("created the tables of the {engine} ledger: version {version}\n"),
             _ if before < version => {
-                format!("brought the tables of the {engine} ledger from version {before} to {version}\n")
+                format!("upgraded the tables of the {engine} ledger from version {before} to {version}\n")
             }
-            _ => format!("the tables of the {engine} ledger have version {version}, as this program: nothing to do\n"),
+            _ => format!("the tables of the {engine} ledger are up to date: version {version}\n"),
         }
     }
 }
@@ -247,14 +247,14 @@ async fn recount(args: &Args, books: &Books) -> Result<ExitCode> {
     let recount = recount::recount(books, &std::collections::HashSet::new()).await?;
     report(args, &recount, || {
         let same = if recount.differences.is_empty() {
-            "the same usage"
+            "usage is the same"
         } else {
-            "OTHER usage:"
+            "usage DIFFERS:"
         };
         format!(
-            "measured {} raw rows again: {same} ({} sums compared)\n{}",
-            grouped(recount.rows),
-            recount.compared,
+            "recomputed from {}: {same} ({} compared)\n{}",
+            counted(recount.rows, "raw record"),
+            counted(recount.compared, "sum"),
             recount
                 .differences
                 .iter()
@@ -283,7 +283,7 @@ async fn rewrite_files(args: &Args, books: &Books) -> Result<ExitCode> {
             rewritten
                 .damaged
                 .iter()
-                .map(|damaged| format!("NEEDS A PERSON: not rewritten: {damaged}\n")),
+                .map(|damaged| format!("ACTION REQUIRED: not rewritten: {damaged}\n")),
         );
         text
     });

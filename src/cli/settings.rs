@@ -107,7 +107,7 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
     let mut books = opened.map_err(|error| match error {
         // It names the place itself.
         Error::Usage(_) => error.into(),
-        other => anyhow::Error::new(other).context(format!("opening the books in {}", data_dir.display())),
+        other => anyhow::Error::new(other).context(format!("opening the data folder {}", data_dir.display())),
     })?;
     if books.ledger.schema().before == 0
         && ledger.is_none()
@@ -162,7 +162,7 @@ fn mistake(text: &str, error: &toml::de::Error) -> String {
         .iter()
         .any(|it| what.starts_with(it));
     match what.split_once(", expected ") {
-        Some((_, expected)) if says_a_value => format!("{line}: this value is not taken here; expected is {expected}"),
+        Some((_, expected)) if says_a_value => format!("{line}: invalid value; {expected} is expected"),
         _ => format!("{line}: {what}"),
     }
 }
@@ -172,8 +172,8 @@ fn rate_cards(args: &Args, in_file: Option<PathBuf>) -> Result<Option<PathBuf>> 
     let named = args.rate_cards.clone().or(in_file);
     match named {
         Some(folder) if args.command.reads_rate_cards() && !folder.exists() => Err(Error::Usage(format!(
-            "the folder of rate cards {} is not there: see --rate-cards, TALLYBOOK_RATE_CARDS, or `rate_cards` in the settings file. \
-             Nothing was done",
+            "the rate card folder {} does not exist: check --rate-cards, TALLYBOOK_RATE_CARDS, or `rate_cards` in the settings \
+             file. Nothing was done",
             folder.display()
         ))
         .into()),
@@ -186,7 +186,8 @@ fn drop_folder(args: &Args, in_file: Option<PathBuf>) -> Result<Option<PathBuf>>
     let named = setting("TALLYBOOK_DROP").map(PathBuf::from).or(in_file);
     match named {
         Some(folder) if matches!(args.command, Command::Nightly) && !folder.exists() => Err(Error::Usage(format!(
-            "the drop folder {} is not there: make it, or see TALLYBOOK_DROP and `drop` in the settings file. Nothing was done",
+            "the drop folder {} does not exist: create it, or check TALLYBOOK_DROP and `drop` in the settings file. Nothing was \
+             done",
             folder.display()
         ))
         .into()),
@@ -205,7 +206,7 @@ fn unknown_accounts() -> Result<Option<UnknownAccounts>> {
         None => Ok(None),
         Some("add") => Ok(Some(UnknownAccounts::Add)),
         Some("quarantine") => Ok(Some(UnknownAccounts::Quarantine)),
-        Some(other) => Err(Error::Usage(format!("{name}={other}: it is `add` or `quarantine`")).into()),
+        Some(other) => Err(Error::Usage(format!("{name}={other}: must be `add` or `quarantine`")).into()),
     }
 }
 
@@ -215,7 +216,7 @@ fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
     let months = whole_number(&variable, "months, such as 24")?.or(in_file);
     match months {
         Some(few) if few < least => Err(Error::Usage(format!(
-            "{name} = {few}: it is at least {least}; leave it out to keep everything"
+            "{name} = {few}: must be at least {least}; remove the setting to keep everything"
         ))
         .into()),
         other => Ok(other),
@@ -228,7 +229,7 @@ fn drop_rest_s(in_file: Option<u32>, default: u32) -> Result<u32> {
     match seconds.unwrap_or(default) {
         seconds @ 0..=DROP_REST_S_MAX => Ok(seconds),
         other => Err(Error::Usage(format!(
-            "drop_rest_s = {other}: it is 0 to {DROP_REST_S_MAX}, for a night may wait so long"
+            "drop_rest_s = {other}: must be 0 to {DROP_REST_S_MAX} seconds; a nightly run waits up to this long"
         ))
         .into()),
     }
@@ -240,7 +241,7 @@ fn clock_jump_days(in_file: Option<u32>) -> Result<u32> {
     match days.unwrap_or(CLOCK_JUMP_DAYS) {
         days @ 1..=CLOCK_JUMP_DAYS_MAX => Ok(days),
         other => Err(Error::Usage(format!(
-            "clock_jump_days = {other}: it is 1 to {CLOCK_JUMP_DAYS_MAX}; a clock that jumps further is accepted with --accept-clock, once"
+            "clock_jump_days = {other}: must be 1 to {CLOCK_JUMP_DAYS_MAX}; confirm a larger jump once with --accept-clock"
         ))
         .into()),
     }
@@ -249,7 +250,7 @@ fn clock_jump_days(in_file: Option<u32>) -> Result<u32> {
 /// The books' first day.
 fn first_day(in_file: Option<String>) -> Result<Option<NaiveDate>> {
     let day = |text: String| {
-        let not_a_day = |_| Error::Usage(format!("first_day = {text}: it is a day, such as 2026-11-01"));
+        let not_a_day = |_| Error::Usage(format!("first_day = {text}: must be a day, such as 2026-11-01"));
         text.parse().map_err(not_a_day)
     };
     Ok(setting("TALLYBOOK_FIRST_DAY").or(in_file).map(day).transpose()?)
@@ -261,7 +262,7 @@ fn within(name: &str, of: &str, in_file: Option<u32>, limits: RangeInclusive<u32
     let number = whole_number(&variable, of)?.or(in_file);
     match number {
         Some(number) if !limits.contains(&number) => Err(Error::Usage(format!(
-            "{name} = {number}: it is {} to {} ({of})",
+            "{name} = {number}: must be {} to {} ({of})",
             limits.start(),
             limits.end()
         ))
@@ -277,7 +278,7 @@ fn whole_number(variable: &str, of: &str) -> Result<Option<u32>> {
     let number = text.parse();
     number
         .map(Some)
-        .map_err(|_| Error::Usage(format!("{variable}={text}: it is a whole number of {of}")).into())
+        .map_err(|_| Error::Usage(format!("{variable}={text}: must be a whole number of {of}")).into())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Sources {
             Some(toml::Value::String(name)) => {
                 if default.is_some() {
                     return Err(bad(
-                        "`source` and `default_source` both name the sender of records that name none; leave one of them out",
+                        "`source` and `default_source` both set the default source; remove one of them",
                     ));
                 }
                 return Ok(Self {
@@ -37,7 +37,7 @@ impl Sources {
             Some(toml::Value::Table(tables)) => tables,
             Some(_) => {
                 return Err(bad(
-                    "`source` is a name in quotes, such as source = \"mps\", or a table for each source, such as [source.mps]",
+                    "`source` must be a name in quotes, such as source = \"mps\", or a table for each source, such as [source.mps]",
                 ));
             }
         };
@@ -55,7 +55,8 @@ impl Sources {
 fn zone_of(source: &str, table: toml::Value) -> Result<Option<Tz>> {
     let toml::Value::Table(table) = table else {
         let what = format!(
-            "source.{source} is a table, such as [source.{source}] with zone = \"Asia/Shanghai\" (the sender of records that name none is `default_source`)"
+            "source.{source} must be a table, such as [source.{source}] with zone = \"Asia/Shanghai\" (the default source is set \
+             by `default_source`)"
         );
         return Err(bad(&what));
     };
@@ -65,12 +66,12 @@ fn zone_of(source: &str, table: toml::Value) -> Result<Option<Tz>> {
             ("zone", toml::Value::String(text)) => zone = Some(parse_zone(source, &text)?),
             ("zone", _) => {
                 return Err(bad(&format!(
-                    "[source.{source}]: `zone` is a name in quotes, such as \"Asia/Shanghai\""
+                    "[source.{source}]: `zone` must be a name in quotes, such as \"Asia/Shanghai\""
                 )));
             }
             (other, _) => {
                 return Err(bad(&format!(
-                    "[source.{source}]: `{other}` is no setting of a source; `zone` is one"
+                    "[source.{source}]: `{other}` is not a setting of a source; only `zone` is"
                 )));
             }
         }
@@ -82,10 +83,10 @@ fn parse_zone(source: &str, text: &str) -> Result<Tz> {
     text.parse().map_err(|_| {
         let likely = nearest(text, TZ_VARIANTS.map(Tz::name));
         let cure = likely.map_or_else(
-            || "a name of the IANA list is expected, such as \"Asia/Shanghai\"".to_owned(),
-            |likely| format!("is \"{likely}\" meant?"),
+            || "an IANA name is expected, such as \"Asia/Shanghai\"".to_owned(),
+            |likely| format!("did you mean \"{likely}\"?"),
         );
-        bad(&format!("[source.{source}]: the zone {text:?} is not known; {cure}"))
+        bad(&format!("[source.{source}]: unknown time zone {text:?}; {cure}"))
     })
 }
 
@@ -118,13 +119,16 @@ mod tests {
     #[test]
     fn what_is_no_setting_of_a_source_is_told_with_the_cure() {
         for (text, told) in [
-            ("source = 1", "`source` is a name in quotes"),
-            ("source = \"a\"\ndefault_source = \"b\"", "leave one of them out"),
-            ("[source]\nzone = \"UTC\"", "source.zone is a table"),
-            ("[source.mps]\nzone = 8", "`zone` is a name in quotes"),
-            ("[source.mps]\nzone = \"Asia/Shanghei\"", "is \"Asia/Shanghai\" meant?"),
-            ("[source.mps]\nzones = \"UTC\"", "`zones` is no setting of a source"),
-            ("[source.\" mps\"]\nzone = \"UTC\"", "with a blank at its start"),
+            ("source = 1", "`source` must be a name in quotes"),
+            ("source = \"a\"\ndefault_source = \"b\"", "remove one of them"),
+            ("[source]\nzone = \"UTC\"", "source.zone must be a table"),
+            ("[source.mps]\nzone = 8", "`zone` must be a name in quotes"),
+            (
+                "[source.mps]\nzone = \"Asia/Shanghei\"",
+                "did you mean \"Asia/Shanghai\"?",
+            ),
+            ("[source.mps]\nzones = \"UTC\"", "`zones` is not a setting of a source"),
+            ("[source.\" mps\"]\nzone = \"UTC\"", "with a space at its start"),
         ] {
             let found = sources(text).unwrap_err();
             assert!(found.contains(told), "{text}: {found}");

@@ -94,7 +94,7 @@ fn days_of(books: &Books, account: &Account, span: Span) -> Result<(NaiveDate, N
     Err(match span.to {
         Some(_) => Error::Usage(format!("--from {from} is not before --to {to}, the day after the last")),
         None => Error::Usage(format!(
-            "--from {from} is to come: today is {today} in the account's zone, {zone}"
+            "--from {from} is in the future: today is {today} in the account's time zone, {zone}"
         )),
     }
     .into())
@@ -115,7 +115,7 @@ impl Answer {
             is_first: true,
         };
         if accounts == 0 && !args.json {
-            print::out("there is no account yet\n");
+            print::out("no accounts yet\n");
         }
         answer
     }
@@ -180,7 +180,7 @@ fn statements_text(uin: u64, shown: &[Shown], (from, to): (NaiveDate, NaiveDate)
     }
     if shown.is_empty() {
         return Ok(format!(
-            "account {uin} has no statement and no draft between {from} and {to}\n"
+            "account {uin} has no statements or drafts between {from} and {to}\n"
         ));
     }
     let texts: Vec<String> = shown.iter().map(print::statement).collect::<Result<_, _>>()?;
@@ -235,8 +235,10 @@ fn cell_json(column: &str, cell: &str) -> Result<serde_json::Value> {
     if !is_number {
         return Ok(cell.into());
     }
-    let number: i64 = cell
-        .parse()
-        .map_err(|_| Error::Unbalanced(format!("a statement's line has {cell:?} as its {column}")))?;
+    let number: i64 = cell.parse().map_err(|_| {
+        Error::Unbalanced(format!(
+            "a statement line has the invalid {column} {cell:?}; run `tallybook verify`"
+        ))
+    })?;
     Ok(number.into())
 }

@@ -29,7 +29,7 @@ pub async fn run(args: &Args, books: &Books, command: &VoidCommand) -> Result<()
 
 fn list_text(listed: &[Listed]) -> String {
     if listed.is_empty() {
-        return "no void waits for its record\n".to_owned();
+        return "no voids are waiting for their record\n".to_owned();
     }
     let mut table = Table::new(&["source", "id", "voids", "state", "input", "batch", "line", "since"]);
     for void in listed {
@@ -49,7 +49,7 @@ fn list_text(listed: &[Listed]) -> String {
 
 fn dismissed_text(dismissed: &Dismissed) -> String {
     format!(
-        "void {} of {} is dismissed (audit entry {})\nif a record {} comes after all, it counts and is billed\n",
+        "void {} of {} is dismissed (audit entry {})\nif record {} still arrives, it is billed\n",
         dismissed.void.id, dismissed.void.source, dismissed.audit_entry, dismissed.void.voids
     )
 }

@@ -63,9 +63,10 @@ fn goes_on_in_doubt(command: &Command) -> bool {
 pub(super) async fn run_admitted(args: &Args, books: &mut Books) -> Result<ExitCode> {
     if only_reads(&args.command) {
         return match args.accept_clock {
-            Some(_) => {
-                Err(Error::Usage("--accept-clock goes with a command that writes, such as nightly".to_owned()).into())
-            }
+            Some(_) => Err(Error::Usage(
+                "--accept-clock can only be used with a command that writes, such as nightly".to_owned(),
+            )
+            .into()),
             None => run_with_books(args, books).await,
         };
     }

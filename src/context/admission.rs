@@ -43,7 +43,7 @@ impl std::str::FromStr for Hour {
         let at = instant
             .or_else(|_| read("%Y-%m-%dT%H:%M", ":00").map(|at| at.and_utc()))
             .or_else(|_| read("%Y-%m-%dT%H:%M", "").map(|at| at.and_utc()))
-            .map_err(|_| "it is the machine's time to the hour, in UTC, such as 2026-11-29T20Z".to_owned())?;
+            .map_err(|_| "write the current hour in UTC, such as 2026-11-29T20Z".to_owned())?;
         Ok(Self(hour_of(at)))
     }
 }
@@ -118,7 +118,7 @@ fn check_hour(Hour(hour): Hour, clock: Clock) -> Result<()> {
         return Ok(());
     }
     Err(Error::Usage(format!(
-        "--accept-clock {} is not the hour of this machine's clock, which says {}: look whether that is the time, and if it is, say \
+        "--accept-clock {} does not match the system clock, which says {}: check that this is the correct time; if so, use \
          --accept-clock {}",
         hour_text(hour),
         instant_text(machine),
@@ -128,9 +128,9 @@ fn check_hour(Hour(hour): Hour, clock: Clock) -> Result<()> {
 
 fn behind(clock: Clock, newest: DateTime<Utc>) -> Error {
     Error::NeedsPerson(format!(
-        "this machine's clock says {}, more than an hour before the newest one that these books accepted, {}; nothing was done. Set it \
-         right; if it is right and the other was wrong, run the command again with --accept-clock {}. Commands that only read go on \
-         as ever",
+        "the system clock says {}, more than an hour before the last accepted time, {}; nothing was done. If the clock is wrong, \
+         correct it; if it is right and the earlier time was wrong, run the command again with --accept-clock {}. Commands that \
+         only read still work",
         instant_text(clock.machine()),
         instant_text(newest),
         hour_text(clock.machine())
@@ -141,7 +141,7 @@ fn before_last(clock: Clock, last: DateTime<Utc>) -> Option<String> {
     let is_before = last - clock.now() > SAME_TIME;
     is_before.then(|| {
         format!(
-            "this run is as of {}, before the last run, which was as of {}",
+            "this run is as of {}, earlier than the last run, which was as of {}",
             clock.text(),
             instant_text(last)
         )
@@ -187,7 +187,7 @@ async fn instant_fact(ledger: &Ledger, name: &str) -> Result<Option<DateTime<Utc
     let Some(text) = fact(ledger, name).await? else {
         return Ok(None);
     };
-    let no_instant = |_| Error::Unbalanced(format!("the ledger's {name} is {text}, which is no instant"));
+    let no_instant = |_| Error::Unbalanced(format!("the ledger's {name} is {text}, which is not a time"));
     text.parse().map(Some).map_err(no_instant)
 }
 

@@ -32,19 +32,19 @@ pub fn refuse_without_books(folder: &Path) -> Result<()> {
 pub fn no_books(folder: &Path) -> Error {
     let near = books_near(folder);
     let near = match &near[..] {
-        [] => "none are near it either".to_owned(),
-        [one] => format!("the nearest are in {0} (--data-dir {0})", one.display()),
+        [] => "no other data folder was found nearby.".to_owned(),
+        [one] => format!("did you mean --data-dir {0}?", one.display()),
         [one, others @ ..] => {
             let others: Vec<String> = others.iter().map(|other| other.display().to_string()).collect();
             format!(
-                "the nearest are in {0} (--data-dir {0}), others in {1}",
+                "did you mean --data-dir {0}? Others: {1}.",
                 one.display(),
                 others.join(", ")
             )
         }
     };
     Error::Usage(format!(
-        "there are no books in {}; {near}. Nothing was made: {MAKERS} make new books",
+        "{} is not a tallybook data folder; {near} Nothing was created: only {MAKERS} create one",
         folder.display()
     ))
 }
@@ -55,7 +55,7 @@ pub fn made_beside(folder: &Path) -> Option<String> {
     let others: Vec<String> = others.map(|other| other.display().to_string()).collect();
     (!others.is_empty()).then(|| {
         format!(
-            "made new books in {}; there are books in {} already: see --data-dir if these were meant",
+            "created a new data folder {}; there is already one in {}: use --data-dir if you meant that one",
             folder.display(),
             others.join(", ")
         )
@@ -65,8 +65,8 @@ pub fn made_beside(folder: &Path) -> Option<String> {
 /// The server's database has no tables of ours.
 pub fn no_tables(url: &str) -> Error {
     Error::Usage(format!(
-        "the ledger {} has no books: see the name of its database in --ledger (PostgreSQL: also `search_path`). Nothing was made: \
-         {MAKERS} make new books",
+        "the ledger {} has no tallybook tables: check the database name in --ledger (PostgreSQL: also `search_path`). Nothing was \
+         created: only {MAKERS} create them",
         without_password(url)
     ))
 }
@@ -74,8 +74,8 @@ pub fn no_tables(url: &str) -> Error {
 /// Books in a server whose data folder is not there.
 pub fn no_data_folder(folder: &Path, url: &str) -> Error {
     Error::Usage(format!(
-        "the ledger {} has books, and their data folder is not there: {} does not exist; see --data-dir, and whether the folder is \
-         mounted on this machine. Nothing was made",
+        "the data folder of the ledger {} is missing: {} does not exist; check --data-dir, and whether the folder is mounted on \
+         this machine. Nothing was created",
         without_password(url),
         folder.display()
     ))

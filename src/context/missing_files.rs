@@ -56,7 +56,7 @@ impl Gone {
             return Ok(());
         }
         Err(Error::NeedsPerson(format!(
-            "nothing can be metered or closed before these files are back: {}",
+            "nothing can be metered or closed until these files are restored: {}",
             self.stops.join("; ")
         )))
     }
@@ -67,9 +67,9 @@ fn missing(books: &Books, file: &FileInUse) -> Option<String> {
     let found = std::fs::metadata(books.data.join(&file.path));
     match (found, file.bytes) {
         (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => Some("is gone".to_owned()),
-        (Err(error), _) => Some(format!("cannot be looked at ({error})")),
+        (Err(error), _) => Some(format!("cannot be read ({error})")),
         (Ok(found), Some(bytes)) if u64::try_from(bytes) != Ok(found.len()) => {
-            Some(format!("has {} bytes where {bytes} were written", found.len()))
+            Some(format!("has {} bytes instead of {bytes}", found.len()))
         }
         (Ok(_), _) => None,
     }
@@ -95,7 +95,9 @@ fn sentence(place: &str, files: &[String]) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("{place} is not all on disk: {named}{more}; restore these files from a backup, then run `tallybook verify`")
+    format!(
+        "{place} is incomplete on disk: {named}{more}; restore these files from a backup, then run `tallybook verify`"
+    )
 }
 
 #[cfg(test)]
@@ -112,7 +114,7 @@ mod tests {
         let files: Vec<String> = (1..6).map(|number| format!("raw/{number} is gone")).collect();
         assert_eq!(
             sentence("raw of 2026-11-21", &files),
-            "raw of 2026-11-21 is not all on disk: raw/1 is gone, raw/2 is gone, raw/3 is gone and 2 more; restore these files from a \
+            "raw of 2026-11-21 is incomplete on disk: raw/1 is gone, raw/2 is gone, raw/3 is gone and 2 more; restore these files from a \
              backup, then run `tallybook verify`"
         );
     }

@@ -21,9 +21,9 @@ pub fn refuse_without_ledger(data: &DataDir) -> Result<()> {
         return Ok(());
     };
     Err(Error::NeedsPerson(format!(
-        "{} has files of the books, such as {file}, and no {EMBEDDED_NAME}: the ledger is gone, and nothing else says what the \
-         files count for. Restore {EMBEDDED_NAME} from a backup, with its -wal file, and run `verify`; or start anew in an empty \
-         folder (--data-dir). Nothing was changed",
+        "{} has data files, such as {file}, but no {EMBEDDED_NAME}: the ledger is missing, and the data is useless without it. \
+         Restore {EMBEDDED_NAME} from a backup, with its -wal file, and run `tallybook verify`; or start again in an empty folder \
+         (--data-dir). Nothing was changed",
         data.root().display()
     )))
 }
@@ -39,9 +39,9 @@ pub async fn refuse_older_ledger(books: &Books) -> Result<()> {
         .collect();
     let Some(first) = unknown.first() else { return Ok(()) };
     Err(Error::NeedsPerson(format!(
-        "the ledger is older than the files in {}: it gave out intake numbers up to {highest}, and {} files have higher ones, such \
-         as {first}. Restore the newest ledger; or, when there is none, move these files away, put the originals of their \
-         inputs (drop/done/ has those of a month) back into the drop folder, and run again. Nothing was changed",
+        "the ledger is older than the files in {}: it knows file numbers up to {highest}, and files with higher numbers exist ({}, \
+         such as {first}). Restore the newest ledger; or, if there is none, move these files away, put their input files \
+         (drop/done/ has those of the last month) back into the drop folder, and run again. Nothing was changed",
         books.data.root().display(),
         unknown.len()
     )))

@@ -118,7 +118,7 @@ async fn nothing_to_settle(books: &Books, blocking: &[Blocking], uin: u64, start
     let settled = settlements(&books.ledger).await?;
     if let Some(done) = settled.iter().rfind(|it| it.uin == uin && it.period.start == start) {
         return Ok(Error::Usage(format!(
-            "the adjustment of account {uin}, {}, was settled already: {} {} on {} (settlement {}, audit entry {})",
+            "the adjustment of account {uin}, {}, is already settled: {} {} on {} (settlement {}, audit entry {})",
             done.period,
             plain(done.amount, AMOUNT_DECIMALS),
             done.currency,
@@ -133,12 +133,16 @@ async fn nothing_to_settle(books: &Books, blocking: &[Blocking], uin: u64, start
         .map(|it| it.period.start.to_string())
         .collect();
     let what = if of_account.is_empty() {
-        "it has none that another currency blocks; any other adjustment is a line of its next statement".to_owned()
+        "it has none that is blocked by a change of currency; other adjustments appear on its next statement".to_owned()
     } else {
-        format!("those that wait begin on {}", of_account.join(", "))
+        format!(
+            "its blocked adjustments are for periods that begin on {}",
+            of_account.join(", ")
+        )
     };
     Ok(Error::Usage(format!(
-        "account {uin} has no adjustment to settle of a period that begins on {start}: {what}; `tallybook adjustment list` shows them all"
+        "account {uin} has no adjustment to settle for the period that begins on {start}: {what}; `tallybook adjustment list` \
+         shows all of them"
     )))
 }
 

@@ -114,7 +114,7 @@ pub async fn run(wanted: &Wanted, say: &mut dyn FnMut(&str)) -> Result<Outcome> 
     let last_night = calendar::as_of(calendar::LAST_NIGHT);
     if Clock::system().machine() < last_night {
         return Err(Error::Usage(format!(
-            "the demo's nights end at {}, and this machine's clock lies before that: set it right",
+            "the demo ends at {}, and the system clock is earlier than that: correct the clock",
             instant_text(last_night)
         )));
     }
@@ -168,8 +168,8 @@ async fn refuse_used_ledger(url: &str) -> Result<()> {
     };
     ledger.close().await;
     Err(Error::Usage(format!(
-        "the database {} has tables of tallybook already: name an empty one, or make it anew (DROP DATABASE, CREATE DATABASE) if what \
-         is in it is worth nothing. Nothing was changed",
+        "the database {} already has tallybook tables: use an empty one, or recreate it (DROP DATABASE, CREATE DATABASE) if its \
+         data is not needed. Nothing was changed",
         without_password(url)
     )))
 }
@@ -190,7 +190,7 @@ fn make_folder(folder: &Path) -> Result<()> {
         std::fs::remove_dir_all(folder).at(folder)?;
     } else if folder.exists() && std::fs::read_dir(folder).at(folder)?.next().is_some() {
         return Err(Error::Usage(format!(
-            "{} has something in it that is not the demo's; name another --data-dir",
+            "{} contains files that the demo did not create; use another --data-dir",
             folder.display()
         )));
     }

@@ -30,8 +30,8 @@ impl Health {
     /// One line: `ok`, or the first sentence and how many there are.
     pub fn line(&self) -> String {
         let night = match &self.last_night {
-            Some(as_of) => format!("last night as of {as_of}"),
-            None => "no night yet".to_owned(),
+            Some(as_of) => format!("last nightly run as of {as_of}"),
+            None => "no nightly run yet".to_owned(),
         };
         let Some(first) = self.needs_person.first() else {
             return format!("ok: {night}\n");
@@ -42,7 +42,7 @@ impl Health {
             1 => String::new(),
             count => format!(" (and {} more: see `tallybook status`)", count - 1),
         };
-        format!("NEEDS A PERSON: {first}{more}; {night}\n")
+        format!("ACTION REQUIRED: {first}{more}; {night}\n")
     }
 }
 
@@ -84,12 +84,12 @@ fn left_by(run: &Run) -> Vec<String> {
 
 fn too_long_ago(last: Option<&Run>, hours: u32, now: DateTime<Utc>) -> Result<Option<String>> {
     let Some(run) = last else {
-        return Ok(Some("no night has run yet".to_owned()));
+        return Ok(Some("there has been no nightly run yet".to_owned()));
     };
     let as_of = DateTime::parse_from_rfc3339(&run.as_of)
         .map_err(|error| Error::Unbalanced(format!("run as of {}: {error}", run.as_of)))?;
     let is_too_long = now.signed_duration_since(as_of) > TimeDelta::hours(i64::from(hours));
-    Ok(is_too_long.then(|| format!("no night has run for more than {hours} hours")))
+    Ok(is_too_long.then(|| format!("there has been no nightly run for more than {hours} hours")))
 }
 
 #[cfg(test)]
@@ -107,15 +107,15 @@ mod tests {
 
     #[test]
     fn a_monitor_reads_one_line_whatever_a_sender_wrote() {
-        let night = "last night as of 2026-11-29T02:30:00+00:00\n";
+        let night = "last nightly run as of 2026-11-29T02:30:00+00:00\n";
         assert_eq!(health_of(&[]).line(), format!("ok: {night}"));
         assert_eq!(
             health_of(&["a\nb.csv: no\tfile"]).line(),
-            format!("NEEDS A PERSON: a b.csv: no file; {night}")
+            format!("ACTION REQUIRED: a b.csv: no file; {night}")
         );
         assert_eq!(
             health_of(&["one", "two", "three"]).line(),
-            format!("NEEDS A PERSON: one (and 2 more: see `tallybook status`); {night}")
+            format!("ACTION REQUIRED: one (and 2 more: see `tallybook status`); {night}")
         );
     }
 
@@ -138,6 +138,11 @@ mod tests {
                 .unwrap()
                 .contains("50 hours")
         );
-        assert!(too_long_ago(None, 50, just).unwrap().unwrap().contains("no night"));
+        assert!(
+            too_long_ago(None, 50, just)
+                .unwrap()
+                .unwrap()
+                .contains("no nightly run")
+        );
     }
 }

@@ -35,7 +35,7 @@ pub async fn usage(ledger: &Ledger, uin: u64, from: NaiveDate, to: NaiveDate) ->
         .find(|month| month_text(from) <= **month && **month <= month_text(to))
     {
         return Err(Error::Usage(format!(
-            "usage of {month} is past its retention (`keep_usage_months`); ask with --from for a later day"
+            "usage of {month} is past its retention (`keep_usage_months`); use a later --from"
         )));
     }
     let (first, end) = (from.to_string(), to.to_string());

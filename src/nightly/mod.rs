@@ -119,7 +119,7 @@ async fn record_failure(books: &Books, lease: &Lease, error: &Error) {
     if matches!(error, Error::LeaseHeld { .. } | Error::Overtaken(_)) {
         return;
     }
-    let text = format!("night of {} failed: {error}", books.clock.text());
+    let text = format!("nightly run as of {} failed: {error}", books.clock.text());
     let json = serde_json::json!({ "failed": error.to_string() }).to_string();
     let run = NewRun {
         command: COMMAND,
@@ -129,7 +129,7 @@ async fn record_failure(books: &Books, lease: &Lease, error: &Error) {
         metered_to: None,
     };
     if let Err(unrecorded) = store::record_run(books, lease, &run).await {
-        tracing::warn!(%unrecorded, "the failed night is not among the runs");
+        tracing::warn!(%unrecorded, "the failed nightly run could not be recorded");
     }
 }
 

@@ -4,20 +4,21 @@ use crate::pipeline::close::{Blocked, Closed};
 use crate::pipeline::ingest::drop_folder::Dropped;
 use crate::pipeline::maintenance::Maintained;
 use crate::pipeline::retention::Expired;
+use crate::support::table::counted;
 
 /// Inputs that were refused whole, that changed, or that are no inputs.
 pub fn of_inputs(dropped: &Dropped) -> Vec<String> {
     let refused = dropped.refused.iter().map(|file| format!("file refused: {}", file.why));
     let changed = dropped.spoilt.iter().map(|file| {
         format!(
-            "{} changed after it was read, and cannot be read again: {}; restore it or remove it",
+            "{} changed after it was read, and cannot be read again: {}; restore or remove it",
             file.name, file.why
         )
     });
     let skipped = dropped.skipped.iter().map(|name| {
         format!(
-            "{name} lies in the drop folder and is neither a file nor a folder with _SUCCESS in it, as Spark ends one; put files there \
-             themselves, or take a folder with `tallybook ingest FOLDER`"
+            "{name} in the drop folder is a directory without _SUCCESS (which Spark writes last); move its files up into the drop \
+             folder, or ingest the whole directory with `tallybook ingest FOLDER`"
         )
     });
     refused.chain(changed).chain(skipped).collect()
@@ -26,7 +27,10 @@ pub fn of_inputs(dropped: &Dropped) -> Vec<String> {
 /// Accounts and periods that could not be closed.
 pub fn of_close(closed: &Closed) -> Vec<String> {
     let held = closed.held.iter().map(|(card, accounts)| {
-        format!("rate card {card}: {accounts} accounts were not closed, for a version of it is not imported and prices may be missing")
+        format!(
+            "rate card {card}: {} not closed, because a version of the card could not be imported and prices may be missing",
+            counted(*accounts, "account")
+        )
     });
     held.chain(closed.blocked.iter().map(of_period)).collect()
 }

@@ -11,12 +11,13 @@ use crate::pipeline::ingest::Ingested;
 use crate::pipeline::ingest::drop_folder::Reread;
 use crate::pipeline::ingest::quarantine::alarm::Alarm;
 use crate::pipeline::ingest::quarantine::store::Example;
+use crate::pipeline::maintenance::Maintained;
 use crate::pipeline::maintenance::rewrite_files::Rewritten;
 use crate::pipeline::meter::Metered;
 use crate::pipeline::meter::store::Total;
 use crate::pipeline::retention::Expired;
 use crate::pipeline::retention::blockers::{Held, NOT_LONG_CLOSED};
-use crate::support::table::{Table, grouped};
+use crate::support::table::{Table, counted, grouped};
 
 /// One input's line, its quarantine by reason with an example of each, and its alarm.
 pub fn ingested(ingested: &Ingested) -> String {
@@ -29,7 +30,7 @@ pub fn ingested(ingested: &Ingested) -> String {
             format!(" under the name {}", batch.name)
         };
         format!(
-            "{now}: ingested before as batch {}{before}, nothing changed",
+            "{now}: already ingested as batch {}{before}, nothing changed",
             batch.batch
         )
     } else {
@@ -43,13 +44,13 @@ pub fn ingested(ingested: &Ingested) -> String {
         )
     };
     if ingested.retried > 0 {
-        let _infallible = write!(text, "; {} lines left quarantine", grouped(ingested.retried));
+        let _infallible = write!(text, "; {} accepted from quarantine", counted(ingested.retried, "line"));
     }
     text.push('\n');
     if !ingested.left_out.is_empty() {
         let _infallible = writeln!(
             text,
-            "  left out, for a record has no such field: the folders' partitions {}",
+            "  ignored partition columns, because they are not fields of a usage record: {}",
             ingested.left_out.join(", ")
         );
     }
@@ -81,15 +82,18 @@ pub fn changed(reread: &Reread) -> String {
     let mut text =
         format!("{name} changed after it was read as batch {first_batch}, and was read again as batch {batch}: ");
     let _infallible = match (*same_bytes, reread.cut_line) {
-        (0, _) => write!(text, "its bytes are other ones, and what differs is a conflict"),
+        (0, _) => write!(text, "its content is different, and records that differ are conflicts"),
         (_, None) => write!(text, "it has grown"),
-        (_, Some(line)) => write!(text, "it has grown, and line {line}, which was cut, is whole now"),
+        (_, Some(line)) => write!(
+            text,
+            "it has grown, and line {line}, which was cut off, is complete now"
+        ),
     };
     if reread.gone > 0 {
         let gone = grouped(reread.gone);
         let _infallible = write!(
             text,
-            "; {gone} of its records are gone from it and stay billed: void those that are none"
+            "; records that are no longer in it: {gone}. They stay billed; send voids for those that are wrong"
         );
     }
     text
@@ -106,38 +110,63 @@ fn refused_example(example: &Example) -> String {
 
 pub fn metered(metered: &Metered) -> String {
     let mut text = format!(
-        "metered  {} batches, {} rows into {} usage rows; high-water batch {}\n",
-        grouped(metered.batches),
-        grouped(metered.rows),
-        grouped_size(metered.usage_rows),
+        "metered  {} ({}); up to date through batch {}\n",
+        counted(metered.batches, "batch"),
+        counted(metered.rows, "record"),
         metered.batch_hi
     );
-    let notes = [
-        (metered.new_accounts, "accounts appeared and have the default terms"),
-        (metered.conflicts, "conflicts: same id, other content; the first stands"),
-        (
-            metered.completed,
-            "lines were cut when they were first read; the whole line stands in the place of each",
-        ),
-        (metered.voids, "voids"),
-        (
-            metered.voids_of_voids,
-            "voids name a void and take nothing back: send the record again under an id of its own",
-        ),
-        (metered.unmetered, "records have no meter (see status)"),
-        (
-            usize::try_from(metered.classified_again).unwrap_or(0),
-            "records found a meter after a card changed",
-        ),
-        (
-            usize::try_from(metered.late_records.abs()).unwrap_or(0),
-            "records came after their period's close and wait for an adjustment",
-        ),
-    ];
-    for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
-        let _infallible = writeln!(text, "         {} {what}", grouped_size(count));
+    for note in notes(metered) {
+        let _infallible = writeln!(text, "         {note}");
     }
     text
+}
+
+/// What a metering found, a sentence each.
+fn notes(metered: &Metered) -> Vec<String> {
+    let late = metered.late_records.abs();
+    let found = [
+        (
+            metered.new_accounts,
+            "new account, with the default terms",
+            "new accounts, with the default terms",
+        ),
+        (
+            metered.conflicts,
+            "conflict (same ID, different content): the first record counts",
+            "conflicts (same ID, different content): the first record of each counts",
+        ),
+        (
+            metered.completed,
+            "line was cut off when it was first read: the complete line replaces it",
+            "lines were cut off when they were first read: the complete lines replace them",
+        ),
+        (metered.voids, "void", "voids"),
+        (
+            metered.voids_of_voids,
+            "void names another void, which has no effect: send the record again under a new ID",
+            "voids name another void, which has no effect: send the records again under new IDs",
+        ),
+        (
+            metered.unmetered,
+            "record has no meter (see `tallybook status`)",
+            "records have no meter (see `tallybook status`)",
+        ),
+        (
+            usize::try_from(metered.classified_again).unwrap_or(0),
+            "earlier record has a meter now, after a change of its rate card",
+            "earlier records have a meter now, after a change of their rate card",
+        ),
+        (
+            usize::try_from(late).unwrap_or(0),
+            "record arrived after its period was closed: the next statement adjusts it",
+            "records arrived after their period was closed: the next statements adjust them",
+        ),
+    ];
+    found
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| format!("{} {}", grouped_size(count), if count == 1 { one } else { many }))
+        .collect()
 }
 
 /// Both sides of the control totals.
@@ -148,7 +177,7 @@ pub fn control(control: &Control) -> String {
         "all batches",
         "raw ms",
         "raw counts",
-        "uplift",
+        "added by minimums and rounding",
     ]);
     let line = |name: &str, run: &Total, all: &Total| {
         let numbers = [run.records, all.records, all.raw_ms, all.raw_count, all.uplift].map(grouped);
@@ -172,16 +201,16 @@ pub fn control(control: &Control) -> String {
 
 pub fn closed(closed: &Closed) -> String {
     let mut text = format!(
-        "closed   {} periods, {} statements, {} lines\n",
-        grouped_size(closed.periods),
-        grouped_size(closed.statements),
-        grouped(i64::try_from(closed.lines).unwrap_or(i64::MAX))
+        "closed   {}, {}, {}\n",
+        counted(closed.periods, "period"),
+        counted(closed.statements, "statement"),
+        counted(closed.lines, "line")
     );
     if closed.adjusted_accounts > 0 {
         let _infallible = writeln!(
             text,
-            "         {} accounts had closed periods rated again",
-            grouped_size(closed.adjusted_accounts)
+            "         rated closed periods again for {}",
+            counted(closed.adjusted_accounts, "account")
         );
     }
     for (currency, total) in &closed.totals {
@@ -205,13 +234,13 @@ pub fn exported(exported: &[Exported]) -> String {
     for export in exported {
         let _infallible = writeln!(
             text,
-            "exported {} statements to {}",
-            grouped_size(export.statements),
+            "exported {} to {}",
+            counted(export.statements, "statement"),
             export.folder.display()
         );
     }
     if text.is_empty() {
-        "exported nothing: no new statement\n".to_owned()
+        "exported nothing: no new statements\n".to_owned()
     } else {
         text
     }
@@ -220,23 +249,23 @@ pub fn exported(exported: &[Exported]) -> String {
 pub fn expired(expired: &Expired) -> String {
     let rows: i64 = expired.days.iter().map(|(_, rows)| rows).sum();
     let mut text = format!(
-        "expired  {} raw days ({} rows), {} service-log days, {} original files, {} quarantined lines' bytes\n",
-        expired.days.len(),
-        grouped(rows),
-        expired.log_days,
-        expired.original_files,
-        expired.quarantine_payloads
+        "expired  {} of raw data ({}), {} of service log, {}, the content of {}\n",
+        counted(expired.days.len(), "day"),
+        counted(rows, "record"),
+        counted(expired.log_days, "day"),
+        counted(expired.original_files, "input file"),
+        counted(expired.quarantine_payloads, "quarantined line")
     );
     for day in &expired.proved_ahead {
-        let _infallible = writeln!(text, "proved   {day}, which is due tomorrow");
+        let _infallible = writeln!(text, "verified raw data of {day}, which expires tomorrow");
     }
     let (waiting, held): (Vec<&Held>, Vec<_>) = expired.held.iter().partition(|held| held.code == NOT_LONG_CLOSED);
     if let (Some(first), Some(last)) = (waiting.first(), waiting.last()) {
         let _infallible = writeln!(
             text,
-            "HELD     {} days, {} to {}: closed too short a time ago; their raw rows go in a night that comes 12 hours after one that \
-             found them closed",
-            waiting.len(),
+            "HELD     {}, {} to {}: closed too recently; a nightly run deletes their raw data at least 12 hours after one that found \
+             them closed",
+            counted(waiting.len(), "day"),
             first.day,
             last.day
         );
@@ -248,7 +277,7 @@ pub fn expired(expired: &Expired) -> String {
 }
 
 pub fn night(night: &Night) -> String {
-    let mut text = format!("night of {}\n", night.as_of);
+    let mut text = format!("nightly run as of {}\n", night.as_of);
     for card in &night.cards {
         let _infallible = writeln!(text, "card     {} of {}: {}", card.card, card.from, card.outcome);
     }
@@ -256,7 +285,7 @@ pub fn night(night: &Night) -> String {
         let folder = folder.display();
         let _infallible = writeln!(
             text,
-            "card     there is no folder {folder}: no card is imported, those of the ledger hold"
+            "card     the folder {folder} does not exist: nothing imported, the rate cards imported earlier stay in force"
         );
     }
     for file in &night.dropped.ingested {
@@ -271,20 +300,20 @@ pub fn night(night: &Night) -> String {
     for name in &night.dropped.changed {
         let _infallible = writeln!(
             text,
-            "CHANGED  {name} changed while it was read; it stays in the drop folder"
+            "CHANGED  {name} changed while it was read; it stays in the drop folder for the next run"
         );
     }
     for reread in &night.dropped.reread {
         let _infallible = writeln!(text, "CHANGED  {}", changed(reread));
     }
     for left in &night.dropped.left {
-        let _infallible = writeln!(text, "LEFT     {} is left for the next night: {}", left.name, left.why);
+        let _infallible = writeln!(text, "LEFT     {} is left for the next run: {}", left.name, left.why);
     }
     text.push_str(&metered(&night.metered));
     for conflict in &night.conflicts {
         let _infallible = writeln!(
             text,
-            "         conflict {}, {} {}: if the later stood, {}",
+            "         conflict {}, {} {}: with the later version, {}",
             conflict.row.conflict,
             conflict.row.source,
             conflict.row.id,
@@ -296,21 +325,33 @@ pub fn night(night: &Night) -> String {
     text.push_str(&closed_over(&night.closed_over));
     text.push_str(&exported(&night.exported));
     text.push_str(&expired(&night.expired));
-    let kept = &night.kept;
-    let _infallible = writeln!(
-        text,
-        "kept     segments {} -> {}, key runs {} -> {}, {} files removed",
-        kept.segments_merged.0,
-        kept.segments_merged.1,
-        kept.key_runs_merged.0,
-        kept.key_runs_merged.1,
-        kept.files_removed
-    );
+    text.push_str(&compacted(&night.kept));
+    for what in &night.needs_person {
+        let _infallible = writeln!(text, "ACTION REQUIRED: {what}");
+    }
+    text
+}
+
+/// Small files that were merged, and files that nothing needs any more.
+fn compacted(kept: &Maintained) -> String {
+    let merged = [
+        ("raw data", kept.segments_merged),
+        ("identity index", kept.key_runs_merged),
+    ];
+    let mut parts: Vec<String> = merged
+        .into_iter()
+        .filter(|(_, (before, _))| *before > 0)
+        .map(|(what, (before, after))| format!("{what} {before} to {}", counted(after, "file")))
+        .collect();
+    if parts.is_empty() {
+        parts.push("nothing to do".to_owned());
+    }
+    if kept.files_removed > 0 {
+        parts.push(format!("{} deleted", counted(kept.files_removed, "obsolete file")));
+    }
+    let mut text = format!("compacted storage: {}\n", parts.join(", "));
     if kept.rewritten.files + kept.rewritten.left > 0 {
         text.push_str(&rewritten(&kept.rewritten));
-    }
-    for what in &night.needs_person {
-        let _infallible = writeln!(text, "NEEDS A PERSON: {what}");
     }
     text
 }
@@ -318,15 +359,15 @@ pub fn night(night: &Night) -> String {
 /// Files that were rewritten for other readers.
 pub fn rewritten(rewritten: &Rewritten) -> String {
     let mut text = format!(
-        "rewrote  {} files ({} MB), whose rows other readers (Spark, DuckDB) could miss; rows unchanged",
-        grouped_size(rewritten.files),
+        "rewrote  {} ({} MB) in which Spark and DuckDB could miss rows; the data is unchanged",
+        counted(rewritten.files, "file"),
         rewritten.bytes.div_ceil(1_000_000)
     );
     if rewritten.left > 0 {
         let _infallible = write!(
             text,
-            "; {} files are left: the next night goes on, or `tallybook rewrite-files` now",
-            grouped_size(rewritten.left)
+            "; {} left for the next nightly run, or for `tallybook rewrite-files` now",
+            counted(rewritten.left, "file")
         );
     }
     text.push('\n');
@@ -340,7 +381,7 @@ pub fn money_text(conflict: &Listed) -> String {
         .iter()
         .map(|money| {
             let sign = if money.amount.starts_with('-') { "" } else { "+" };
-            let closed = if money.closed { " (closed: an adjustment)" } else { "" };
+            let closed = if money.closed { " (adjusts a closed period)" } else { "" };
             format!(
                 "account {} {}{} {}{closed}",
                 money.uin, sign, money.amount, money.currency
@@ -359,10 +400,12 @@ pub fn sums_text(count: usize, sums: &[SumOfMoney], note: &str) -> String {
         .iter()
         .map(|sum| {
             let sign = if sum.amount.starts_with('-') { "" } else { "+" };
-            let closed = if sum.closed { ", closed: adjustments" } else { "" };
+            let closed = if sum.closed { ", adjusting closed periods" } else { "" };
             format!(
-                "{sign}{} {} ({} accounts{closed})",
-                sum.amount, sum.currency, sum.accounts
+                "{sign}{} {} ({}{closed})",
+                sum.amount,
+                sum.currency,
+                counted(sum.accounts, "account")
             )
         })
         .collect();
@@ -373,8 +416,8 @@ pub fn sums_text(count: usize, sums: &[SumOfMoney], note: &str) -> String {
         parts.push("no statement changes".to_owned());
     }
     format!(
-        "{} open conflicts; if the later content of each stood: {}\n",
-        grouped_size(count),
+        "{}; with the later version of each: {}\n",
+        counted(count, "open conflict"),
         parts.join("; ")
     )
 }
@@ -402,7 +445,7 @@ pub fn closed_over(over: &ClosedOver) -> String {
     }
     let more = over.count.saturating_sub(over.conflicts.len());
     if more > 0 {
-        let _infallible = writeln!(text, "         and {more} more (tallybook conflict list)");
+        let _infallible = writeln!(text, "         and {more} more (see `tallybook conflict list`)");
     }
     text
 }

@@ -96,8 +96,8 @@ fn killed_report() -> serde_json::Value {
 
 fn killed_text(killed: &BegunRun) -> String {
     format!(
-        "night of {} was killed, or its machine stopped; what it had not committed was not written, and the next night does what is \
-         missing\n",
+        "nightly run as of {} was interrupted: it was killed, or the machine stopped. Uncommitted work was discarded; the next \
+         nightly run completes it\n",
         killed.as_of
     )
 }

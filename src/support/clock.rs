@@ -56,9 +56,9 @@ impl Clock {
         }
         let (run, machine) = (instant_text(run), instant_text(machine));
         Err(Error::Usage(format!(
-            "--as-of {run} lies ahead of this machine's clock ({machine}), and a run ahead of time would close and delete what is not \
-             over: a night can be replayed, not run early. Leave --as-of out to run at the machine's time; if that is wrong, set the \
-             machine's clock right first"
+            "--as-of {run} is in the future (system clock: {machine}). A past night can be replayed, but a future one cannot be \
+             run early: it would close periods before their end. Omit --as-of to run as of now; if the system clock is wrong, \
+             correct it first"
         )))
     }
 
@@ -109,17 +109,16 @@ impl Clock {
         let (machine, doubt) = (instant_text(self.machine), self.doubt?);
         let wrong = match doubt.why {
             Wrong::Ahead { newest, jump_days } => format!(
-                "this machine's clock says {machine}, which is more than {jump_days} days (`clock_jump_days`) after the newest one that \
-                 these books accepted, {}",
+                "the system clock says {machine}, more than {jump_days} days (`clock_jump_days`) after the last accepted time, {}",
                 instant_text(newest)
             ),
             Wrong::AwayFrom { server } => format!(
-                "this machine's clock says {machine}, which is more than an hour from the ledger server's, {}",
+                "the system clock says {machine}, which differs by more than an hour from the database server's clock, {}",
                 instant_text(server)
             ),
         };
         Some(format!(
-            "{wrong}: nothing is closed, exported, expired or deleted. If it is wrong, set it right; if it is right, run the command \
+            "{wrong}: nothing is closed, exported or deleted. If the clock is wrong, correct it; if it is right, run the command \
              again with --accept-clock {}",
             hour_text(self.machine)
         ))
@@ -227,6 +226,6 @@ mod tests {
         assert!(Clock::as_of(machine + TimeDelta::minutes(59)).is_ok());
         let ahead = Clock::as_of(machine + TimeDelta::days(731)).unwrap_err();
         assert_eq!(u8::from(ahead.exit_code()), 2);
-        assert!(ahead.to_string().contains("Leave --as-of out"), "{ahead}");
+        assert!(ahead.to_string().contains("Omit --as-of"), "{ahead}");
     }
 }

@@ -7,7 +7,7 @@
 //! - `TALLYBOOK_LOSE_ANSWER_AT=STEP` lets a commit happen and reports that the ledger died before it answered.
 //! - `TALLYBOOK_ABORT_READING=NAME` ends the process when it reads an input whose name ends so, as a decoder does that asks for more
 //!   memory than there is.
-//! - `TALLYBOOK_MACHINE_CLOCK=RFC3339` is what the machine's clock says. Then `TALLYBOOK_SERVER_CLOCK=RFC3339` is what the ledger
+//! - `TALLYBOOK_MACHINE_CLOCK=RFC3339` is what the system clock says. Then `TALLYBOOK_SERVER_CLOCK=RFC3339` is what the ledger
 //!   server's says; without it, no server is asked.
 
 use std::path::Path;

@@ -88,6 +88,18 @@ pub fn grouped(number: i64) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
+/// A number with its thousands apart, and its noun in the singular or plural: `1 record`, `2,000 records`.
+pub fn counted(number: impl TryInto<i64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    let number_text = grouped(number);
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("1 {noun}"),
+        Some(stem) if !noun.ends_with("ay") => format!("{number_text} {stem}ies"),
+        _ if noun.ends_with("ch") => format!("{number_text} {noun}es"),
+        _ => format!("{number_text} {noun}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +108,30 @@ mod tests {
     fn numbers_are_grouped_by_thousands() {
         let texts: Vec<String> = [0, 7, 999, 1000, -1_234_567].into_iter().map(grouped).collect();
         assert_eq!(texts, ["0", "7", "999", "1,000", "-1,234,567"]);
+    }
+
+    #[test]
+    fn one_is_singular_and_every_other_number_plural() {
+        let texts = [
+            (0, "record"),
+            (1, "record"),
+            (2_000, "record"),
+            (2, "batch"),
+            (3, "entry"),
+            (4, "day"),
+        ];
+        let texts = texts.map(|(number, noun)| counted(number, noun));
+        assert_eq!(
+            texts,
+            [
+                "0 records",
+                "1 record",
+                "2,000 records",
+                "2 batches",
+                "3 entries",
+                "4 days"
+            ]
+        );
     }
 
     #[test]

@@ -396,11 +396,11 @@ fn usage_for_dashboards_that_is_not_what_the_usage_files_hold_is_named() {
     for (change, told) in [
         (
             "UPDATE usage_daily SET days = REPLACE(days, '\"A\"', '\"B\"') WHERE uin = '7'",
-            "usage_daily of account 7, metering 1, is not what",
+            "usage_daily of account 7, metering 1, differs from",
         ),
         (
             "UPDATE usage_daily SET records = 2 WHERE uin = '8'",
-            "usage_daily of account 8, metering 1, is not what",
+            "usage_daily of account 8, metering 1, differs from",
         ),
         (
             "UPDATE usage_daily SET days = '[322]' WHERE uin = '7'",
@@ -408,7 +408,7 @@ fn usage_for_dashboards_that_is_not_what_the_usage_files_hold_is_named() {
         ),
         (
             "UPDATE usage_daily SET uin = '07' WHERE uin = '7'",
-            "usage_daily of account 07, metering 1, in 2024-11: this is no account or no month",
+            "usage_daily of account 07, metering 1, in 2024-11: not a valid account or month",
         ),
         (
             "DELETE FROM usage_daily WHERE uin = '8'",

@@ -123,7 +123,7 @@ fn a_night_at_a_wrong_clock_does_no_harm(machine: &str, hour: &str) {
     at_machine(place.path(), machine, &["nightly"])
         .ends(3)
         .says(&format!("--accept-clock {hour}"))
-        .says("nothing is closed, exported, expired or deleted");
+        .says("nothing is closed, exported or deleted");
     assert_eq!(undone(place.path()), before);
     assert_eq!(before, [0, 0, 7, 1]);
     assert!(!place.path().join("books/exports").exists());
@@ -141,7 +141,7 @@ fn a_night_at_a_wrong_clock_does_no_harm(machine: &str, hour: &str) {
 fn a1_a_night_two_years_ahead_by_hand_is_refused_before_anything_is_made() {
     let place = place();
     let ahead = ["--as-of", "2028-11-29T20:21:20Z", "nightly"];
-    at_machine(place.path(), NOW, &ahead).ends(2).says("Leave --as-of out");
+    at_machine(place.path(), NOW, &ahead).ends(2).says("Omit --as-of");
     assert!(!place.path().join("books").exists(), "nothing was made");
     let books = books();
     let before = undone(books.path());
@@ -195,14 +195,14 @@ fn a3_a_run_before_the_last_one_says_so_in_its_first_line() {
     let first = replayed.out.lines().next().unwrap();
     assert_eq!(
         first,
-        "this run is as of 2026-11-20T00:00:00+00:00, before the last run, which was as of 2026-11-29T20:21:20+00:00"
+        "this run is as of 2026-11-20T00:00:00+00:00, earlier than the last run, which was as of 2026-11-29T20:21:20+00:00"
     );
     let json = ["--json", "--as-of", "2026-11-19T00:00:00Z", "meter"];
     let beside = at_machine(place.path(), NOW, &json).ends(0);
-    assert!(beside.err.contains("before the last run"), "{}", beside.err);
+    assert!(beside.err.contains("earlier than the last run"), "{}", beside.err);
     beside.json();
     let next = at_machine(place.path(), NOW, &["meter"]).ends(0);
-    assert!(!next.out.contains("before the last run"), "{}", next.out);
+    assert!(!next.out.contains("earlier than the last run"), "{}", next.out);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a3_a_clock_in_2020_writes_nothing_and_reads_as_ever() {
     ] {
         at_machine(place.path(), wrong, args)
             .ends(3)
-            .says("nothing was done. Set it right");
+            .says("nothing was done. If the clock is wrong, correct it");
     }
     for args in [
         &["status"][..],
@@ -329,7 +329,7 @@ fn the_jump_is_a_setting_of_1_to_40_days() {
         .unwrap();
         at_machine(place.path(), machine, &["meter"])
     };
-    set("41", NOW).ends(2).says("clock_jump_days = 41: it is 1 to 40");
+    set("41", NOW).ends(2).says("clock_jump_days = 41: must be 1 to 40");
     set("0", NOW).ends(2).says("clock_jump_days = 0");
     set("1", "2026-12-01T20:21:20Z").ends(3).says("more than 1 days");
     set("40", "2027-01-08T20:21:20Z").ends(0);
@@ -356,7 +356,7 @@ fn a_demo_on_a_machine_before_its_month_is_refused_and_makes_nothing() {
     demo.env("TALLYBOOK_MACHINE_CLOCK", "2026-11-04T00:00:00Z");
     said(demo.args(["demo", "--records", "10"]))
         .ends(2)
-        .says("set it right");
+        .says("correct the clock");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
@@ -376,7 +376,7 @@ fn a_server_whose_clock_differs_by_two_hours_is_asked_about() {
         let mut night = command(place.path(), "2026-11-30T02:30:00Z", &["nightly"]);
         said(night.env("TALLYBOOK_SERVER_CLOCK", server))
             .ends(3)
-            .says("more than an hour from the ledger server's")
+            .says("more than an hour from the database server's clock")
             .says("--accept-clock 2026-11-30T02Z");
     }
     // What cannot be undone goes by the server's clock, where that is the earliest.
@@ -510,7 +510,7 @@ fn the_books_begin_400_days_before_their_first_batch_and_a_person_moves_that_bac
     at_machine(place.path(), NOW, &["ingest", "in/week.ndjson"]);
     at_machine(place.path(), NOW, &["first-day"])
         .ends(0)
-        .says("the books begin on 2025-10-25");
+        .says("the first billing day is 2025-10-25");
     let text = line("before", 7, "2025-10-24T23:59:59Z", 60_000) + &line("on", 7, "2025-10-25T00:00:00Z", 60_000);
     input(place.path(), "old", &text);
     let ingested = at_machine(place.path(), NOW, &["--json", "ingest", "in/old.ndjson"]).json();
@@ -558,9 +558,9 @@ fn the_first_day_is_never_moved_over_a_closed_period() {
             &["first-day", to, "--reason", "why not"],
         )
     };
-    moved("2026-11-10").ends(2).says("never moved over one");
-    moved("2026-09-01").ends(2).says("never moved over one");
-    at_machine(place.path(), NOW, &["first-day"]).says("the books begin on 2026-11-20");
+    moved("2026-11-10").ends(2).says("cannot move past a closed period");
+    moved("2026-09-01").ends(2).says("cannot move past a closed period");
+    at_machine(place.path(), NOW, &["first-day"]).says("the first billing day is 2026-11-20");
 }
 
 #[test]
@@ -577,7 +577,7 @@ fn the_first_day_is_a_setting_that_cannot_say_another_day_than_the_books() {
     set("2026-11-20");
     at_machine(place.path(), NOW, &["quarantine", "retry"])
         .ends(2)
-        .says("these books begin on 2026-11-22");
+        .says("the first billing day in the ledger, 2026-11-22");
     set("tomorrow");
     at_machine(place.path(), NOW, &["status"])
         .ends(2)
@@ -598,7 +598,7 @@ fn a_killed_night_is_among_the_runs_at_once_and_after_the_next() {
         assert_eq!(run["report"]["failed"], "killed");
     };
     killed(&runs()[0]);
-    at_machine(place.path(), night, &["status"]).says("was killed, or its machine stopped");
+    at_machine(place.path(), night, &["status"]).says("was killed, or the machine stopped");
     assert_eq!(
         run_to_end(&mut command(place.path(), night, &["nightly"])).code,
         Some(0)

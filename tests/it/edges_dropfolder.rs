@@ -122,10 +122,7 @@ fn a_night_names_what_it_leaves_for_the_next_one_and_needs_no_person_for_it() {
     let night = place.night("2024-12-01T00:00:00Z");
     assert_eq!(u8::from(night.exit_code()), 0);
     let text = tallybook::nightly::report::night(&night);
-    assert!(
-        text.contains("a.ndjson is left for the next night: somebody has it open"),
-        "{text}"
-    );
+    assert!(text.contains("a.ndjson is left for the next run: it is open"), "{text}");
 }
 
 #[test]
@@ -225,7 +222,7 @@ fn what_a_writer_appends_after_its_file_was_read_is_read_by_the_next_night() {
     );
     let told = verified(&place, THIRD);
     assert!(
-        told[0].contains("the original of batch 1") && told[0].contains("that of batch 2 now"),
+        told[0].contains("the input file of batch 1") && told[0].contains("was read again as batch 2"),
         "{told:?}"
     );
     let quiet = place.night(THIRD);
@@ -389,7 +386,7 @@ fn an_original_that_was_rewritten_is_read_again_and_what_is_gone_is_counted() {
     );
     let text = tallybook::nightly::report::night(&night);
     assert!(
-        text.contains("2 of its records are gone from it and stay billed"),
+        text.contains("records that are no longer in it: 2. They stay billed"),
         "{text}"
     );
 }
@@ -485,7 +482,7 @@ fn bytes_known_under_another_name_are_told_with_both_names() {
         .unwrap();
     let text = tallybook::nightly::report::ingested(&known);
     assert!(
-        text.contains("good.ndjson: ingested before as batch 1 under the name "),
+        text.contains("good.ndjson: already ingested as batch 1 under the name "),
         "{text}"
     );
     assert!(text.contains("old.ndjson, nothing changed"), "{text}");
@@ -528,7 +525,11 @@ fn an_input_that_ends_the_process_needs_a_person_the_third_time() {
     std::fs::write(place.join("in/poison.ndjson"), line("p", 7, DAY, 60_000)).unwrap();
     let ingest = || poisoned(place, &["ingest", "in/poison.ndjson"]);
     assert_eq!([ingest().code, ingest().code], [None, None]);
-    let words = ["poison.ndjson", "ended the process three times", "have it made anew"];
+    let words = [
+        "poison.ndjson",
+        "crashed the program three times",
+        "have it created again",
+    ];
     crate::faults::small::says(&ingest(), 3, &words);
 }
 
@@ -543,7 +544,7 @@ fn an_input_that_was_only_unlucky_is_taken_by_the_child() {
     let mut command =
         crate::crashes::process::program(place, crate::faults::small::NIGHT, &["ingest", "in/poison.ndjson"]);
     let ended = crate::crashes::process::run(&mut command);
-    assert!(ended.said.contains("a process of its own reads it"), "{}", ended.said);
+    assert!(ended.said.contains("read in a separate process"), "{}", ended.said);
     crate::faults::small::ends(&mut command, 0);
     crate::faults::small::ends(&mut crate::faults::small::night(place), 0);
     assert_eq!(crate::crashes::books::differences(place), Vec::<String>::new());
@@ -675,7 +676,7 @@ fn a_folder_of_two_formats_or_of_none_is_an_error_that_names_them() {
     assert!(error.contains("a.csv and b.json"), "{error}");
     let empty = folder(&place, "empty", &[("_SUCCESS", "")]);
     let error = place.ingest(FIRST, &empty).unwrap_err().to_string();
-    assert!(error.contains("without a file of records"), "{error}");
+    assert!(error.contains("without any file of records"), "{error}");
 }
 
 #[test]

@@ -104,9 +104,9 @@ fn a7_a_command_that_brings_nothing_in_makes_no_books_and_names_the_nearest() {
         refused(
             &mistyped,
             &[
-                "there are no books in tallybok-data",
+                "tallybok-data is not a tallybook data folder",
                 "--data-dir tallybook-data",
-                "Nothing was made",
+                "Nothing was created",
             ],
         );
         assert_eq!(entries(home.path()).len(), 1, "{args:?}");
@@ -115,7 +115,7 @@ fn a7_a_command_that_brings_nothing_in_makes_no_books_and_names_the_nearest() {
     for args in READERS {
         refused(
             &told(&mut bare(elsewhere.path(), args)),
-            &["there are no books in tallybook-data"],
+            &["tallybook-data is not a tallybook data folder"],
         );
         assert!(entries(elsewhere.path()).is_empty(), "{args:?}");
     }
@@ -123,7 +123,7 @@ fn a7_a_command_that_brings_nothing_in_makes_no_books_and_names_the_nearest() {
     let beside = told(bare(home.path(), &["migrate"]).args(["--data-dir", "second"]));
     assert_eq!(beside.code, Some(0), "{}", beside.said);
     assert!(
-        beside.said.contains("there are books in tallybook-data already"),
+        beside.said.contains("there is already one in tallybook-data"),
         "{}",
         beside.said
     );
@@ -143,7 +143,7 @@ fn a7_a_command_that_brings_nothing_in_makes_no_books_and_names_the_nearest() {
     std::fs::write(elsewhere.path().join("ledger.sqlite"), "").unwrap();
     refused(
         &told(bare(elsewhere.path(), &["status"]).args(["--data-dir", "."])),
-        &["there are no books"],
+        &["is not a tallybook data folder"],
     );
     assert_eq!(
         std::fs::metadata(elsewhere.path().join("ledger.sqlite")).unwrap().len(),
@@ -162,7 +162,7 @@ fn a_database_without_books_is_told_and_books_without_their_folder_too() {
     let url = ledgers::server_with(&name);
     for args in READERS {
         let none = told(bare(home.path(), args).args(["--ledger", &url]));
-        refused(&none, &["has no books", &name, "Nothing was made"]);
+        refused(&none, &["has no tallybook tables", &name, "Nothing was created"]);
         assert!(entries(home.path()).is_empty(), "{args:?}");
     }
     let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema IN ('public', '";
@@ -201,14 +201,14 @@ fn a6_a_folder_of_rate_cards_that_was_named_and_is_not_there_is_an_error() {
     place.night("2024-11-15T00:00:00Z");
     for command in [&["nightly"][..], &["rate-card", "import"]] {
         let flag = told(night(command).args(["--rate-cards", "rate-crads"]));
-        refused(&flag, &["rate-crads is not there", "--rate-cards"]);
+        refused(&flag, &["rate-crads does not exist", "--rate-cards"]);
         let variable = told(night(command).env("TALLYBOOK_RATE_CARDS", "rate-crads"));
-        refused(&variable, &["rate-crads is not there"]);
+        refused(&variable, &["rate-crads does not exist"]);
     }
     std::fs::write(place.path().join("tallybook.toml"), "rate_cards = \"rate-crads\"\n").unwrap();
     refused(
         &told(&mut night(&["nightly"])),
-        &["rate-crads is not there", "`rate_cards`"],
+        &["rate-crads does not exist", "`rate_cards`"],
     );
     // A drop folder likewise: no file would ever come.
     let drop = told(
@@ -216,7 +216,7 @@ fn a6_a_folder_of_rate_cards_that_was_named_and_is_not_there_is_an_error() {
             .env("TALLYBOOK_RATE_CARDS", real_cards())
             .env("TALLYBOOK_DROP", "incomming"),
     );
-    refused(&drop, &["the drop folder incomming is not there", "TALLYBOOK_DROP"]);
+    refused(&drop, &["the drop folder incomming does not exist", "TALLYBOOK_DROP"]);
     assert!(!place.path().join("incomming").exists());
     // Who only reads needs none.
     assert_eq!(told(&mut night(&["status"])).code, Some(0));
@@ -224,16 +224,20 @@ fn a6_a_folder_of_rate_cards_that_was_named_and_is_not_there_is_an_error() {
     // Nobody named one: the cards of the ledger hold, and the night says so.
     let quiet = told(&mut night(&["nightly"]));
     assert_eq!(quiet.code, Some(0), "{}", quiet.said);
-    assert!(quiet.out.contains("there is no folder rate-cards"), "{}", quiet.out);
+    assert!(
+        quiet.out.contains("the folder rate-cards does not exist"),
+        "{}",
+        quiet.out
+    );
 }
 
 #[test]
 fn a_variable_that_no_setting_has_is_an_error_with_the_nearest() {
     let home = tempfile::tempdir().unwrap();
     for (variable, words) in [
-        ("TALLYBOOK_DATADIR", "is TALLYBOOK_DATA_DIR meant?"),
-        ("TALLYBOOK_DEFAULT_CRAD", "is TALLYBOOK_DEFAULT_CARD meant?"),
-        ("TALLYBOOK_AS_OF", "--as-of alone"),
+        ("TALLYBOOK_DATADIR", "did you mean TALLYBOOK_DATA_DIR?"),
+        ("TALLYBOOK_DEFAULT_CRAD", "did you mean TALLYBOOK_DEFAULT_CARD?"),
+        ("TALLYBOOK_AS_OF", "only be set with --as-of"),
         ("TALLYBOOK_KEEP_RAW_MONTHS", "settings are TALLYBOOK_"),
     ] {
         for args in [&["status"][..], &["nightly"], &["demo"], &["rate-card", "check"]] {
@@ -270,7 +274,7 @@ fn what_is_mistyped_is_answered_with_an_example_of_what_is_wanted() {
         ),
         (
             &["usage", account, "--from", "2099-01"],
-            &["is to come", "Asia/Shanghai"],
+            &["is in the future", "Asia/Shanghai"],
         ),
         (
             &["usage", account, "--from", "2024-11-02", "--to", "2024-11-02"],
@@ -278,27 +282,27 @@ fn what_is_mistyped_is_answered_with_an_example_of_what_is_wanted() {
         ),
         (&["usage"], &["UIN"]),
         (&["usage", account, "--all"], &["cannot be used with"]),
-        (&["account", "add", "acme"], &["in digits", "100000000000"]),
-        (&["account", "show", "acme"], &["in digits"]),
+        (&["account", "add", "acme"], &["digits only", "100000000000"]),
+        (&["account", "show", "acme"], &["digits only"]),
         (
             &["account", "add", "8", "--zone", "Asia/Shangai"],
-            &["is Asia/Shanghai meant?"],
+            &["did you mean Asia/Shanghai?"],
         ),
         (&["account", "add", "8", "--from", "2024-11"], &["2024-11-01"]),
         (
             &["usage", "100000000001"],
-            &["no account 100000000001", "is 100000000000 meant?"],
+            &["no account 100000000001", "did you mean 100000000000?"],
         ),
         (
             &["statement", account, "10000000000"],
-            &["no account 10000000000;", "is 100000000000 meant?"],
+            &["no account 10000000000;", "did you mean 100000000000?"],
         ),
     ];
     for (args, words) in cases {
         refused(&told(&mut on(&place, args)), words);
     }
     let card = told(&mut on(&place, &["rate-card", "show", "mps-c"]));
-    refused(&card, &["\"mps-c\" is not imported", "is mps-cn meant?"]);
+    refused(&card, &["\"mps-c\" is not imported", "did you mean mps-cn?"]);
     let shown = told(&mut on(&place, &["account", "show", "99"]));
     refused(&shown, &["no account 99;", "account list"]);
 }
@@ -313,10 +317,10 @@ fn a_waiver_is_for_a_day_that_has_come_and_has_raw() {
         let args = ["--as-of", "2024-11-20", "expire", "--waive", day, "--reason", "seen"];
         told(&mut on(&place, &args))
     };
-    refused(&waive("2024-11-21"), &["is to come", "today is 2024-11-20"]);
+    refused(&waive("2024-11-21"), &["is in the future", "today is 2024-11-20"]);
     refused(
         &waive("2024-11-14"),
-        &["no record lies on this UTC day", "`tallybook status`"],
+        &["there are no records on this UTC day", "`tallybook status`"],
     );
     assert_eq!(waive("2024-11-15").code, Some(0));
     let trail = told(&mut on(&place, &["audit", "--json"])).json();

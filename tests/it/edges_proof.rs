@@ -54,7 +54,7 @@ fn told(night: &Night) -> Vec<&String> {
     night
         .needs_person
         .iter()
-        .filter(|told| told.contains("not all on disk"))
+        .filter(|told| told.contains("incomplete on disk"))
         .collect()
 }
 
@@ -161,7 +161,7 @@ fn text_that_is_no_utf_8_is_named_by_table_and_column_and_the_rest_is_verified()
         ledgers::execute(copy.path(), &sql);
         let found = verified(&copy);
         let named = |sentence: &String| {
-            sentence.contains(&format!("ledger row {table} (")) && sentence.contains(&format!("{column} is no UTF-8"))
+            sentence.contains(&format!("ledger row {table} (")) && sentence.contains(&format!("{column} is not UTF-8"))
         };
         assert!(
             found.differences.iter().any(named),
@@ -365,7 +365,7 @@ fn a_line_of_much_raw_is_explained_by_its_first_records_and_it_is_said_what_was_
     for (told, rows) in [(100, 10), (3, i64::MAX)] {
         let error = of(told, rows).unwrap_err().to_string();
         assert!(
-            error.contains("rests on 30 records") && error.contains("raw has 29"),
+            error.contains("is based on 30 records") && error.contains("raw has 29"),
             "{error}"
         );
     }

@@ -391,7 +391,7 @@ fn an_array_that_was_cut_off_is_refused_whole_and_the_whole_file_is_taken_later(
         (3, 0)
     );
     assert!(
-        night.needs_person[0].contains("array is not closed, after 3 whole values"),
+        night.needs_person[0].contains("array is not closed after 3 complete values"),
         "{:?}",
         night.needs_person
     );
@@ -408,10 +408,10 @@ fn a_packed_file_whose_name_does_not_say_so_is_refused_with_the_cure() {
     gzip.write_all(good(0..4).as_bytes()).unwrap();
     let zstd = zstd::encode_all(good(0..4).as_bytes(), 3).unwrap();
     for (name, bytes, cure) in [
-        ("a.ndjson", gzip.finish().unwrap(), "end its name in .gz"),
-        ("b.ndjson", zstd, "end its name in .zst"),
+        ("a.ndjson", gzip.finish().unwrap(), "add .gz to its name"),
+        ("b.ndjson", zstd, "add .zst to its name"),
         ("c.csv", b"PK\x03\x04rest".to_vec(), "save the sheet as CSV"),
-        ("d.json", b"PAR1rest".to_vec(), "ends in .parquet"),
+        ("d.json", b"PAR1rest".to_vec(), "rename it to .parquet"),
     ] {
         let error = place.ingest(NOW, &place.file(name, bytes)).unwrap_err().to_string();
         assert!(error.contains(cure) && error.contains(name), "{error}");
@@ -427,7 +427,7 @@ fn what_python_prints_is_refused_with_the_cure() {
     let refused = waiting(&place, &Filter::default());
     assert!(refused[0].sentence.contains("json.dumps"), "{}", refused[0].sentence);
     assert!(
-        refused[1].sentence.contains("NaN is no number of JSON"),
+        refused[1].sentence.contains("NaN is not valid JSON"),
         "{}",
         refused[1].sentence
     );
@@ -449,7 +449,7 @@ fn a_dismissed_line_is_neither_tried_nor_listed_and_still_counts() {
     let of_none = dismissed(&place, NOW, &Filter::of_numbers(vec![2, 99]))
         .unwrap_err()
         .to_string();
-    assert!(of_none.contains("line 99 does not wait"), "{of_none}");
+    assert!(of_none.contains("line 99 is not open"), "{of_none}");
     let again = place.ingest("2024-12-26T00:00:00Z", &path).unwrap();
     assert_eq!((again.retried, again.quarantine), (0, vec![("not_json".to_owned(), 1)]));
     let night = place.night("2024-12-26T01:00:00Z");
@@ -465,7 +465,7 @@ fn an_edited_line_takes_its_new_status_and_the_trail_has_both_digests() {
     place.night(NOW);
     let still = edited(&place, 1, bad.trim()).unwrap_err();
     assert_eq!(u8::from(still.exit_code()), 2);
-    assert!(still.to_string().contains("refused in this form too"), "{still}");
+    assert!(still.to_string().contains("is refused as well"), "{still}");
     assert!(
         edited(&place, 1, "  ")
             .unwrap_err()
@@ -585,7 +585,7 @@ fn a_file_of_corrected_lines_is_taken_line_by_line_and_the_same_file_again_does_
         take("77\t{}\n")
             .unwrap_err()
             .to_string()
-            .contains("line 77 does not wait")
+            .contains("line 77 is not open")
     );
     all_agree(&place);
 }
@@ -711,7 +711,7 @@ fn case_07_from_the_alarm_to_the_corrected_file_on_the_command_line() {
     place.file("naive.ndjson", without_offset(0..1000));
     let (code, said) = program(&place, &["ingest", "naive.ndjson"]);
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("NEEDS A PERSON: naive.ndjson (batch 1)"), "{said}");
+    assert!(said.contains("ACTION REQUIRED: naive.ndjson (batch 1)"), "{said}");
     let (code, said) = program(&place, &["ingest", "naive.ndjson"]);
     assert_eq!(code, Some(3), "the same file again is no cure: {said}");
     let (_, said) = program(&place, &["status"]);
@@ -719,7 +719,10 @@ fn case_07_from_the_alarm_to_the_corrected_file_on_the_command_line() {
     let (_, said) = program(&place, &["quarantine", "alarms"]);
     assert!(said.contains("no_record"), "{said}");
     let (_, said) = program(&place, &["quarantine", "list", "--batch", "1", "--limit", "2"]);
-    assert!(said.contains("2 of 1,000 lines; the next with --after 2"), "{said}");
+    assert!(
+        said.contains("2 of 1,000 lines shown; for more use --after 2"),
+        "{said}"
+    );
     let (_, said) = program(&place, &["quarantine", "list", "--csv"]);
     assert_eq!(said.lines().count(), 1001);
     let (_, said) = program(&place, &["quarantine", "list", "--json"]);
@@ -734,12 +737,12 @@ fn case_07_from_the_alarm_to_the_corrected_file_on_the_command_line() {
     );
     assert_eq!(
         (code, said.as_str()),
-        (Some(0), "1,000 lines taken as corrected (audit entry 1)\n")
+        (Some(0), "1,000 corrected lines accepted (audit entry 1)\n")
     );
     let (code, said) = program(&place, &["quarantine", "retry", "--batch", "77"]);
     assert!(code == Some(2) && said.contains("there is no such batch"), "{said}");
     let (code, said) = program(&place, &["quarantine", "dismiss", "--reason", "all"]);
-    assert!(code == Some(2) && said.contains("say which lines"), "{said}");
+    assert!(code == Some(2) && said.contains("name the lines by"), "{said}");
     let night = place.night(NOW);
     assert_eq!((u8::from(night.exit_code()), records(&night, "metered")), (0, 1000));
     all_agree(&place);

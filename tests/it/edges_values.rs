@@ -349,22 +349,22 @@ fn a_time_that_is_not_sure_is_refused_with_what_is_wrong_and_the_cure() {
     let place = place(cards.path());
     for (at, (time, told)) in [
         ("2026-10-05T09:30:00", "the offset is missing; add it"),
-        ("2026-10-05 09:30", "or give the sender's zone in the settings"),
-        ("2026-10-05", "a date alone is no time"),
-        ("1760000000", "a count of seconds"),
-        ("1760000000000", "a count of seconds"),
-        ("05/10/2026 09:30:00", "with hyphens between"),
-        ("2026/10/05 09:30:00", "with hyphens between"),
-        ("20261005T013000Z", "with hyphens between"),
-        ("2026-10-05T01:30:00\u{2009}Z", "expected is RFC 3339"),
-        ("2026-10-05 01:30:00 CST", "the letters of a zone are no offset"),
-        ("2026-10-05T01:30:00.5 +0800", "a blank stands before the offset"),
+        ("2026-10-05 09:30", "or set the source's time zone in the settings"),
+        ("2026-10-05", "a date alone is not enough"),
+        ("1760000000", "a number of seconds"),
+        ("1760000000000", "a number of seconds"),
+        ("05/10/2026 09:30:00", "not in the form year-month-day"),
+        ("2026/10/05 09:30:00", "not in the form year-month-day"),
+        ("20261005T013000Z", "not in the form year-month-day"),
+        ("2026-10-05T01:30:00\u{2009}Z", "write it in RFC 3339"),
+        ("2026-10-05 01:30:00 CST", "a time zone abbreviation is ambiguous"),
+        ("2026-10-05T01:30:00.5 +0800", "there is a space before the offset"),
         (
             "2026-10-05T09:30:00+09:00[Asia/Shanghai]",
             "the zone in brackets has another offset",
         ),
         ("2026-10-05T24:00:00Z", "no such date, time of day or offset"),
-        ("Mon, 05 Oct 2026 01:30:00 GMT", "expected is RFC 3339"),
+        ("Mon, 05 Oct 2026 01:30:00 GMT", "write it in RFC 3339"),
     ]
     .into_iter()
     .enumerate()
@@ -410,8 +410,8 @@ fn a_local_time_is_read_in_its_senders_zone_and_refused_where_that_has_it_twice_
     );
     assert_eq!(counts(&place.night(NOW)), [2, 0, 3, 0]);
     for (name, time, told) in [
-        ("twice.ndjson", "2025-11-02 01:30:00", "has this local time twice"),
-        ("never.ndjson", "2026-03-08 02:30:00", "never has this local time"),
+        ("twice.ndjson", "2025-11-02 01:30:00", "this local time occurs twice"),
+        ("never.ndjson", "2026-03-08 02:30:00", "this local time does not exist"),
     ] {
         let (codes, sentence) = refused(&place, name, of("y", "us", time));
         assert_eq!(codes, [("not_a_time".to_owned(), 1)]);
@@ -578,7 +578,7 @@ fn a_header_in_the_middle_that_is_none_of_usage_records_refuses_the_file_and_lea
     let text = format!("{HEADER}{}id,uin,appid\n{}", row("a", 1, "1"), row("b", 1, "1"));
     let error = place.ingest(NOW, &place.file("a.csv", text)).unwrap_err().to_string();
     assert!(
-        error.contains("line 3 is a header in the middle: the header lacks `task_type`"),
+        error.contains("line 3 is a second header: the header lacks `task_type`"),
         "{error}"
     );
     assert_eq!(
@@ -608,7 +608,7 @@ fn files_joined_without_a_line_end_between_them_are_refused_whole() {
     );
     let error = place.ingest(NOW, &place.file("c.csv", lacks)).unwrap_err().to_string();
     assert!(
-        error.contains("line 3 is a header in the middle: the header lacks `id`"),
+        error.contains("line 3 is a second header: the header lacks `id`"),
         "{error}"
     );
     assert_eq!(place.ingest(NOW, &place.file("d.csv", first)).unwrap().batch.batch, 1);
@@ -682,7 +682,7 @@ fn what_a_spreadsheet_makes_of_values_is_refused_with_the_cure() {
         (
             semicolons(HEADER.to_owned() + &row("a", 1, "1")).replace("Job;0", "Job;60,5"),
             "not_a_number",
-            "a comma is not read",
+            "commas are not accepted",
         ),
         (
             semicolons(HEADER.to_owned() + &row("a", 1, "1")).replace("Z;1", "Z;29,97"),
@@ -692,7 +692,7 @@ fn what_a_spreadsheet_makes_of_values_is_refused_with_the_cure() {
         (
             HEADER.to_owned() + &row("a", 1, "1").replace("a,1", "a,'1"),
             "not_a_number",
-            "leave out the apostrophe",
+            "remove the apostrophe",
         ),
         (
             HEADER.to_owned() + &row("a", 1, "1").replace("a,1", "a,=\"1\""),
@@ -702,12 +702,12 @@ fn what_a_spreadsheet_makes_of_values_is_refused_with_the_cure() {
         (
             HEADER.to_owned() + &row("a", 1, "1").replace("a,1", "a,\"=\"\"1\"\"\""),
             "not_a_number",
-            "a spreadsheet's formula",
+            "a spreadsheet formula",
         ),
         (
             HEADER.to_owned() + &row("a", 1, "1").replace("a,1", "a,1.00005E+11"),
             "not_a_number",
-            "make the column text",
+            "format the column as text",
         ),
         (
             HEADER.to_owned() + &row("a", 1, "1").replace(",0,", ",-5,"),
@@ -737,7 +737,7 @@ fn what_a_spreadsheet_makes_of_values_is_refused_with_the_cure() {
         (
             "c.csv",
             HEADER.replace("duration_ms", "durationMs"),
-            "is `duration_ms` meant by \"durationMs\"?",
+            "did you mean `duration_ms` instead of \"durationMs\"?",
         ),
         ("d.xlsx", String::new(), "save it as CSV UTF-8"),
     ] {

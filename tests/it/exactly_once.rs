@@ -271,7 +271,7 @@ fn after_a_void_other_content_is_a_conflict_that_can_only_be_kept() {
             .await
             .unwrap_err();
         assert_eq!(u8::from(refused.exit_code()), 2);
-        assert!(refused.to_string().contains("a void took the record back"), "{refused}");
+        assert!(refused.to_string().contains("the record was voided"), "{refused}");
         resolve(&books, &lease, 1, Resolution::Kept, "yes").await.unwrap();
         lease.release().await.unwrap();
         books.ledger.close().await;
@@ -499,7 +499,7 @@ fn a_correction_may_not_take_a_price_away() {
     shop.write_card_not_sold("\"A\" = { unit_price = \"3\", origin = \"illustrative\" }", "B");
     let refused = shop.try_correct("2024-12-11T00:00:00Z").unwrap_err().to_string();
     assert!(
-        refused.contains("the price of `B` in region group all is gone"),
+        refused.contains("the price of `B` in region group all was removed"),
         "{refused}"
     );
 }
@@ -515,7 +515,7 @@ fn the_file_of_before_a_correction_is_recognised() {
     shop.write_card(old);
     let night = shop.place.night("2024-12-12T00:00:00Z");
     assert!(
-        night.needs_person[0].contains("the file is revision 1, which revision 2 corrected on 2024-12-11"),
+        night.needs_person[0].contains("the file is revision 1, which was corrected by revision 2 on 2024-12-11"),
         "{:?}",
         night.needs_person
     );

@@ -50,7 +50,7 @@ fn an_ingest_on_a_full_disk_says_so_and_works_when_there_is_room() {
     says(
         &run(&mut ingest(place)),
         1,
-        &["raw/day=", "the disk is full: make room"],
+        &["raw/day=", "the disk is full: free some space"],
     );
     disk.remount("size=64m");
     for place in [alone.path(), place] {
@@ -162,8 +162,8 @@ fn a_folder_of_books_without_its_ledger_is_refused_and_nothing_in_it_is_touched(
             &ended,
             3,
             &[
-                "books has files of the books",
-                "the ledger is gone",
+                "books has data files",
+                "the ledger is missing",
                 "Restore ledger.sqlite from a backup",
             ],
         );
@@ -229,6 +229,6 @@ fn a_damaged_ledger_is_named_with_the_cure() {
     says(
         &run(&mut night(place)),
         1,
-        &["file is damaged or is something else: restore it from a backup"],
+        &["file is damaged or is not a ledger: restore it from a backup"],
     );
 }

@@ -84,7 +84,7 @@ fn a_demo_prints_each_step_and_what_to_look_at_and_takes_a_ledger_that_has_nothi
     let again = demo(&ledger);
     assert_eq!(again.status.code(), Some(2));
     assert!(
-        text(&again.stderr).contains("has tables of tallybook already"),
+        text(&again.stderr).contains("already has tallybook tables"),
         "{}",
         text(&again.stderr)
     );
@@ -129,7 +129,7 @@ fn a_monitor_is_told_in_one_line_whether_something_needs_a_person() {
     let place = Place::new();
     place.drop("usage.ndjson", line("a", 7, "2024-11-15T10:00:00+08:00", 61_001));
     place.night("2024-12-04T00:00:00Z");
-    let ok = "ok: last night as of 2024-12-04T00:00:00+00:00".to_owned();
+    let ok = "ok: last nightly run as of 2024-12-04T00:00:00+00:00".to_owned();
     assert_eq!(told(&short(&place, "2024-12-05T00:00:00Z", &[])), (ok.clone(), Some(0)));
     assert_eq!(
         told(&short(&place, "2024-12-06T01:50:00Z", &["--max-age", "50"])),
@@ -137,7 +137,7 @@ fn a_monitor_is_told_in_one_line_whether_something_needs_a_person() {
     );
     let (late, code) = told(&short(&place, "2024-12-06T02:00:01Z", &["--max-age", "50"]));
     assert!(
-        code == Some(3) && late.starts_with("NEEDS A PERSON: no night has run for more than 50 hours;"),
+        code == Some(3) && late.starts_with("ACTION REQUIRED: there has been no nightly run for more than 50 hours;"),
         "{late}"
     );
 
@@ -146,7 +146,7 @@ fn a_monitor_is_told_in_one_line_whether_something_needs_a_person() {
     place.night("2024-12-05T00:00:00Z");
     let (two, code) = told(&short(&place, "2024-12-05T01:00:00Z", &[]));
     assert!(
-        code == Some(3) && two.starts_with("NEEDS A PERSON: ") && two.contains("(and 1 more: see `tallybook status`)"),
+        code == Some(3) && two.starts_with("ACTION REQUIRED: ") && two.contains("(and 1 more: see `tallybook status`)"),
         "{two}"
     );
     let json = short(&place, "2024-12-05T01:00:00Z", &["--json"]);
@@ -169,9 +169,12 @@ fn a_monitor_of_books_that_are_not_there_or_had_no_night_is_told_so() {
     std::fs::write(&file, line("a", 7, "2024-11-15T10:00:00+08:00", 61_001)).unwrap();
     place.ingest("2024-12-04T00:00:00Z", &file).unwrap();
     let none = short(&place, "2024-12-05T00:00:00Z", &[]);
-    assert_eq!(told(&none), ("ok: no night yet".to_owned(), Some(0)));
+    assert_eq!(told(&none), ("ok: no nightly run yet".to_owned(), Some(0)));
     let (none, code) = told(&short(&place, "2024-12-05T00:00:00Z", &["--max-age", "50"]));
-    assert!(code == Some(3) && none.contains("no night has run yet"), "{none}");
+    assert!(
+        code == Some(3) && none.contains("there has been no nightly run yet"),
+        "{none}"
+    );
 }
 
 #[test]

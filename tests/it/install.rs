@@ -105,7 +105,7 @@ fn cron_mails_every_exit_code_but_0_with_what_was_said() {
         assert_eq!((quiet.status.code(), said(&quiet)), (Some(0), String::new()), "{line}");
         for (code, means) in [
             (1, "run it again"),
-            (3, "needs a person"),
+            (3, "action is required"),
             (4, "do not balance"),
             (5, "another run"),
             (101, "see what"),

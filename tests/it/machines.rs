@@ -183,7 +183,8 @@ fn four_ingesters_two_nights_and_a_reader_at_once_end_with_the_books_of_one_afte
             assert_eq!(ended.code, Some(0), "an ingester: {}", ended.said);
         }
         for ended in nights {
-            let is_right = ended.code == Some(0) || ended.code == Some(5) && ended.said.contains("holds the books");
+            let is_right =
+                ended.code == Some(0) || ended.code == Some(5) && ended.said.contains("another run is active");
             assert!(is_right, "a night: {ended:?}");
         }
         reader.join().unwrap()
@@ -220,11 +221,7 @@ fn the_lease_of_another_machine_is_waited_for_until_its_limit_and_not_longer() {
     says(
         &run(&mut night(place)),
         5,
-        &[
-            "another run holds the books",
-            "process 1 on elsewhere",
-            "ends after 60 s",
-        ],
+        &["another run is active", "process 1 on elsewhere", "ends after 60 s"],
     );
     heard_of(60);
     ends(&mut night(place), 0);

@@ -468,7 +468,7 @@ fn what_lost_its_lines_before_their_time_is_not_billed_again() {
         let books = place.books(at("2024-12-11T00:00:00Z")).await;
         let error = nightly(&books).await.unwrap_err().to_string();
         assert!(
-            error.contains("statement 7-20241101-20241201 has lost its lines before their time"),
+            error.contains("the lines of statement 7-20241101-20241201 are missing before the end of their retention"),
             "{error}"
         );
         books.ledger.close().await;
@@ -478,11 +478,11 @@ fn what_lost_its_lines_before_their_time_is_not_billed_again() {
 #[test]
 fn verify_holds_exports_against_the_statements_that_they_took() {
     for (changed, told) in [
-        ("export = 99", "export 99 has statements and is not in the ledger"),
-        ("statements = 2", "export 1: the statements that the ledger has for it"),
+        ("export = 99", "export 99 has statements but is not in the ledger"),
+        ("statements = 2", "export 1: its statements in the ledger differ"),
         (
             "period_end = '2024-12-02'",
-            "export 1: the statements that the ledger has for it",
+            "export 1: its statements in the ledger differ",
         ),
     ] {
         let place = Place::new();
@@ -633,7 +633,7 @@ fn a_void_of_a_void_is_refused_whenever_it_comes() {
         (2, 1, 0)
     );
     assert_eq!((night.metered.voids, night.metered.voids_of_voids), (1, 1));
-    assert!(tallybook::nightly::report::night(&night).contains("1 voids name a void and take nothing back"));
+    assert!(tallybook::nightly::report::night(&night).contains("1 void names another void, which has no effect"));
     let status = run(async {
         let books = place.books(at("2024-11-22T00:00:00Z")).await;
         let status = tallybook::inspect::status::status(&books).await.unwrap();
@@ -830,10 +830,7 @@ fn a_broken_card_keeps_no_other_out_and_nothing_is_closed_under_it() {
         panic!("{:?}", night.needs_person)
     };
     assert!(broken.contains("mps-intl/2024-11-01.toml"), "{broken}");
-    assert!(
-        held.contains("rate card mps-intl: 1 accounts were not closed"),
-        "{held}"
-    );
+    assert!(held.contains("rate card mps-intl: 1 account not closed"), "{held}");
     std::fs::remove_file(cards.path().join("mps-intl/2024-11-01.toml")).unwrap();
     let night = place.night("2024-12-11T00:00:00Z");
     assert_eq!((night.closed.periods, u8::from(night.exit_code())), (2, 0));
@@ -871,7 +868,7 @@ fn a_night_that_failed_is_among_the_runs_with_its_error() {
     assert_eq!(runs[0].exit_code, i64::from(u8::from(failed.exit_code())));
     assert_eq!(
         runs[0].text,
-        format!("night of 2024-11-21T00:00:00+00:00 failed: {failed}")
+        format!("nightly run as of 2024-11-21T00:00:00+00:00 failed: {failed}")
     );
 }
 
@@ -890,7 +887,7 @@ fn a_card_version_that_measures_otherwise_cannot_start_in_days_that_have_usage()
     std::fs::write(folder.join("2024-11-10.toml"), rounded).unwrap();
     let night = place.night("2024-11-21T00:00:00Z");
     assert!(
-        night.needs_person[0].contains("other meters"),
+        night.needs_person[0].contains("different meters"),
         "{:?}",
         night.needs_person
     );

@@ -169,7 +169,7 @@ fn a_day_whose_proof_has_lost_an_account_does_not_go() {
     ledgers::execute(place.path(), "DELETE FROM proved_account WHERE uin = '7'");
     let failed = place.try_night("2025-05-15T00:00:00Z").unwrap_err().to_string();
     assert!(
-        failed.contains("was proved with 1 accounts, and the ledger has 0"),
+        failed.contains("was verified with 1 account, and the ledger has 0"),
         "{failed}"
     );
 }
@@ -188,7 +188,7 @@ fn a_proof_that_is_not_one_of_the_rows_is_named_while_they_are_there() {
     );
     let found = verified(&place, "2025-05-14T12:00:00Z").differences.join("\n");
     assert!(
-        found.contains("the proof of 2024-11-15 is not one of its rows: account 7"),
+        found.contains("the digests of 2024-11-15 do not match its records; account 7"),
         "{found}"
     );
 }
@@ -200,7 +200,7 @@ fn a_day_that_went_with_other_rows_than_its_proof_has_is_named() {
     ledgers::execute(place.path(), "UPDATE proved_day SET row_count = 2");
     let found = verified(&place, "2025-05-15T12:00:00Z").differences.join("\n");
     assert!(
-        found.contains("2024-11-15 expired with other rows than its proof has"),
+        found.contains("2024-11-15 expired with records that its digests do not cover"),
         "{found}"
     );
 }

@@ -188,7 +188,7 @@ fn a_statement_that_lost_its_lines_before_their_time_is_named() {
     crate::ledgers::execute(shop.place.path(), "DELETE FROM document");
     let found = verified(&shop, "2024-05-01T00:00:00Z").differences.join("\n");
     assert!(
-        found.contains("statement 7-20240101-20240201 has lost its lines"),
+        found.contains("the lines of statement 7-20240101-20240201 are missing"),
         "{found}"
     );
 }

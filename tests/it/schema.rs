@@ -39,15 +39,12 @@ fn migrate_makes_the_tables_and_says_their_version() {
     if is_embedded() {
         assert_eq!(
             made,
-            format!("made the tables of the SQLite ledger: version {}\n", known())
+            format!("created the tables of the SQLite ledger: version {}\n", known())
         );
     }
     let again = migrate_with(&["migrate"]);
     assert!(
-        again.ends_with(&format!(
-            "ledger have version {}, as this program: nothing to do\n",
-            known()
-        )),
+        again.ends_with(&format!("ledger are up to date: version {}\n", known())),
         "{again}"
     );
     let json: serde_json::Value = serde_json::from_str(&migrate_with(&["migrate", "--json"])).unwrap();

@@ -55,7 +55,7 @@ fn a_night_whose_server_is_restarted_goes_on_or_ends_cleanly() {
     let place = place_in(&mut server);
     let asks = stop_at(&mut night_that_waits(place.path(), "40"), "written raw").unwrap();
     server.stop();
-    let ended = asks.go_on_until(Some("the ledger does not answer; trying again"), || server.start());
+    let ended = asks.go_on_until(Some("the ledger does not respond; retrying"), || server.start());
     assert_eq!(ended.code, Some(0), "a server that was away: {}", ended.said);
     same_books(place.path(), undisturbed.path());
 
@@ -64,7 +64,7 @@ fn a_night_whose_server_is_restarted_goes_on_or_ends_cleanly() {
     server.stop();
     let gone = Instant::now();
     let ended = forsaken.go_on();
-    says(&ended, 1, &["see that it runs", "run the same command again"]);
+    says(&ended, 1, &["check that it is running", "run the same command again"]);
     assert!(gone.elapsed() < Duration::from_secs(30), "{:?}", gone.elapsed());
     server.start();
     ends(&mut night(place.path()), 0);
@@ -134,7 +134,7 @@ const POSTGRES: Words = Words {
     engine: "PostgreSQL",
     variable: "PGPASSWORD",
     refused: "password authentication failed",
-    no_database: "make it with CREATE DATABASE",
+    no_database: "create it with CREATE DATABASE",
     require: "sslmode=require",
     verify: "sslmode=verify-full",
     authority: "sslrootcert",
@@ -203,11 +203,11 @@ impl Clerk {
 
     fn passwords_are_taken_from_everywhere(&self) {
         let (bare, full) = (self.url("clerk"), self.full_url());
-        let made = format!("made the tables of the {} ledger", self.words.engine);
+        let made = format!("created the tables of the {} ledger", self.words.engine);
         self.opens(&full, &[], 0, &[&made]);
         let ours = [("TALLYBOOK_LEDGER_PASSWORD", PASSWORD)];
-        self.opens(&bare, &ours, 0, &["nothing to do"]);
-        self.opens(&bare, &[(self.words.variable, PASSWORD)], 0, &["nothing to do"]);
+        self.opens(&bare, &ours, 0, &["up to date"]);
+        self.opens(&bare, &[(self.words.variable, PASSWORD)], 0, &["up to date"]);
         for command in ["status", "verify"] {
             self.says_with_settings(&format!("ledger = \"{full}\"\n"), &[command], 0, &[]);
         }
@@ -228,7 +228,7 @@ impl Clerk {
         let (before, _) = full.rsplit_once(':').unwrap();
         // A port that no server of another test takes meanwhile.
         let closed = format!("{before}:1/books");
-        let cure = ["Connection refused", "no database server answers there"];
+        let cure = ["Connection refused", "no database server responds there"];
         self.opens(&closed, &in_vain, 1, &cure);
     }
 
@@ -237,8 +237,11 @@ impl Clerk {
         for (url, words) in [
             (self.url(&format!("clerk:{PASSWORD}")), "%40"),
             (self.url(&format!("clerk:5/{SECRET}")), "TALLYBOOK_LEDGER_PASSWORD"),
-            (format!("{bare}?passwd={SECRET}"), "\"passwd\" is not known"),
-            (format!("{bare}?sslmod={SECRET}"), "\"sslmod\" is not known (is `"),
+            (format!("{bare}?passwd={SECRET}"), "unknown option \"passwd\""),
+            (
+                format!("{bare}?sslmod={SECRET}"),
+                "unknown option \"sslmod\" (did you mean `",
+            ),
             (format!("oracle://clerk:{SECRET}@h/d"), "oracle://...@h/d"),
             (SECRET.to_owned(), "postgres://USER@HOST/DATABASE"),
         ] {
@@ -296,7 +299,7 @@ impl Clerk {
             self.server.administer_in("books", &statement);
         }
         let url = self.url(&format!("writer:{SECRET}"));
-        self.opens(&url, &[], 0, &["nothing to do"]);
+        self.opens(&url, &[], 0, &["up to date"]);
         std::fs::write(
             self.place().join("a.ndjson"),
             crate::world::line("a", 7, "2024-11-15T10:00:00Z", 1),
@@ -353,9 +356,9 @@ fn a_new_account_of_mysql_needs_tls_and_is_told_so() {
         1,
         &["Access denied", "ssl-mode"],
     );
-    clerk.opens(&by_socket, &[], 0, &["made the tables"]);
+    clerk.opens(&by_socket, &[], 0, &["created the tables"]);
     // The server knows the password now, until it is restarted.
-    clerk.opens(&format!("{full}?ssl-mode=DISABLED"), &[], 0, &["nothing to do"]);
+    clerk.opens(&format!("{full}?ssl-mode=DISABLED"), &[], 0, &["up to date"]);
 }
 
 #[test]

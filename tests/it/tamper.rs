@@ -246,7 +246,9 @@ fn an_export_that_the_ledger_does_not_know_is_named() {
     std::fs::create_dir_all(folder).unwrap();
     let found = verified(&shop).differences;
     assert!(
-        found.iter().any(|sentence| sentence.contains("000009 is no export")),
+        found
+            .iter()
+            .any(|sentence| sentence.contains("the ledger does not know exports/2025-06-01_2025-07-01/000009")),
         "{found:?}"
     );
 }

@@ -22,8 +22,8 @@ pub fn default_terms(books: &Books, cards: &RateCatalog) -> Result<Terms> {
     let name = &books.settings.default_card;
     let Some(card) = cards.of_name(name).last() else {
         return Err(Error::NeedsPerson(format!(
-            "the default rate card {name:?} is not imported, so no usage can be measured; put it into {} or run \
-             `tallybook rate-card import FILE`",
+            "the default rate card {name:?} is not imported, so usage cannot be metered; put it into {} or run `tallybook \
+             rate-card import FILE`",
             books.settings.rate_cards.display()
         )));
     };
@@ -94,7 +94,7 @@ async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
         .unwrap_or_else(|| books.settings.default_card.clone());
     let Some(card) = cards.of_name(&name).last() else {
         return Err(Error::Usage(format!(
-            "rate card {name:?} is not imported; `tallybook rate-card list` shows those that are"
+            "rate card {name:?} is not imported; `tallybook rate-card list` shows the imported ones"
         )));
     };
     let zone = wanted.zone.or(last.map(|terms| terms.zone)).unwrap_or(card.zone);
@@ -134,7 +134,7 @@ async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
         Some(account) => {
             if zone != account.terms[0].zone {
                 return Err(Error::Usage(format!(
-                    "account {} has the zone {}; an account keeps its zone, because its days do",
+                    "account {} has the time zone {}, which cannot change: its billing days depend on it",
                     wanted.uin, account.terms[0].zone
                 )));
             }
@@ -198,7 +198,7 @@ fn check_override(cards: &RateCatalog, terms: &Terms, price: &PriceOverride) -> 
     };
     if prices().next().is_none() {
         return Err(Error::Usage(format!(
-            "rate card {} has no SKU {:?} to override; `tallybook rate-card show {}` lists them",
+            "rate card {} has no SKU {:?}; `tallybook rate-card show {}` lists its SKUs",
             terms.card, price.sku, terms.card
         )));
     }
@@ -211,7 +211,7 @@ fn check_override(cards: &RateCatalog, terms: &Terms, price: &PriceOverride) -> 
     let groups: BTreeSet<&str> = prices().map(|p| p.region_group.as_str()).collect();
     let groups: Vec<&str> = groups.into_iter().collect();
     Err(Error::Usage(format!(
-        "rate card {} has no price of {} in a region group {group:?}; its groups are {}",
+        "rate card {} has no price for {} in region group {group:?}; its groups are {}",
         terms.card,
         price.sku,
         groups.join(", ")
@@ -232,8 +232,8 @@ async fn check_measured(
     match last_usage_day(books, tx, uin, new.from).await? {
         None => Ok(()),
         Some(day) => Err(Error::Usage(format!(
-            "account {uin} has usage up to {day} that is measured under {}; another card can start only after that, where \
-             a period ends",
+            "account {uin} has usage up to {day} metered with {}; another card can start only after that day, at the end of a \
+             period",
             account.terms_on(new.from).card
         ))),
     }
@@ -254,13 +254,13 @@ fn check_start(account: &crate::catalog::account::Account, uin: u64, from: Naive
     let last = &account.terms[account.terms.len() - 1];
     if from <= last.from {
         return Err(Error::Usage(format!(
-            "account {uin} has terms from {} already; new ones start later, and old ones never change",
+            "account {uin} already has terms from {}; new terms must start later, and existing terms cannot change",
             last.from
         )));
     }
     if let Some(closed_to) = account.closed_to.filter(|closed_to| from < *closed_to) {
         return Err(Error::Usage(format!(
-            "account {uin} is closed up to {closed_to}; new terms start there or later"
+            "account {uin} is closed up to {closed_to}; new terms must start on that day or later"
         )));
     }
     let period = account.period_of(from);
@@ -268,7 +268,7 @@ fn check_start(account: &crate::catalog::account::Account, uin: u64, from: Naive
         return Ok(());
     }
     Err(Error::Usage(format!(
-        "terms of account {uin} start where a period ends: {} or {}, not {from}",
+        "terms of account {uin} must start where a period starts: on {} or {}, not on {from}",
         period.start, period.end
     )))
 }

@@ -44,7 +44,7 @@ pub struct PriceOverride {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TermsError {
     /// No card is named.
-    #[error("the terms from {from} name no rate card; name one, `rate-card list` shows them")]
+    #[error("the terms from {from} name no rate card; add one (`tallybook rate-card list` shows them)")]
     NoCard {
         /// The first day of the terms.
         from: NaiveDate,
@@ -59,7 +59,7 @@ pub enum TermsError {
     },
     /// An agreed price is negative or too fine.
     #[error(
-        "price {unit_price} agreed for SKU `{sku}` is out of range; a price is not negative, below {PRICE_END} and has at most \
+        "negotiated price {unit_price} for SKU `{sku}` is out of range; a price is not negative, below {PRICE_END} and has at most \
          {PRICE_DECIMALS} decimals"
     )]
     Price {
@@ -69,7 +69,7 @@ pub enum TermsError {
         unit_price: Decimal,
     },
     /// Two prices were agreed for one SKU and region group.
-    #[error("SKU `{sku}` has two agreed prices for {group}; leave one", group = region_group.as_deref().unwrap_or("all region groups"))]
+    #[error("SKU `{sku}` has two negotiated prices for {group}; keep one", group = region_group.as_deref().unwrap_or("all region groups"))]
     Twice {
         /// The SKU.
         sku: String,

@@ -9,8 +9,10 @@ use crate::support::nearest::nearest;
 pub async fn unknown_account(ledger: &Ledger, uin: u64) -> Result<Error> {
     let known = all_uins(ledger).await?;
     let meant = nearest(&uin.to_string(), known.iter().map(String::as_str));
-    let meant = meant.map(|meant| format!("; is {meant} meant?")).unwrap_or_default();
+    let meant = meant
+        .map(|meant| format!("; did you mean {meant}?"))
+        .unwrap_or_default();
     Ok(Error::Usage(format!(
-        "there is no account {uin}{meant}; `tallybook account list` shows those there are"
+        "there is no account {uin}{meant}; `tallybook account list` shows all accounts"
     )))
 }

@@ -52,7 +52,7 @@ pub fn changes_beyond_prices(old: &RateCard, new: &RateCard) -> Vec<String> {
 fn compare_top(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
     let mut top = |what: &str, old: &str, new: &str| {
         if old != new {
-            changes.push(format!("{what} was {old} and is {new}"));
+            changes.push(format!("{what} changed from {old} to {new}"));
         }
     };
     top("card", &old.name, &new.name);
@@ -106,12 +106,12 @@ fn compare_meters(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
     for (at, meter) in old.meters.iter().enumerate() {
         let place = at + 1;
         let Some(now) = new.meters.get(at) else {
-            changes.push(format!("meter {place}, `{}`, is gone", meter.name));
+            changes.push(format!("meter {place}, `{}`, was removed", meter.name));
             continue;
         };
         if meter.name != now.name || !meter.measures_like(now) || meter.sku != now.sku {
             changes.push(format!(
-                "meter {place}, `{}`, has another name, task_type, sku, quantity, unit, minimum or round_up_to",
+                "meter {place}, `{}`, has a different name, task_type, sku, quantity, unit, minimum or round_up_to",
                 meter.name
             ));
             continue;
@@ -129,7 +129,7 @@ fn compare_meters(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
             });
             changes.extend(taken.map(|later| {
                 format!(
-                    "meter {place}, `{}`, may take records that the later meter `{}` with SKU {} took",
+                    "meter {place}, `{}`, may match records that the later meter `{}` with SKU {} matched",
                     meter.name, later.name, later.sku
                 )
             }));
@@ -146,7 +146,7 @@ fn compare_dimensions(place: usize, old: &Meter, new: &Meter, changes: &mut Vec<
             .collect::<Vec<_>>()
     };
     if looks_at(old) != looks_at(new) {
-        changes.push(format!("meter {place}, `{}`, has other dimensions", old.name));
+        changes.push(format!("meter {place}, `{}`, has different dimensions", old.name));
         return;
     }
     for (before, now) in old.dimensions.iter().zip(&new.dimensions) {
@@ -156,7 +156,11 @@ fn compare_dimensions(place: usize, old: &Meter, new: &Meter, changes: &mut Vec<
             _ => false,
         };
         if !kept {
-            changes.push(format!("meter {place}, `{}`: dimension `{}` changed what it had, where it may only get more values or higher steps", old.name, before.name));
+            changes.push(format!(
+                "meter {place}, `{}`: dimension `{}` has changed values or steps; only new values or higher steps \
+                may be added",
+                old.name, before.name
+            ));
         }
     }
 }
@@ -208,7 +212,7 @@ pub fn prices_gone(old: &RateCard, new: &RateCard) -> Vec<String> {
         .filter(|price| new.prices.binary_search_by_key(&key(price), key).is_err());
     gone.map(|price| {
         format!(
-            "the price of `{}` in region group {} is gone",
+            "the price of `{}` in region group {} was removed",
             price.sku, price.region_group
         )
     })
@@ -221,14 +225,14 @@ fn compare_prices(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
         let key = |price: &Price| (price.sku.clone(), price.region_group.clone());
         let Ok(at) = new.prices.binary_search_by_key(&key(price), key) else {
             changes.push(format!(
-                "the price of `{}` in region group {} is gone",
+                "the price of `{}` in region group {} was removed",
                 price.sku, price.region_group
             ));
             continue;
         };
         if *price != new.prices[at] {
             changes.push(format!(
-                "the price of `{}` in region group {} has another model, amount, counter, origin or meter",
+                "the price of `{}` in region group {} has a different model, amount, counter, origin or meter",
                 price.sku, price.region_group
             ));
         }
@@ -313,7 +317,8 @@ mod tests {
         assert_eq!(
             sentences,
             [
-                "meter 1, `transcode`, may take records that the later meter `transcode` with SKU {type}.{codec}.{resolution} took"
+                "meter 1, `transcode`, may match records that the later meter `transcode` with SKU {type}.{codec}.{resolution} \
+                 matched"
             ]
         );
         let fine = steal
@@ -326,7 +331,7 @@ mod tests {
     fn everything_else_changes() {
         assert_eq!(
             one_change(INTL, "\"0.0480\"", "\"0.0481\""),
-            "the price of `Standard.H264.4K` in region group other has another model, amount, counter, origin or meter"
+            "the price of `Standard.H264.4K` in region group other has a different model, amount, counter, origin or meter"
         );
         assert_eq!(
             one_change(INTL, "grace = \"3d\"", "grace = \"4d\""),

@@ -181,16 +181,16 @@ async fn import_in(
                 }
                 Revision::Changes(_) if let Some(then) = store::superseded(tx, card).await? => {
                     return Err(Error::NeedsPerson(format!(
-                        "rate card {} of {}: the file is revision {}, which revision {} corrected on {} (see `tallybook audit`); put \
-                         the corrected file in its place",
+                        "rate card {} of {}: the file is revision {}, which was corrected by revision {} on {} (see `tallybook \
+                         audit`); replace it by the corrected file",
                         card.name, card.from, then.revision, revision, then.corrected_at
                     )));
                 }
                 Revision::Changes(changes) => {
                     return Err(Error::NeedsPerson(format!(
-                        "rate card {} of {} was imported with digest {} and the file now has digest {}: {}; restore the \
-                         file, give the change a version of its own with a later date, or, when what was billed was wrong, \
-                         import it with --corrects {}",
+                        "rate card {} of {} was imported with digest {} and the file now has digest {}: {}; restore the file; or \
+                         put the change into a new version with a later date; or, if billed prices were wrong, import it with \
+                         --corrects {}",
                         card.name,
                         card.from,
                         old.digest(),
@@ -221,7 +221,8 @@ async fn refuse_in_the_past(tx: &mut Tx, card: &RateCard) -> Result<()> {
         .filter(|closed_to| from < *closed_to)
     {
         return Err(Error::NeedsPerson(format!(
-            "rate card {} of {from} would change days that are closed (up to {closed_to}); give it a date from then on",
+            "rate card {} of {from} would change days that are already closed (up to {closed_to}); give it that date or a later \
+             one",
             card.name
         )));
     }
@@ -239,8 +240,8 @@ async fn refuse_other_measures(tx: &mut Tx, card: &RateCard) -> Result<()> {
         && before.default_region == card.default_region;
     match store::last_metered_day(tx).await?.filter(|day| from <= *day) {
         Some(day) if !measures_alike => Err(Error::NeedsPerson(format!(
-            "rate card {} of {from} has other meters or regions than the version before it, and usage is metered up to \
-             {day}; give it a date after that",
+            "rate card {} of {from} has different meters or regions from the version before it, and usage is already metered up to \
+             {day}; give it a later date",
             card.name
         ))),
         _ => Ok(()),
@@ -271,8 +272,8 @@ fn refuse_other_than_prices(old: &RateCard, new: &RateCard) -> Result<()> {
         return Ok(());
     }
     Err(Error::NeedsPerson(format!(
-        "rate card {} of {}: a correction changes prices and the grace only, and this one also: {}; give that a version of its own with a \
-         later date",
+        "rate card {} of {}: a correction may change only prices and the grace period, and this one also has changes in: {}; put \
+         those into a new version with a later date",
         new.name,
         new.from,
         changes.join("; ")

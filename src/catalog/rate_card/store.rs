@@ -55,7 +55,7 @@ pub async fn cards_up_to<'c>(on: impl Into<Channel<'c>>, number: i64) -> Result<
         let card = RateCard::from_canonical(&row.try_get::<String>(0)?)?;
         if card.digest() != row.try_get::<String>(1)? {
             return Err(Error::Unbalanced(format!(
-                "rate card {} of {} in the ledger is not what was imported",
+                "rate card {} of {} in the ledger differs from the imported file; restore the ledger from a backup",
                 card.name, card.from
             )));
         }
@@ -76,7 +76,8 @@ pub async fn damaged_cards(ledger: &Ledger) -> Result<Vec<String>> {
         if read.as_ref().map(RateCard::digest).ok().as_ref() != Some(&digest) {
             let (name, from, revision): (String, String, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             damaged.push(format!(
-                "rate card {name} of {from}, revision {revision}, in the ledger is not what was imported"
+                "rate card {name} of {from}, revision {revision}, in the ledger differs from the imported file; restore the ledger \
+                 from a backup"
             ));
         }
     }
@@ -148,12 +149,14 @@ pub async fn withdraw(tx: &mut Tx, cards: &[i64], withdrawn_at: &str, audit: i64
 
 /// The newest revision of a version: its number and the card.
 pub async fn newest(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<Option<(i64, RateCard)>> {
-    let row =
-        query(format!("SELECT revision, body FROM rate_card WHERE name = ? AND valid_from = ? AND card {NOT_WITHDRAWN} ORDER BY revision DESC LIMIT 1"))
-            .bind(name)
-            .bind(from.to_string())
-            .fetch_optional(&mut *tx)
-            .await?;
+    let row = query(format!(
+        "SELECT revision, body FROM rate_card WHERE name = ? AND valid_from = ? AND card {NOT_WITHDRAWN} ORDER BY \
+            revision DESC LIMIT 1"
+    ))
+    .bind(name)
+    .bind(from.to_string())
+    .fetch_optional(&mut *tx)
+    .await?;
     row.map(|row| Ok((row.try_get(0)?, RateCard::from_canonical(&row.try_get::<String>(1)?)?)))
         .transpose()
 }
@@ -278,8 +281,8 @@ pub async fn rate_again(
         .find(|(uin, start)| gone.get(uin).is_some_and(|to| start < to))
     {
         return Err(Error::NeedsPerson(format!(
-            "rate card {} of {}: the correction would rate period {start} of account {uin} again, and what was billed for it is past its \
-             retention (`keep_statement_months`); settle it outside, or correct from a later version on",
+            "rate card {} of {}: the correction would rate period {start} of account {uin} again, and what was billed for it is \
+             past its retention (`keep_statement_months`); settle it outside tallybook, or correct a later version",
             card.name, card.from
         )));
     }

@@ -29,7 +29,7 @@ pub async fn withdraw(books: &Books, lease: &Lease, name: &str, from: NaiveDate,
     let imports = store::imports_of(&mut tx, name, from).await?;
     if imports.is_empty() {
         return Err(Error::Usage(format!(
-            "rate card {name} has no version of {from} that is in force; `tallybook rate-card list` shows them"
+            "rate card {name} has no version of {from} in force; `tallybook rate-card list` shows all versions"
         )));
     }
     let refused = |what: String| {
@@ -42,15 +42,13 @@ pub async fn withdraw(books: &Books, lease: &Lease, name: &str, from: NaiveDate,
         .await?
         .filter(|day| from.to_string() <= *day)
     {
-        return Err(refused(format!(
-            "usage is metered up to {day}, and drafts may rest on it"
-        )));
+        return Err(refused(format!("usage is already metered up to {day}")));
     }
     let accounts = load_accounts(&books.ledger).await?;
     // A closed period, too, may end after the last day with usage.
     if let Some((uin, closed_to)) = closed_under(&accounts, name, from) {
         return Err(refused(format!(
-            "account {uin} has periods under it that are closed, up to {closed_to}"
+            "account {uin} has periods closed with it, up to {closed_to}"
         )));
     }
     let cards = store::cards_up_to(&mut tx, i64::MAX).await?;
@@ -121,13 +119,13 @@ fn terms_resting_on(accounts: &Accounts, rest: &RateCatalog, name: &str, default
         for terms in account.terms.iter().filter(|terms| terms.card == name) {
             if versions.is_empty() {
                 return Some(format!(
-                    "the terms of account {uin} from {} are under the card, and it has no other version",
+                    "the terms of account {uin} from {} use this card, and it has no other version",
                     terms.from
                 ));
             }
             if let Some(agreed) = terms.overrides.iter().find(|agreed| !has_price(agreed)) {
                 return Some(format!(
-                    "the terms of account {uin} from {} agree a price of {}, which no other version has",
+                    "the terms of account {uin} from {} have a negotiated price for {}, which no other version sells",
                     terms.from, agreed.sku
                 ));
             }

@@ -99,8 +99,8 @@ pub async fn run(args: &Args, books: &Books, command: &QuarantineCommand) -> Res
             let filter = lines.filter();
             if filter.is_empty() {
                 return Err(Error::Usage(
-                    "say which lines: their numbers, or --batch, --input, --code, --day or --source (`tallybook quarantine list` shows \
-                     them)"
+                    "name the lines by their numbers, or by --batch, --input, --code, --day or --source (`tallybook quarantine \
+                     list` shows them)"
                         .to_owned(),
                 )
                 .into());
@@ -165,7 +165,7 @@ async fn show(args: &Args, books: &Books, which: &Lines, page: Page, lines_only:
     let filter = which.filter();
     if filter.is_empty() {
         return Err(Error::Usage(
-            "say which lines: their numbers, or --batch, --input, --code, --day or --source".to_owned(),
+            "name the lines by their numbers, or by --batch, --input, --code, --day or --source".to_owned(),
         )
         .into());
     }
@@ -177,7 +177,7 @@ async fn show(args: &Args, books: &Books, which: &Lines, page: Page, lines_only:
         .find(|number| page.limit.is_none() && !lines.iter().any(|line| line.quarantine == **number))
     {
         return Err(Error::Usage(format!(
-            "there is no line {missing} in quarantine; `tallybook quarantine list` shows them"
+            "quarantine has no line {missing}; `tallybook quarantine list` shows all lines"
         ))
         .into());
     }

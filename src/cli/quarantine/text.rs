@@ -8,7 +8,7 @@ use crate::pipeline::ingest::quarantine::correct::Corrected;
 use crate::pipeline::ingest::quarantine::dismiss::Dismissed;
 use crate::pipeline::ingest::quarantine::retry::Retried;
 use crate::pipeline::ingest::quarantine::store::QuarantinedLine;
-use crate::support::table::{Table, grouped};
+use crate::support::table::{Table, counted, grouped};
 
 /// Lines told of a correction that are refused still.
 const STILL_REFUSED: usize = 10;
@@ -16,7 +16,7 @@ const STILL_REFUSED: usize = 10;
 /// Counts first, then the lines of the page.
 pub fn list(listed: &Listed) -> String {
     if listed.counts.is_empty() {
-        return "nothing of that is in quarantine\n".to_owned();
+        return "no matching lines in quarantine\n".to_owned();
     }
     let mut counts = Table::new(&["lines", "batch", "input", "reason"]);
     for count in &listed.counts {
@@ -39,8 +39,8 @@ pub fn list(listed: &Listed) -> String {
         let shown = grouped(i64::try_from(listed.lines.len()).unwrap_or(i64::MAX));
         let _infallible = writeln!(
             text,
-            "\n{shown} of {} lines; the next with --after {after}",
-            grouped(total)
+            "\n{shown} of {} shown; for more use --after {after}",
+            counted(total, "line")
         );
     }
     text
@@ -82,10 +82,10 @@ pub fn csv(listed: &Listed) -> String {
 pub fn shown(lines: &[QuarantinedLine], after: Option<i64>) -> String {
     let mut text = lines.iter().map(one_shown).collect::<Vec<_>>().join("\n");
     if lines.is_empty() {
-        text.push_str("nothing of that is in quarantine\n");
+        text.push_str("no matching lines in quarantine\n");
     }
     if let Some(after) = after {
-        let _infallible = writeln!(text, "\nand more after {after}; --limit shows more at once");
+        let _infallible = writeln!(text, "\nmore lines after {after}; use --limit to show more");
     }
     text
 }
@@ -104,15 +104,15 @@ fn one_shown(line: &QuarantinedLine) -> String {
         line.payload_bytes,
     );
     if let Some(batch) = line.accepted_by {
-        let _infallible = writeln!(text, "taken by batch {batch}");
+        let _infallible = writeln!(text, "accepted by batch {batch}");
     }
     if let (Some(entry), Some(digest)) = (line.corrected_by, &line.corrected_digest) {
-        let _infallible = writeln!(text, "corrected (audit entry {entry}), taken with sha-256 {digest}");
+        let _infallible = writeln!(text, "corrected (audit entry {entry}), accepted with sha-256 {digest}");
     }
     if let Some(entry) = line.dismissed_by {
         let _infallible = writeln!(text, "dismissed (audit entry {entry})");
     }
-    text.push_str(line.payload.as_deref().unwrap_or("(the bytes have expired)"));
+    text.push_str(line.payload.as_deref().unwrap_or("(the content has expired)"));
     text.push('\n');
     text
 }
@@ -133,8 +133,8 @@ pub fn lines_only(lines: &[QuarantinedLine]) -> Vec<u8> {
 
 pub fn retried(retried: &Retried) -> String {
     format!(
-        "{} lines tried, {} accepted, {} without bytes\n",
-        grouped(retried.tried),
+        "{} tried, {} accepted, {} without stored content\n",
+        counted(retried.tried, "line"),
         grouped(retried.accepted),
         grouped(retried.without_bytes)
     )
@@ -146,15 +146,19 @@ pub fn corrected(corrected: &Corrected) -> String {
         [] => String::new(),
         _ => format!(" (audit entry {})", entries.join(", ")),
     };
-    let mut text = format!("{} lines taken as corrected{audit}\n", grouped(corrected.accepted));
+    let mut text = format!("{} accepted{audit}\n", counted(corrected.accepted, "corrected line"));
     if corrected.already > 0 {
-        let _infallible = writeln!(text, "{} were taken so before", corrected.already);
+        let _infallible = writeln!(
+            text,
+            "{} accepted by an earlier run",
+            counted(corrected.already, "line")
+        );
     }
     if !corrected.refused.is_empty() {
         let _infallible = writeln!(
             text,
-            "{} are refused still, and stay as they were:",
-            corrected.refused.len()
+            "{} still refused and left unchanged:",
+            counted(corrected.refused.len(), "line")
         );
     }
     for line in corrected.refused.iter().take(STILL_REFUSED) {
@@ -162,24 +166,24 @@ pub fn corrected(corrected: &Corrected) -> String {
     }
     if corrected.refused.len() > STILL_REFUSED {
         let more = corrected.refused.len() - STILL_REFUSED;
-        let _infallible = writeln!(text, "  and {more} more (--json lists all)");
+        let _infallible = writeln!(text, "  and {more} more (use --json to list all)");
     }
     text
 }
 
 pub fn dismissed(dismissed: &Dismissed) -> String {
     match dismissed.audit_entry {
-        None => "nothing of that waits in quarantine\n".to_owned(),
+        None => "no matching lines are open in quarantine\n".to_owned(),
         Some(entry) => format!(
-            "{} lines dismissed (audit entry {entry}); they still count as quarantined\n",
-            grouped(i64::try_from(dismissed.lines).unwrap_or(i64::MAX))
+            "{} dismissed (audit entry {entry}); dismissed lines still count as quarantined\n",
+            counted(dismissed.lines, "line")
         ),
     }
 }
 
 pub fn alarms(alarms: &[Alarm]) -> String {
     if alarms.is_empty() {
-        return "no alarm\n".to_owned();
+        return "no open alarms\n".to_owned();
     }
     let mut table = Table::new(&[
         "alarm", "batch", "input", "source", "reason", "lines", "refused", "waiting", "raised", "state",

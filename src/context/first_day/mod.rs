@@ -53,8 +53,8 @@ pub async fn fix(tx: &mut Tx, first_day: NaiveDate) -> Result<()> {
 pub async fn check_setting(books: &Books) -> Result<()> {
     match (books.settings.first_day, known(books).await?) {
         (Some(set), Some(day)) if set != day => Err(Error::Usage(format!(
-            "first_day = {set} in the settings, and these books begin on {day}: move them with `tallybook first-day {set} --reason WHY` \
-             (back only), or leave the setting out"
+            "the setting first_day = {set} differs from the first billing day in the ledger, {day}: move it back with `tallybook \
+             first-day {set} --reason TEXT`, or remove the setting"
         ))),
         _ => Ok(()),
     }
@@ -68,13 +68,14 @@ pub async fn move_back(books: &Books, to: NaiveDate, reason: &str) -> Result<Nai
     let from = first_day(books).await?;
     if to >= from {
         return Err(Error::Usage(format!(
-            "these books begin on {from}, and {to} is not before it: the first day can only be moved back"
+            "the first billing day is {from}, and {to} is not before it: it can only be moved back"
         )));
     }
     let mut tx = books.ledger.begin().await?;
     if let Some((uin, start, end)) = store::closed_between(&mut tx, to, from).await? {
         return Err(Error::Usage(format!(
-            "{to} lies before the end of a closed period (account {uin}, {start} to {end}), and the first day is never moved over one"
+            "{to} is before the end of a closed period (account {uin}, {start} to {end}); the first billing day cannot move past a \
+             closed period"
         )));
     }
     set_fact(&mut tx, FIRST_DAY, &to.to_string()).await?;

@@ -11,6 +11,7 @@ use crate::pipeline::meter::store::resolve_conflict;
 use crate::pipeline::meter::{Metered, meter};
 use crate::storage::ledger::{Decision, Entry, Lease, add_audit, audit_trail};
 use crate::support::error::{Error, Result};
+use crate::support::table::counted;
 use crate::values::digest::sha256_hex;
 
 /// Digits of a list's digest: enough that no two lists of a person share them.
@@ -110,7 +111,7 @@ pub async fn resolve_all(
         return Err(changed(&list, digest));
     }
     if chosen.is_empty() {
-        return Err(Error::Usage("no open conflict is on that list".to_owned()));
+        return Err(Error::Usage("the list has no open conflicts".to_owned()));
     }
     if word == Resolution::Replaced {
         refuse_what_cannot(&chosen)?;
@@ -161,7 +162,7 @@ async fn decided_before(books: &Books, action: &str, digest: &str) -> Result<Opt
 async fn finish(books: &Books, lease: &Lease, state: &'static str, entry: &Entry) -> Result<ResolvedAll> {
     if state == "kept" || !store::any_waits_for_metering(&books.ledger).await? {
         return Err(Error::Usage(format!(
-            "that list was decided on {} by {} (audit entry {}); a decision is final",
+            "that list was already decided on {} by {} (audit entry {}); decisions are final",
             entry.at, entry.who, entry.entry
         )));
     }
@@ -176,9 +177,10 @@ async fn finish(books: &Books, lease: &Lease, state: &'static str, entry: &Entry
 
 fn changed(list: &ListedAll, digest: &str) -> Error {
     Error::Usage(format!(
-        "--list {digest} is not the list as it is now: it has {} open conflicts and the digest {}, for others came, were resolved, or come to \
-         other money; look at it again with `tallybook conflict list` and the same filters. Nothing was written",
-        list.count, list.digest
+        "--list {digest} is out of date: the list now has {} and the digest {}, because conflicts were added or resolved, or their \
+         amounts changed; run `tallybook conflict list` again with the same filters. Nothing was written",
+        counted(list.count, "open conflict"),
+        list.digest
     ))
 }
 
@@ -191,9 +193,9 @@ fn refuse_what_cannot(chosen: &[Sided]) -> Result<()> {
         .collect();
     if !only_kept.is_empty() {
         return Err(Error::Usage(format!(
-            "{} conflicts of the list can only be kept: {}; keep them first (`conflict keep NUMBER --reason WHY`), and list again. Nothing was \
-             written",
-            only_kept.len(),
+            "{} on the list can only be kept: {}; keep them first (`tallybook conflict keep NUMBER --reason TEXT`), then list \
+             again. Nothing was written",
+            counted(only_kept.len(), "conflict"),
             named(&only_kept)
         )));
     }
@@ -203,8 +205,8 @@ fn refuse_what_cannot(chosen: &[Sided]) -> Result<()> {
         let (one, number) = *contents.entry((&row.source, &row.id)).or_insert((sided, row.conflict));
         if !has_same_later(one, sided) {
             return Err(Error::Usage(format!(
-                "conflicts {number} and {} are two later contents of {} {}, and only one of them can stand; decide these one by one, and list \
-                 again. Nothing was written",
+                "conflicts {number} and {} are two later versions of {} {}, and only one can be used; decide these one by one, \
+                 then list again. Nothing was written",
                 row.conflict, row.source, row.id
             )));
         }

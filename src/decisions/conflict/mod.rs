@@ -156,14 +156,13 @@ pub async fn resolve(
     }
     if row.state == "expired" {
         return Err(Error::Usage(format!(
-            "conflict {number} went unresolved with a day that was waived and has expired; its contents are gone, and what stood is \
-             billed"
+            "conflict {number} was given up when its day was waived, and the day has expired; its records are gone, and the first \
+             version is billed"
         )));
     }
     if row.state != "open" {
         return Err(Error::Usage(format!(
-            "conflict {number} is {} already; a decision is final: take the record back with a void, and send the right \
-             one under a new id",
+            "conflict {number} is already {}; decisions are final: void the record, and send the right one under a new ID",
             row.state
         )));
     }
@@ -248,7 +247,7 @@ impl Sided {
     }
 }
 
-const CANNOT_TELL: &str = "the raw rows of one side have expired";
+const CANNOT_TELL: &str = "the raw data of one version has expired";
 
 async fn one_with_sides(books: &Books, row: ConflictRow) -> Result<Sided> {
     let number = row.conflict;
@@ -318,11 +317,11 @@ fn tell(between: &Between, sided: &Sided) -> Result<(Vec<Money>, String)> {
 fn only_kept(is_voided: bool, stands: Option<&RealRecord>, later: Option<&RealRecord>) -> Option<&'static str> {
     let is_void = |record: Option<&RealRecord>| record.is_some_and(|r| matches!(r.content, Content::Void { .. }));
     if is_voided {
-        Some("a void took the record back")
+        Some("the record was voided")
     } else if stands.is_none() || later.is_none() {
         Some(CANNOT_TELL)
     } else if is_void(stands) || is_void(later) {
-        Some("one side is a void, which has no content to bill")
+        Some("one version is a void, which has nothing to bill")
     } else {
         None
     }

@@ -89,7 +89,7 @@ impl Between {
             }
         }
         if money.is_empty() && note.is_empty() {
-            "neither content changes a statement".clone_into(&mut note);
+            "no statement changes".clone_into(&mut note);
         }
         Ok((money, note))
     }
@@ -100,7 +100,7 @@ impl Between {
         let mut note = String::new();
         for (uin, moves) in self.moves(pairs)? {
             let Some(of_account) = self.of_account(uin, &moves)? else {
-                note = format!("account {uin} has usage without a price, and is not in the sum");
+                note = format!("account {uin} has usage without a price and is not included");
                 continue;
             };
             for money in of_account {
@@ -108,7 +108,7 @@ impl Between {
                 let (accounts, total) = sums.entry((money.currency, money.closed)).or_default();
                 *accounts += 1;
                 *total =
-                    sum([*total, amount]).map_err(|e| Error::TooLarge(format!("the money of the conflicts: {e}")))?;
+                    sum([*total, amount]).map_err(|e| Error::TooLarge(format!("the amounts of the conflicts: {e}")))?;
             }
         }
         let told = sums

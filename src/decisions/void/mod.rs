@@ -47,17 +47,17 @@ pub async fn dismiss(books: &Books, lease: &Lease, id: &str, source: Option<&str
         [void] => void.clone(),
         [] if found.is_empty() => {
             return Err(Error::Usage(format!(
-                "no void {id:?} waits for its record; `tallybook void list` shows those that do, by their own id"
+                "no void with ID {id:?} is waiting for its record; `tallybook void list` shows the waiting voids by their own IDs"
             )));
         }
         [] => {
             return Err(Error::Usage(format!(
-                "void {id:?} is dismissed already; a decision is final"
+                "void {id:?} is already dismissed; decisions are final"
             )));
         }
         [one, other, ..] => {
             return Err(Error::Usage(format!(
-                "several voids are called {id:?}, of the sources {} and {}; name one: --source {}",
+                "several sources sent a void with ID {id:?}: {} and {}; choose one, such as --source {}",
                 one.source, other.source, one.source
             )));
         }

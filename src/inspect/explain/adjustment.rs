@@ -27,7 +27,7 @@ pub fn explain(known: &Known, line: &Line, period: Period, explained: &mut Expla
         let Some(step) = step else {
             explained
                 .steps
-                .push("no usage is left of it: nothing should be billed".to_owned());
+                .push("no usage remains: nothing should be billed".to_owned());
             return Ok(Decimal::ZERO);
         };
         let usage = usage_of(known, period, step)?;
@@ -38,8 +38,8 @@ pub fn explain(known: &Known, line: &Line, period: Period, explained: &mut Expla
             .iter()
             .find(|slice| slice.index == line.slice && slice.unit_price == priced.unit_price);
         explained.steps.push(match slice {
-            Some(slice) => format!("so it should be {} {}", shown(slice.quantity), line.unit),
-            None => format!("nothing of it should be billed at {}", plain(priced.unit_price, 0)),
+            Some(slice) => format!("correct quantity: {} {}", shown(slice.quantity), line.unit),
+            None => format!("no quantity should be billed at {}", plain(priced.unit_price, 0)),
         });
         if slice.is_some() {
             let price = price_steps(&usage, &line.unit, known.statement.currency, priced)?;
@@ -62,7 +62,7 @@ pub fn explain(known: &Known, line: &Line, period: Period, explained: &mut Expla
     }
     let text = |value: Decimal| plain(value, QUANTITY_DECIMALS);
     explained.steps.push(format!(
-        "{} should be - {} billed = {} {}",
+        "{} correct - {} billed = {} {}",
         text(should_be),
         text(was),
         text(difference),

@@ -9,6 +9,7 @@ use crate::pipeline::close::statement::Statement;
 use crate::pipeline::close::statement::document::{Line, Priced};
 use crate::pipeline::rate::{Quantity, Step};
 use crate::support::error::{Error, Result};
+use crate::support::table::{counted, grouped};
 use crate::values::calendar::Period;
 use crate::values::money::{AMOUNT_DECIMALS, Currency, QUANTITY_DECIMALS, line_amount, plain};
 
@@ -31,6 +32,9 @@ pub struct Usage {
     pub raw_units: i64,
     pub billable_units: i64,
     pub base_unit: &'static str,
+    /// What people call the base unit: `ms`, `records`, or the parameter that is counted, such as `images`.
+    #[serde(skip)]
+    pub measured: String,
     pub base_units_per_unit: u64,
     /// All of it in the pricing unit; tiers may cut it into several lines.
     pub quantity: String,
@@ -97,7 +101,7 @@ pub fn check_amount(known: &Known, line: &Line, priced: Priced) -> Result<()> {
 /// An explanation that does not lead to what was billed is none.
 pub fn drift(known: &Known, line: &Line) -> Error {
     Error::Unbalanced(format!(
-        "line {} of statement {} does not come out again; run `verify`",
+        "line {} of statement {} cannot be reproduced; run `tallybook verify`",
         line.line_no, known.statement.statement_id
     ))
 }
@@ -116,7 +120,11 @@ pub fn usage_of(known: &Known, period: Period, step: &Step) -> Result<Usage> {
             && *sku == step.sku
     });
     let meter = step.card.meters.iter().find(|meter| meter.name == step.price.meter);
-    let is_duration = meter.is_some_and(|meter| meter.quantity == Measures::Duration);
+    let (base_unit, measured) = match meter.map(|meter| &meter.quantity) {
+        Some(Measures::Duration) => ("ms", "ms"),
+        Some(Measures::Parameter(name)) => ("count", name.as_str()),
+        Some(Measures::Count) | None => ("count", "records"),
+    };
     let (name, from) = (&step.card.name, step.card.from.to_string());
     let card = known.cards.iter().find(|card| card.name == *name && card.from == from);
     Ok(Usage {
@@ -125,7 +133,8 @@ pub fn usage_of(known: &Known, period: Period, step: &Step) -> Result<Usage> {
         records: step.records,
         raw_units: rows.map(|(row, ..)| row.raw).sum(),
         billable_units: step.billable,
-        base_unit: if is_duration { "ms" } else { "count" },
+        base_unit,
+        measured: measured.to_owned(),
         base_units_per_unit: step.price.unit.base_units,
         quantity: shown(step.quantity),
         counter_before: shown(step.position),
@@ -138,14 +147,22 @@ pub fn usage_of(known: &Known, period: Period, step: &Step) -> Result<Usage> {
 
 /// From records to the quantity.
 pub fn usage_steps(usage: &Usage, unit: &str) -> Vec<String> {
+    let days = if usage.first_day == usage.last_day {
+        format!("on {}", usage.first_day)
+    } else {
+        format!("from {} to {}", usage.first_day, usage.last_day)
+    };
+    let (measured, billable) = (&usage.measured, grouped(usage.billable_units));
     vec![
         format!(
-            "{} records from {} to {}: {} {} as reported, {} after the meter's minimum and rounding up",
-            usage.records, usage.first_day, usage.last_day, usage.raw_units, usage.base_unit, usage.billable_units
+            "{} {days}: {} {measured} reported; {billable} billable",
+            counted(usage.records, "record"),
+            grouped(usage.raw_units)
         ),
         format!(
-            "{} {} / {} = {} {unit} (rounded once, half up, to 6 decimals)",
-            usage.billable_units, usage.base_unit, usage.base_units_per_unit, usage.quantity
+            "{billable} {measured} / {} = {} {unit} (rounded once, half up, to 6 decimals)",
+            grouped(i64::try_from(usage.base_units_per_unit).unwrap_or(i64::MAX)),
+            usage.quantity
         ),
     ]
 }
@@ -158,7 +175,7 @@ pub fn tier_steps(step: &Step, own: u32) -> Vec<String> {
     if step.agreed {
         return Vec::new();
     }
-    let mut sentences = vec![format!("the counter stood at {}", shown(step.position))];
+    let mut sentences = vec![format!("tier counter before this usage: {}", shown(step.position))];
     for slice in &step.slices {
         let at = slice.index as usize;
         let from = tiers.get(at).map_or(Decimal::ZERO, |tier| tier.from);
@@ -182,7 +199,7 @@ pub fn price_steps(usage: &Usage, unit: &str, currency: Currency, priced: Priced
         digest,
     } = &usage.card;
     let agreed = if usage.agreed_price {
-        "agreed with the account in the place of "
+        "negotiated, instead of "
     } else {
         ""
     };

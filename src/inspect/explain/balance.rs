@@ -79,7 +79,7 @@ pub async fn control(
         return Ok(totals);
     }
     Err(Error::Unbalanced(format!(
-        "account {uin}, {period}: {} records are metered; {} are billed, {} adjusted later, {} settled outside, {} wait",
+        "account {uin}, {period}: {} records are metered, but {} are billed, {} adjusted later, {} settled outside and {} waiting",
         totals.metered, totals.billed, totals.adjusted_later, totals.settled_outside, totals.waiting
     )))
 }

@@ -214,7 +214,7 @@ fn check_rated_again(known: &Known, touched: Option<&Touched>) -> Result<()> {
             return Ok(());
         }
         Err(Error::Unbalanced(format!(
-            "statement {} cannot be explained: rated again it is another one; run `verify`",
+            "statement {} cannot be explained: rating it again gives a different result; run `tallybook verify`",
             statement.statement_id
         )))
     })

@@ -164,17 +164,14 @@ fn days_with_usage(known: &Known, line: &Explained) -> BTreeSet<NaiveDate> {
 fn not_checked(line: &Explained, is_all: bool) -> Vec<String> {
     let records = line.usage.as_ref().map_or(0, |usage| usage.records);
     let counted = if is_all {
-        "days without usage of this line were not searched for records".to_owned()
+        "days without usage of this line were not searched".to_owned()
     } else {
         format!(
-            "the {} records of its usage were not all counted in raw, only the first that were found",
+            "only the first records found were counted, not all {} of its usage",
             grouped(records)
         )
     };
-    vec![
-        counted,
-        "the files of raw were not held against their digests".to_owned(),
-    ]
+    vec![counted, "the digests of the raw data files were not checked".to_owned()]
 }
 
 fn of_span(expired: &[Stands], (from, to): (NaiveDate, NaiveDate)) -> Vec<Stands> {
@@ -201,7 +198,7 @@ fn check(known: &Known, line: &Explained, behind: &Behind) -> Result<()> {
         return Ok(());
     }
     Err(Error::Unbalanced(format!(
-        "line {} of statement {} rests on {} records with {} base units, and raw has {} with {}; run `verify`",
+        "line {} of statement {} is based on {} records with {} base units, but raw data has {} with {}; run `tallybook verify`",
         line.line_no,
         known.statement.statement_id,
         usage.records,

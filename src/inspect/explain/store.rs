@@ -19,8 +19,8 @@ pub async fn account_of(ledger: &Ledger, statement_id: &str) -> Result<u64> {
     match row {
         Some(row) => parse_uin(&row.try_get::<String>(0)?),
         None => Err(Error::Usage(format!(
-            "there is no statement {statement_id}; `tallybook statement UIN` shows those of an account, and an open period has \
-             only a draft"
+            "there is no statement {statement_id}; `tallybook statement UIN` shows the statements of an account (an open period \
+             has only a draft)"
         ))),
     }
 }

@@ -105,7 +105,8 @@ pub fn check_still(before: (i64, i64, Option<i64>), after: (i64, i64, Option<i64
         return Ok(());
     }
     Err(Error::Overtaken(
-        "another run metered, closed or imported cards meanwhile, so that the money told would be of no moment; run it again".to_owned(),
+        "another run metered, closed or imported cards meanwhile, so these amounts would be out of date; run it again"
+            .to_owned(),
     ))
 }
 

@@ -71,7 +71,7 @@ impl Amounts {
 }
 
 fn add(one: Decimal, other: Decimal) -> Result<Decimal> {
-    sum([one, other]).map_err(|e| Error::TooLarge(format!("the money of the change: {e}")))
+    sum([one, other]).map_err(|e| Error::TooLarge(format!("the amounts of the change: {e}")))
 }
 
 /// Old and new.

@@ -22,14 +22,14 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
         }
         if let Some(segment) = segments.iter().find(|s| damaged.contains(&s.path)) {
             let (path, not_proved) = (&segment.path, &mut verified.not_proved);
-            not_proved.push(format!("the proof of {day} rests on {path}, which is damaged"));
+            not_proved.push(format!("the digests of {day} cannot be checked: {path} is damaged"));
             continue;
         }
         let part = verify_day(books, day, &segments, verified).await;
         verified.part(part);
     }
     for day in store::expired_days_proved_otherwise(&books.ledger).await? {
-        verified.differs(format!("{day} expired with other rows than its proof has"));
+        verified.differs(format!("{day} expired with records that its digests do not cover"));
     }
     verified.expired = store::expired_days(&books.ledger).await?;
     Ok(())
@@ -49,7 +49,7 @@ async fn verify_day(books: &Books, day: NaiveDate, segments: &[Segment], verifie
     }
     if let Some(uin) = first_difference(&written, &made?) {
         verified.differs(format!(
-            "the proof of {day} is not one of its rows: account {uin} is the first that differs"
+            "the digests of {day} do not match its records; account {uin} is the first that differs"
         ));
     }
     Ok(())

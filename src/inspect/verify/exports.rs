@@ -11,6 +11,7 @@ use crate::pipeline::close::store::chain_heads;
 use crate::pipeline::export::manifest::Manifest;
 use crate::pipeline::export::store::{Export, TakenByExport, exports, previous_digests, taken_by_exports};
 use crate::support::error::{AtPath as _, Error, Result};
+use crate::support::table::counted;
 use crate::values::digest::sha256_hex_of_file;
 
 pub async fn verify(books: &Books, scope: Scope, verified: &mut Verified) -> Result<()> {
@@ -27,7 +28,10 @@ pub async fn verify(books: &Books, scope: Scope, verified: &mut Verified) -> Res
         let manifest = match Manifest::from_bytes(export.manifest.as_bytes()) {
             Ok(manifest) => manifest,
             Err(error) => {
-                verified.differs(format!("export {}: its manifest does not read: {error}", export.export));
+                verified.differs(format!(
+                    "export {}: its manifest cannot be read: {error}",
+                    export.export
+                ));
                 continue;
             }
         };
@@ -35,7 +39,7 @@ pub async fn verify(books: &Books, scope: Scope, verified: &mut Verified) -> Res
             && recorded.get(&export.export).map(String::as_str) == Some(previous.as_deref().unwrap_or_default());
         if manifest.digest() != export.manifest_digest || !is_chained {
             verified.differs(format!(
-                "export {}: its manifest is not the one that was recorded",
+                "export {}: its manifest differs from the recorded one",
                 export.export
             ));
         }
@@ -45,7 +49,7 @@ pub async fn verify(books: &Books, scope: Scope, verified: &mut Verified) -> Res
             .is_some_and(|taken| is_told_by(&manifest, &taken))
         {
             verified.differs(format!(
-                "export {}: the statements that the ledger has for it are not those of its manifest",
+                "export {}: its statements in the ledger differ from those in its manifest",
                 export.export
             ));
         }
@@ -55,7 +59,7 @@ pub async fn verify(books: &Books, scope: Scope, verified: &mut Verified) -> Res
         }
     }
     for export in taken.into_keys() {
-        verified.differs(format!("export {export} has statements and is not in the ledger"));
+        verified.differs(format!("export {export} has statements but is not in the ledger"));
     }
     if let Some(last) = exports.last() {
         verify_heads(books, last, verified).await?;
@@ -88,8 +92,8 @@ fn verify_folders(books: &Books, exports: &[Export], verified: &mut Verified) ->
             let is_known = exports.iter().any(|known| known.folder == folder);
             if !is_known && !export.starts_with('.') {
                 verified.differs(format!(
-                    "exports/{folder} is no export that the ledger knows; was the ledger restored from an older backup? Restore the \
-                     newest, and do not move the folder away before that is clear"
+                    "the ledger does not know exports/{folder}; was the ledger restored from an older backup? Restore the newest \
+                     one, and keep the folder until this is clear"
                 ));
             }
         }
@@ -116,7 +120,7 @@ fn verify_files(books: &Books, export: &Export, manifest: &Manifest, verified: &
     let folder = books.data.join("exports").join(&export.folder);
     let mut missing = |place: &std::path::Path| {
         verified.differs(format!(
-            "export {}: {} is missing or changed; `tallybook export --again {}` writes it anew",
+            "export {}: {} is missing or changed; `tallybook export --again {}` recreates it",
             export.export,
             place.display(),
             export.export
@@ -153,7 +157,7 @@ async fn verify_heads(books: &Books, last: &Export, verified: &mut Verified) -> 
     for head in &manifest.heads {
         if !known.contains(&head.statement_id) {
             verified.differs(format!(
-                "account {}: statement {} is not the one that the last export's manifest names",
+                "account {}: statement {} differs from the one named in the manifest of the last export",
                 head.uin, head.statement_id
             ));
         }
@@ -161,8 +165,8 @@ async fn verify_heads(books: &Books, last: &Export, verified: &mut Verified) -> 
     let heads = chain_heads(&books.ledger).await?.len();
     if heads < manifest.heads.len() {
         verified.differs(format!(
-            "{} accounts had statements at the last export, {heads} have now",
-            manifest.heads.len()
+            "{} had statements at the last export; now {heads} have",
+            counted(manifest.heads.len(), "account")
         ));
     }
     Ok(())

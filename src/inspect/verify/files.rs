@@ -23,7 +23,7 @@ pub async fn verify(books: &Books, scope: Scope, verified: &mut Verified) -> Dam
     let named = match files_in_use(&books.ledger).await {
         Ok(named) => named,
         Err(error) => {
-            verified.differs(format!("files were not looked at: {error}"));
+            verified.differs(format!("files were not checked: {error}"));
             Vec::new()
         }
     };
@@ -76,13 +76,13 @@ fn damage(path: &Path, named: &FileInUse, is_read: bool) -> Option<String> {
     match digest {
         Err(error) => Some(format!("cannot be read: {error}")),
         Ok(digest) if digest != named.digest => Some(format!(
-            "is not the file that was written: its SHA-256 is {digest}, recorded is {}; restore it from a backup",
+            "has changed since it was written: its SHA-256 is {digest}, recorded is {}; restore it from a backup",
             named.digest
         )),
         Ok(_) => {
             let bytes = std::fs::metadata(path).ok().and_then(|of| i64::try_from(of.len()).ok());
             let recorded = named.bytes.filter(|recorded| Some(*recorded) != bytes)?;
-            Some(format!("has {} bytes, recorded are {recorded}", bytes.unwrap_or(0)))
+            Some(format!("has {} bytes instead of {recorded}", bytes.unwrap_or(0)))
         }
     }
 }
@@ -106,7 +106,7 @@ fn verify_originals(books: &Books, scope: Scope, verified: &mut Verified) -> Res
             let digest = digest_of_original(&place)?;
             if !digest.starts_with(recorded) {
                 verified.differs(format!(
-                    "{} is not the file that was received: its BLAKE3 is {digest}; the next night reads it again",
+                    "{} has changed since it was received: its BLAKE3 is {digest}; the next nightly run reads it again",
                     place.display()
                 ));
             }

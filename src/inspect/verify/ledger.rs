@@ -20,7 +20,7 @@ pub async fn verify(books: &Books, verified: &mut Verified) {
 
 async fn verify_file(books: &Books, verified: &mut Verified) -> Result<()> {
     for sentence in books.ledger.integrity().await? {
-        verified.differs(format!("the ledger's file: {sentence}"));
+        verified.differs(format!("the ledger file: {sentence}"));
     }
     Ok(())
 }
@@ -40,13 +40,13 @@ async fn verify_table(books: &Books, table: &str, verified: &mut Verified) -> Re
     let should_be = table_checksum(&books.ledger, table).await?;
     if found != should_be {
         verified.differs(format!(
-            "ledger table {table} has {} rows where its tally says {}, or other ones: rows are gone, added or changed",
+            "ledger table {table} has {} rows, recorded are {}: rows were removed, added or changed",
             found.rows, should_be.rows
         ));
     }
     for row in broken {
         verified.differs(format!(
-            "ledger row {row} is not what was written: its seal does not fit"
+            "ledger row {row} has changed since it was written: its checksum does not match"
         ));
     }
     Ok(())

@@ -82,14 +82,15 @@ impl Scope {
         let Some(since) = self.since else { return Vec::new() };
         vec![
             format!(
-                "raw and the service's log of the days before {since}: their files are looked for, but neither read nor measured again, nor are the proofs of these days"
+                "raw data and service log of days before {since}: files are checked for existence only; usage is not recomputed, \
+                 and the digests of these days are not checked"
             ),
-            format!("usage of metering runs that have no day from {since} on, against the dashboards' rows"),
+            format!("usage of metering runs without a day from {since} on, against the dashboard tables"),
             format!(
-                "closed periods that end by {since}: their statements have their digests and chains, and are not rated again"
+                "closed periods that end by {since}: digests of their statements are checked, but they are not rated again"
             ),
-            format!("files of exports of such periods, and inputs in done/ and refused/ received before {since}"),
-            "key runs as a whole: each key that is looked up is checked".to_owned(),
+            format!("export files of those periods, and input files in done/ and refused/ received before {since}"),
+            "identity index files as a whole: only entries that are used are checked".to_owned(),
         ]
     }
 }

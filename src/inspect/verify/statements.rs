@@ -27,6 +27,7 @@ use crate::pipeline::meter::store::{progress, usage_paths};
 use crate::pipeline::retention::row_retention::{LINES, expired_months};
 use crate::storage::usage::table::{UsageTable, Wanted};
 use crate::support::error::{Error, Result};
+use crate::support::table::counted;
 use crate::values::calendar::{all_days, month_text};
 
 pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verified: &mut Verified) -> Result<()> {
@@ -48,7 +49,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(error) => {
-                    verified.differs(format!("statements were not all rated again: {error}"));
+                    verified.differs(format!("not all statements could be rated again: {error}"));
                     break;
                 }
             };
@@ -62,7 +63,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
     } else {
         verified
             .not_proved
-            .push("statements were not rated again: a usage file is damaged".to_owned());
+            .push("statements could not be rated again: a usage file is damaged".to_owned());
     }
     for of in unread {
         verify_account(books, &mut closed, of, None, &expired, verified).await;
@@ -175,7 +176,8 @@ impl ClosedBooks {
             let again = adjusted_with(&periods, at, &settled);
             if again.is_some() && statements[..before].iter().any(|s| s.document.is_none()) {
                 verified.not_proved.push(format!(
-                    "account {uin}, closed period {}: what it adjusts was billed by lines past their retention; its digest stands for it",
+                    "account {uin}, closed period {}: the statement lines that it adjusts are past their retention; only its \
+                     digest was checked",
                     closed.period
                 ));
                 continue;
@@ -236,7 +238,8 @@ impl ClosedBooks {
         let stated = statements.partition_point(|s| stated_to.is_some_and(|to| s.period.end <= to));
         if statements[..stated].iter().any(|s| s.document.is_none()) {
             verified.not_proved.push(format!(
-                "settlement {number} of account {uin}: what it adjusts was billed by lines past their retention; its seal stands for it"
+                "settlement {number} of account {uin}: the statement lines that it adjusts are past their retention; only its \
+                 checksum was checked"
             ));
             return Ok(());
         }
@@ -259,7 +262,7 @@ impl ClosedBooks {
         let lines = document::lines(&again.0).map_err(|e| Error::Unbalanced(e.to_string()))?;
         if (lines, again.1, again.2) != (settlement.read_lines()?, settlement.amount, settlement.records) {
             verified.differs(format!(
-                "settlement {number} of account {uin}, period {}: made again from its usage it is another one ({} {} for {} {})",
+                "settlement {number} of account {uin}, period {}: recomputed from its usage it comes to {} {} instead of {} {}",
                 settlement.period, again.1, settlement.currency, settlement.amount, settlement.currency
             ));
         }
@@ -289,7 +292,7 @@ impl ClosedBooks {
                 format!(", and {settled} were settled outside")
             };
             verified.differs(format!(
-                "account {uin}: {metered} records are metered in closed periods, and its statements bill {billed}{settled}"
+                "account {uin}: closed periods have {metered} metered records, but its statements bill {billed}{settled}"
             ));
         }
         Ok(())
@@ -308,14 +311,16 @@ fn verify_period(
     let period = closed.period;
     usage.with_charges(period, again, |charges| {
         if let Some(first) = charges.unpriced.first() {
-            verified.differs(format!("account {uin}, closed period {period}, has usage without a price: {first}"));
+            verified.differs(format!(
+                "account {uin}, closed period {period}, has usage without a price: {first}"
+            ));
             return Ok(());
         }
         let Some(stored) = stored else {
             if !charges.charges.is_empty() {
                 verified.differs(format!(
-                    "account {uin}, closed period {period}, has no statement, but comes to {} lines when it is rated again",
-                    charges.charges.len()
+                    "account {uin}, closed period {period}, has no statement, but rating it again gives {}",
+                    counted(charges.charges.len(), "line")
                 ));
             }
             return Ok(());
@@ -334,7 +339,7 @@ fn verify_period(
         };
         if !is_the_same.map_err(|e| Error::Unbalanced(e.to_string()))? {
             verified.differs(format!(
-                "statement {}: rated again from its usage it {}",
+                "statement {}: rated again from its usage, it {}",
                 stored.statement_id,
                 rated.as_ref().map_or_else(
                     || "has no line".to_owned(),
@@ -367,7 +372,7 @@ fn first_difference(stored: &Statement, again: &Statement) -> String {
         || format!("has another digest ({})", again.digest),
         |at| {
             format!(
-                "has in line {} {}, billed is {}",
+                "has {1} in line {0}, but {2} was billed",
                 at + 1,
                 amount(at, &is),
                 amount(at, &was)

@@ -52,8 +52,8 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
         let value: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
         if value != Some(last) || count != last {
             differences.push(format!(
-                "ledger table {table} has {count} rows, the last has number {last}, and the counter `{counter}` says {}: they \
-                 should be the same",
+                "ledger table {table} has {count} rows, the last has number {last}, and the counter `{counter}` is {}: these \
+                 should be equal",
                 value.map_or_else(|| "nothing".to_owned(), |value| value.to_string())
             ));
         }
@@ -69,7 +69,7 @@ pub async fn payloads(ledger: &Ledger, mut differs: impl FnMut(String) + Send) -
             let found = row.try_get::<Vec<u8>>(1).map(|payload| sha256_hex(&payload)).ok();
             if found != row.try_get(2).ok() {
                 differs(format!(
-                    "ledger table quarantine: the bytes of line {number} are not those that came"
+                    "ledger table quarantine: the content of line {number} differs from what was received"
                 ));
             }
             Ok(())
@@ -93,7 +93,7 @@ pub async fn miscounted_quarantine(ledger: &Ledger) -> Result<Vec<String>> {
         .map(|row| {
             let of = |at: usize| row.try_get::<i64>(at);
             Ok(format!(
-                "batch {} says {} quarantined lines, and the quarantine has {}",
+                "batch {} recorded {} quarantined lines, but quarantine has {}",
                 of(0)?,
                 of(1)?,
                 of(2)?
@@ -115,11 +115,11 @@ pub async fn rewritten(ledger: &Ledger) -> Result<Vec<String>> {
             let (batch, first, name): (i64, i64, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             let (same, gone): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
             let what = match same {
-                0 => format!("no beginning of it is that of batch {first}, and {gone} records are gone from it"),
-                bytes => format!("its first {bytes} bytes are those of batch {first}"),
+                0 => format!("its content is different; records no longer in it: {gone}"),
+                bytes => format!("its first {bytes} bytes are unchanged"),
             };
             Ok(format!(
-                "the original of batch {first} ({name}) changed after it was read; it is that of batch {batch} now: {what}"
+                "the input file of batch {first} ({name}) changed after it was read, and was read again as batch {batch}: {what}"
             ))
         })
         .collect()
@@ -161,7 +161,7 @@ pub async fn usage_daily(
             let number = parse_uin(&uin).ok().filter(|number| number.to_string() == uin);
             let (Some(uin), Some(first)) = (number, first) else {
                 return Err(Error::Unbalanced(format!(
-                    "usage_daily of account {uin}, metering {metering}, in {month}: this is no account or no month"
+                    "usage_daily of account {uin}, metering {metering}, in {month}: not a valid account or month"
                 )));
             };
             take(AccountMonth {
@@ -243,8 +243,11 @@ pub async fn proofs(ledger: &Ledger, day: NaiveDate) -> Result<Vec<Proof>> {
     rows.iter()
         .map(|row| {
             let (uin, duration_ms): (String, String) = (row.try_get(0)?, row.try_get(2)?);
-            let no_number =
-                |_| Error::Unbalanced(format!("the proof of account {uin}, {day}: {duration_ms} is no number"));
+            let no_number = |_| {
+                Error::Unbalanced(format!(
+                    "the digest of account {uin}, {day}: {duration_ms} is not a number"
+                ))
+            };
             Ok(Proof {
                 uin: parse_uin(&uin)?,
                 rows: row.try_get(1)?,

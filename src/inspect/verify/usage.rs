@@ -36,7 +36,7 @@ pub async fn verify(books: &Books, scope: Scope, damaged: &DamagedFiles, verifie
             verified.not_proved.extend(recounted.not_counted);
             verified.sentences(Ok(recounted.differences));
         }
-        Err(error) => verified.differs(format!("raw could not be measured again: {error}")),
+        Err(error) => verified.differs(format!("usage could not be recomputed from raw data: {error}")),
     }
     verified.sentences(store::daily_without_file(&books.ledger).await);
     let expired = expired_months(&books.ledger, USAGE).await?;
@@ -61,7 +61,7 @@ async fn unbalanced_batches(books: &Books, metered_to: i64) -> Result<Vec<String
         let (received, [records, ms, counts]) = of_batch.map_or((0, [0; 3]), |of| (of.received, of.difference));
         if i128::from(door) != received || [records, ms, counts] != [0; 3] {
             differences.push(format!(
-                "batch {batch}: the door received {door} lines, the control totals {received}, by status {}; the raw units differ by \
+                "batch {batch}: {door} lines were ingested, the control totals have {received}, by status {}; raw units differ by \
                  {ms} ms and {counts} counts",
                 received - records
             ));
@@ -113,7 +113,7 @@ async fn verify_daily(
     let mut months = FileMonths::open(&books.data.join(path), expired)?;
     let missing = |(uin, _): AccountMonth, verified: &mut Verified| {
         verified.differs(format!(
-            "usage_daily of account {uin}, metering {metering}, is missing; {path} has it"
+            "usage_daily of account {uin}, metering {metering}, is missing, but is in {path}"
         ));
     };
     store::usage_daily(&books.ledger, metering, |shown| {
@@ -126,7 +126,7 @@ async fn verify_daily(
         let lines = lines_of(&shown, metering, &mut names)?;
         if shown.records != counted || summed(lines) != summed(stored) {
             verified.differs(format!(
-                "usage_daily of account {}, metering {metering}, is not what {path} holds",
+                "usage_daily of account {}, metering {metering}, differs from {path}",
                 shown.uin
             ));
         }
@@ -262,7 +262,7 @@ async fn verify_totals(
     shown.retain(|_, sums| *sums != [0; 3]);
     sums.retain(|_, sums| *sums != [0; 3]);
     if shown != sums {
-        verified.differs(format!("usage_total of metering {metering} is not what {path} holds"));
+        verified.differs(format!("usage_total of metering {metering} differs from {path}"));
     }
     Ok(())
 }

@@ -299,7 +299,8 @@ pub fn state(
 }
 
 fn unpriced(uin: u64, period: Period, unpriced: Vec<String>) -> Blocked {
-    let why = "usage without a price in force; add the price to the rate card (a revision that adds is accepted) and run again";
+    let why = "usage without a price in force; add the price to the rate card (a revision that only adds is accepted) and run \
+               again";
     blocked(uin, period, why.to_owned(), unpriced)
 }
 

@@ -131,9 +131,10 @@ impl PeriodCharges<'_> {
         let currency = other.currency?;
         let start = other.period.start;
         Some(format!(
-            "account {uin}: period {period} is billed in {one}, and the adjustment of {} would be in {currency}; one statement has \
-             one currency: settle it outside and say so (`tallybook adjustment list`, `tallybook adjustment settle {uin} {start} \
-             --reason WHY`), or restore what changed that period (send what was voided again under a new id, void what came late)",
+            "account {uin}: period {period} is billed in {one}, and the adjustment of {} would be in {currency}; a statement has \
+             one currency. Settle the adjustment outside tallybook and record it (`tallybook adjustment list`, `tallybook \
+             adjustment settle {uin} {start} --reason TEXT`), or undo the change to that period (send voided records again under \
+             new IDs, void late records)",
             other.period
         ))
     }

@@ -431,7 +431,7 @@ async fn refuse_lost_lines(ledger: &Ledger, statements: impl Iterator<Item = &St
     match without.find(|statement| !expired.contains(&month_text(statement.period.start))) {
         None => Ok(()),
         Some(lost) => Err(Error::Unbalanced(format!(
-            "statement {} has lost its lines before their time, so that nothing says what was billed; restore the ledger from a backup",
+            "the lines of statement {} are missing before the end of their retention; restore the ledger from a backup",
             lost.statement_id
         ))),
     }

@@ -102,7 +102,7 @@ struct Sums {
 #[derive(Debug, Error)]
 pub enum ManifestError {
     /// It is not the JSON of a manifest.
-    #[error("the manifest does not read: {0}; write the export again from the ledger")]
+    #[error("the manifest cannot be read: {0}; recreate it with `tallybook export --again`")]
     Json(#[from] serde_json::Error),
     /// It has another layout.
     #[error(

@@ -96,7 +96,7 @@ fn exported(export: Export, folder: PathBuf, statements: usize) -> Exported {
 fn refuse_occupied(path: &Path) -> Result<()> {
     if path.exists() && (!path.is_dir() || std::fs::read_dir(path).at(path)?.next().is_some()) {
         return Err(Error::Usage(format!(
-            "--to {} has something in it; name a new or empty folder",
+            "--to {} is not empty; use a new or empty folder",
             path.display()
         )));
     }
@@ -143,7 +143,7 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     if next_number(&mut tx, "export").await? != number {
-        return Err(Error::Unbalanced(format!("export {number} was taken by another run")));
+        return Err(Error::Unbalanced(format!("export {number} was done by another run")));
     }
     let previous = previous.map(|(_, digest)| digest).unwrap_or_default();
     store::add_export(&mut tx, &export, &previous, &taken).await?;

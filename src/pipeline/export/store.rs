@@ -54,7 +54,7 @@ pub async fn export(ledger: &Ledger, number: i64) -> Result<Export> {
         .await?;
     row.as_ref().map(export_of).transpose()?.ok_or_else(|| {
         Error::Usage(format!(
-            "there is no export {number}; `tallybook status` lists the last ones"
+            "there is no export {number}; `tallybook status` lists the latest exports"
         ))
     })
 }

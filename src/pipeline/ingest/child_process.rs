@@ -21,7 +21,7 @@ pub async fn ingest_in_child(
 ) -> Result<Ingested> {
     tracing::warn!(
         input = input.name,
-        "it ended the process twice; a process of its own reads it now"
+        "it crashed the program twice and is now read in a separate process"
     );
     let output = tokio::task::block_in_place(|| command(child, input, source, earlier).output()).at(&child.program)?;
     if let Some(ingested) = find_known(books, input, source).await? {
@@ -77,14 +77,14 @@ fn error_of(input: &Input, output: &Output) -> Error {
         Some(3) => Error::NeedsPerson(last),
         Some(_) => Error::Usage(last),
         None if was_asked_to_end(output) => Error::Overtaken(format!(
-            "{}: the process that read it was asked to end; nothing of it was taken: run the same command again",
+            "{}: the process that read it was terminated; nothing was ingested: run the same command again",
             input.name
         )),
         None => Error::SetAside {
             input: input.name.clone(),
             what: format!(
-                "reading it ended the process three times, the last time one that did nothing else ({last}); nothing of it was taken. Its \
-                 bytes are damaged, or ask for more memory than there is: have it made anew"
+                "reading it crashed the program three times, the last time in a separate process ({last}); nothing was ingested. \
+                 The file is damaged, or needs more memory than is available: have it created again"
             ),
         },
     }

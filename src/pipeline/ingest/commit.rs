@@ -64,9 +64,12 @@ pub(super) async fn commit(
     if twin {
         drop(tx);
         attempt.abandon(paths_of(&segments))?;
-        return already(books, source, input, measured)
-            .await?
-            .ok_or_else(|| Error::Unbalanced(format!("the batch of {} was there and is gone", input.name)));
+        return already(books, source, input, measured).await?.ok_or_else(|| {
+            Error::Unbalanced(format!(
+                "the batch of {} has disappeared from the ledger; run `tallybook verify`",
+                input.name
+            ))
+        });
     }
     refuse_expired(&mut tx, tally.days.iter().map(|&day| day_of_number(day))).await?;
     first_day::fix(&mut tx, first_day).await?;

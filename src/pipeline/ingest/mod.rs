@@ -150,8 +150,9 @@ async fn refuse_other_source(books: &Books, source: &str, input: &Input, measure
     match store::batch_of_other_source(&books.ledger, &measured.digest, source).await? {
         None => Ok(()),
         Some(batch) => Err(Error::Usage(format!(
-            "{}: the same bytes were ingested as batch {} ({}) with the source {:?}; as {source:?} each of their records that names no \
-             source would be billed again. If they are other records, say `tallybook ingest --again-as {source} FILE`. Nothing was taken",
+            "{}: the same bytes were ingested as batch {} ({}) with the source {:?}; with the source {source:?}, each record that \
+             names no source would be billed again. If these really are other records, use `tallybook ingest --again-as {source} \
+             FILE`. Nothing was ingested",
             input.name, batch.batch, batch.name, batch.source
         ))),
     }

@@ -87,7 +87,7 @@ fn check_durations(input: &Input, tally: &Counts) -> Result<()> {
     Err(Error::Input {
         input: input.name.clone(),
         what: format!(
-            "its durations add up to {} ms, which is no time that passes (2^56 ms are two million years); nothing of it was taken",
+            "its durations add up to {} ms, which is impossible (2^56 ms are two million years); nothing was ingested",
             tally.duration_ms
         ),
     })
@@ -110,8 +110,7 @@ fn read_lines(books: &Books, input: &Input, rules: &RecordRules, writers: &Write
     } else if input.is_part() {
         return Err(Error::Input {
             input: input.name.clone(),
-            what: "its records do not stand one on a line; in a folder they must: ingest such files one by one"
-                .to_owned(),
+            what: "it does not have one record per line, as files in a folder must; ingest it on its own".to_owned(),
         });
     } else {
         crate::pipeline::ingest::input::sniff::skip_mark(&head, &mut reader).map_err(|e| input.unreadable(&e))?;
@@ -162,8 +161,8 @@ fn check_joined(input: &Input, rules: &RecordRules) -> Result<()> {
         line => Err(Error::Input {
             input: input.name.clone(),
             what: format!(
-                "line {line} is a row and a header in one: files were joined without a line end between them, and what stands below could \
-                 be misread; put one there, or send the files apart; nothing of it was taken"
+                "line {line} is a row and a header in one: files were joined without a line break between them, and the rows below \
+                 could be misread; add the line break, or send the files separately; nothing was ingested"
             ),
         }),
     }

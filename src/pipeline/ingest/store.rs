@@ -227,8 +227,8 @@ async fn check_durations(tx: &mut Tx, new: &NewBatch<'_>) -> Result<i64> {
     Err(Error::Input {
         input: new.name.to_owned(),
         what: format!(
-            "its durations add up to {duration_ms} ms, and with those of all batches to {all} ms, which is more than totals have room for \
-             (2^62 ms); look for impossible durations in it; nothing of it was taken"
+            "its durations add up to {duration_ms} ms, and with those of all batches to {all} ms, which exceeds the limit of the \
+             totals (2^62 ms); look for impossible durations in it; nothing was ingested"
         ),
     })
 }
@@ -267,7 +267,7 @@ pub async fn account_numbers(ledger: &Ledger) -> Result<HashSet<u64>> {
         .map(|row| {
             let uin: String = row.try_get(0)?;
             uin.parse()
-                .map_err(|_| Error::Unbalanced(format!("account {uin:?} in the ledger is no number")))
+                .map_err(|_| Error::Unbalanced(format!("account {uin:?} in the ledger is not a number")))
         })
         .collect()
 }

@@ -10,6 +10,7 @@ use crate::pipeline::meter::balance;
 use crate::storage::ledger::nights::last_end;
 use crate::storage::raw::store::Segment;
 use crate::support::error::{Error, Result};
+use crate::support::table::counted;
 use crate::values::calendar::local_day;
 
 /// The code of a day that waits for a later night only.
@@ -32,7 +33,7 @@ impl Held {
         Self {
             day,
             code: "damaged",
-            sentence: format!("{day} cannot be proved: {what}"),
+            sentence: format!("raw data of {day} cannot be verified: {what}"),
             needs_person: true,
         }
     }
@@ -74,8 +75,8 @@ pub async fn reasons(
         hold(
             "open_period",
             format!(
-                "{day} lies in periods of {} accounts that are not closed, such as {first}",
-                open.len()
+                "{day} is in open periods of {}, such as {first}",
+                counted(open.len(), "account")
             ),
             false,
         );
@@ -86,7 +87,9 @@ pub async fn reasons(
             hold(
                 "unmetered",
                 format!(
-                    "{unmetered} records of {day} have no meter; add one to the rate card, or waive the day: tallybook expire --waive {day} --reason WHY"
+                    "{} of {day} without a meter: add a meter to the rate card, or give up with `tallybook expire --waive {day} \
+                     --reason TEXT`",
+                    counted(unmetered, "record")
                 ),
                 true,
             );
@@ -96,8 +99,8 @@ pub async fn reasons(
             hold(
                 "conflict",
                 format!(
-                    "{conflicts} conflicts of {day} are open; resolve them (tallybook conflict list), or waive the day to let them go: \
-                     tallybook expire --waive {day} --reason WHY"
+                    "{} of {day}: resolve (`tallybook conflict list`), or give up with `tallybook expire --waive {day} --reason TEXT`",
+                    counted(conflicts, "open conflict")
                 ),
                 true,
             );
@@ -108,7 +111,8 @@ pub async fn reasons(
         hold(
             "late_usage",
             format!(
-                "{late} records around {day} came after their period's close; the next statement of their accounts adjusts it"
+                "{} around {day} arrived after the period was closed: adjusted by the next statement",
+                counted(late, "record")
             ),
             false,
         );
@@ -118,8 +122,8 @@ pub async fn reasons(
         hold(
             "unbalanced",
             format!(
-                "{} batches with records of {day} do not balance, the first is {first}",
-                unbalanced.len()
+                "control totals do not balance for {} with records of {day}, first for batch {first}",
+                counted(unbalanced.len(), "batch")
             ),
             true,
         );
@@ -151,7 +155,8 @@ pub async fn until_later(books: &Books, day: NaiveDate, segments: &[Segment]) ->
         day,
         code: NOT_LONG_CLOSED,
         sentence: format!(
-            "{day} is metered and closed, and no night that ended 12 hours ago or earlier found it so; it goes in a later night"
+            "{day} is metered and closed, but too recently: it is deleted by a nightly run at least 12 hours after one that found \
+             it closed"
         ),
         needs_person: false,
     }))

@@ -16,6 +16,7 @@ use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::parse_day;
 use crate::support::clock::instant_text;
 use crate::support::error::{Error, Result};
+use crate::support::table::counted;
 
 /// UTC days that have segments of a kind.
 pub async fn days_with_segments(ledger: &Ledger, kind: SegmentKind) -> Result<Vec<NaiveDate>> {
@@ -77,8 +78,8 @@ pub async fn proved_accounts(ledger: &Ledger, day: NaiveDate, proved: &ProvedDay
         .await?;
     if i64::try_from(rows.len()) != Ok(proved.accounts) {
         return Err(Error::Unbalanced(format!(
-            "{day} was proved with {} accounts, and the ledger has {}; restore it from a backup",
-            proved.accounts,
+            "{day} was verified with {}, and the ledger has {}; restore the ledger from a backup",
+            counted(proved.accounts, "account"),
             rows.len()
         )));
     }
@@ -123,7 +124,7 @@ pub async fn check_rows(tx: &mut Tx, day: NaiveDate, proved: i64) -> Result<()> 
         return Ok(());
     }
     Err(Error::NeedsPerson(format!(
-        "{day} got new records while it was about to expire; run again"
+        "{day} received new records just before it expired; run the command again"
     )))
 }
 
@@ -167,7 +168,7 @@ async fn check_waivable(books: &Books, tx: &mut Tx, day: NaiveDate) -> Result<()
     let today = books.clock.today();
     if day > today {
         return Err(Error::Usage(format!(
-            "--waive {day}: this day is to come (today is {today}, UTC); `tallybook status` lists the days that are held"
+            "--waive {day}: this day is in the future (today is {today}, UTC); `tallybook status` lists the held days"
         )));
     }
     let count = async |tx: &mut Tx, sql: &'static str| {
@@ -178,11 +179,11 @@ async fn check_waivable(books: &Books, tx: &mut Tx, day: NaiveDate) -> Result<()
         return Ok(());
     }
     let why = match count(tx, "SELECT COUNT(*) FROM expired_day WHERE kind = 'usage' AND day = ?").await? {
-        0 => "no record lies on this UTC day",
-        _ => "its raw has expired already",
+        0 => "there are no records on this UTC day",
+        _ => "its raw data has already expired",
     };
     Err(Error::Usage(format!(
-        "--waive {day}: {why}, so nothing holds it; `tallybook status` lists the days that are held"
+        "--waive {day}: {why}, so there is nothing to waive; `tallybook status` lists the held days"
     )))
 }
 

@@ -75,8 +75,8 @@ impl Lease {
         }
         let other = if owner.is_empty() { "another run" } else { &owner };
         Err(Error::Overtaken(format!(
-            "this run stood still for more than {LEASE_LIMIT_S} s, was taken for dead, and {other} took the books over; what this \
-             one had not committed yet was not written: run the same command again, it does only what is missing"
+            "this run had no heartbeat for more than {LEASE_LIMIT_S} s and was considered dead; {other} took over. Uncommitted \
+             work was discarded: run the same command again, it does only what is missing"
         )))
     }
 

@@ -162,7 +162,7 @@ impl Ledger {
         match answer {
             Ok(()) => Ok(()),
             Err(error) => {
-                tracing::warn!(step, %error, "the ledger did not answer the commit; asking whether it happened");
+                tracing::warn!(step, %error, "the ledger did not confirm the commit; checking whether it succeeded");
                 match writer_fence::is_committed(self, intake).await {
                     Ok(true) => Ok(()),
                     _ => Err(Error::Uncertain {
@@ -223,7 +223,7 @@ impl Patience<'_> {
             self.ledger.is_given_up.store(true, Ordering::Relaxed);
             return Err(error.into());
         }
-        tracing::warn!(%error, "the ledger does not answer; trying again");
+        tracing::warn!(%error, "the ledger does not respond; retrying");
         tokio::time::sleep(AGAIN_AFTER).await;
         Ok(())
     }

@@ -129,6 +129,6 @@ fn name_of(table: &str, row: &Row) -> String {
         matches!(value, Value::Bytes(bytes) if is_covered && std::str::from_utf8(bytes).is_err())
     };
     let no_text = columns().filter(is_no_text);
-    let no_text: String = no_text.map(|(name, _)| format!("; {name} is no UTF-8")).collect();
+    let no_text: String = no_text.map(|(name, _)| format!("; {name} is not UTF-8")).collect();
     format!("{table} ({}{no_text})", named.join(", "))
 }

@@ -73,8 +73,8 @@ async fn done(pool: &Pool) -> Result<Vec<Done>> {
 
 fn too_new(newer: i64, version: i64) -> Error {
     Error::NeedsPerson(format!(
-        "the ledger's tables have version {newer}, and this program knows versions up to {version}: install the newer program that \
-         made them. Nothing was changed"
+        "the ledger's tables have version {newer}, and this program supports versions up to {version}: install the newer program \
+         that upgraded them. Nothing was changed"
     ))
 }
 
@@ -82,8 +82,8 @@ fn told(error: MigrateError, version: i64) -> Error {
     match error {
         MigrateError::VersionMissing(newer) => too_new(newer, version),
         MigrateError::VersionMismatch(step) => Error::NeedsPerson(format!(
-            "the ledger's tables were made by another build of this program: its step {step} is not the one that this program has. \
-             Use the program that made them, or restore the ledger from a backup that this one made. Nothing was changed"
+            "the ledger's tables were created by a different build of this program: its migration {step} differs. Use the program \
+             that created them, or restore a backup of the ledger made with this one. Nothing was changed"
         )),
         MigrateError::Dirty(step) => Error::NeedsPerson(format!(
             "an earlier run ended while it made the ledger's tables (step {step}), and this server does not undo that. Where the \

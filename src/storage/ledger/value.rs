@@ -182,8 +182,7 @@ impl Row {
         let high: i64 = self.try_get(at)?;
         let low: Decimal = self.try_get(at + 1)?;
         let low = low.to_i128().filter(|_| low.fract().is_zero());
-        let low =
-            low.ok_or_else(|| Error::Unbalanced("the ledger gave a sum of whole numbers that is none".to_owned()))?;
+        let low = low.ok_or_else(|| Error::Unbalanced("the ledger returned an invalid sum".to_owned()))?;
         Ok((i128::from(high) << 32) + low)
     }
 
@@ -210,7 +209,7 @@ fn shown(value: &Value) -> String {
         Value::Amount(value) => amount_text(*value),
         Value::Text(text) => crate::support::quote::quoted(text),
         Value::Bytes(bytes) if std::str::from_utf8(bytes).is_err() => {
-            format!("{} bytes that are no UTF-8", bytes.len())
+            format!("{} bytes that are not UTF-8", bytes.len())
         }
         Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
         Value::NullInteger | Value::NullText => "nothing".to_owned(),

@@ -30,7 +30,8 @@ pub async fn commit_intake(tx: &mut Tx, intake: i64) -> Result<()> {
         return Ok(());
     }
     Err(Error::Overtaken(format!(
-        "intake {intake} was given up as dead and its files were swept; nothing was written: start the command again"
+        "this run was considered dead and its unfinished files (number {intake}) were removed; nothing was written: run the \
+         command again"
     )))
 }
 

@@ -34,19 +34,19 @@ pub fn read_footer(file: &mut File) -> Result<(FileMetaData, u64), FooterError> 
     let end = size
         .checked_sub(END_BYTES as u64)
         .filter(|end| *end >= MAGIC.len() as u64)
-        .ok_or_else(|| not_parquet("it is too short for one"))?;
+        .ok_or_else(|| not_parquet("it is too short"))?;
     let mut last = [0; END_BYTES];
     file.seek(SeekFrom::Start(end))?;
     file.read_exact(&mut last)?;
     if last[4..] != *MAGIC {
         return Err(not_parquet(
-            "it does not end with PAR1, so it is another kind of file, or its end is missing",
+            "it does not end with PAR1: it is another kind of file, or its end is missing",
         ));
     }
     let length = u32::from_le_bytes([last[0], last[1], last[2], last[3]]);
     let start = end
         .checked_sub(length.into())
-        .ok_or_else(|| not_parquet("its footer is longer than the file, so a part of it is missing"))?;
+        .ok_or_else(|| not_parquet("its footer is longer than the file: a part of it is missing"))?;
     let mut bytes = vec![0; length as usize];
     file.seek(SeekFrom::Start(start))?;
     file.read_exact(&mut bytes)?;

@@ -84,7 +84,7 @@ fn damaged(place: &Path, error: FooterError) -> Error {
             path: place.to_owned(),
             source: error,
         },
-        FooterError::NotParquet(what) => Error::damaged(place, format!("is not the file that was written: {what}")),
+        FooterError::NotParquet(what) => Error::damaged(place, format!("has changed since it was written: {what}")),
     }
 }
 

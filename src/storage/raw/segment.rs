@@ -73,7 +73,7 @@ pub fn check_written(path: &Path, digest: &str) -> Result<()> {
         return Err(Error::damaged(path, "is missing; restore it from a backup"));
     }
     if sha256_hex_of_file(path)? != digest {
-        let what = "is not the segment that was written; restore it from a backup";
+        let what = "has changed since it was written; restore it from a backup";
         return Err(Error::damaged(path, what));
     }
     Ok(())

@@ -239,7 +239,7 @@ pub async fn refuse_expired(tx: &mut Tx, days: impl IntoIterator<Item = NaiveDat
             .await?;
         if row.try_get::<i64>(0)? > 0 {
             return Err(Error::Overtaken(format!(
-                "UTC day {day} expired while this input was read; nothing was written: run the same command again"
+                "UTC day {day} expired while this input was being read; nothing was written: run the same command again"
             )));
         }
     }

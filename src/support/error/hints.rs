@@ -6,11 +6,11 @@ use std::fmt::Display;
 const CURES: [(&str, &str); 35] = [
     (
         "(os error 28)",
-        "the disk is full: make room there and run the same command again; nothing half-written counts",
+        "the disk is full: free some space and run the same command again; nothing was left half written",
     ),
     (
         "database or disk is full",
-        "the disk of the ledger is full: make room there and run the same command again; nothing half-written counts",
+        "the disk of the ledger is full: free some space and run the same command again; nothing was left half written",
     ),
     (
         "(os error 30)",
@@ -22,58 +22,58 @@ const CURES: [(&str, &str); 35] = [
     ),
     (
         "(os error 13)",
-        "this user may not: give it the right to read and write there, or run as the user who owns the books",
+        "permission denied: give this user read and write access there, or run as the user who owns the data folder",
     ),
     (
         "database is locked",
-        "another program has kept the ledger locked for longer than `ledger_wait_s`: see who has ledger.sqlite open (`lsof` \
-         or `fuser` tells; another tallybook, a database browser, a backup), let it end, and run the same command again",
+        "another program has kept the ledger locked for longer than `ledger_wait_s`: find out which program has ledger.sqlite open \
+         with `lsof` or `fuser` (another tallybook, a database browser, a backup), let it finish, and run the same command again",
     ),
     (
         "canceling statement due to lock timeout",
-        "another program has kept the ledger locked for longer than `ledger_wait_s`: see which session holds it (`pg_stat_activity`, \
-         `pg_locks`), let it end, and run the same command again",
+        "another program has kept the ledger locked for longer than `ledger_wait_s`: find the session that holds the lock \
+         (`pg_stat_activity`, `pg_locks`), let it finish, and run the same command again",
     ),
     (
         "Lock wait timeout exceeded",
-        "another program has kept the ledger locked for longer than `ledger_wait_s`: see which session holds it (`SHOW \
-         PROCESSLIST`), let it end, and run the same command again",
+        "another program has kept the ledger locked for longer than `ledger_wait_s`: find the session that holds the lock (`SHOW \
+         PROCESSLIST`), let it finish, and run the same command again",
     ),
     (
         "idle-in-transaction timeout",
-        "this run stood still while it wrote, and the server undid what it had not committed: run the same command again",
+        "this run paused too long while writing, and the server rolled back what was not committed: run the same command again",
     ),
     (
         "because of inactivity",
-        "this run stood still while it wrote, and the server undid what it had not committed: run the same command again",
+        "this run paused too long while writing, and the server rolled back what was not committed: run the same command again",
     ),
     (
         "server does not support TLS",
-        "the server has no TLS: set it up there, or leave the option `sslmode` (`ssl-mode`) of --ledger out",
+        "the server has no TLS: set it up there, or remove the option `sslmode` (`ssl-mode`) from --ledger",
     ),
     (
         "UnknownIssuer",
-        "this system does not know who signed the server's certificate: name the certificate of its authority in --ledger, \
-         `?sslmode=verify-full&sslrootcert=FILE` (MySQL: `?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE`), or ask for `require` \
-         (`REQUIRED`), which encrypts and does not ask who it is",
+        "the server's certificate is signed by an unknown authority: name the authority's certificate in --ledger, \
+         `?sslmode=verify-full&sslrootcert=FILE` (MySQL: `?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE`), or use `require` (`REQUIRED`), which encrypts but does not check the server's identity",
     ),
     (
         "CaUsedAsEndEntity",
-        "the server's certificate is one that it made for itself: let an authority sign one, or ask for `require` (`REQUIRED`) in \
-         --ledger, which encrypts and does not ask who it is",
+        "the server's certificate is self-signed: have one signed by an authority, or use `require` (`REQUIRED`) in --ledger, \
+         which encrypts but does not check the server's identity",
     ),
     (
         "certificate not valid for name",
-        "the server's certificate is for another host: write the host in --ledger as the certificate has it",
+        "the server's certificate is for another host name: use the name in the certificate as the host in --ledger",
     ),
     (
         "invalid peer certificate",
-        "the server's certificate cannot be trusted: see its dates and who signed it, or ask for `require` (`REQUIRED`) in --ledger, \
-         which encrypts and does not ask who it is",
+        "the server's certificate is not trusted: check its dates and issuer, or use `require` (`REQUIRED`) in --ledger, which \
+         encrypts but does not check the server's identity",
     ),
     (
         "no pg_hba.conf entry",
-        "the server takes no connection of this user from this machine, or only with TLS (`?sslmode=require`): see its pg_hba.conf",
+        "the server does not accept connections from this user and machine, or only with TLS (`?sslmode=require`): check its \
+         pg_hba.conf",
     ),
     (
         "no schema has been selected",
@@ -81,78 +81,78 @@ const CURES: [(&str, &str); 35] = [
     ),
     (
         "Connection refused",
-        "no database server answers there: see that it runs and that host and port in --ledger are right, and run the same command \
-         again",
+        "no database server responds there: check that it is running and that host and port in --ledger are right, then run the \
+         same command again",
     ),
     (
         "failed to lookup address",
-        "the host in --ledger is not known: see how it is spelled",
+        "the host in --ledger is unknown: check its spelling",
     ),
     (
         "password authentication failed",
-        "see the user in --ledger and its password, which may stand in TALLYBOOK_LEDGER_PASSWORD or PGPASSWORD",
+        "check the user in --ledger and its password, which can be set with TALLYBOOK_LEDGER_PASSWORD or PGPASSWORD",
     ),
     (
         "Access denied for user",
-        "see the user in --ledger and what it may do; its password may stand in TALLYBOOK_LEDGER_PASSWORD or MYSQL_PWD. Over a \
-         socket, MySQL refuses a right password with `ssl-mode=DISABLED`: leave that option out",
+        "check the user in --ledger and its privileges; its password can be set with TALLYBOOK_LEDGER_PASSWORD or MYSQL_PWD. Over \
+         a socket, MySQL refuses a correct password with `ssl-mode=DISABLED`: remove that option",
     ),
     (
         "Unknown database",
-        "make it with CREATE DATABASE, or see the name in --ledger",
+        "create it with CREATE DATABASE, or correct the name in --ledger",
     ),
     (
         "database \"*\" does not exist",
-        "make it with CREATE DATABASE, or see the name in --ledger",
+        "create it with CREATE DATABASE, or correct the name in --ledger",
     ),
     (
         "permission denied for",
-        "the user in --ledger may not: it must own the ledger's tables, or the schema to make them in",
+        "the user in --ledger lacks permission: it must own the ledger's tables, or the schema in which to create them",
     ),
     (
         "max_allowed_packet",
-        "a statement is larger than the server takes: raise `max_allowed_packet` to 64M or more, and run the same command again",
+        "a statement is larger than the server allows: raise `max_allowed_packet` to 64M or more, and run the same command again",
     ),
     (
         "shutting down",
-        "the database server is being stopped: when it runs again, run the same command again",
+        "the database server is shutting down: when it is running again, run the same command again",
     ),
     (
         "terminating connection due to administrator command",
-        "the database server was stopped: when it runs again, run the same command again",
+        "the database server was stopped: when it is running again, run the same command again",
     ),
     (
         "pool timed out",
-        "the database server did not answer: see that it runs and can be reached from here, and run the same command again",
+        "the database server did not respond: check that it is running and reachable from here, then run the same command again",
     ),
     (
         "error communicating with database",
-        "the connection to the database server was lost or could not be made, and what was not committed was undone: see that the \
-         server runs and can be reached from here, and run the same command again",
+        "the connection to the database server failed or was lost, and uncommitted work was rolled back: check that the server is \
+         running and reachable from here, then run the same command again",
     ),
     (
         "unexpected response from SSLRequest",
-        "the database server was stopped: when it runs again, run the same command again",
+        "the database server was stopped: when it is running again, run the same command again",
     ),
     (
         "file is not a database",
-        "the ledger's file is damaged or is something else: restore it from a backup, with its -wal file, and run `verify`",
+        "the ledger file is damaged or is not a ledger: restore it from a backup, with its -wal file, and run `tallybook verify`",
     ),
     (
         "database disk image is malformed",
-        "the ledger's file is damaged: restore it from a backup, with its -wal file, and run `verify`",
+        "the ledger file is damaged: restore it from a backup, with its -wal file, and run `tallybook verify`",
     ),
     (
         "unable to open database file",
-        "the ledger cannot be opened: see that its folder is there and that this user may write to it",
+        "the ledger cannot be opened: check that its folder exists and that this user may write to it",
     ),
     (
         "disk I/O error",
-        "the disk of the ledger does not work or is full: see the system's log, and run the same command again",
+        "the disk of the ledger is failing or full: check the system log, then run the same command again",
     ),
     (
         "(os error 5)",
-        "the disk does not work: see the system's log, and run the same command again",
+        "the disk is failing: check the system log, then run the same command again",
     ),
 ];
 
@@ -192,12 +192,12 @@ mod tests {
     #[test]
     fn an_error_that_the_machine_reports_says_what_to_do() {
         let full = std::io::Error::from_raw_os_error(28);
-        assert!(cured("raw/a.parquet", full).ends_with("nothing half-written counts"));
+        assert!(cured("raw/a.parquet", full).ends_with("nothing was left half written"));
         assert_eq!(cured("json", "no value"), "json: no value");
         let unknown = "database \"books\" does not exist at line 948";
-        assert!(cured("ledger", unknown).contains("make it with CREATE DATABASE"));
+        assert!(cured("ledger", unknown).contains("create it with CREATE DATABASE"));
         let driver = format!("error returned from database: {unknown}");
-        assert!(cured("ledger", driver).contains("\"books\" does not exist; make it"));
+        assert!(cured("ledger", driver).contains("\"books\" does not exist; create it"));
         let other = "role \"clerk\" does not exist";
         assert_eq!(cured("ledger", other), "ledger: role \"clerk\" does not exist");
     }

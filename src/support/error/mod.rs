@@ -27,13 +27,14 @@ pub enum Error {
     TooLarge(String),
     /// Another run holds the lease.
     #[error(
-        "another run holds the books: {owner}, last heard of {age_s} s ago; wait for it, or if it is dead its lease ends after {limit_s} s"
+        "another run is active: {owner}, last heartbeat {age_s} s ago; wait until it ends. A run without a heartbeat for {limit_s} \
+         s is considered dead"
     )]
     LeaseHeld { owner: String, age_s: i64, limit_s: i64 },
     /// Another process is opening the books and does not come to an end.
     #[error(
-        "another process has been opening the books for more than {wait_s} s (`ledger_wait_s`); if it stands still, end it: it has {} \
-         locked", path.display()
+        "another process has been opening the ledger for more than {wait_s} s (`ledger_wait_s`); if it hangs, end it: it holds a \
+         lock on {}", path.display()
     )]
     Opening { path: PathBuf, wait_s: u32 },
     /// Another run went on in this one's place. Nothing was written.
@@ -52,7 +53,7 @@ pub enum Error {
     Io { path: PathBuf, source: std::io::Error },
     /// The ledger did not say whether a commit happened.
     #[error(
-        "the ledger did not answer the commit of `{step}` ({}); run the same command again: it does only what is missing",
+        "the ledger did not confirm the commit of `{step}` ({}); run the same command again: it does only what is missing",
         cured("ledger", source)
     )]
     Uncertain { step: String, source: sqlx::Error },
@@ -60,8 +61,8 @@ pub enum Error {
     Ledger(#[source] sqlx::Error),
     /// MySQL takes a password over TLS alone, and the connection has none.
     #[error(
-        "ledger: the server takes this user's password over TLS alone, and the connection has none; leave the option `ssl-mode` of \
-         --ledger out, or ask for `REQUIRED`; where the server has no TLS, set it up there"
+        "ledger: the server accepts this user's password only over TLS, and the connection does not use TLS; remove the option \
+         `ssl-mode` from --ledger, or set it to `REQUIRED`; if the server has no TLS, set it up there"
     )]
     NeedsTls,
     #[error("{}", cured("ledger: migrating its tables", _0))]

@@ -58,13 +58,13 @@ pub enum Fault {
     #[error("a control character in a string must be escaped")]
     ControlCharacter,
     /// A backslash that begins no escape of JSON, or half of a surrogate pair.
-    #[error("this is no escape of a character")]
+    #[error("this is not a valid escape sequence")]
     BadEscape,
     /// Nesting beyond [`MAX_DEPTH`].
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
     /// Something follows the value.
-    #[error("the value ended, nothing more may follow")]
+    #[error("the value has ended; nothing may follow it")]
     Trailing,
 }
 

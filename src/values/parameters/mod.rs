@@ -68,13 +68,13 @@ pub enum ParametersError {
     #[error("`parameters` has an empty key; each needs a name")]
     EmptyKey,
     /// A control character in a name, or U+0000 in a text.
-    #[error("`parameters` has a control character in {place}; names may have none, texts no U+0000")]
+    #[error("`parameters` has a control character in {place}; it is not allowed in names, and U+0000 not in texts")]
     ControlCharacter {
         /// The name, or the name of the text.
         place: String,
     },
     /// The same name twice.
-    #[error("`parameters` has {key} twice; which one counts cannot be known")]
+    #[error("`parameters` has {key} twice; it is unclear which one counts")]
     Duplicate {
         /// The name.
         key: String,
@@ -110,13 +110,13 @@ pub enum ParametersError {
         value: String,
     },
     /// More than [`MAX_KEYS`].
-    #[error("`parameters` has {count} keys; at most {MAX_KEYS} are taken")]
+    #[error("`parameters` has {count} keys; at most {MAX_KEYS} are allowed")]
     TooMany {
         /// How many there are.
         count: usize,
     },
     /// More than [`MAX_CANONICAL_BYTES`].
-    #[error("`parameters` is {bytes} bytes of canonical JSON; at most {MAX_CANONICAL_BYTES} are taken")]
+    #[error("`parameters` is {bytes} bytes of canonical JSON; at most {MAX_CANONICAL_BYTES} are allowed")]
     TooLarge {
         /// How many there are.
         bytes: usize,
@@ -392,6 +392,6 @@ fn number_of(name: &str, text: &str) -> Result<Scalar, ParametersError> {
         }
     }
     let canonical = number::canonical(text)
-        .map_err(|problem| refuse(problem, format!("at most {} digits are taken", number::MAX_DIGITS)))?;
+        .map_err(|problem| refuse(problem, format!("at most {} digits are allowed", number::MAX_DIGITS)))?;
     Ok(Scalar::Number(canonical.into_owned()))
 }

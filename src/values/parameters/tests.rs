@@ -114,15 +114,18 @@ fn what_is_wrong_is_named_with_its_value_and_limit() {
         ),
         (
             r#"{"width":1.5}"#,
-            "`parameters` has 1.5 for \"width\", which is not a whole number; a whole number from 0 to 9007199254740992 is expected",
+            "`parameters` has 1.5 for \"width\", which is not a whole number; a whole number from 0 to 9007199254740992 is \
+             expected",
         ),
         (
             r#"{"height":9007199254740993}"#,
-            "`parameters` has 9007199254740993 for \"height\", which is too large; a whole number from 0 to 9007199254740992 is expected",
+            "`parameters` has 9007199254740993 for \"height\", which is too large; a whole number from 0 to 9007199254740992 is \
+             expected",
         ),
         (
             r#"{"images":"8 of 9"}"#,
-            "`parameters` has the text \"8 of 9\" for \"images\"; a number is expected, such as 1920: digits alone, no comma and no unit",
+            "`parameters` has the text \"8 of 9\" for \"images\"; a number is expected, such as 1920: digits alone, no comma and \
+             no unit",
         ),
         (
             r#"{"images":true}"#,
@@ -130,7 +133,7 @@ fn what_is_wrong_is_named_with_its_value_and_limit() {
         ),
         (
             r#"{"fps":1e400}"#,
-            "`parameters` has 1e400 for \"fps\", which is a number of more than 64 digits; at most 64 digits are taken",
+            "`parameters` has 1e400 for \"fps\", which is a number of more than 64 digits; at most 64 digits are allowed",
         ),
         (
             r#"{"a":{"b":1}}"#,
@@ -142,20 +145,20 @@ fn what_is_wrong_is_named_with_its_value_and_limit() {
         ),
         (
             r#"{"a":1,"a":1}"#,
-            "`parameters` has \"a\" twice; which one counts cannot be known",
+            "`parameters` has \"a\" twice; it is unclear which one counts",
         ),
         (
             r#"{"a":null,"\u0061":1}"#,
-            "`parameters` has \"a\" twice; which one counts cannot be known",
+            "`parameters` has \"a\" twice; it is unclear which one counts",
         ),
         (r#"{"":1}"#, "`parameters` has an empty key; each needs a name"),
         (
             r#"{"a\n":1}"#,
-            "`parameters` has a control character in the key \"a\\n\"; names may have none, texts no U+0000",
+            "`parameters` has a control character in the key \"a\\n\"; it is not allowed in names, and U+0000 not in texts",
         ),
         (
             r#"{"a":"\u0000"}"#,
-            "`parameters` has a control character in the text of \"a\"; names may have none, texts no U+0000",
+            "`parameters` has a control character in the text of \"a\"; it is not allowed in names, and U+0000 not in texts",
         ),
         (
             r#"{"a":NaN}"#,

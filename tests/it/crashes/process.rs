@@ -16,7 +16,7 @@ pub struct Ended {
     pub said: String,
 }
 
-/// What the machine's clock says: later than every night of these tests, which are replays.
+/// What the system clock says: later than every night of these tests, which are replays.
 pub const MACHINE_CLOCK: &str = "2026-12-01T00:00:00Z";
 
 /// The program in a folder: books in `books`, rate cards in `cards`, and nothing taken from this process's environment.

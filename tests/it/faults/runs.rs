@@ -17,11 +17,7 @@ fn of_two_nights_at_once_the_second_says_who_holds_the_books_and_the_first_goes_
     ends(&mut night(alone.path()), 0);
     let first = stop_at(&mut night(place.path()), "written raw").unwrap();
     let holder = format!("nightly (process {} on ", first.id());
-    says(
-        &run(&mut night(place.path())),
-        5,
-        &["another run holds the books", &holder],
-    );
+    says(&run(&mut night(place.path())), 5, &["another run is active", &holder]);
     let ended = first.go_on();
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     same_books(place.path(), alone.path());
@@ -50,7 +46,7 @@ fn overtaken(place: &Path, command: impl Fn(&Path) -> Command, point: &str) {
     ends(&mut command(place), 0);
     let books = dump(place);
     stale.freeze(false);
-    says(&stale.go_on(), 5, &["stood still", "run the same command again"]);
+    says(&stale.go_on(), 5, &["had no heartbeat", "run the same command again"]);
     assert!(dump(place) == books, "the run that woke up changed the books");
     same_books(place, alone.path());
 }

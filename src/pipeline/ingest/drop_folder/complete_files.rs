@@ -47,7 +47,7 @@ pub async fn resting(
     let waited = missing.unwrap_or(rest);
     if waited > TimeDelta::zero() {
         let first = restless[0].path.display();
-        tracing::warn!(files = restless.len(), seconds = waited.num_seconds() + 1, %first, "waiting for files to rest");
+        tracing::warn!(files = restless.len(), seconds = waited.num_seconds() + 1, %first, "waiting until files are complete");
         wait(waited.to_std().unwrap_or_default()).await;
     }
     let again = look_at_all(&paths_of(restless.clone()))?;
@@ -93,7 +93,7 @@ fn missing(look: &Look, now: DateTime<Utc>, rest: TimeDelta) -> TimeDelta {
 
 fn told(look: &Look, before: &[Look]) -> Left {
     let why = if before.contains(look) {
-        "somebody has it open for writing, or it has not been at rest for `drop_rest_s`"
+        "it is open for writing, or it changed less than `drop_rest_s` seconds ago"
     } else {
         "it is still being written"
     };

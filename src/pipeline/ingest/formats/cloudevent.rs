@@ -70,7 +70,8 @@ pub(crate) fn check_subject(fields: &Fields<'_>) -> Result<(), Refusal> {
         return Ok(());
     };
     let sentence = format!(
-        "the event's `subject` is {}, which names no account: UIN/APPID in digits is expected there, or `uin` and `appid` in its `data`",
+        "the event's `subject` is {}, which names no account: UIN/APPID in digits is expected there, or `uin` and `appid` in its \
+         `data`",
         quoted(&subject.value())
     );
     Err(Refusal::new(code::MISSING_FIELD, sentence))
@@ -416,13 +417,14 @@ mod tests {
                 r#""type":"#,
                 r#""event_type":1,"type":"#,
                 "unknown_field",
-                "\"event_type\" is not a field of a usage record; what is not a field of its own belongs in `parameters`",
+                "\"event_type\" is not a field of a usage record; anything that is not one of the record's fields belongs in \
+                 `parameters`",
             ),
             (
                 r#""type":"#,
                 r#""type":"x","type":"#,
                 "duplicate_field",
-                "`type` is there twice; which one counts cannot be known",
+                "`type` appears twice; it is unclear which one counts",
             ),
             (
                 r#""type":"mps.done""#,
@@ -440,13 +442,14 @@ mod tests {
                 r#""duration_ms":5"#,
                 r#""duration_ms":5,"x":1"#,
                 "unknown_field",
-                "in the event's data: \"x\" is not a field of a usage record; what is not a field of its own belongs in `parameters`",
+                "in the event's data: \"x\" is not a field of a usage record; anything that is not one of the record's fields \
+                 belongs in `parameters`",
             ),
             (
                 r#""duration_ms":5"#,
                 r#""duration_ms":5,"duration_ms":5"#,
                 "duplicate_field",
-                "in the event's data: `duration_ms` is there twice; which one counts cannot be known",
+                "in the event's data: `duration_ms` appears twice; it is unclear which one counts",
             ),
         ] {
             let found = refusal(&with(from, to));

@@ -160,7 +160,7 @@ impl<R: Read> Splitter<R> {
     fn finish(&mut self, part: &mut JsonValues) -> io::Result<()> {
         if self.in_array {
             let what = format!(
-                "its JSON array is not closed, after {} whole values: the file was cut off, or is still being written",
+                "its JSON array is not closed after {} complete values: the file was cut off, or is still being written",
                 self.count
             );
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
@@ -189,7 +189,7 @@ impl<R: Read> Splitter<R> {
         }
         if part.open_bytes() > VALUE_BYTES_MAX {
             let what = format!(
-                "the value that begins on line {} is longer than 64 MiB: this is no file of records",
+                "the value that begins on line {} is longer than 64 MiB: it is not a usage file",
                 self.began
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));

@@ -113,7 +113,7 @@ impl<R: Read> Chunks<R> {
                 return Ok(end);
             }
             if held > LINE_BYTES_MAX {
-                let what = format!("line {} is longer than 64 MiB: this is no file of lines", self.line);
+                let what = format!("line {} is longer than 64 MiB: it is not a usage file", self.line);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             }
             buffer.resize(held + CHUNK_BYTES, 0);

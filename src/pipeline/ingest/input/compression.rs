@@ -48,14 +48,14 @@ fn cure(by_name: Compression, found: Compression, is_empty: bool) -> Option<&'st
         return None;
     }
     match (by_name, found) {
-        (Compression::Gzip, Compression::None) => Some(
-            "its name ends in .gz and its bytes are not gzip; if it was unpacked on its way, take `.gz` off the name",
-        ),
-        (Compression::Zstd, Compression::None) => Some(
-            "its name ends in .zst and its bytes are not zstd; if it was unpacked on its way, take the ending off the name",
-        ),
-        (Compression::None | Compression::Zstd, Compression::Gzip) => Some("its bytes are gzip; end its name in .gz"),
-        (Compression::None | Compression::Gzip, Compression::Zstd) => Some("its bytes are zstd; end its name in .zst"),
+        (Compression::Gzip, Compression::None) => {
+            Some("its name ends in .gz, but it is not gzip; if it was already unpacked, remove `.gz` from the name")
+        }
+        (Compression::Zstd, Compression::None) => {
+            Some("its name ends in .zst, but it is not zstd; if it was already unpacked, remove `.zst` from the name")
+        }
+        (Compression::None | Compression::Zstd, Compression::Gzip) => Some("it is gzip; add .gz to its name"),
+        (Compression::None | Compression::Gzip, Compression::Zstd) => Some("it is zstd; add .zst to its name"),
         _ => None,
     }
 }
@@ -137,10 +137,10 @@ mod tests {
     #[test]
     fn bytes_that_are_not_what_the_name_says_are_told_with_the_cure() {
         let told = |bytes: &[u8], by_name| read(bytes.to_vec(), by_name).unwrap_err().to_string();
-        assert!(told(b"{}\n", Compression::Gzip).contains("take `.gz` off the name"));
-        assert!(told(b"{}\n", Compression::Zstd).contains("take the ending off"));
-        assert!(told(&packed("{}\n"), Compression::None).contains("end its name in .gz"));
-        assert!(told(&zstd::encode_all(&b"{}\n"[..], 1).unwrap(), Compression::None).contains("end its name in .zst"));
+        assert!(told(b"{}\n", Compression::Gzip).contains("remove `.gz` from the name"));
+        assert!(told(b"{}\n", Compression::Zstd).contains("remove `.zst` from the name"));
+        assert!(told(&packed("{}\n"), Compression::None).contains("add .gz to its name"));
+        assert!(told(&zstd::encode_all(&b"{}\n"[..], 1).unwrap(), Compression::None).contains("add .zst to its name"));
         assert_eq!(read(Vec::new(), Compression::None).unwrap(), "");
     }
 }

@@ -78,7 +78,7 @@ impl Folder {
             } else {
                 return Err(Error::Input {
                     input: entry.path().display().to_string(),
-                    what: "is no plain file; a folder that is one input has none but files and folders".to_owned(),
+                    what: "is not a regular file; a folder that is ingested as one input may contain only files and folders".to_owned(),
                 });
             }
         }
@@ -123,14 +123,15 @@ impl Folder {
             match format {
                 Some((known, first)) if known != own => {
                     return Err(refused(format!(
-                        "holds {first} and {}, which have two formats; a folder that is one input has one",
+                        "contains {first} and {}, which have different formats; a folder that is ingested as one input must have \
+                         one format",
                         part.name
                     )));
                 }
                 _ => format = Some((own, &part.name)),
             }
         }
-        let none = || refused("is a folder without a file of records in it".to_owned());
+        let none = || refused("is a folder without any file of records".to_owned());
         Ok(format.ok_or_else(none)?.0)
     }
 }
@@ -203,7 +204,7 @@ pub fn read(
                     return Err(Error::Input {
                         input: input.name.clone(),
                         what: format!(
-                            "the headers of {first} and {} differ; ingest such files one by one. Nothing of it was taken",
+                            "the headers of {first} and {} differ; ingest these files one by one. Nothing was ingested",
                             part.name
                         ),
                     });

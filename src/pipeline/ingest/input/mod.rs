@@ -118,13 +118,14 @@ impl Input {
         if is_spreadsheet && format.is_none() {
             return Err(Error::Input {
                 input: name,
-                what: "is a spreadsheet, which is not read; save it as CSV UTF-8 (make the columns of long numbers text first)".to_owned(),
+                what: "is a spreadsheet, which cannot be read; save it as CSV UTF-8 (format columns of long numbers as text first)".to_owned(),
             });
         }
         let Some(format) = format.or(by_extension) else {
             return Err(Error::Input {
                 input: name,
-                what: "the format cannot be told from the name (.ndjson, .jsonl, .csv, .parquet, each also .gz or .zst); say --format".to_owned(),
+                what: "the file name does not show the format (.ndjson, .jsonl, .json, .csv or .parquet, each also .gz or .zst); \
+                       set it with --format".to_owned(),
             });
         };
         Ok(Self {
@@ -292,7 +293,7 @@ impl Input {
     pub fn unreadable(&self, error: &io::Error) -> Error {
         let what = match error.kind() {
             io::ErrorKind::Unsupported => error.to_string(),
-            _ => format!("cannot be read to its end: {error}; nothing of it was taken"),
+            _ => format!("cannot be read to its end: {error}; nothing was ingested"),
         };
         Error::Input {
             input: self.name.clone(),

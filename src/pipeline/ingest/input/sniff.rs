@@ -17,7 +17,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const OTHERS: [(&[u8], &str); 2] = [
     (
         b"PAR1",
-        "it is Parquet, and its name does not say so: give it a name that ends in .parquet, or say --format parquet",
+        "it is a Parquet file without that extension: rename it to .parquet, or use --format parquet",
     ),
     (
         b"PK\x03\x04",
@@ -35,7 +35,7 @@ pub fn begin(input: &Input, mut reader: impl Read + Send + 'static) -> Result<(V
         if head.starts_with(beginning) {
             return Err(Error::Input {
                 input: input.name.clone(),
-                what: format!("{cure}; nothing of it was taken"),
+                what: format!("{cure}; nothing was ingested"),
             });
         }
     }

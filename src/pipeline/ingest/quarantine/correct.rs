@@ -43,7 +43,7 @@ pub struct StillRefused {
 pub async fn edit(books: &Books, number: i64, bytes: &[u8], reason: &str) -> Result<Corrected> {
     if is_blank(bytes) {
         return Err(Error::Usage(format!(
-            "there is nothing in the place of line {number}; to set it aside, use `quarantine dismiss`. Nothing was written"
+            "the corrected line {number} is empty; to dismiss a line, use `tallybook quarantine dismiss`. Nothing was written"
         )));
     }
     let corrected = take(
@@ -55,7 +55,7 @@ pub async fn edit(books: &Books, number: i64, bytes: &[u8], reason: &str) -> Res
     match corrected.refused.first() {
         None => Ok(corrected),
         Some(still) => Err(Error::Usage(format!(
-            "line {number} is refused in this form too: {} ({}). Nothing was written",
+            "the corrected line {number} is refused as well: {} ({}). Nothing was written",
             still.sentence, still.code
         ))),
     }
@@ -96,11 +96,11 @@ fn parse(name: &str, file: &[u8]) -> Result<Vec<(i64, Vec<u8>)>> {
         };
         if is_blank(rest) {
             return Err(bad(format!(
-                "there is nothing in the place of line {number} (to set a line aside, use `quarantine dismiss`)"
+                "the corrected line {number} is empty (to dismiss a line, use `tallybook quarantine dismiss`)"
             )));
         }
         if !seen.insert(number) {
-            return Err(bad(format!("line {number} is there twice")));
+            return Err(bad(format!("line {number} appears twice")));
         }
         corrections.push((number, rest.to_vec()));
     }
@@ -182,8 +182,8 @@ mod tests {
         let expected = [(7, b"{\"id\":\"a\"}".to_vec()), (8, b"a,\"b\tc\"".to_vec())];
         assert_eq!(parsed, expected);
         assert!(said("{}\n").contains("f, line 1: it does not begin with a number and a tab"));
-        assert!(said("7\ta\n7\tb\n").contains("f, line 2: line 7 is there twice"));
-        assert!(said("7\t\n").contains("nothing in the place of line 7"));
+        assert!(said("7\ta\n7\tb\n").contains("f, line 2: line 7 appears twice"));
+        assert!(said("7\t\n").contains("the corrected line 7 is empty"));
         assert!(said("7\n").contains("does not begin with a number and a tab"));
     }
 }

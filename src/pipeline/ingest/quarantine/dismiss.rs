@@ -58,8 +58,8 @@ pub(in crate::pipeline::ingest) fn refuse_missing(numbers: &[i64], found: &[Quar
     match missing {
         None => Ok(()),
         Some(number) => Err(Error::Usage(format!(
-            "line {number} does not wait in quarantine (or does not fit what else was said); `tallybook quarantine list` shows those \
-             that do, `--all` also those that were taken or dismissed. Nothing was written"
+            "line {number} is not open in quarantine, or does not match the other filters; `tallybook quarantine list` shows the \
+             open lines, with `--all` also the accepted and dismissed ones. Nothing was written"
         ))),
     }
 }

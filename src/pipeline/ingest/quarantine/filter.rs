@@ -61,13 +61,13 @@ impl Filter {
         {
             let known: Vec<&str> = CODES.iter().map(|(code, _)| *code).collect();
             return Err(Error::Usage(format!(
-                "--code {code}: no line is refused for that; the reason codes are {}",
+                "--code {code}: unknown reason code; the reason codes are {}",
                 known.join(", ")
             )));
         }
         match self.batch {
             Some(batch) if !has_batch(ledger, batch).await? => Err(Error::Usage(format!(
-                "--batch {batch}: there is no such batch; `tallybook quarantine list` shows each line's"
+                "--batch {batch}: there is no such batch; `tallybook quarantine list` shows the batch of each line"
             ))),
             _ => Ok(()),
         }

@@ -302,8 +302,7 @@ pub async fn set_aside(tx: &mut Tx, numbers: &[i64], entry: i64, at: &str) -> Re
 
 fn overtaken() -> Error {
     Error::Overtaken(
-        "a line was taken from quarantine, or dismissed, by another run; nothing was written: run the command again"
-            .to_owned(),
+        "another run accepted or dismissed one of these lines; nothing was written: run the command again".to_owned(),
     )
 }
 

@@ -75,10 +75,10 @@ fn check_exact(field: Field, number: &str) -> Result<&str, Refusal> {
 }
 
 /// What is wrong with a number that names something and is written as a float is.
-const INEXACT: &str = "with a fraction or an exponent: spreadsheets and floating-point columns write long numbers so, and lose digits; \
-                       send all its digits, as text or as an integer (in a spreadsheet: make the column text before numbers are put in)";
+const INEXACT: &str = "with a fraction or an exponent: spreadsheets and floating-point columns write long numbers this way and \
+    lose digits; send all digits, as text or as an integer (in a spreadsheet, format the column as text before entering numbers)";
 
-/// Refuses a `text` for `name` that is empty, longer than `max_bytes` or has a character that no one sees: it would not survive every
+/// Refuses a `text` for `name` that is empty, longer than `max_bytes` or has an invisible character: it would not survive every
 /// ledger, log and spreadsheet that it comes to, and who looks at two such texts sees one.
 #[inline]
 pub(crate) fn check_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
@@ -95,7 +95,7 @@ fn check_odd_identifier(name: &str, text: &str, max_bytes: usize) -> Result<(), 
         None => Ok(()),
         Some((what, place)) => {
             let sentence = format!(
-                "`{name}` is {} with {what} {place}, which no one sees; send it without",
+                "`{name}` is {} with {what} {place}, which is invisible; send it without",
                 quoted(text)
             );
             Err(Refusal::new(code::INVISIBLE_CHARACTER, sentence))
@@ -122,7 +122,7 @@ fn check_name(name: &str, text: &str, max_bytes: usize) -> Result<(), Refusal> {
     }
     if text.chars().any(char::is_control) {
         let sentence = format!(
-            "`{name}` is {} with a control character; it may have none",
+            "`{name}` contains a control character: {}; control characters are not allowed",
             quoted(text)
         );
         return Err(Refusal::new(code::CONTROL_CHARACTER, sentence));
@@ -182,7 +182,8 @@ pub(crate) fn finish(fields: &Fields<'_>) -> Result<Option<i64>, Refusal> {
     match time(fields, Field::FinishedAt)? {
         None => Ok(None),
         Some(NOT_REACHED) => {
-            let sentence = format!("`{name}` is \"{NOT_REACHED}\", not reached yet; send the record when it is");
+            let sentence =
+                format!("`{name}` is \"{NOT_REACHED}\", not reached yet; send the record when the work is finished");
             Err(Refusal::new(code::NOT_FINISHED, sentence))
         }
         Some(text) => read_time(text, fields.zone)
@@ -286,21 +287,22 @@ fn cure_of_number(fields: &Fields<'_>, field: Field, error: NumberError) -> &'st
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_float = || number::canonical(text).is_ok() && text.contains(['.', 'e', 'E']);
     if error == NumberError::Negative && field == Field::DurationMs {
-        "; to take usage back, send a void: `kind` is \"void\", `voids` the id of the record"
+        "; to cancel usage, send a void: `kind` is \"void\" and `voids` is the ID of the record"
     } else if matches!(field, Field::Uin | Field::Appid) && is_float() {
-        "; written like this it may have lost digits (spreadsheets do that to long numbers): make the column text before numbers are put in"
+        "; in this form it may have lost digits (spreadsheets do this to long numbers): format the column as text before entering \
+         numbers"
     } else if text.strip_prefix('\'').is_some_and(is_digits) {
-        "; leave out the apostrophe in front, which is a spreadsheet's"
+        "; remove the apostrophe in front, which a spreadsheet adds"
     } else if text
         .strip_prefix("=\"")
         .and_then(|text| text.strip_suffix('"'))
         .is_some_and(is_digits)
     {
-        "; write the digits alone: `=\"...\"` is a spreadsheet's formula"
+        "; write the digits alone: `=\"...\"` is a spreadsheet formula"
     } else if text.contains(',') && text.split(',').all(is_digits) {
-        "; a comma is not read, neither before a fraction nor between thousands: write the digits alone"
+        "; commas are not accepted, neither as decimal point nor between thousands: write the digits alone"
     } else if text.trim() != text && is_digits(text.trim()) {
-        "; leave out the blank at its end"
+        "; remove the space at its end"
     } else {
         ""
     }

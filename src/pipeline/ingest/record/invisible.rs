@@ -43,17 +43,17 @@ fn is_unseen(c: char) -> bool {
 
 fn name(c: char) -> String {
     let name = match c {
-        ' ' => return "a blank".to_owned(),
+        ' ' => return "a space".to_owned(),
         '\u{FEFF}' => "a byte order mark",
         '\u{200B}' => "a zero-width space",
         '\u{200C}' | '\u{200D}' | '\u{2060}' => "a zero-width joiner",
         '\u{AD}' => "a soft hyphen",
         '\u{A0}' => "a no-break space",
         '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{61C}' => {
-            "a mark of the writing direction"
+            "a text direction mark"
         }
-        c if c.is_whitespace() => "white space",
-        _ => "a character without a picture",
+        c if c.is_whitespace() => "whitespace",
+        _ => "a non-printing character",
     };
     format!("{name} (U+{:04X})", u32::from(c))
 }
@@ -68,21 +68,17 @@ mod tests {
             ("\u{feff}t-1", "a byte order mark (U+FEFF)", "at its start"),
             ("t\u{feff}-1", "a byte order mark (U+FEFF)", "inside"),
             ("t-1\u{200b}", "a zero-width space (U+200B)", "at its end"),
-            ("t-1 ", "a blank", "at its end"),
-            (" t-1", "a blank", "at its start"),
+            ("t-1 ", "a space", "at its end"),
+            (" t-1", "a space", "at its start"),
             ("t-1\u{a0}", "a no-break space (U+00A0)", "at its end"),
             ("t-1\u{3000}", "white space (U+3000)", "at its end"),
             ("t\u{ad}-1", "a soft hyphen (U+00AD)", "inside"),
             ("t\u{2060}1", "a zero-width joiner (U+2060)", "inside"),
-            (
-                "\u{202e}1-t",
-                "a mark of the writing direction (U+202E)",
-                "at its start",
-            ),
-            ("t\u{fffe}1", "a character without a picture (U+FFFE)", "inside"),
-            ("t\u{1fffe}1", "a character without a picture (U+1FFFE)", "inside"),
-            ("t\u{2028}1", "white space (U+2028)", "inside"),
-            ("t\u{e0041}1", "a character without a picture (U+E0041)", "inside"),
+            ("\u{202e}1-t", "a text direction mark (U+202E)", "at its start"),
+            ("t\u{fffe}1", "a non-printing character (U+FFFE)", "inside"),
+            ("t\u{1fffe}1", "a non-printing character (U+1FFFE)", "inside"),
+            ("t\u{2028}1", "whitespace (U+2028)", "inside"),
+            ("t\u{e0041}1", "a non-printing character (U+E0041)", "inside"),
         ] {
             assert_eq!(unseen(text), Some((what.to_owned(), place)), "{text:?}");
         }

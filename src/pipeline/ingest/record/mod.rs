@@ -200,12 +200,12 @@ impl<'a> Record<'a> {
     /// A void's usage fields must be right where they are there, but are no part of it.
     fn strip_void(&mut self) -> Result<(), Refusal> {
         let Some(voids) = self.voids else {
-            let sentence = "`voids` is missing; a void needs the id that it takes back";
+            let sentence = "`voids` is missing; a void needs the ID of the record that it voids";
             return Err(Refusal::new(code::MISSING_FIELD, sentence));
         };
         if voids == self.id {
             let sentence = format!(
-                "`voids` is {}, this record's own id; a void has an id of its own",
+                "`voids` is {}, which is this record's own ID; a void needs an ID of its own",
                 quoted(voids)
             );
             return Err(Refusal::new(code::VOID_OF_ITSELF, sentence));
@@ -228,7 +228,7 @@ impl<'a> Record<'a> {
 fn line_text(line: &[u8]) -> Result<&str, Refusal> {
     if line.len() > MAX_LINE_BYTES {
         let sentence = format!(
-            "the line is {} bytes long; at most {MAX_LINE_BYTES} are read",
+            "the line is {} bytes long; at most {MAX_LINE_BYTES} are allowed",
             line.len()
         );
         return Err(Refusal::new(code::LINE_TOO_LONG, sentence));
@@ -251,7 +251,7 @@ fn not_fields(offence: Offence<'_>, text: &str) -> Refusal {
             let shown = crate::support::quote::plain(text.trim());
             let cure = match value {
                 crate::support::json::Value::Array(_) => {
-                    "; an array is read as records where the file begins with one: here write each record on its line"
+                    "; an array of records is accepted only as a whole file: otherwise write each record on its own line"
                 }
                 _ => "",
             };
@@ -270,11 +270,11 @@ fn with_cure(mut refusal: Refusal, text: &str, at: usize) -> Refusal {
     if text.trim_start().starts_with("{'") {
         refusal
             .sentence
-            .push_str("; Python prints a dict so: write it with json.dumps");
+            .push_str("; this is Python's notation for a dict: write it with json.dumps");
     } else if ["NaN", "Infinity"].iter().any(|it| wrong.starts_with(it)) {
         refusal
             .sentence
-            .push_str("; NaN is no number of JSON: leave out a field that has no value");
+            .push_str("; NaN is not valid JSON: omit a field that has no value");
     }
     refusal
 }

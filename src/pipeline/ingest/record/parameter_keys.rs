@@ -56,7 +56,7 @@ pub(crate) fn fields_of<'a>(text: &'a str, object: &'a mut String) -> Result<Fie
     object.push('}');
     if let Some(name) = first.filter(|_| fields.has(Field::Parameters)) {
         let sentence = format!(
-            "`parameters` and {} are both there; send one object or one key for each parameter, not both",
+            "the record has both `parameters` and {}; send one object or one key for each parameter, not both",
             quoted(&name)
         );
         return Err(Refusal::new(code::DUPLICATE_FIELD, sentence));
@@ -124,11 +124,12 @@ mod tests {
         for (members, sentence) in [
             (
                 r#""parameters":{},"parameters.codec":"H264""#,
-                "`parameters` and \"parameters.codec\" are both there; send one object or one key for each parameter, not both (duplicate_field)",
+                "the record has both `parameters` and \"parameters.codec\"; send one object or one key for each parameter, not \
+                 both (duplicate_field)",
             ),
             (
                 r#""parameters.codec":"H264","parameters.codec":"H265""#,
-                "`parameters` has \"codec\" twice; which one counts cannot be known (duplicate_field)",
+                "`parameters` has \"codec\" twice; it is unclear which one counts (duplicate_field)",
             ),
             (
                 r#""parameters.codec":["H264"]"#,
@@ -136,15 +137,16 @@ mod tests {
             ),
             (
                 r#""parameters.codec":"H264","colour":"red""#,
-                "\"colour\" is not a field of a usage record; what is not a field of its own belongs in `parameters` (unknown_field)",
+                "\"colour\" is not a field of a usage record; anything that is not one of the record's fields belongs in \
+                 `parameters` (unknown_field)",
             ),
             (
                 r#""parameters.codec":"H264","id":"b""#,
-                "`id` is there twice; which one counts cannot be known (duplicate_field)",
+                "`id` appears twice; it is unclear which one counts (duplicate_field)",
             ),
             (
                 r#""parameters.":1"#,
-                "\"parameters.\" is not a field of a usage record; is `parameters` meant? (unknown_field)",
+                "\"parameters.\" is not a field of a usage record; did you mean `parameters`? (unknown_field)",
             ),
         ] {
             assert_eq!(read(members), Err(sentence.to_owned()), "{members}");

@@ -46,13 +46,13 @@ codes! {
     TOO_DEEP = "too_deep", "JSON that is nested too deep";
     NOT_AN_OBJECT = "not_an_object", "JSON, but not one object";
     UNKNOWN_FIELD = "unknown_field", "a field that a usage record does not have";
-    DUPLICATE_FIELD = "duplicate_field", "a field or parameter is there twice";
+    DUPLICATE_FIELD = "duplicate_field", "a field or parameter appears twice";
     MISSING_FIELD = "missing_field", "a required field is absent, null or an empty cell";
     WRONG_TYPE = "wrong_type", "a value of another JSON type than the field's";
     EMPTY_TEXT = "empty_text", "an empty text where at least one byte is needed";
     TEXT_TOO_LONG = "text_too_long", "a text of more bytes than the field may have";
     CONTROL_CHARACTER = "control_character", "a control character in an identifier or parameter";
-    INVISIBLE_CHARACTER = "invisible_character", "an identifier with a character that no one sees: a byte order mark, a blank at its end, a zero-width space";
+    INVISIBLE_CHARACTER = "invisible_character", "an identifier with an invisible character: a byte order mark, a trailing space, a zero-width space";
     NOT_A_NUMBER = "not_a_number", "a text that is not the number it should be";
     NEGATIVE = "negative", "a measured value below zero";
     NOT_WHOLE = "not_whole", "a measured value that is not a whole number, or an account or id that is written as a float";
@@ -62,18 +62,18 @@ codes! {
     NOT_FINISHED = "not_finished", "`finished_at` is 0000-00-00T00:00:00Z: not reached yet";
     IN_THE_FUTURE = "in_the_future", "`finished_at` is more than 1 hour after the run's clock";
     DAY_EXPIRED = "day_expired", "`finished_at` is on a UTC day that is marked expired";
-    BEFORE_FIRST_DAY = "before_first_day", "`finished_at` is before the books' first day";
-    UNKNOWN_ACCOUNT = "unknown_account", "`uin` is no account, and the settings do not add accounts by themselves";
+    BEFORE_FIRST_DAY = "before_first_day", "`finished_at` is before the first billing day";
+    UNKNOWN_ACCOUNT = "unknown_account", "`uin` is not an account, and the settings do not add accounts automatically";
     UNKNOWN_KIND = "unknown_kind", "`kind` is neither usage nor void";
     UNKNOWN_STATUS = "unknown_status", "`status` is neither SUCCESS nor FAIL";
     VOIDS_ON_USAGE = "voids_on_usage", "`voids` on a record that is not a void";
-    VOID_OF_ITSELF = "void_of_itself", "a void that takes back its own id";
+    VOID_OF_ITSELF = "void_of_itself", "a void that names its own ID";
     NESTED_PARAMETER = "nested_parameter", "a parameter that is an object or a list";
     TOO_MANY_PARAMETERS = "too_many_parameters", "more than 32 parameters";
     PARAMETERS_TOO_LARGE = "parameters_too_large", "parameters of more than 4 KiB";
-    BAD_EVENT = "bad_event", "a `CloudEvent` that is not as its version 1.0 says";
+    BAD_EVENT = "bad_event", "a `CloudEvent` that does not conform to version 1.0";
     EVENT_CONFLICT = "event_conflict", "a `CloudEvent` whose attributes and data differ";
-    BAD_CELL = "bad_cell", "a CSV cell that is not as RFC 4180 writes it, on one line: a stray quote, or one that is not closed";
+    BAD_CELL = "bad_cell", "a CSV cell that is not valid (RFC 4180) on one line: a stray quote, or one that is not closed";
     WRONG_CELL_COUNT = "wrong_cell_count", "a CSV row with more or fewer cells than its header";
 }
 
@@ -117,9 +117,9 @@ pub(crate) fn not_json(text: &str, error: SyntaxError) -> Refusal {
     let cure = if begins(&["NaN", "Infinity"])
         || text.get(..error.at).is_some_and(|before| before.ends_with('-')) && begins(&["I"])
     {
-        "; NaN and Infinity are no JSON: leave out what has no value"
+        "; NaN and Infinity are not valid JSON: omit fields without a value"
     } else if begins(&["None", "True", "False", "'"]) {
-        "; this is how Python shows a value: write it with json.dumps"
+        "; this is Python's notation: write the line with json.dumps"
     } else {
         ""
     };
@@ -141,9 +141,11 @@ pub(crate) fn number_code(error: NumberError) -> &'static str {
 #[cold]
 pub(crate) fn unknown_field(name: &str, likely: Option<&str>) -> Refusal {
     let cure = match likely {
-        _ if name == "__index_level_0__" => "; it is the index of pandas: write the file with index=False".to_owned(),
-        Some(likely) => format!("; is `{likely}` meant?"),
-        None => "; what is not a field of its own belongs in `parameters`".to_owned(),
+        _ if name == "__index_level_0__" => {
+            "; it is the index column of pandas: write the file with index=False".to_owned()
+        }
+        Some(likely) => format!("; did you mean `{likely}`?"),
+        None => "; anything that is not one of the record's fields belongs in `parameters`".to_owned(),
     };
     Refusal::new(
         code::UNKNOWN_FIELD,
@@ -156,7 +158,7 @@ pub(crate) fn unknown_field(name: &str, likely: Option<&str>) -> Refusal {
 pub(crate) fn duplicate_field(name: &str) -> Refusal {
     Refusal::new(
         code::DUPLICATE_FIELD,
-        format!("`{}` is there twice; which one counts cannot be known", plain(name)),
+        format!("`{}` appears twice; it is unclear which one counts", plain(name)),
     )
 }
 

@@ -144,12 +144,12 @@ fn a_void_that_cannot_be_one_is_refused() {
     check_refused(
         r#"{"id":"v","kind":"void"}"#,
         "missing_field",
-        "`voids` is missing; a void needs the id that it takes back",
+        "`voids` is missing; a void needs the ID of the record that it voids",
     );
     check_refused(
         r#"{"id":"v","kind":"void","voids":"v"}"#,
         "void_of_itself",
-        "`voids` is \"v\", this record's own id; a void has an id of its own",
+        "`voids` is \"v\", which is this record's own ID; a void needs an ID of its own",
     );
     check_refused(
         r#"{"id":"v","kind":"void","voids":""}"#,
@@ -195,17 +195,17 @@ fn what_is_no_field_is_refused_with_what_is_likely_meant() {
     check_refused(
         &and(r#""taskType":"x""#),
         "unknown_field",
-        "\"taskType\" is not a field of a usage record; is `task_type` meant?",
+        "\"taskType\" is not a field of a usage record; did you mean `task_type`?",
     );
     check_refused(
         &with("finished_at", "finishd_at"),
         "unknown_field",
-        "\"finishd_at\" is not a field of a usage record; is `finished_at` meant?",
+        "\"finishd_at\" is not a field of a usage record; did you mean `finished_at`?",
     );
     check_refused(
         &and(r#""colour":"x""#),
         "unknown_field",
-        "\"colour\" is not a field of a usage record; what is not a field of its own belongs in `parameters`",
+        "\"colour\" is not a field of a usage record; anything that is not one of the record's fields belongs in `parameters`",
     );
     assert_eq!(refusal(&and(r#""Id":"x""#)).code, "unknown_field");
 }
@@ -215,7 +215,7 @@ fn the_same_field_twice_is_refused() {
     check_refused(
         &and(r#""id":"a-1""#),
         "duplicate_field",
-        "`id` is there twice; which one counts cannot be known",
+        "`id` appears twice; it is unclear which one counts",
     );
     assert_eq!(refusal(&and(r#""\u0069d":"a-1""#)).code, "duplicate_field");
     assert_eq!(
@@ -303,8 +303,8 @@ fn measured_values_must_be_whole_and_fit() {
     check_refused(
         &with("138196", "-1"),
         "negative",
-        "`duration_ms` is -1, which is negative; a whole number of milliseconds from 0 to 9007199254740992 is expected; to take usage back, \
-         send a void: `kind` is \"void\", `voids` the id of the record",
+        "`duration_ms` is -1, which is negative; a whole number of milliseconds from 0 to 9007199254740992 is expected; to cancel \
+         usage, send a void: `kind` is \"void\" and `voids` is the ID of the record",
     );
 }
 
@@ -325,19 +325,19 @@ fn what_names_something_is_digits_or_an_integer_and_never_a_float() {
         for to in ["123.0", "1.5", "1e3", "1.00005052322e11", "1E+2"] {
             let found = refusal(&with(from, to));
             assert_eq!(found.code, "not_whole", "{from} {to}: {found}");
-            assert!(found.sentence.contains("send all its digits"), "{found}");
+            assert!(found.sentence.contains("send all digits"), "{found}");
         }
     }
     for to in ["\"1.00005E+11\"", "\"100005052322.0\""] {
         let found = refusal(&with("\"100005052322\"", to));
         assert_eq!(found.code, "not_a_number", "{found}");
-        assert!(found.sentence.contains("make the column text"), "{found}");
+        assert!(found.sentence.contains("format the column as text"), "{found}");
     }
     for (to, cure) in [
         ("\"'100005052322\"", "apostrophe"),
         ("\"=\\\"100005052322\\\"\"", "formula"),
-        ("\"100,005,052,322\"", "a comma is not read"),
-        ("\"100005052322 \"", "leave out the blank"),
+        ("\"100,005,052,322\"", "commas are not accepted"),
+        ("\"100005052322 \"", "remove the space"),
     ] {
         let found = refusal(&with("\"100005052322\"", to));
         assert!(found.sentence.contains(cure), "{found}");
@@ -355,8 +355,8 @@ fn an_identifier_with_what_no_one_sees_is_refused_with_its_name_and_place() {
             (format!("\u{feff}{word}"), "a byte order mark (U+FEFF) at its start"),
             (format!("{word}\\ufeff"), "a byte order mark (U+FEFF) at its end"),
             (format!("{word}\u{200b}"), "a zero-width space (U+200B) at its end"),
-            (format!(" {word}"), "a blank at its start"),
-            (format!("{word} "), "a blank at its end"),
+            (format!(" {word}"), "a space at its start"),
+            (format!("{word} "), "a space at its end"),
             (format!("{word}\u{a0}"), "a no-break space (U+00A0) at its end"),
         ] {
             let found = refusal(&with(from, &format!("\"{to}\"")));

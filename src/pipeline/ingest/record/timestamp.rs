@@ -28,63 +28,65 @@ const MAX_FRACTION_DIGITS: usize = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstantError {
     /// Not of the form.
-    #[error("expected is RFC 3339 with an offset, as 2026-10-22T07:54:27.746Z or 2026-10-22T15:54:27+08:00")]
+    #[error("write it in RFC 3339 with an offset, such as 2026-10-22T07:54:27.746Z or 2026-10-22T15:54:27+08:00")]
     Form,
     /// A time without an offset.
     #[error(
-        "the offset is missing; add it, as 2026-10-22T07:54:27Z or 2026-10-22T15:54:27+08:00, or give the sender's zone in the settings: \
-         [source.NAME] with zone = \"Asia/Shanghai\""
+        "the offset is missing; add it, as in 2026-10-22T07:54:27Z or 2026-10-22T15:54:27+08:00, or set the source's time zone in \
+         the settings: [source.NAME] with zone = \"Asia/Shanghai\""
     )]
     NoOffset,
     /// A date and nothing more.
-    #[error("a date alone is no time; expected are a time of day and an offset too, as 2026-10-22T07:54:27Z")]
+    #[error("a date alone is not enough; add a time of day and an offset, as in 2026-10-22T07:54:27Z")]
     DateOnly,
     /// A count of something.
-    #[error("a count of seconds, milliseconds or days is not read as a time; write it out, as 2026-10-22T07:54:27Z")]
+    #[error(
+        "a number of seconds, milliseconds or days is not accepted as a time; write it out, as in 2026-10-22T07:54:27Z"
+    )]
     Count,
     /// A date in another form.
-    #[error("the date is not written as year, month and day with hyphens between; expected is 2026-10-22T07:54:27Z")]
+    #[error("the date is not in the form year-month-day; write it as in 2026-10-22T07:54:27Z")]
     DateForm,
     /// A comma before the fraction.
-    #[error("a comma stands before the fraction of a second; write a point, as 2026-10-22T07:54:27.746Z")]
+    #[error("there is a comma before the fraction of a second; write a point, as in 2026-10-22T07:54:27.746Z")]
     Comma,
     /// Letters in the place of the offset.
     #[error(
-        "the letters of a zone are no offset, and CST alone means three; write the offset itself, as +08:00, or Z for UTC"
+        "a time zone abbreviation is ambiguous (CST has three meanings); write the offset, such as +08:00, or Z for UTC"
     )]
     Abbreviation,
     /// A blank before a numeric offset.
-    #[error("a blank stands before the offset; leave it out, as 2026-10-22T15:54:27+08:00")]
+    #[error("there is a space before the offset; remove it, as in 2026-10-22T15:54:27+08:00")]
     BlankBeforeOffset,
     /// In brackets stands no zone.
-    #[error(
-        "what stands in brackets is no zone of the IANA list, such as Asia/Shanghai; leave it out: the offset says all"
-    )]
+    #[error("the text in brackets is not an IANA time zone such as Asia/Shanghai; remove it: the offset is enough")]
     UnknownZone,
     /// In brackets stands a zone that has another offset.
-    #[error("the zone in brackets has another offset at that time; which of the two counts cannot be known")]
+    #[error("the zone in brackets has another offset at that time; it is unclear which of the two counts")]
     ZoneDiffers,
     /// A local time that its zone has twice.
     #[error(
-        "the offset is missing, and the zone of its sender has this local time twice, when clocks are set back; send it with its offset"
+        "the offset is missing, and this local time occurs twice in the source's time zone, when clocks are set back; send it with \
+         its offset"
     )]
     LocalTwice,
     /// A local time that its zone never has.
     #[error(
-        "the offset is missing, and the zone of its sender never has this local time, for clocks are set forward; send it with its offset"
+        "the offset is missing, and this local time does not exist in the source's time zone, because clocks are set forward; send \
+         it with its offset"
     )]
     LocalNever,
     /// No such day, time or offset.
     #[error("there is no such date, time of day or offset")]
     NoSuchTime,
     /// Second 60.
-    #[error("a leap second has no instant of its own; send second 59 or the next minute's second 0")]
+    #[error("leap seconds are not supported; send second 59 or second 0 of the next minute")]
     LeapSecond,
     /// Finer than a nanosecond.
-    #[error("finer than a nanosecond: at most 9 digits after the point")]
+    #[error("finer than a nanosecond: at most 9 digits after the point are allowed")]
     TooFine,
     /// Nanoseconds in 64 bits reach from 1677-09-21 to 2262-04-11.
-    #[error("outside 1677-09-22 to 2262-04-11, which is what can be stored")]
+    #[error("outside the supported range, 1677-09-22 to 2262-04-11")]
     OutOfRange,
 }
 
@@ -136,7 +138,7 @@ pub fn check_time(finished_at: i64, now: i64, is_expired: impl FnOnce(i32) -> bo
     Ok(())
 }
 
-/// Refuses a `finished_at` before the books' first day. Instants are in nanoseconds since 1970.
+/// Refuses a `finished_at` before the first billing day. Instants are in nanoseconds since 1970.
 #[inline]
 pub fn check_first_day(finished_at: i64, first_day: i64) -> Result<(), Refusal> {
     if finished_at >= first_day {
@@ -149,8 +151,8 @@ pub fn check_first_day(finished_at: i64, first_day: i64) -> Result<(), Refusal> 
 fn refuse_before(finished_at: i64, first_day: i64) -> Refusal {
     let day = chrono::DateTime::from_timestamp_nanos(first_day).date_naive();
     let sentence = format!(
-        "`finished_at` is {}, before the books' first day, {day} (UTC); a clock that was never set says such times. If it is right, move \
-         the first day back (tallybook first-day DAY --reason WHY) and retry the line",
+        "`finished_at` is {}, before the first billing day, {day} (UTC); such times often come from a clock that was never set. If \
+         the time is right, move the first day back (`tallybook first-day DAY --reason TEXT`) and retry the line",
         written(finished_at)
     );
     Refusal::new(code::BEFORE_FIRST_DAY, sentence)
@@ -383,7 +385,8 @@ mod tests {
 
         #[test]
         fn any_text_is_answered_and_never_read_otherwise_than_by_chrono(
-            text in "[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,11})?(Z|z|[+-][0-2][0-9]:[0-6][0-9]|.{0,3})"
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9][Tt \
+                     ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,11})?(Z|z|[+-][0-2][0-9]:[0-6][0-9]|.{0,3})"
         ) {
             if let Ok(instant) = parse_instant(&text) {
                 let time = DateTime::parse_from_rfc3339(&text).unwrap();

@@ -302,7 +302,8 @@ impl<'d> SegmentBuilder<'d> {
         let held = self.rules.refused_bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
         if held > REFUSED_BYTES_MAX {
             return Err(Error::Usage(format!(
-                "more than 256 MiB of its lines are no usage records (line {line}: {refusal}); nothing of it was taken"
+                "more than 256 MiB of its lines are not usage records (line {line}: {refusal}), so it is not a usage file; nothing \
+                 was ingested"
             )));
         }
         self.tally.refused.push(Refused { line, refusal, bytes });
@@ -364,7 +365,7 @@ impl<'d> SegmentBuilder<'d> {
         match (&self.rules.known_accounts, record.uin) {
             (Some(known), Some(uin)) if !known.contains(&uin) => Err(Refusal::new(
                 code::UNKNOWN_ACCOUNT,
-                format!("`uin` {uin} is no account; add it (tallybook account add {uin}) and retry the line"),
+                format!("there is no account {uin}; add it (`tallybook account add {uin}`) and retry the line"),
             )),
             _ => Ok(()),
         }

@@ -91,7 +91,7 @@ pub async fn recount_within(books: &Books, scope: Scope<'_>, limits: Limits) -> 
     let is_needed = |path: &&String| !path.starts_with("raw/") && !path.starts_with("log/");
     if let Some(path) = scope.damaged.iter().find(is_needed) {
         return Ok(Recount {
-            not_counted: vec![format!("raw was not measured again: {path} is damaged")],
+            not_counted: vec![format!("usage was not recomputed: {path} is damaged")],
             ..Recount::default()
         });
     }
@@ -217,14 +217,14 @@ impl Counting<'_> {
             }
         };
         if found.differing > TOLD_MAX {
-            found.told.push(format!("and {} more sums", found.differing - TOLD_MAX));
+            found.told.push(format!("and {} more", found.differing - TOLD_MAX));
         }
         let left_out = self.metered.left_out.iter();
         Ok(Recount {
             rows,
             compared: found.compared,
             not_counted: left_out
-                .map(|day| format!("raw of {day} was not measured again: a segment is damaged"))
+                .map(|day| format!("usage of {day} was not recomputed: a raw file is damaged"))
                 .collect(),
             differences: found.told,
         })
@@ -364,7 +364,7 @@ fn difference(key: &Key, names: &Names, of_raw: Option<SumValues>, of_usage: Opt
     };
     let (uin, appid, day, status) = (key.uin, key.appid, day_of_number(key.day), status.text());
     format!(
-        "account {uin}, app {appid}, {region} {sku}, {day}, {status}: raw gives {}; usage has {}",
+        "account {uin}, app {appid}, {region} {sku}, {day}, {status}: raw data gives {}; stored usage is {}",
         text(of_raw),
         text(of_usage)
     )

@@ -16,7 +16,8 @@ use crate::values::calendar::{day_of_number, number_of_day};
 /// All voids, in the order they came.
 pub async fn load_voids(ledger: &Ledger) -> Result<Vec<Void>> {
     let rows =
-        query("SELECT source, target, batch, line, state, utc_day, id, metering, took_batch, took_line FROM void ORDER BY batch, line")
+        query("SELECT source, target, batch, line, state, utc_day, id, metering, took_batch, took_line FROM void ORDER BY batch, \
+               line")
             .fetch_all(ledger)
             .await?;
     rows.iter()
@@ -331,7 +332,7 @@ pub async fn dismiss_void(tx: &mut Tx, id: &str, (batch, line): (i64, i64)) -> R
         .await?;
     if done != 1 {
         return Err(Error::Usage(format!(
-            "void {id:?} waits no more: another run found its record; nothing was written"
+            "void {id:?} is no longer waiting: another run found its record; nothing was written"
         )));
     }
     let row = [batch.into(), line.into()];

@@ -138,7 +138,7 @@ pub async fn check_progress(tx: &mut Tx, seen: &Progress) -> Result<()> {
         return Ok(());
     }
     Err(Error::Unbalanced(
-        "another metering was committed beside this one; nothing was written".to_owned(),
+        "another metering run committed at the same time; nothing was written: run the command again".to_owned(),
     ))
 }
 
@@ -318,7 +318,8 @@ pub async fn add_control_totals(tx: &mut Tx, metering: i64, totals: &[(i64, &'st
 /// The control totals of each batch of a range, both ends included: batch, status, total.
 pub async fn control_totals_by_batch(ledger: &Ledger, first: i64, last: i64) -> Result<Vec<(i64, String, Total)>> {
     let rows = query(
-        "SELECT batch, status, records, raw_ms, raw_count, uplift FROM control_total WHERE batch >= ? AND batch <= ? ORDER BY batch",
+        "SELECT batch, status, records, raw_ms, raw_count, uplift FROM control_total WHERE batch >= ? AND batch <= ? ORDER BY \
+         batch",
     )
     .bind(first)
     .bind(last)
@@ -406,7 +407,7 @@ async fn too_large(
     let batch = found.unwrap_or_else(|| format!("batch {up_to}"));
     Ok(Error::TooLarge(format!(
         "{batch} brings the {status} records of all batches to more than 2^63 base units ({column}; up to batch {up_to} they are {all}), \
-         which totals have no room for; look for impossible durations and counts in it, and restore a backup of before it came"
+         which exceeds the limit of the totals; look for impossible durations and counts in it, and restore a backup from before it was ingested"
     )))
 }
 

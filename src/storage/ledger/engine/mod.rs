@@ -61,7 +61,7 @@ where
         if !is_in_between(&error) || tokio::time::Instant::now() >= until {
             return Err(error);
         }
-        tracing::warn!(%error, "the ledger is not ready; trying again");
+        tracing::warn!(%error, "the ledger is not ready; retrying");
         tokio::time::sleep(crate::storage::ledger::AGAIN_AFTER).await;
     }
 }

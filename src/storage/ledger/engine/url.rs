@@ -51,7 +51,7 @@ pub fn engine_of(url: &str) -> Result<Engine> {
         _ => {
             return Err(wrong(
                 url,
-                "it is postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE or sqlite://FILE; leave it out for the ledger in \
+                "must be postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE or sqlite://FILE; omit it to use the ledger in \
                  the data folder",
             ));
         }
@@ -65,7 +65,8 @@ pub fn unreadable(url: &str, error: &sqlx::Error) -> Error {
     wrong(url, &format!("{error}; {PERCENT}"))
 }
 
-const PERCENT: &str = "signs like @ : / ? # % in a user or password stand as %40 %3A %2F %3F %23 %25, or the password in TALLYBOOK_LEDGER_PASSWORD";
+const PERCENT: &str = "write @ : / ? # % in a user or password as %40 %3A %2F %3F %23 %25, or set the password with \
+    TALLYBOOK_LEDGER_PASSWORD";
 
 fn check(engine: Engine, url: &str) -> Result<()> {
     let (_, rest) = url.split_once("://").expect("it has a scheme");
@@ -78,7 +79,7 @@ fn check(engine: Engine, url: &str) -> Result<()> {
     let (path, options) = after.split_once('?').unwrap_or((after, ""));
     // Servers have a database for who names none, which is not meant to hold anything.
     if path.trim_start_matches('/').is_empty() && !options.split('&').any(|option| option.starts_with("dbname=")) {
-        return Err(wrong(url, "name the database after the host: HOST/DATABASE"));
+        return Err(wrong(url, "add the database after the host: HOST/DATABASE"));
     }
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let name = option.split('=').next().unwrap_or_default();
@@ -89,11 +90,13 @@ fn check(engine: Engine, url: &str) -> Result<()> {
         let is_server_setting = engine == Engine::Postgres && name.starts_with("options[");
         if !is_server_setting && !known.contains(&name) {
             let meant = crate::support::nearest::nearest(name, known.iter().copied());
-            let meant = meant.map(|meant| format!(" (is `{meant}` meant?)")).unwrap_or_default();
+            let meant = meant
+                .map(|meant| format!(" (did you mean `{meant}`?)"))
+                .unwrap_or_default();
             let name = crate::support::quote::quoted(name);
             return Err(wrong(
                 url,
-                &format!("the option {name} is not known{meant}; known are {}", known.join(", ")),
+                &format!("unknown option {name}{meant}; known options are {}", known.join(", ")),
             ));
         }
     }
@@ -159,18 +162,18 @@ mod tests {
         for (url, named) in [
             (
                 "postgres://u@h/d?sslmod=secret",
-                "\"sslmod\" is not known (is `sslmode` meant?)",
+                "unknown option \"sslmod\" (did you mean `sslmode`?)",
             ),
             (
                 "postgres://u@h/d?sslmode=require&passwd=secret",
-                "\"passwd\" is not known",
+                "unknown option \"passwd\"",
             ),
-            ("mysql://u@h/d?password=secret", "\"password\" is not known"),
-            ("mysql://u@h/", "name the database"),
-            ("postgres://u@h?sslmode=require", "name the database"),
+            ("mysql://u@h/d?password=secret", "unknown option \"password\""),
+            ("mysql://u@h/", "add the database"),
+            ("postgres://u@h?sslmode=require", "add the database"),
             (
                 "mysql://u@h/d?ssl_mode=secret",
-                "\"ssl_mode\" is not known (is `ssl-mode` meant?)",
+                "unknown option \"ssl_mode\" (did you mean `ssl-mode`?)",
             ),
         ] {
             let refused = engine_of(url).unwrap_err();

@@ -120,7 +120,8 @@ pub enum DocumentError {
     },
     /// The lines are gone, by the setting `keep_statement_months`.
     #[error(
-        "the lines of statement {statement_id} are past their retention (`keep_statement_months`); its totals and its digest are kept"
+        "the lines of statement {statement_id} are past their retention (`keep_statement_months`); its totals and its digest are \
+         kept"
     )]
     Expired {
         /// The statement.

@@ -169,17 +169,17 @@ fn not_utf8(error: &std::str::Utf8Error) -> Refusal {
 fn bad_cell(position: usize, row: &str, start: usize) -> Refusal {
     let cell = row.get(start..).unwrap_or_default();
     let cure = if cell.starts_with("=\"") {
-        "; a spreadsheet's formula such as =\"123\" is no value: write 123 alone"
+        "; a spreadsheet formula such as =\"123\" is not a value: write 123 alone"
     } else if cell.starts_with('"') {
-        "; a cell of several lines is not read: write it on one line"
+        "; a cell cannot span several lines: write it on one line"
     } else if row.contains('\r') {
         "; lines end in a line feed, not in a carriage return alone"
     } else {
         ""
     };
     let sentence = format!(
-        "cell {position} of the row is not as RFC 4180 writes it: a cell with a quote, a separator or a carriage return in it stands in \
-         quotes, a quote in it is written twice, and it ends on its line{cure}"
+        "cell {position} of the row is not valid CSV (RFC 4180): a cell that contains a quote, a separator or a carriage return \
+         must be in quotes, with quotes in it doubled, and end on the same line{cure}"
     );
     Refusal::new(code::BAD_CELL, sentence)
 }

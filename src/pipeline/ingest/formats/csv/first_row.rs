@@ -42,9 +42,11 @@ fn row_of(line: &[u8], separator: u8, end: usize) -> Result<FirstRow, String> {
     if let Ok(text) = std::str::from_utf8(line)
         && split(text, separator, &mut Vec::new()).is_none()
     {
-        return Err("the header row is not as RFC 4180 writes it; look for a stray quote, and for lines that end in a carriage return \
-                    without a line feed"
-            .to_owned());
+        return Err(
+            "the header row is not valid CSV (RFC 4180); look for a stray quote, and for lines that end in a carriage \
+                    return without a line feed"
+                .to_owned(),
+        );
     }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)

@@ -79,7 +79,7 @@ impl<R: Read> JoinedChunks<R> {
         let bad = |what: String| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("line {line} is a header in the middle: {what}"),
+                format!("line {line} is a second header: {what}"),
             )
         };
         let found = first_row(self.rest.bytes()).map_err(bad)?;
@@ -159,7 +159,7 @@ mod tests {
     fn a_header_in_the_middle_that_is_none_of_usage_records_is_named_by_its_line() {
         let error = parts(&format!("{FIRST}a\nid,uin\n")).unwrap_err().to_string();
         assert!(
-            error.starts_with("line 3 is a header in the middle: the header lacks `appid`"),
+            error.starts_with("line 3 is a second header: the header lacks `appid`"),
             "{error}"
         );
     }

@@ -50,21 +50,20 @@ pub enum HeaderError {
         position: usize,
     },
     /// UTF-16 without its mark, or no text at all.
-    #[error(
-        "the header has a character U+0000: if the file is UTF-16 it has no mark at its start; save it as CSV UTF-8"
-    )]
+    #[error("the header contains U+0000: it may be UTF-16 without a byte order mark; save the file as CSV UTF-8")]
     NoText,
     /// None of the columns is a field.
     #[error(
-        "the first row, beginning with {first}, names no field of a usage record; it must name the columns in the words of the \
-         record: `id`, `uin`, `appid`, `task_type`, `duration_ms`, `finished_at`, ... (between them commas, semicolons, tabs or `|`)"
+        "the first row, beginning with {first}, names no field of a usage record; it must be a header with the field names as \
+         columns: `id`, `uin`, `appid`, `task_type`, `duration_ms`, `finished_at`, ... (separated by commas, semicolons, tabs or \
+         `|`)"
     )]
     NoField {
         /// The first column's name.
         first: String,
     },
     /// The same column twice.
-    #[error("the header has the column {name} twice; which one counts cannot be known")]
+    #[error("the header has the column {name} twice; it is unclear which one counts")]
     Twice {
         /// The column's name.
         name: String,
@@ -214,7 +213,10 @@ impl CsvHeader {
     fn likely_meant(&self) -> String {
         let meant = self.unknown.iter().filter_map(|&at| {
             let likely = Field::likely(&self.names[at])?;
-            Some(format!("; is `{likely}` meant by {}?", quoted(&self.names[at])))
+            Some(format!(
+                "; did you mean `{likely}` instead of {}?",
+                quoted(&self.names[at])
+            ))
         });
         meant.take(LIKELY_MAX).collect()
     }
@@ -283,13 +285,13 @@ fn check_unknown(header: &CsvHeader, row: &ByteRecord) -> Result<(), Refusal> {
     let (name, position) = (&header.names[at], at + 1);
     if name.is_empty() || name.starts_with("Unnamed: ") {
         let sentence = format!(
-            "column {position} has no name and a value in this row; if it is the index that pandas writes, leave it out (index=False)"
+            "column {position} has no name but a value in this row; if it is the index that pandas writes, omit it (index=False)"
         );
         return Err(Refusal::new(code::UNKNOWN_FIELD, sentence));
     }
     let cure = match Field::likely(name) {
-        Some(likely) => format!("; is `{likely}` meant?"),
-        None => "; a parameter's column is named `parameters.` and its name".to_owned(),
+        Some(likely) => format!("; did you mean `{likely}`?"),
+        None => "; a parameter column is named `parameters.` plus its name".to_owned(),
     };
     let sentence = format!(
         "column {position}, {}, is not a field of a usage record{cure}",
@@ -368,7 +370,7 @@ fn fields(columns: &[Column]) -> Vec<(usize, Field)> {
 fn check_size(header: &CsvHeader, row: &ByteRecord) -> Result<(), Refusal> {
     if row.as_slice().len() > MAX_LINE_BYTES {
         let sentence = format!(
-            "the row is {} bytes long; at most {MAX_LINE_BYTES} are read",
+            "the row is {} bytes long; at most {MAX_LINE_BYTES} are allowed",
             row.as_slice().len()
         );
         return Err(Refusal::new(code::LINE_TOO_LONG, sentence));

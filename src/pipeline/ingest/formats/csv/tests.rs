@@ -73,13 +73,14 @@ fn parameters_come_as_columns_or_as_one_object() {
             r#"2: a {"b":1}"#,
             "3: b {}",
             "4: wrong_type `parameters` is \"7\"; one JSON object is expected",
-            "5: not_json `parameters` is not JSON, byte 3: the value ended, nothing more may follow",
+            "5: not_json `parameters` is not JSON, byte 3: the value has ended; nothing may follow it",
         ]
     );
     assert_eq!(
         rows(&format!("{COLUMNS},parameters.images\na,{CELLS},eight\n")),
         [
-            "2: wrong_type `parameters` has the text \"eight\" for \"images\"; a number is expected, such as 1920: digits alone, no comma and no unit"
+            "2: wrong_type `parameters` has the text \"eight\" for \"images\"; a number is expected, such as 1920: digits alone, \
+             no comma and no unit"
         ]
     );
 }
@@ -95,13 +96,17 @@ fn a_row_that_is_no_record_is_refused_alone() {
             "2: a {}",
             "3: wrong_cell_count the row has 7 cells; the header has 6",
             "4: wrong_cell_count the row has 2 cells; the header has 6",
-            "5: control_character `id` is \"d\\td\" with a control character; it may have none",
+            "5: control_character `id` contains a control character: \"d\\td\"; control characters are not allowed",
             "6: e {}",
             "7: missing_field `id` is missing; every record needs it",
-            "8: not_a_number `uin` is \"1.00005E+11\", which is not a number; digits up to 18446744073709551615 are expected; written like this it may have lost digits (spreadsheets do that to long numbers): make the column text before numbers are put in",
+            "8: not_a_number `uin` is \"1.00005E+11\", which is not a number; digits up to 18446744073709551615 are expected; in \
+             this form it may have lost digits (spreadsheets do this to long numbers): format the column as text before entering \
+             numbers",
             "9: missing_field `duration_ms` is missing; a usage record needs it",
-            "10: negative `duration_ms` is \"-1\", which is negative; a whole number of milliseconds from 0 to 9007199254740992 is expected; to take usage back, send a void: `kind` is \"void\", `voids` the id of the record",
-            "11: not_a_number `duration_ms` is \"NaN\", which is not a number; a whole number of milliseconds from 0 to 9007199254740992 is expected",
+            "10: negative `duration_ms` is \"-1\", which is negative; a whole number of milliseconds from 0 to 9007199254740992 is \
+             expected; to cancel usage, send a void: `kind` is \"void\" and `voids` is the ID of the record",
+            "11: not_a_number `duration_ms` is \"NaN\", which is not a number; a whole number of milliseconds from 0 to \
+             9007199254740992 is expected",
         ]
     );
 }
@@ -149,16 +154,17 @@ fn a_header_that_is_none_of_usage_records_is_an_error_of_the_file() {
         ),
         (
             "流水号,账号",
-            "the first row, beginning with \"流水号\", names no field of a usage record; it must name the columns in the words of the \
-             record: `id`, `uin`, `appid`, `task_type`, `duration_ms`, `finished_at`, ... (between them commas, semicolons, tabs or `|`)",
+            "the first row, beginning with \"流水号\", names no field of a usage record; it must be a header with the field names as \
+             columns: `id`, `uin`, `appid`, `task_type`, `duration_ms`, `finished_at`, ... (separated by commas, semicolons, tabs \
+             or `|`)",
         ),
         (
             "i\0d\0",
-            "the header has a character U+0000: if the file is UTF-16 it has no mark at its start; save it as CSV UTF-8",
+            "the header contains U+0000: it may be UTF-16 without a byte order mark; save the file as CSV UTF-8",
         ),
         (
             "id,id",
-            "the header has the column \"id\" twice; which one counts cannot be known",
+            "the header has the column \"id\" twice; it is unclear which one counts",
         ),
         (
             "id,parameters,parameters.codec",

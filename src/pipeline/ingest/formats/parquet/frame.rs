@@ -279,7 +279,7 @@ fn objects(series: &Series, values: &Of) -> PolarsResult<Series> {
     let [names, values] = {
         let members = entries.struct_()?.fields_as_series();
         let [names, found] = <[Series; 2]>::try_from(members)
-            .map_err(|_| polars_err!(ComputeError: "a map's entries are no pairs of name and value"))?;
+            .map_err(|_| polars_err!(ComputeError: "the entries of a map are not pairs of name and value"))?;
         let (spelling, found) = read(&Role::Parameter(String::new()), &found.rechunk(), values)?;
         let names = FrameColumn {
             role: Role::Parameter(String::new()),

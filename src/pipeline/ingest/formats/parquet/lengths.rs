@@ -228,7 +228,7 @@ fn check_values(
             continue;
         }
         if encoding != Encoding::RLE {
-            return Err("has levels in an encoding that is out of use; write the file anew".to_owned());
+            return Err("has levels in an obsolete encoding; write the file again".to_owned());
         }
         let bytes = head.next_part()?.ok_or_else(cut)?;
         check(&bytes, highest)?;

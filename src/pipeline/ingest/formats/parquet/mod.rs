@@ -52,7 +52,7 @@ pub struct Slice {
 impl<'a> Rows<'a> {
     pub fn open(name: &'a str, path: &'a Path) -> Result<Self> {
         let unusable = |what: String| unusable(name, what);
-        let no_parquet = |what: String| unusable(format!("is no Parquet file that can be read: {what}"));
+        let no_parquet = |what: String| unusable(format!("is not a readable Parquet file: {what}"));
         let mut file = File::open(path).at(path)?;
         let (mut footer, pages_end) = match read_footer(&mut file) {
             Ok(read) => read,
@@ -98,7 +98,7 @@ impl<'a> Rows<'a> {
         match filled.iter().find(|(name, _)| own(name)) {
             Some((name, _)) => Err(unusable(
                 self.name,
-                format!("has the column {name:?}, and so has the name of its folder; leave one out"),
+                format!("has the column {name:?}, which is also in its folder name; remove one"),
             )),
             None => Ok(Self { filled, ..self }),
         }
@@ -137,7 +137,7 @@ impl<'a> Rows<'a> {
         })
         .map_err(|what| {
             let what = format!(
-                "cannot be read at row {}: {what}; nothing of it was taken",
+                "cannot be read at row {}: {what}; nothing was ingested",
                 slice.first + 1
             );
             unusable(self.name, what)
@@ -171,7 +171,7 @@ fn decoded<T>(decode: impl FnOnce() -> PolarsResult<T>) -> std::result::Result<T
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(decoded)) => Ok(decoded),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("its bytes are damaged; the decoder gave up".to_owned()),
+        Err(_) => Err("it is damaged and cannot be decoded".to_owned()),
     }
 }
 

@@ -412,7 +412,7 @@ fn outcome_of(rows: &Rows) -> Result<()> {
 #[test]
 fn a_panic_of_the_decoder_is_an_error_of_the_file() {
     let refused = decoded::<()>(|| panic!("assertion failed: bits"));
-    assert_eq!(refused.unwrap_err(), "its bytes are damaged; the decoder gave up");
+    assert_eq!(refused.unwrap_err(), "it is damaged and cannot be decoded");
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn columns(metadata: &FileMetaData) -> Result<Vec<Column>, String> {
 }
 
 fn damaged() -> String {
-    "is no Parquet file that can be read: its schema is damaged".to_owned()
+    "is not a readable Parquet file: its schema is damaged".to_owned()
 }
 
 /// What is known of who wrote the file.
@@ -343,7 +343,7 @@ pub fn check(columns: &[Column]) -> Result<(), String> {
         let name = &column.name;
         if columns[..at].iter().any(|before| before.name == *name) {
             return Err(format!(
-                "has the column `{}` twice; which one counts cannot be known",
+                "has the column `{}` twice; it is unclear which one counts",
                 plain(name)
             ));
         }
@@ -373,8 +373,8 @@ fn check_parameters(of: &Of) -> Result<(), String> {
 
 fn check_value(name: &str, of: &Of) -> Result<(), String> {
     let cure = match of {
-        Of::Struct(_) | Of::Map(_) => "one value is expected: write its members as columns of their own",
-        Of::Other(what) if what == LIST => "one value is expected: write a record for each, or text",
+        Of::Struct(_) | Of::Map(_) => "a single value is expected: write its members as separate columns",
+        Of::Other(what) if what == LIST => "a single value is expected: write one record for each, or text",
         Of::Other(what) if what == DURATION => "write a whole number of milliseconds",
         Of::Other(what) if what == "FLOAT16" => "write it as DOUBLE, or as a whole number",
         Of::Other(_) => "write it as text or as a whole number",

@@ -53,17 +53,18 @@ impl Alarm {
     pub fn sentence(&self) -> String {
         let (received, refused) = (grouped(self.received), grouped(self.refused));
         let what = match (self.is_of_no_record(), self.received) {
-            (true, 1) => "its only line was refused, no record was taken".to_owned(),
-            (true, _) => format!("all of its {received} lines were refused, no record was taken"),
+            (true, 1) => "its only line was refused".to_owned(),
+            (true, _) => format!("all of its {received} lines were refused"),
             (false, _) => format!("{refused} of its {received} lines were refused"),
         };
         let most = self.most.as_ref().map_or_else(String::new, |(code, sentence)| {
-            format!(", most as {code} (such as: {sentence})")
+            format!(", mostly as {code} (such as: {sentence})")
         });
         let batch = self.batch;
         format!(
-            "{} (batch {batch}): {what}{most}; `tallybook quarantine list --batch {batch}` shows them. This is told until they are taken \
-             (`quarantine retry` or `correct`) or somebody says `tallybook quarantine dismiss --batch {batch} --reason TEXT`",
+            "{} (batch {batch}): {what}{most}; see `tallybook quarantine list --batch {batch}`. To end this alarm, fix the cause \
+             and run `tallybook quarantine retry --batch {batch}`, correct the lines (`tallybook quarantine correct`), or dismiss \
+             them with `tallybook quarantine dismiss --batch {batch} --reason TEXT`",
             self.input
         )
     }
@@ -88,7 +89,7 @@ pub async fn dismiss(books: &Books, number: i64, reason: &str) -> Result<i64> {
     let alarm = store::alarm(&books.ledger, number).await?;
     if alarm.state != OPEN {
         return Err(Error::Usage(format!(
-            "alarm {number} is {} already; nothing was written",
+            "alarm {number} is already {}; nothing was written",
             alarm.state
         )));
     }

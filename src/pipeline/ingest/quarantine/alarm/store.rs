@@ -37,7 +37,7 @@ pub async fn end_one(tx: &mut Tx, number: i64, state: &str, entry: Option<i64>, 
         .await?;
     if done != 1 {
         return Err(Error::Overtaken(format!(
-            "alarm {number} was ended by another run; nothing was written: look at `tallybook status`"
+            "alarm {number} was ended by another run; nothing was written: check `tallybook status`"
         )));
     }
     reseal(tx, "alarm", "alarm = ?", &[number.into()]).await
@@ -77,7 +77,8 @@ async fn alarms_of(ledger: &Ledger, rows: Vec<Row>) -> Result<Vec<Alarm>> {
 /// The reason of most refused lines of a batch, and the sentence of the first of them.
 async fn most(ledger: &Ledger, batch: i64) -> Result<Option<(String, String)>> {
     let row = query(
-        "SELECT code, COUNT(*) AS found, MIN(quarantine) FROM quarantine WHERE batch = ? GROUP BY code ORDER BY found DESC, code LIMIT 1",
+        "SELECT code, COUNT(*) AS found, MIN(quarantine) FROM quarantine WHERE batch = ? GROUP BY code ORDER BY found DESC, code \
+         LIMIT 1",
     )
     .bind(batch)
     .fetch_optional(ledger)

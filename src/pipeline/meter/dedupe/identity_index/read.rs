@@ -18,8 +18,7 @@ use crate::storage::raw::fingerprints::Fingerprints;
 use crate::support::error::{AtPath as _, Error, Result};
 
 /// What is told of a run that is not what was written, with its name before it.
-const DAMAGED: &str =
-    "is not the key run that was written, so that records sent again might not be known; restore it from a backup";
+const DAMAGED: &str = "has changed since it was written, so duplicates might be missed; restore it from a backup";
 
 /// How many bytes of each key stand before a column.
 const HASH: usize = LEAD_BYTES;
@@ -79,7 +78,7 @@ impl KeyRun {
             .find(|version| map.starts_with(mark_of(*version)));
         let counts = counts.filter(|&counts| bytes_of(counts) == Some(map.len()));
         let (Some(fingerprints), Some((len, exceptions))) = (version, counts) else {
-            return Err(Error::damaged(path, "is no key run, or is cut off"));
+            return Err(Error::damaged(path, "is not an identity index file, or is cut off"));
         };
         let mut run = Self {
             path: path.to_owned(),

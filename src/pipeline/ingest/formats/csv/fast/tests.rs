@@ -61,7 +61,7 @@ fn by_reader(names: &str, rows: &[u8]) -> String {
     })
 }
 
-/// The first cell, from 1, that is not as RFC 4180 writes it, sign by sign, and where it begins.
+/// The first cell, from 1, that is not valid CSV (RFC 4180), sign by sign, and where it begins.
 fn first_bad_cell(row: &str) -> Option<(usize, usize)> {
     #[derive(PartialEq)]
     enum At {
@@ -178,7 +178,7 @@ fn a_stray_quote_costs_its_own_row_and_no_other() {
     ];
     let found = outcome(|builder| check(builder, &header(NAMES), &chunk(rows.join("\r\n").as_bytes())));
     for (line, position) in [(3, 1), (5, 1), (6, 2), (7, 1), (8, 9)] {
-        let refused = format!("\n{line} cell {position} of the row is not as RFC 4180 writes it");
+        let refused = format!("\n{line} cell {position} of the row is not valid CSV (RFC 4180)");
         assert!(found.contains(&refused), "{refused}{found}");
     }
     assert_eq!(found.matches("(bad_cell)").count(), 5, "{found}");
@@ -218,7 +218,7 @@ fn columns_without_a_name_or_with_an_unknown_one_are_nothing_where_they_are_empt
     let found = by_cells(&names, format!("0,{ROW},\n,{ROW},x\n").as_bytes());
     assert!(found.starts_with("4 0\n"), "{found}");
     assert!(
-        found.contains("column 1 has no name and a value in this row; if it is the index that pandas writes"),
+        found.contains("column 1 has no name but a value in this row; if it is the index that pandas writes"),
         "{found}"
     );
 }
