@@ -179,7 +179,7 @@ mod tests {
         let meant = root.path().join("tallybook-data");
         let said = refused.to_string();
         assert!(said.contains(&format!("--data-dir {}", meant.display())), "{said}");
-        assert!(said.contains("others in"), "{said}");
+        assert!(said.contains("Others: "), "{said}");
         assert!(!mistyped.exists());
         let above = refuse_without_books(root.path()).unwrap_err().to_string();
         assert!(above.contains("archive") && above.contains("tallybook-data"), "{above}");

@@ -90,7 +90,7 @@ fn a_raw_file_that_was_cut_is_told_by_the_next_night_with_both_lengths() {
     std::fs::write(&path, &whole[..100]).unwrap();
     let night = shop.place.night(NEXT_NIGHT);
     assert_eq!(u8::from(night.exit_code()), 3);
-    let lengths = format!("has 100 bytes where {} were written", whole.len());
+    let lengths = format!("has 100 bytes instead of {}", whole.len());
     assert!(told(&night)[0].contains(&lengths), "{:?}", night.needs_person);
 }
 
@@ -365,7 +365,7 @@ fn a_line_of_much_raw_is_explained_by_its_first_records_and_it_is_said_what_was_
     for (told, rows) in [(100, 10), (3, i64::MAX)] {
         let error = of(told, rows).unwrap_err().to_string();
         assert!(
-            error.contains("is based on 30 records") && error.contains("raw has 29"),
+            error.contains("is based on 30 records") && error.contains("raw data has 29"),
             "{error}"
         );
     }

@@ -105,7 +105,7 @@ fn a4_a_file_whose_lines_are_all_refused_needs_a_person_every_night_until_somebo
     };
     for words in [
         "usage.ndjson (batch 1): all of its 1,000 lines were refused",
-        "most as not_a_time",
+        "mostly as not_a_time",
         "tallybook quarantine list --batch 1",
         "tallybook quarantine dismiss --batch 1 --reason TEXT",
     ] {

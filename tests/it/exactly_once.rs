@@ -586,7 +586,7 @@ fn late_usage_in_another_currency_blocks_the_account_and_its_closed_statements_a
     let night = shop.place.night("2025-02-10T00:00:00Z");
     assert_eq!((u8::from(night.exit_code()), night.closed.blocked.len()), (3, 1));
     assert!(
-        night.needs_person[0].contains("one statement has one currency"),
+        night.needs_person[0].contains("a statement has one currency"),
         "{:?}",
         night.needs_person
     );

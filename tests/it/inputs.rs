@@ -219,7 +219,7 @@ fn a_parquet_is_taken_by_its_columns_and_another_schema_is_one_error() {
     assert_eq!(ingested.batch.stored, 1);
     assert_eq!(ingested.quarantine, [("unknown_field".to_owned(), 1)]);
     let what = file_error(place.ingest(NOW, &place.file("b.parquet", "PAR1 and then nothing")));
-    assert!(what.contains("no Parquet file"), "{what}");
+    assert!(what.contains("not a readable Parquet file"), "{what}");
 }
 
 #[test]

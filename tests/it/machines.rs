@@ -221,7 +221,11 @@ fn the_lease_of_another_machine_is_waited_for_until_its_limit_and_not_longer() {
     says(
         &run(&mut night(place)),
         5,
-        &["another run is active", "process 1 on elsewhere", "ends after 60 s"],
+        &[
+            "another run is active",
+            "process 1 on elsewhere",
+            "for 60 s is considered dead",
+        ],
     );
     heard_of(60);
     ends(&mut night(place), 0);

@@ -104,7 +104,7 @@ fn a_ledger_of_another_build_is_refused_with_the_cure() {
     execute(place.path(), &set(vec![0]));
     refused(
         place.path(),
-        &["another build", "step 4", "Use the program that made them"],
+        &["different build", "migration 4", "Use the program that created them"],
         &set(right),
     );
     assert!(dump(place.path()) == books);

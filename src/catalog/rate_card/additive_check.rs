@@ -335,7 +335,7 @@ mod tests {
         );
         assert_eq!(
             one_change(INTL, "grace = \"3d\"", "grace = \"4d\""),
-            "grace was 3d and is 4d"
+            "grace changed from 3d to 4d"
         );
         assert_eq!(
             one_change(INTL, "    \"eu-moscow\",\n", ""),

@@ -167,7 +167,7 @@ fn not_checked(line: &Explained, is_all: bool) -> Vec<String> {
         "days without usage of this line were not searched".to_owned()
     } else {
         format!(
-            "only the first records found were counted, not all {} of its usage",
+            "only the first records found were counted, not all {} records of its usage",
             grouped(records)
         )
     };

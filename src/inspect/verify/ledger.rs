@@ -40,7 +40,7 @@ async fn verify_table(books: &Books, table: &str, verified: &mut Verified) -> Re
     let should_be = table_checksum(&books.ledger, table).await?;
     if found != should_be {
         verified.differs(format!(
-            "ledger table {table} has {} rows, recorded are {}: rows were removed, added or changed",
+            "ledger table {table} has {} rows, but table tally has {} for it: rows were removed, added or changed",
             found.rows, should_be.rows
         ));
     }

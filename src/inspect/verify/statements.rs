@@ -90,7 +90,7 @@ async fn verify_account(
     verified.statements += statements.len();
     for statement in statements.iter().filter(|s| s.document.is_none()) {
         if !expired.contains(&month_text(statement.period.start)) {
-            verified.differs(format!("statement {} has lost its lines", statement.statement_id));
+            verified.differs(format!("the lines of statement {} are missing", statement.statement_id));
         }
     }
     let own = statements.iter().flat_map(Statement::verify);

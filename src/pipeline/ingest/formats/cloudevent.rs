@@ -300,7 +300,9 @@ mod tests {
         ));
         assert_eq!(found.code, "duplicate_field");
         assert!(
-            found.sentence.starts_with("in the event's data: `parameters`"),
+            found
+                .sentence
+                .starts_with("in the event's data: the record has both `parameters`"),
             "{found}"
         );
     }

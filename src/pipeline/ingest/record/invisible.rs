@@ -71,7 +71,7 @@ mod tests {
             ("t-1 ", "a space", "at its end"),
             (" t-1", "a space", "at its start"),
             ("t-1\u{a0}", "a no-break space (U+00A0)", "at its end"),
-            ("t-1\u{3000}", "white space (U+3000)", "at its end"),
+            ("t-1\u{3000}", "whitespace (U+3000)", "at its end"),
             ("t\u{ad}-1", "a soft hyphen (U+00AD)", "inside"),
             ("t\u{2060}1", "a zero-width joiner (U+2060)", "inside"),
             ("\u{202e}1-t", "a text direction mark (U+202E)", "at its start"),

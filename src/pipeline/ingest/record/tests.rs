@@ -500,7 +500,7 @@ fn a_line_of_one_mebibyte_is_read_and_a_longer_one_is_not() {
         (refusal.code, refusal.sentence.as_str()),
         (
             "line_too_long",
-            "the line is 1048577 bytes long; at most 1048576 are read"
+            "the line is 1048577 bytes long; at most 1048576 are allowed"
         )
     );
 }

@@ -149,8 +149,8 @@ fn a_header_that_is_none_of_usage_records_is_an_error_of_the_file() {
         ),
         (
             "id,uin,appid,task_type,durationMs,finished_at,note",
-            "the header lacks `duration_ms`; a usage record needs each (a file of voids needs id, kind and voids); is `duration_ms` meant \
-             by \"durationMs\"?",
+            "the header lacks `duration_ms`; a usage record needs each (a file of voids needs id, kind and voids); did you mean \
+             `duration_ms` instead of \"durationMs\"?",
         ),
         (
             "流水号,账号",

@@ -313,7 +313,10 @@ fn a_column_of_a_type_that_no_field_has_is_told_in_users_words() {
             "pandas-timedelta",
             "the column `duration_ms` is of type DURATION; write a whole number of milliseconds",
         ),
-        ("list-as-id", "the column `id` is of type LIST; one value is expected"),
+        (
+            "list-as-id",
+            "the column `id` is of type LIST; a single value is expected",
+        ),
         (
             "list-as-parameters",
             "the column `parameters` is of type LIST; write it as a struct, as a map of texts",
