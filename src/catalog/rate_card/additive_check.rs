@@ -349,7 +349,8 @@ mod tests {
             one_change(INTL, "unit = \"minute\"", "unit = \"minute\"\nround_up_to = \"60s\"").contains("round_up_to")
         );
         assert!(
-            one_change(INTL, "other = \"0.0480\"", "other = \"not sold\"").ends_with("in region group other is gone")
+            one_change(INTL, "other = \"0.0480\"", "other = \"not sold\"")
+                .ends_with("in region group other was removed")
         );
     }
 
