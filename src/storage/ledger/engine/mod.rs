@@ -2,6 +2,7 @@
 //! come out, the few texts of SQL that have no common form, how many rows are written at once, and which errors say that the
 //! connection was lost.
 
+mod migrations;
 mod mysql;
 mod postgres;
 mod sqlite;

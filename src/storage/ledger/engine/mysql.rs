@@ -1,18 +1,19 @@
 //! MySQL and MariaDB: a ledger that several machines and dashboards share.
 
 use std::str::FromStr as _;
+use std::sync::LazyLock;
 
 use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
 use sqlx::{ConnectOptions as _, MySql, MySqlConnection, MySqlPool, Transaction, Type, ValueRef as _};
 
 use super::url::{has_password, password_from_environment, unreadable};
-use super::{CONNECTIONS_MAX, Engine, driver};
+use super::{CONNECTIONS_MAX, Engine, driver, migrations};
 use crate::storage::ledger::bulk::{Target, insert_statement};
 use crate::storage::ledger::value::Value;
 use crate::support::error::Result;
 
-pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/mysql");
+pub static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::mysql);
 
 /// Parameters of one statement at most (the protocol's limit is 65,535).
 const PARAMETERS_MAX: usize = 60_000;

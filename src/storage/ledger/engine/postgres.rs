@@ -2,18 +2,19 @@
 
 use std::fmt::Write as _;
 use std::str::FromStr as _;
+use std::sync::LazyLock;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres, Transaction, Type, ValueRef as _};
 
 use super::url::{has_password, password_from_environment, unreadable};
-use super::{CONNECTIONS_MAX, Engine, driver};
+use super::{CONNECTIONS_MAX, Engine, driver, migrations};
 use crate::storage::ledger::bulk::{Target, insert_statement};
 use crate::storage::ledger::value::{Value, amount_text};
 use crate::support::error::Result;
 
-pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::postgres);
 
 /// Below it one INSERT is as fast as a COPY, which takes a round trip more.
 const COPY_FROM_ROWS: usize = 8;

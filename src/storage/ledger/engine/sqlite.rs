@@ -4,6 +4,7 @@ use std::fs::File;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::str::FromStr as _;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -11,13 +12,13 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction, ValueRef as _};
 
-use super::{CONNECTIONS_MAX, Engine, driver, url};
+use super::{CONNECTIONS_MAX, Engine, driver, migrations, url};
 use crate::storage::durable_files::{TO_THE_END, begin_writeback};
 use crate::storage::ledger::bulk::{Target, insert_statement};
 use crate::storage::ledger::value::{Value, amount_text};
 use crate::support::error::Result;
 
-pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
 
 /// So that an error of SQLite's is told, and not that the pool waited in vain.
 const POOL_WAITS_LONGER: Duration = Duration::from_secs(30);
