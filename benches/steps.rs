@@ -125,7 +125,7 @@ fn dedupe_sort(bencher: Bencher) {
         .counter(ItemsCount::new(ROWS))
         .with_inputs(|| hashes.clone())
         .bench_local_refs(|rows| {
-            tallybook::support::radix_sort::sort_by_key(rows, bits, |row| row.0 >> (u64::BITS - bits))
+            tallybook::support::radix_sort::sort_by_key(rows, bits, |row| row.0 >> (u64::BITS - bits));
         });
 }
 

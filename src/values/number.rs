@@ -97,15 +97,15 @@ pub fn short_digits(text: &str) -> Option<u64> {
     match bytes.len() {
         length @ 4..=8 => {
             let (first, last) = (
-                values_of_four(bytes.first_chunk()?),
-                values_of_four(bytes.last_chunk()?),
+                values_of_four(*bytes.first_chunk()?),
+                values_of_four(*bytes.last_chunk()?),
             );
             eight_digits(first << (8 * (8 - length)) | last << 32)
         }
         length @ 9..=16 => {
             let (first, last) = (
-                values_of_eight(bytes.first_chunk()?),
-                values_of_eight(bytes.last_chunk()?),
+                values_of_eight(*bytes.first_chunk()?),
+                values_of_eight(*bytes.last_chunk()?),
             );
             let fresh = length - 8;
             let last = last & (u64::MAX << (8 * (8 - fresh)));
@@ -120,14 +120,14 @@ pub fn short_digits(text: &str) -> Option<u64> {
 
 /// The values of four digits, a byte each; another byte has a value from 10 up.
 #[inline]
-fn values_of_four(bytes: &[u8; 4]) -> u64 {
-    u64::from(u32::from_le_bytes(*bytes) ^ u32::from_le_bytes([b'0'; 4]))
+fn values_of_four(bytes: [u8; 4]) -> u64 {
+    u64::from(u32::from_le_bytes(bytes) ^ u32::from_le_bytes([b'0'; 4]))
 }
 
 /// [`values_of_four`] of eight.
 #[inline]
-fn values_of_eight(bytes: &[u8; 8]) -> u64 {
-    u64::from_le_bytes(*bytes) ^ u64::from_le_bytes([b'0'; 8])
+fn values_of_eight(bytes: [u8; 8]) -> u64 {
+    u64::from_le_bytes(bytes) ^ u64::from_le_bytes([b'0'; 8])
 }
 
 /// The number that eight values of digits are: neighbours are joined to pairs, pairs to fours, and fours to eight. None where one is from
