@@ -386,7 +386,9 @@ fn every_source_file_that_the_internals_name_is_there() {
     for page in std::fs::read_dir(root.join("docs/internals")).unwrap() {
         let page = page.unwrap().path();
         let text = std::fs::read_to_string(&page).unwrap();
-        let named = quoted(&text).into_iter().filter(|name| name.ends_with(".rs"));
+        let named = quoted(&text)
+            .into_iter()
+            .filter(|name| Path::new(name).extension().is_some_and(|it| it == "rs"));
         let is_gone = |name: &&str| !files.iter().any(|file| file.ends_with(&format!("/{name}")));
         gone.extend(
             named
