@@ -23,6 +23,18 @@ pub struct Cards {
     pub incomplete: BTreeSet<String>,
 }
 
+impl Cards {
+    /// An error of the metering, with what kept cards out: the one that it lacks may be among them.
+    pub fn behind(&self, error: Error) -> Error {
+        match error {
+            Error::NeedsPerson(what) if !self.refused.is_empty() => {
+                Error::NeedsPerson(format!("{what}. {}", self.refused.join(". ")))
+            }
+            error => error,
+        }
+    }
+}
+
 /// Imports what is new. A folder that is not there is no error, and told.
 pub async fn import_cards(books: &Books) -> Result<Cards> {
     let folder = &books.settings.rate_cards;

@@ -141,7 +141,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
     let gone = gone(books, before).await?;
     gone.refuse_without_files()?;
-    let (metered, mut accounts) = meter(books, lease).await?;
+    let (metered, mut accounts) = meter(books, lease).await.map_err(|error| cards.behind(error))?;
     let control = control(books, before, metered.batch_hi).await?;
     let conflicts = match metered.conflicts {
         0 => Vec::new(),

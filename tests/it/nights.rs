@@ -117,6 +117,23 @@ fn late_usage_reads_the_statements_of_the_days_that_it_touches_and_of_no_earlier
 }
 
 #[test]
+fn a_mistake_in_the_default_card_is_told_by_the_night_that_lacks_it() {
+    let cards = tempfile::tempdir().unwrap();
+    let folder = cards.path().join("c");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(
+        folder.join("2024-01-01.toml"),
+        "card = \"c\"\nfrom = 2024-01-01\ncurrency = \"XYZ\"\n",
+    )
+    .unwrap();
+    let place = Place::with_cards(cards.path(), "c");
+    place.drop("a.ndjson", line("a", 7, NOVEMBER, 60_000));
+    let error = place.try_night("2024-12-10T00:00:00Z").unwrap_err().to_string();
+    assert!(error.contains("the default rate card \"c\" is not imported"), "{error}");
+    assert!(error.contains("XYZ"), "what is wrong with the file: {error}");
+}
+
+#[test]
 fn a_sku_without_a_price_blocks_its_account_until_the_card_has_one() {
     let cards = tempfile::tempdir().unwrap();
     let folder = cards.path().join("c");

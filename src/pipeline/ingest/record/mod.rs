@@ -245,8 +245,7 @@ fn line_text(line: &[u8]) -> Result<&str, Refusal> {
 #[cold]
 fn not_fields(offence: Offence<'_>, text: &str) -> Refusal {
     match crate::support::json::check(text) {
-        Ok(crate::support::json::Value::Object(_)) => offence.refusal(text),
-        Err(error) => with_cure(offence.refusal(text), text, error.at),
+        Ok(crate::support::json::Value::Object(_)) | Err(_) => offence.refusal(text),
         Ok(value) => {
             let shown = crate::support::quote::plain(text.trim());
             let cure = match value {
@@ -261,22 +260,6 @@ fn not_fields(offence: Offence<'_>, text: &str) -> Refusal {
             )
         }
     }
-}
-
-/// What to do about text that is nearly JSON, as programs print it; `at` is the byte where it is none.
-#[cold]
-fn with_cure(mut refusal: Refusal, text: &str, at: usize) -> Refusal {
-    let wrong = text.get(at..).unwrap_or("");
-    if text.trim_start().starts_with("{'") {
-        refusal
-            .sentence
-            .push_str("; this is Python's notation for a dict: write it with json.dumps");
-    } else if ["NaN", "Infinity"].iter().any(|it| wrong.starts_with(it)) {
-        refusal
-            .sentence
-            .push_str("; NaN is not valid JSON: omit a field that has no value");
-    }
-    refusal
 }
 
 /// The account and application, from the fields and the envelope; they must not differ.
