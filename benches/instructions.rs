@@ -12,7 +12,7 @@ use tallybook::pipeline::ingest::record::{Scratch, parse_line};
 use tallybook::pipeline::ingest::record_rules::RecordRules;
 use tallybook::pipeline::ingest::segment_builder::SegmentBuilder;
 use tallybook::pipeline::ingest::segment_writers::Writers;
-use tallybook::pipeline::meter::aggregate::sums::RowsToSum;
+use tallybook::pipeline::meter::aggregate::usage_sums::RowsToSum;
 use tallybook::storage::durable_files::DataDir;
 use tallybook::support::clock::Clock;
 

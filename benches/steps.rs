@@ -19,7 +19,7 @@ use tallybook::pipeline::ingest::record::{Record, Scratch, canonical_parameters,
 use tallybook::pipeline::ingest::record_rules::RecordRules;
 use tallybook::pipeline::ingest::segment_builder::SegmentBuilder;
 use tallybook::pipeline::ingest::segment_writers::Writers;
-use tallybook::pipeline::meter::aggregate::sums::RowsToSum;
+use tallybook::pipeline::meter::aggregate::usage_sums::RowsToSum;
 use tallybook::pipeline::rate::{Quantity, slice};
 use tallybook::storage::durable_files::DataDir;
 use tallybook::storage::usage::row::UsageRow;

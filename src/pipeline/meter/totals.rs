@@ -13,7 +13,7 @@ use super::dedupe::{Conflict, Decided};
 use super::snapshot::Snapshot;
 use super::store::Total;
 use crate::context::Books;
-use crate::pipeline::meter::aggregate::sums::Sums;
+use crate::pipeline::meter::aggregate::usage_sums::Sums;
 use crate::pipeline::meter::classify::sku_cache::SkuCache;
 use crate::storage::usage::row::{Status, UsageRow};
 use crate::storage::usage::sku_region::{SkuCode, SkuRegions, UnitKind};

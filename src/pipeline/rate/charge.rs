@@ -5,9 +5,9 @@ use std::fmt;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
+use super::discount::discounted_amount;
 use super::line_usage::LineUsage;
 use super::{PeriodUsage, RateError, Step};
-use crate::values::money::line_amount;
 
 /// What a statement line is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,11 +155,7 @@ pub(super) fn charge_slices<'a>(
         let quantity = slice.quantity.to_decimal().ok_or_else(|| RateError::Overflow {
             what: format!("a quantity of SKU `{}`", line.sku),
         })?;
-        let amount = line_amount(quantity, slice.unit_price, discount_percent).map_err(|source| RateError::Amount {
-            uin: input.uin,
-            sku: line.sku.to_owned(),
-            source,
-        })?;
+        let amount = discounted_amount(input, line.sku, quantity, slice.unit_price)?;
         charges.push(Charge {
             kind: Kind::Usage,
             appid: Some(line.appid),

@@ -6,6 +6,7 @@
 //! function with other inputs. The result does not depend on the order of the input.
 
 mod charge;
+mod discount;
 mod error;
 mod line_usage;
 mod priced_line;

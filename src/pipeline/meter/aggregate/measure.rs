@@ -7,7 +7,7 @@ use polars::prelude::*;
 use polars_arrow::array::{Array as _, PrimitiveArray, Utf8ViewArray};
 
 use crate::catalog::rate_card::meter::billable;
-use crate::pipeline::meter::aggregate::sums::{RowsToSum, Sums};
+use crate::pipeline::meter::aggregate::usage_sums::{RowsToSum, Sums};
 use crate::pipeline::meter::classify::sku_cache::{AccountCards, Classified, LocalDay, Reason, SkuCache};
 use crate::pipeline::meter::dedupe::RowVerdict;
 use crate::pipeline::meter::dedupe::stored_record::{Content, RealRecord};

@@ -3,7 +3,7 @@
 
 use hashbrown::HashMap;
 
-use crate::pipeline::meter::aggregate::sums::{Numbering, Owner, Sums, overflow, ranked};
+use crate::pipeline::meter::aggregate::usage_sums::{Numbering, Owner, Sums, overflow, ranked};
 use crate::storage::raw::segment::ROW_GROUP_ROWS;
 use crate::storage::usage::row::UsageRow;
 use crate::storage::usage::sku_region::SkuRegions;

@@ -4,5 +4,5 @@ pub(crate) mod account_usage;
 pub(crate) mod corrections;
 pub mod measure;
 pub(crate) mod merge_sums;
-pub mod sums;
+pub mod usage_sums;
 pub(crate) mod usage_writer;

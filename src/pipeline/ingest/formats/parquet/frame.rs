@@ -4,9 +4,9 @@ use polars::prelude::*;
 use polars_arrow::array::Array as _;
 
 use super::PARAMETER_PREFIX;
+use super::column_types::{Column as Typed, Of, name_of};
 use super::line;
 use super::line::Spelling;
-use super::types::{Column as Typed, Of, name_of};
 use crate::pipeline::ingest::record::fields::Field;
 
 /// What a column is to a record.

@@ -1,13 +1,13 @@
 //! Records in Parquet. A row means what the JSON line of the same fields means ([`line`]). Most rows are read column by column,
 //! without that line ([`columns`]); the others are read as that line, and it is what a refused row leaves in quarantine.
 
+mod column_types;
 mod fast;
 mod frame;
 mod lengths;
 mod line;
 #[cfg(test)]
 mod tests;
-mod types;
 
 use std::fs::File;
 use std::io::Cursor;
@@ -35,7 +35,7 @@ const PARAMETER_PREFIX: &str = "parameters.";
 pub struct Rows<'a> {
     name: &'a str,
     path: &'a Path,
-    types: Vec<types::Column>,
+    types: Vec<column_types::Column>,
     metadata: FileMetadataRef,
     first_line: u64,
     /// Columns that the file itself does not have, with the value of all rows.
@@ -62,15 +62,15 @@ impl<'a> Rows<'a> {
         if footer.encryption_algorithm.is_some() {
             return Err(unusable("is encrypted; write it without encryption".to_owned()));
         }
-        let mut types = types::columns(&footer).map_err(unusable)?;
-        if types::has_arrow_schema(&footer)
+        let mut types = column_types::columns(&footer).map_err(unusable)?;
+        if column_types::has_arrow_schema(&footer)
             && let Ok(arrow) = decoded(|| infer_schema(&metadata_of(&footer)?))
         {
-            types::refine(&mut types, &arrow);
+            column_types::refine(&mut types, &arrow);
         }
-        types::check(&types).map_err(unusable)?;
+        column_types::check(&types).map_err(unusable)?;
         lengths::check(&file, &footer, pages_end).map_err(no_parquet)?;
-        types::simplify(&mut footer);
+        column_types::simplify(&mut footer);
         let metadata = decoded(|| {
             let metadata = metadata_of(&footer)?;
             infer_schema(&metadata)?;

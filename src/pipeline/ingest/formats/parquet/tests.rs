@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
+use super::column_types::{Column as Typed, Of};
 use super::frame::Frame;
-use super::types::{Column as Typed, Of};
 use super::*;
 use crate::pipeline::ingest::outcome::outcome;
 use crate::pipeline::ingest::record::fields::Field;
