@@ -334,8 +334,8 @@ fn passwords_come_by_url_environment_and_settings_file_and_are_told_by_nothing()
     clerk.certificates_are_checked_when_asked_for();
 }
 
-/// What is told where MySQL takes a password over TLS alone.
-const NEEDS_TLS: [&str; 3] = ["over TLS alone", "ssl-mode", "REQUIRED"];
+/// What is told where MySQL takes a password only over TLS.
+const NEEDS_TLS: [&str; 3] = ["only over TLS", "ssl-mode", "REQUIRED"];
 
 #[test]
 fn a_new_account_of_mysql_needs_tls_and_is_told_so() {

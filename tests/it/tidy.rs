@@ -287,11 +287,20 @@ fn tables_named<'t>(text: &str, tables: &BTreeMap<&'t str, &str>) -> Vec<(&'t st
             "FROM" => named.push((table, at > 1 && words[at - 2] == "DELETE")),
             "JOIN" => named.push((table, false)),
             // The text of `insert_rows`: the table, and its columns in parentheses.
-            "" if text.strip_prefix(word).is_some_and(|rest| rest.starts_with(" (")) => named.push((table, true)),
+            "" if text.strip_prefix(word).is_some_and(begins_with_columns) => named.push((table, true)),
             _ => {}
         }
     }
     named
+}
+
+/// Whether a text begins with names in parentheses.
+fn begins_with_columns(text: &str) -> bool {
+    let columns = text.strip_prefix(" (").and_then(|rest| rest.split_once(')'));
+    columns.is_some_and(|(names, _)| {
+        let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        names.split(", ").all(is_name)
+    })
 }
 
 #[test]
