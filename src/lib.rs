@@ -1,6 +1,6 @@
 //! tallybook: usage records in, exact statements out.
 //!
-//! The rooms, each using only those above it (`tests/it/tidy.rs` holds it so; `nightly` is the table of contents of a night):
+//! Each room uses only those above it; `tests/it/tidy.rs` holds it so. `nightly` is the table of contents of a night.
 
 pub mod support;
 

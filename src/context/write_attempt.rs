@@ -10,6 +10,8 @@
 //!
 //! An attempt that ends before its commit leaves files that no row names: `maintenance::remove_orphans` removes them.
 
+use std::path::PathBuf;
+
 use crate::context::{Books, restore_guard};
 use crate::storage::durable_files::{remove_files, sync_all};
 use crate::storage::ledger::{Lease, Tx, commit_intake, register_intake};
@@ -44,11 +46,7 @@ impl<'a> WriteAttempt<'a> {
 
     /// Syncs files and their folders; paths are within the data folder. Blocks.
     pub fn sync(&self, paths: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Synced> {
-        let paths: Vec<_> = paths
-            .into_iter()
-            .map(|path| self.books.data.join(path.as_ref()))
-            .collect();
-        sync_all(&paths)?;
+        sync_all(&self.on_disk(paths))?;
         Ok(Synced(()))
     }
 
@@ -72,10 +70,11 @@ impl<'a> WriteAttempt<'a> {
 
     /// Ends an attempt without a commit: nothing names its files, and they go.
     pub fn abandon(self, paths: impl IntoIterator<Item = impl AsRef<str>>) -> Result<()> {
-        let paths: Vec<_> = paths
-            .into_iter()
-            .map(|path| self.books.data.join(path.as_ref()))
-            .collect();
-        remove_files(&paths)
+        remove_files(&self.on_disk(paths))
+    }
+
+    fn on_disk(&self, paths: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<PathBuf> {
+        let paths = paths.into_iter();
+        paths.map(|path| self.books.data.join(path.as_ref())).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Meter: new raw rows become usage, exactly once.
 //!
 //! ```text
-//! plan        batches that no metering has seen, their segments, cards, accounts, key runs, voids
+//! snapshot    batches that no metering has seen, their segments, cards, accounts, key runs, voids
 //! search      rows sorted by identity hash become the key run; those that share a hash are candidates
 //! decide      real strings and values of the candidates (dedupe, conflicts, voids)
 //! measure     SKU and per-record policy on distinct texts, sums segment by segment
@@ -65,7 +65,7 @@ pub struct Metered {
     pub unmetered: usize,
     /// Accounts that appeared.
     pub new_accounts: usize,
-    /// Records that a changed card placed now.
+    /// Records that a changed card gave a SKU now.
     #[serde(rename = "placed_again")]
     pub classified_again: i64,
     /// Usage records for periods that are closed; they wait for an adjustment.

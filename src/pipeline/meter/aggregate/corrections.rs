@@ -188,7 +188,7 @@ fn nowhere(delta: UsageRow) -> u32 {
     }
 }
 
-/// The share of a record as it was measured when its batch was; the cards of today may count it in another unit.
+/// The usage of a record as it was measured when its batch was; the cards of today may count it in another unit.
 fn share_then(snapshot: &Snapshot, record: &RealRecord, today: UsageRow) -> Result<UsageRow> {
     let Some(map) = snapshot.historic_cards.account_cards_of(record.batch) else {
         return Ok(today);

@@ -154,7 +154,7 @@ fn unmetered(
     }
 }
 
-/// What the placer said, by card version and text, so that rows do not queue for it.
+/// What the SKU cache said, by card version and text, so that rows do not queue for it.
 #[derive(Default)]
 struct Known {
     by_version: Vec<Vec<Option<Classified>>>,
@@ -174,7 +174,7 @@ impl Known {
     }
 }
 
-/// The share of a record metered before: what it counted as then.
+/// The usage of a record metered before: what it counted as then.
 pub fn delta_of_record(record: &RealRecord, map: &AccountCards, lookup: &SkuCache) -> Result<Option<UsageRow>> {
     let Content::Usage {
         uin,
@@ -238,7 +238,7 @@ fn local_day_of(uin: u64, at_ns: i64, map: &AccountCards) -> LocalDay {
     local_day_at(&days[map.class(uin)], at_ns)
 }
 
-/// The share of an accepted record given by its fields.
+/// The usage of an accepted record given by its fields.
 pub fn delta_of_fields(
     row: &RowFields,
     task_type: &str,

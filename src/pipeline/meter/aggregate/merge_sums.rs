@@ -16,7 +16,7 @@ pub struct Pieces<'a> {
     corrections: &'a [UsageRow],
     /// The first account of each piece but the first.
     cuts: Vec<u64>,
-    /// By place code: the rank of (region, SKU). Places that differ in nothing but the task type are one in the usage.
+    /// By SKU code: the rank of (region, SKU). Codes that differ in nothing but the task type are one in the usage.
     ranks: Vec<u32>,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Owners by first sight, and the number of each share's.
+/// Owners by first sight, and the number of each row's.
 fn numbered_owners(deltas: &[UsageRow]) -> (Vec<Owner>, Vec<u32>) {
     let mut owners: Vec<Owner> = Vec::new();
     let mut known: HashMap<Owner, u32> = HashMap::new();

@@ -1,6 +1,6 @@
-//! Sums: shares of records, added up per (account, app, place, day, status).
+//! Usage sums: the usage of records, added up per (account, app, SKU and region, day, status).
 //!
-//! A segment's shares are sorted by one number each, made of their owner's rank, place and day, and runs of equal numbers
+//! A segment's rows are sorted by one number each, made of their owner's rank, SKU code and day, and runs of equal numbers
 //! are added up: with two or three records to a sum, a hash table per sum costs several times that.
 
 use std::ops::Range;
@@ -31,7 +31,7 @@ impl Owner {
     }
 }
 
-/// Shares of single records, to be added up.
+/// Usage of single records, to be added up.
 #[derive(Default)]
 pub struct RowsToSum {
     /// By first sight.
@@ -57,7 +57,7 @@ impl RowsToSum {
         }
     }
 
-    /// Takes the share of one record.
+    /// Takes the usage of one record.
     pub fn push(&mut self, delta: &UsageRow) -> Result<()> {
         let owner = Owner::of(delta);
         let next = u32::try_from(self.owners.len()).expect("owners are fewer than rows");
@@ -171,7 +171,7 @@ impl Numbering {
     }
 }
 
-/// Sums, by owner in order; an owner's sums are by place code and day.
+/// Sums, by owner in order; an owner's sums are by SKU code and day.
 #[derive(Default)]
 pub struct Sums {
     owners: Vec<Owner>,

@@ -1,4 +1,4 @@
-//! Placing: which SKU a record is for, decided once per distinct (card version, task type, parameters).
+//! The SKU cache: which SKU a record is for, decided once per distinct (card version, task type, parameters).
 //!
 //! Rows only look up small integers: their text (task type and parameters) by the place of its bytes, their account's
 //! class by the account, their day among the few local days that a UTC day touches.
@@ -51,7 +51,7 @@ pub struct Reason {
     pub sentence: String,
 }
 
-/// Accounts that are placed alike: same zone, same cards at the same dates.
+/// Accounts whose records get their SKUs alike: same zone, same cards at the same dates.
 type ClassId = usize;
 
 struct Class {
@@ -60,7 +60,7 @@ struct Class {
     cards: Vec<(NaiveDate, String)>,
 }
 
-/// Everything that placing needs to know about accounts and cards.
+/// All that choosing a SKU needs to know about accounts and cards.
 pub struct AccountCards {
     classes: Vec<Class>,
     class_of: HashMap<u64, ClassId>,

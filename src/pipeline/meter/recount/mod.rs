@@ -140,7 +140,7 @@ impl Metered {
         let left_out = segments.iter().filter(|segment| is_damaged(segment));
         let left_out = left_out.map(|segment| segment.day).collect();
         segments.retain(|segment| !is_damaged(segment));
-        // The cards as the last metering knew them: a card that came since has placed nothing yet.
+        // The cards as the last metering knew them: a card that came since has given no record a SKU yet.
         let cards = cards_up_to(ledger, progress.card_hi).await?;
         let default_terms = default_terms(books, &load_cards(ledger).await?)?;
         Ok(Self {
@@ -370,7 +370,7 @@ fn difference(key: &Key, names: &Names, of_raw: Option<SumValues>, of_usage: Opt
     )
 }
 
-/// The slots of a placer's places.
+/// The slots of a cache's SKUs.
 #[derive(Default)]
 struct SkuSlots {
     slots: Vec<Option<u32>>,
