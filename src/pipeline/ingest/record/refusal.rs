@@ -117,7 +117,7 @@ pub(crate) fn not_json(text: &str, error: SyntaxError) -> Refusal {
     let cure = if begins(&["NaN", "Infinity"])
         || text.get(..error.at).is_some_and(|before| before.ends_with('-')) && begins(&["I"])
     {
-        "; NaN and Infinity are not valid JSON: omit fields without a value"
+        "; NaN is not valid JSON, nor is Infinity: omit fields without a value"
     } else if begins(&["None", "True", "False", "'"]) {
         "; this is Python's notation: write the line with json.dumps"
     } else {
