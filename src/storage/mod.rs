@@ -6,6 +6,9 @@ pub mod durable_files;
 /// The database behind every stage.
 pub mod ledger;
 
+/// Buckets, and a folder in their place.
+pub mod objects;
+
 /// Parquet files of our own.
 pub mod parquet_writer;
 

@@ -1,6 +1,6 @@
 //! The only place that asks the machine for the time.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound as _, TimeDelta, Utc};
 
 use crate::support::error::{Error, Result};
 use crate::support::failpoint;
@@ -137,14 +137,37 @@ impl Clock {
         self.run + (machine_now() - self.machine).max(TimeDelta::zero())
     }
 
+    /// The clock of what is done from now on, in a process that lasts.
+    #[must_use]
+    pub fn gone_on(self) -> Self {
+        if self.vouched {
+            return self;
+        }
+        Self {
+            run: self.by_now(),
+            machine: machine_now().max(self.machine),
+            ..self
+        }
+    }
+
     /// The run's time.
     pub fn now(self) -> DateTime<Utc> {
         self.run
     }
 
+    /// The run's time to the second: that of receipt, as the ledger keeps it.
+    pub fn receipt(self) -> DateTime<Utc> {
+        self.run.trunc_subsecs(0)
+    }
+
     /// The machine's time when the run started.
     pub fn machine(self) -> DateTime<Utc> {
         self.machine
+    }
+
+    /// The machine's time by now. What other services hold against their own clocks goes by it.
+    pub fn machine_by_now(self) -> DateTime<Utc> {
+        if self.vouched { self.machine } else { machine_now() }
     }
 
     /// The time of the server that has the ledger, where there is one.

@@ -114,9 +114,15 @@ mod injected {
 
     static PASSED: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
 
-    const FOLDERS: [&str; 10] = [
+    /// Of the books, and of a folder of backups.
+    const FOLDERS: [&str; 15] = [
+        "ledger",
+        "quarantine",
+        "originals",
+        "manifests",
         "raw",
         "log",
+        "payload",
         "keys",
         "usage",
         "unmetered",
@@ -127,7 +133,7 @@ mod injected {
         "drop",
     ];
 
-    /// The folder of the books that a path lies in.
+    /// The folder that a path lies in.
     pub fn folder_of(path: &Path) -> &'static str {
         let mut parts = path.iter().rev().filter_map(|part| part.to_str());
         parts

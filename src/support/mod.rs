@@ -26,6 +26,7 @@ pub mod quote;
 
 /// Sorting by counting digits.
 pub mod radix_sort;
+pub mod secret_name;
 
 /// Tables of text.
 pub mod table;

@@ -6,6 +6,9 @@ pub mod calendar;
 /// SHA-256 and BLAKE3.
 pub mod digest;
 
+/// How records stand in an input.
+pub mod format;
+
 /// Exact amounts and currencies.
 pub mod money;
 

@@ -1,4 +1,5 @@
-//! The lease on the books: one writer at a time for metering, closing, exporting and expiry.
+//! Leases: one writer at a time for metering, closing, exporting and expiry, which is the lease on the books, and one puller at a time
+//! for each source.
 //!
 //! All times are the database's own. A holder that has not been heard of for [`LEASE_LIMIT_S`] is taken for dead; the
 //! next one gets a higher token, and every transaction of a guarded stage checks the token it was given.
@@ -6,7 +7,7 @@
 use tokio::task::JoinHandle;
 
 use super::engine::is_lost;
-use super::{Ledger, Tx, query};
+use super::{Ledger, Tx, Value, insert_row, query};
 use crate::support::error::{Error, Result};
 
 /// A holder is dead when its heart has not beaten for so long: many times the beat below.
@@ -15,24 +16,49 @@ pub const LEASE_LIMIT_S: i64 = 60;
 /// How often a holder says that it lives.
 const HEARTBEAT_S: u64 = 10;
 
-/// The right to write the books, held until released.
+/// The name of the lease on the books.
+const BOOKS: &str = "books";
+
+/// The right to write the books, or to pull a source, held until released.
 #[derive(Debug)]
 pub struct Lease {
     pub(super) ledger: Ledger,
+    name: String,
     pub(super) token: i64,
     heart: JoinHandle<()>,
 }
 
 impl Lease {
-    /// Takes the lease, or says who holds it.
+    /// Takes the lease on the books, or says who holds it.
     pub async fn take(ledger: &Ledger, command: &str) -> Result<Self> {
+        Self::take_named(ledger, BOOKS, command).await
+    }
+
+    /// Takes the lease on a source, or says who holds it.
+    pub async fn take_source(ledger: &Ledger, source: &str, command: &str) -> Result<Self> {
+        let name = format!("source {source}");
+        let mut tx = ledger.begin().await?;
+        let known = query("SELECT name FROM lease WHERE name = ?")
+            .bind(name.as_str())
+            .fetch_optional(&mut tx)
+            .await?;
+        if known.is_none() {
+            let row: [Value; 6] = [name.as_str().into(), "".into(), 0.into(), "".into(), 0.into(), 0.into()];
+            insert_row(&mut tx, "lease (name, owner, process, place, token, heartbeat_at)", row).await?;
+        }
+        ledger.commit(tx, "source_lease").await?;
+        Self::take_named(ledger, &name, command).await
+    }
+
+    async fn take_named(ledger: &Ledger, name: &str, command: &str) -> Result<Self> {
         let (here, process) = (Where::here(), std::process::id());
         let owner = format!("{command} (process {process} on {})", here.host);
         let now = ledger.engine().now_seconds();
         let mut tx = ledger.begin().await?;
         let row = query(format!(
-            "SELECT owner, process, place, token, {now} - heartbeat_at FROM lease WHERE name = 'books'"
+            "SELECT owner, process, place, token, {now} - heartbeat_at FROM lease WHERE name = ?"
         ))
+        .bind(name)
         .fetch_one(&mut tx)
         .await?;
         let (holder, its_process, its_place): (String, i64, String) =
@@ -47,18 +73,20 @@ impl Lease {
         }
         let token = token + 1;
         query(format!(
-            "UPDATE lease SET owner = ?, process = ?, place = ?, token = ?, heartbeat_at = {now} WHERE name = 'books'"
+            "UPDATE lease SET owner = ?, process = ?, place = ?, token = ?, heartbeat_at = {now} WHERE name = ?"
         ))
         .bind(owner)
         .bind(i64::from(process))
         .bind(here.place)
         .bind(token)
+        .bind(name)
         .execute(&mut tx)
         .await?;
         ledger.commit(tx, "lease").await?;
-        let heart = tokio::spawn(beat(ledger.clone(), token));
+        let heart = tokio::spawn(beat(ledger.clone(), name.to_owned(), token));
         Ok(Self {
             ledger: ledger.clone(),
+            name: name.to_owned(),
             token,
             heart,
         })
@@ -66,7 +94,8 @@ impl Lease {
 
     /// Fails the transaction when somebody else has the lease by now. Nobody can take it before the transaction ends.
     pub async fn check(&self, tx: &mut Tx) -> Result<()> {
-        let row = query("SELECT owner, token FROM lease WHERE name = 'books'")
+        let row = query("SELECT owner, token FROM lease WHERE name = ?")
+            .bind(self.name.as_str())
             .fetch_one(&mut *tx)
             .await?;
         let (owner, token): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -97,7 +126,8 @@ impl Lease {
 
     async fn give_back(&self) -> Result<()> {
         let mut tx = self.ledger.begin().await?;
-        query("UPDATE lease SET owner = '' WHERE name = 'books' AND token = ?")
+        query("UPDATE lease SET owner = '' WHERE name = ? AND token = ?")
+            .bind(self.name.as_str())
             .bind(self.token)
             .execute(&mut tx)
             .await?;
@@ -153,14 +183,15 @@ impl Where {
     }
 }
 
-async fn beat(ledger: Ledger, token: i64) {
+async fn beat(ledger: Ledger, name: String, token: i64) {
     let now = ledger.engine().now_seconds();
     let mut interval = tokio::time::interval(std::time::Duration::from_secs(HEARTBEAT_S));
     loop {
         interval.tick().await;
         let beat = query(format!(
-            "UPDATE lease SET heartbeat_at = {now} WHERE name = 'books' AND token = ?"
+            "UPDATE lease SET heartbeat_at = {now} WHERE name = ? AND token = ?"
         ))
+        .bind(name.as_str())
         .bind(token)
         .execute_alone(&ledger)
         .await;

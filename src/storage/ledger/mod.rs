@@ -3,6 +3,7 @@
 
 mod audit;
 mod bulk;
+pub mod dump;
 mod engine;
 pub mod fact;
 mod lease;
@@ -21,12 +22,12 @@ use std::time::Duration;
 
 pub use audit::{Decision, Entry, add_audit, audit_trail};
 pub use bulk::{insert_row, insert_rows};
-pub use engine::{Engine, without_password};
+pub use engine::{Engine, fault_of_url, has_password, mysql_options, postgres_options, without_password};
 use engine::{Pool, Writing};
 pub use lease::{LEASE_LIMIT_S, Lease};
 pub use query::{Channel, Query, query};
 pub(crate) use row_checksum::{broken_seals, is_sealed, reseal};
-pub use schema::Schema;
+pub use schema::{Found, Schema, newest_schema};
 pub use table_checksum::{TableChecksum, clear_table, delete_rows, table_checksum};
 pub use value::{FromValue, Row, Value};
 pub use writer_fence::{commit_intake, register_intake};
@@ -48,6 +49,22 @@ pub struct Tx {
 impl Tx {
     pub fn engine(&self) -> Engine {
         self.inner.engine()
+    }
+}
+
+/// A transaction that only reads, and sees the ledger in one state, whatever others commit meanwhile.
+pub struct Reading {
+    inner: engine::Reading,
+}
+
+impl Reading {
+    pub fn engine(&self) -> Engine {
+        self.inner.engine()
+    }
+
+    /// Ends it.
+    pub async fn end(self) -> Result<()> {
+        Ok(self.inner.end().await?)
     }
 }
 
@@ -91,6 +108,28 @@ impl Ledger {
         }
     }
 
+    /// Opens a ledger without tables, and makes them as they were at a version, for the rows of a dump; [`Self::brought_up`] makes them
+    /// those of this program. `backup`: the digest by which a restore knows its own rows again.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when somebody wrote to its tables, and [`Error::NeedsPerson`] for a version that this program does not know.
+    pub async fn open_for_restore(url: &str, wait_s: u32, version: i64, backup: &str) -> Result<(Self, Found)> {
+        let pool = Pool::open(url, wait_s).await?;
+        match schema::make_at(&pool, version, backup).await {
+            Ok((schema, found)) => Ok((Self::of(pool, wait_s, schema), found)),
+            Err(error) => {
+                pool.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings the tables up to those of this program.
+    pub async fn brought_up(mut self) -> Result<Self> {
+        self.schema = schema::bring_up(&self.pool).await?;
+        Ok(self)
+    }
+
     fn of(pool: Pool, wait_s: u32, schema: Schema) -> Self {
         Self {
             pool,
@@ -125,6 +164,17 @@ impl Ledger {
         loop {
             match self.pool.begin().await {
                 Ok(inner) => return Ok(Tx { inner }),
+                Err(error) => patience.bear(error).await?,
+            }
+        }
+    }
+
+    /// A transaction that reads the ledger in the state of this moment. It keeps nobody from writing.
+    pub async fn begin_reading(&self) -> Result<Reading> {
+        let mut patience = self.patience();
+        loop {
+            match self.pool.begin_reading().await {
+                Ok(inner) => return Ok(Reading { inner }),
                 Err(error) => patience.bear(error).await?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::engine;
 use super::engine::Pool;
 use super::value::{Row, Value};
-use super::{Ledger, Tx};
+use super::{Ledger, Reading, Tx};
 use crate::support::error::{Error, Result};
 
 /// A query with its values, in the order of its question marks.
@@ -23,10 +23,17 @@ pub fn query(sql: impl Into<Cow<'static, str>>) -> Query {
     }
 }
 
-/// Where a query runs: in a transaction, or by itself on any connection of the ledger.
+/// Where a query runs: in a transaction that writes or reads, or by itself on any connection of the ledger.
 pub enum Channel<'c> {
     Pool(&'c Ledger),
     Tx(&'c mut Tx),
+    Reading(&'c mut Reading),
+}
+
+impl<'c> From<&'c mut Reading> for Channel<'c> {
+    fn from(reading: &'c mut Reading) -> Self {
+        Self::Reading(reading)
+    }
 }
 
 impl<'c> From<&'c Ledger> for Channel<'c> {
@@ -60,6 +67,7 @@ impl Query {
     pub async fn fetch_all<'c>(self, on: impl Into<Channel<'c>>) -> Result<Vec<Row>> {
         let ledger = match on.into() {
             Channel::Tx(tx) => return Ok(tx.inner.fetch_all(&self.sql, &self.values).await?),
+            Channel::Reading(reading) => return Ok(reading.inner.fetch_all(&self.sql, &self.values).await?),
             Channel::Pool(ledger) => ledger,
         };
         let mut patience = ledger.patience();
@@ -97,6 +105,11 @@ impl Query {
                 ended => return ended,
             }
         }
+    }
+
+    /// The same in a transaction that reads one state: it is not asked again, as another connection would see another state.
+    pub async fn for_each_in(self, reading: &mut Reading, mut act: impl FnMut(Row) -> Result<()> + Send) -> Result<()> {
+        reading.inner.for_each(&self.sql, &self.values, &mut act).await
     }
 
     /// Changes rows. Returns how many. In a transaction only: a change must be one with what belongs to it.

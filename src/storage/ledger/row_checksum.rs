@@ -116,7 +116,7 @@ pub async fn broken_seals(ledger: &Ledger, table: &str) -> Result<(TableChecksum
 }
 
 /// Such as `late_usage (metering 3, uin 7)`, and the columns whose text is none.
-fn name_of(table: &str, row: &Row) -> String {
+pub(super) fn name_of(table: &str, row: &Row) -> String {
     let shown = |(name, value): (&String, &Value)| match value {
         Value::Integer(value) => format!("{name} {value}"),
         Value::Text(text) if text.len() <= SHOWN_MAX => format!("{name} {text}"),

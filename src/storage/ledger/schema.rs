@@ -2,7 +2,7 @@
 
 use sqlx::migrate::MigrateError;
 
-use super::engine::{Pool, is_missing_table};
+use super::engine::{Engine, Pool, is_missing_table};
 use crate::support::error::{Error, Result};
 
 /// The version of the tables before and after a ledger was opened.
@@ -50,6 +50,71 @@ pub(super) async fn bring_up_if_there(pool: &Pool) -> Result<Option<Schema>> {
         return Ok(None);
     }
     bring_up(pool).await.map(Some)
+}
+
+/// What a restore found in a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Tables as they are made, of the dump's version.
+    Empty,
+    /// The rows of this backup: an earlier run of the restore put them there.
+    Restored,
+}
+
+/// The version of this program's tables, whichever engine has them: some steps are one engine's own.
+pub fn newest_schema() -> i64 {
+    let engines = [Engine::Sqlite, Engine::Postgres, Engine::MySql];
+    let steps = engines.iter().flat_map(|engine| engine.migrations().iter());
+    steps.map(|step| step.version).max().unwrap_or(0)
+}
+
+/// Makes the tables as they were at a version, in a ledger that has none or whose tables nothing was written to. `backup`: the digest by
+/// which a restore knows its rows again.
+pub(super) async fn make_at(pool: &Pool, version: i64, backup: &str) -> Result<(Schema, Found)> {
+    let known = newest_schema();
+    if version > known {
+        return Err(too_new(version, known));
+    }
+    let before = done(pool).await?.iter().map(|step| step.version).max();
+    let schema = |version| Schema {
+        before: before.unwrap_or(0),
+        version,
+    };
+    match before {
+        Some(before) if is_restored(pool, backup).await? => return Ok((schema(before), Found::Restored)),
+        Some(before) if before > version || !is_unused(pool).await? => {
+            return Err(in_use());
+        }
+        _ => pool.migrate_to(version).await.map_err(|error| told(error, known))?,
+    }
+    Ok((schema(version), Found::Empty))
+}
+
+/// The ledger for a restore is somebody's.
+pub(super) fn in_use() -> Error {
+    Error::Usage(
+        "the ledger has tallybook tables already: restore into a database without any. Nothing was changed there"
+            .to_owned(),
+    )
+}
+
+/// Whether no command gave out a number in these tables. Whether they have rows is looked at again when a restore writes its own.
+async fn is_unused(pool: &Pool) -> Result<bool> {
+    let used = pool.fetch_all("SELECT name FROM counter WHERE value <> 0", &[]).await?;
+    Ok(used.is_empty())
+}
+
+/// Whether a restore put the rows of this backup here and came to no end.
+async fn is_restored(pool: &Pool, backup: &str) -> Result<bool> {
+    let sql = "SELECT name FROM lease WHERE name = ? AND owner = ?";
+    match pool
+        .fetch_all(sql, &[super::dump::RESTORING.into(), backup.into()])
+        .await
+    {
+        Ok(rows) => Ok(!rows.is_empty()),
+        Err(error) if is_missing_table(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn done(pool: &Pool) -> Result<Vec<Done>> {

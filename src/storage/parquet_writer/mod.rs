@@ -5,6 +5,7 @@
 pub mod footer;
 mod without_index;
 
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{Column, CompatLevel, PlSmallStr, PolarsResult};
@@ -194,9 +195,12 @@ pub fn schema_of(columns: &[FileColumn]) -> Schema {
         .collect()
 }
 
+/// Bytes that are handed to the system at a time, at least: heads of pages and the footer are written in pieces of a few bytes.
+const BLOCK_BYTES: usize = 64 << 10;
+
 /// A file that is being written.
 pub struct ColumnFile {
-    writer: FileWriter<DigestedFile>,
+    writer: FileWriter<BufWriter<DigestedFile>>,
     digest: WrittenDigest,
     path: PathBuf,
     notes: Vec<KeyValue>,
@@ -218,6 +222,7 @@ impl ColumnFile {
             compression: CompressionOptions::Uncompressed,
             data_page_size: None,
         };
+        let file = BufWriter::with_capacity(BLOCK_BYTES, file);
         let writer = FileWriter::try_new(file, schema, options).doing(format!("writing {}", path.display()))?;
         let path = path.to_owned();
         Ok(Self {

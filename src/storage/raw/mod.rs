@@ -3,6 +3,7 @@
 pub mod fingerprints;
 pub mod interner;
 pub mod packed_id;
+pub mod payload;
 pub mod rows;
 pub mod segment;
 pub mod store;

@@ -1,7 +1,7 @@
 //! Raw rows of one UTC day in columns, between the door and the segment file.
 
 use polars::prelude::{Column, DataFrame};
-use polars_arrow::array::{FixedSizeBinaryArray, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::array::{BooleanArray, FixedSizeBinaryArray, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::datatypes::{ArrowDataType, TimeUnit as ArrowTimeUnit};
 
 use super::interner::{Interner, Symbol};
@@ -21,6 +21,8 @@ pub struct RawRow<'a> {
     pub usage: Option<UsageFields>,
     /// Nanoseconds since 1970, of a void perhaps none.
     pub finished_at_ns: Option<i64>,
+    /// Whether that is the time of a message or of its receipt.
+    pub has_derived_time: bool,
     /// Hash of source and id.
     pub key: u64,
     /// Fingerprint of the billable content.
@@ -91,6 +93,8 @@ pub struct RawRows {
     failed: Vec<bool>,
     finished_at_ns: Vec<i64>,
     undated: Vec<usize>,
+    /// Rows whose time is derived.
+    derived: Vec<usize>,
     key: Vec<u64>,
     content: Vec<u64>,
 }
@@ -139,6 +143,9 @@ impl RawRows {
         if row.finished_at_ns.is_none() {
             self.undated.push(at);
         }
+        if row.has_derived_time {
+            self.derived.push(at);
+        }
         let usage = row.usage.unwrap_or(UsageFields {
             uin: 0,
             appid: 0,
@@ -158,8 +165,9 @@ impl RawRows {
         self.content.push(row.content);
     }
 
-    /// The rows as columns of a segment; see `segment.rs`.
-    pub fn into_columns(self, intake: i64, symbols: &Interner) -> Vec<FileColumn> {
+    /// The rows as columns of a segment; see `segment.rs`. All segments of an intake have the same columns: `derived_time` where some of
+    /// its rows may have such a time.
+    pub fn into_columns(self, intake: i64, symbols: &Interner, may_be_derived: bool) -> Vec<FileColumn> {
         let rows = self.len();
         let is_usage = flags(rows, self.voids.rows.iter().map(|&row| row as usize));
         let is_dated = flags(rows, self.undated.iter().copied());
@@ -177,7 +185,8 @@ impl RawRows {
         );
         let status = self.failed.iter().map(|&failed| u32::from(failed)).collect();
         let instants = ArrowDataType::Timestamp(ArrowTimeUnit::Nanosecond, None);
-        vec![
+        let derived = may_be_derived.then(|| derived_times(rows, &self.derived));
+        let mut columns = vec![
             FileColumn::numbers("intake", vec![intake; rows], Packing::Deltas),
             FileColumn::numbers("line", self.line, Packing::Deltas),
             text("source", self.source),
@@ -200,8 +209,21 @@ impl RawRows {
             usage_only(FileColumn::named("status", status, ["SUCCESS", "FAIL"].into_iter())),
             FileColumn::numbers("key", self.key, Packing::Plain),
             FileColumn::numbers("content", self.content, Packing::Plain),
-        ]
+        ];
+        columns.extend(derived);
+        columns
     }
+}
+
+/// The column of a segment that says which times are derived; a segment without it has none.
+pub const DERIVED_TIME: &str = "derived_time";
+
+fn derived_times(rows: usize, derived: &[usize]) -> FileColumn {
+    let mut flags = vec![false; rows];
+    for &row in derived {
+        flags[row] = true;
+    }
+    FileColumn::new(DERIVED_TIME, Box::new(BooleanArray::from_slice(flags)), Packing::Plain)
 }
 
 /// True for each row but those of `without`; none if that is every row.
@@ -289,7 +311,7 @@ fn column_of(kind: SegmentKind, column: &Column) -> Result<FileColumn> {
         (_, "intake" | "line") | (SegmentKind::Usage, "uin" | "appid" | "duration_ms" | "finished_at") => {
             Packing::Deltas
         }
-        (SegmentKind::Usage, "key" | "content") => Packing::Plain,
+        (SegmentKind::Usage, "key" | "content" | DERIVED_TIME) => Packing::Plain,
         (SegmentKind::Usage, "id_128") => return packed_id::column(column),
         _ => Packing::Distinct,
     };

@@ -1,9 +1,10 @@
-//! Segment files: immutable Parquet under `raw/day=YYYY-MM-DD/` (billable content) and `log/day=YYYY-MM-DD/`
-//! (service-log fields), one UTC day each.
+//! Segment files: immutable Parquet under `raw/day=YYYY-MM-DD/` (billable content), `log/day=YYYY-MM-DD/` (service-log fields) and
+//! `payload/day=YYYY-MM-DD/` (what events brought besides), one UTC day each.
 //!
 //! Columns of `raw`: `intake` (the writer's number, which the ledger maps to a batch) and `line` name a row for life;
 //! `source`, `id`, `kind`, `voids`, `uin`, `appid`, `task_type`, `parameters` (canonical JSON), `duration_ms`,
 //! `finished_at` (UTC, nanoseconds), `status` are the record; `key` and `content` are hashes of identity and content.
+//! Where some rows of an intake may have the time of a message for `finished_at`, its segments have the column `derived_time`.
 //! An id of 32 lower-case hex digits stands in `id_128` as its 16 bytes instead of in `id`. A void has only source, id, kind and voids.
 
 use std::fs::File;
@@ -32,11 +33,12 @@ pub const SEGMENT_ROWS_MAX: usize = 4 * 1024 * 1024;
 /// What a segment's footer names the version of its fingerprints with.
 const FINGERPRINTS: &str = "tallybook.fingerprints";
 
-/// The two kinds of segment.
+/// The kinds of segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentKind {
     Usage,
     Log,
+    Payload,
 }
 
 impl SegmentKind {
@@ -44,6 +46,7 @@ impl SegmentKind {
         match self {
             Self::Usage => "usage",
             Self::Log => "log",
+            Self::Payload => "payload",
         }
     }
 
@@ -52,6 +55,7 @@ impl SegmentKind {
         match self {
             Self::Usage => "raw",
             Self::Log => "log",
+            Self::Payload => "payload",
         }
     }
 }
@@ -192,6 +196,12 @@ pub fn read_columns(path: &PathBuf, columns: &[&str]) -> Result<DataFrame> {
         .doing(format!("reading {}", path.display()))
 }
 
+/// The same with one column more, where the file has it.
+pub fn read_columns_and(path: &PathBuf, columns: &[&str], optional: &str) -> Result<DataFrame> {
+    let groups = Groups::open(path)?;
+    read_columns(path, &groups.with_optional(columns, optional))
+}
+
 /// A Parquet file, to be read row group by row group.
 pub struct Groups {
     path: PathBuf,
@@ -237,6 +247,15 @@ impl Groups {
     }
 
     /// Some columns of one of them.
+    /// Names of columns, with one more where the file has it.
+    pub fn with_optional<'n>(&self, columns: &[&'n str], optional: &'n str) -> Vec<&'n str> {
+        let has =
+            |column: &polars_parquet::read::ColumnDescriptor| column.path_in_schema.iter().any(|name| name == optional);
+        let is_there = self.metadata.schema_descr.columns().iter().any(has);
+        columns.iter().copied().chain(is_there.then_some(optional)).collect()
+    }
+
+    /// Reads some columns of a row group.
     pub fn read(&self, at: usize, columns: &[&str]) -> Result<DataFrame> {
         let (start, end) = (self.starts[at], self.starts[at + 1]);
         let file = File::open(&self.path).at(&self.path)?;

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::segment::{NewSegment, SegmentKind};
-use crate::storage::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_rows, query, reseal};
+use crate::storage::ledger::{Channel, Ledger, Row, Tx, Value, delete_rows, insert_rows, query, reseal};
 use crate::storage::parquet_writer::LAYOUT;
 use crate::support::error::{Error, Result};
 
@@ -205,13 +205,13 @@ pub struct FileInUse {
 }
 
 /// Every file in use, by path.
-pub async fn files_in_use(ledger: &Ledger) -> Result<Vec<FileInUse>> {
+pub async fn files_in_use<'c>(on: impl Into<Channel<'c>>) -> Result<Vec<FileInUse>> {
     let rows = query(
         "SELECT path, digest, bytes FROM segment UNION ALL SELECT path, digest, bytes FROM usage_file \
          UNION ALL SELECT path, digest, bytes FROM key_run UNION ALL SELECT path, digest, NULL FROM unmetered_file \
          ORDER BY path",
     )
-    .fetch_all(ledger)
+    .fetch_all(on)
     .await?;
     rows.iter()
         .map(|row| {

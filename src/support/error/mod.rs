@@ -19,6 +19,9 @@ pub enum Error {
     /// The books are fine, but a decision is a person's.
     #[error("{0}")]
     NeedsPerson(String),
+    /// A server that is somebody else's does not answer at this time.
+    #[error("{0}")]
+    Unavailable(String),
     /// The control totals do not balance, or a proof failed.
     #[error("the books do not balance: {0}")]
     Unbalanced(String),
@@ -37,6 +40,9 @@ pub enum Error {
          lock on {}", path.display()
     )]
     Opening { path: PathBuf, wait_s: u32 },
+    /// Another command has what this one needs.
+    #[error("{0}")]
+    InUse(String),
     /// Another run went on in this one's place. Nothing was written.
     #[error("{0}")]
     Overtaken(String),
@@ -85,7 +91,7 @@ impl Error {
             Self::Usage(_) => ExitCode::Usage,
             Self::NeedsPerson(_) | Self::SetAside { .. } => ExitCode::NeedsPerson,
             Self::Unbalanced(_) | Self::TooLarge(_) => ExitCode::Unbalanced,
-            Self::LeaseHeld { .. } | Self::Opening { .. } | Self::Overtaken(_) => ExitCode::Busy,
+            Self::LeaseHeld { .. } | Self::Opening { .. } | Self::InUse(_) | Self::Overtaken(_) => ExitCode::Busy,
             _ => ExitCode::Failed,
         }
     }

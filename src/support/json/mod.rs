@@ -13,6 +13,7 @@
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod tree;
 
 pub use text::{Text, first_of, is_printable};
 use text::{escape, plain_run_end};

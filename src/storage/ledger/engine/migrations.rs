@@ -9,7 +9,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 /// A step: `NNNN_what_it_does`, and its SQL. A step that was released is never changed: ledgers have its digest.
 type Step = (&'static str, &'static str);
 
-/// The steps of an engine: those that all have, then its own.
+/// The steps of an engine: those that all have, and its own among them.
 macro_rules! steps {
     ($engine:literal $(, $own:literal)* $(,)?) => {
         steps!(@ $engine,
@@ -33,6 +33,9 @@ macro_rules! steps {
             "0019_account_kinds",
             "0020_statement_document",
             $($own,)*
+            "0022_sources",
+            "0023_source_objects",
+            "0025_gone_objects",
         )
     };
     (@ $engine:literal, $($name:literal,)*) => {
@@ -45,7 +48,7 @@ macro_rules! steps {
 
 const SQLITE: &[Step] = steps!("sqlite");
 const POSTGRES: &[Step] = steps!("postgres");
-const MYSQL: &[Step] = steps!("mysql", "0021_control_days");
+const MYSQL: &[Step] = steps!("mysql", "0021_control_days", "0026_source_text");
 
 pub fn sqlite() -> Migrator {
     migrator(SQLITE)
@@ -59,8 +62,11 @@ pub fn mysql() -> Migrator {
     migrator(MYSQL)
 }
 
+/// In the order of their numbers, whichever engine each is of.
 fn migrator(steps: &[Step]) -> Migrator {
-    Migrator::with_migrations(steps.iter().map(|step| migration(*step)).collect())
+    let mut steps = steps.to_vec();
+    steps.sort_unstable();
+    Migrator::with_migrations(steps.into_iter().map(migration).collect())
 }
 
 fn migration((name, sql): Step) -> Migration {
@@ -89,7 +95,8 @@ mod tests {
                 .map(|file| file.unwrap().file_name().into_string().unwrap())
                 .collect();
             files.sort();
-            let steps: Vec<String> = steps.iter().map(|(name, _)| format!("{name}.sql")).collect();
+            let mut steps: Vec<String> = steps.iter().map(|(name, _)| format!("{name}.sql")).collect();
+            steps.sort();
             assert_eq!(steps, files, "{engine}");
         }
     }

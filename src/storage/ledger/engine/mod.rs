@@ -11,12 +11,15 @@ mod url;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::{Connection as _, MySql, MySqlPool, PgPool, Postgres, SqlitePool, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::bulk::Target;
 use super::value::{Row, Value};
 use crate::support::error::Result;
-pub use url::without_password;
+pub use mysql::options_of as mysql_options;
+pub use postgres::options_of as postgres_options;
+pub use url::{fault as fault_of_url, has_password, without_password};
 
 /// A database engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +128,40 @@ impl Engine {
         (self == Self::Sqlite).then_some("PRAGMA integrity_check")
     }
 
+    /// The columns of a table, bound as the only value: name and type, in the engine's own words.
+    pub(super) fn columns(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT name, type FROM pragma_table_info(?) ORDER BY name",
+            Self::Postgres => {
+                "SELECT CAST(column_name AS TEXT) COLLATE \"C\" AS name, CAST(data_type AS TEXT) FROM information_schema.columns \
+                 WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ? ORDER BY name"
+            }
+            Self::MySql => {
+                "SELECT CAST(column_name AS CHAR(64)) AS name, CAST(data_type AS CHAR(64)) FROM information_schema.columns \
+                 WHERE table_schema = DATABASE() AND table_name = ? ORDER BY name"
+            }
+        }
+    }
+
+    /// A column of text to order by: by its bytes, whatever the database's own order of text is. Columns of SQLite and MySQL have it.
+    pub(super) fn by_bytes(self, column: &str) -> String {
+        match self {
+            Self::Postgres => format!("{column} COLLATE \"C\""),
+            Self::Sqlite | Self::MySql => column.to_owned(),
+        }
+    }
+
+    /// Begins a transaction that reads the ledger in one state: in SQLite the first answer fixes it.
+    fn begin_reading(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN; SELECT COUNT(*) FROM sqlite_master",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::MySql => {
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+            }
+        }
+    }
+
     pub(super) fn migrations(self) -> &'static Migrator {
         match self {
             Self::Sqlite => &sqlite::MIGRATIONS,
@@ -156,6 +193,14 @@ pub enum Writing {
     Sqlite(sqlite::Writing),
     Postgres(Transaction<'static, Postgres>),
     MySql(Transaction<'static, MySql>),
+}
+
+/// A transaction that reads, and sees the ledger in one state whatever others commit meanwhile. Its connection ends with it, so that no
+/// other question is ever asked within it.
+pub enum Reading {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+    MySql(PoolConnection<MySql>),
 }
 
 /// Runs `$body` with the connection of whichever engine it is, and that engine's module as `$engine`.
@@ -208,6 +253,38 @@ impl Pool {
         on!(Pool, self, |pool| migrations.run(pool).await)
     }
 
+    /// Makes the tables as they were at a version.
+    pub async fn migrate_to(&self, version: i64) -> std::result::Result<(), sqlx::migrate::MigrateError> {
+        let steps = self.engine().migrations().iter();
+        let steps = steps.filter(|step| step.version <= version).cloned().collect();
+        let migrations = Migrator::with_migrations(steps);
+        on!(Pool, self, |pool| migrations.run(pool).await)
+    }
+
+    pub async fn begin_reading(&self) -> sqlx::Result<Reading> {
+        let begin = self.engine().begin_reading();
+        Ok(match self {
+            Self::Sqlite(pool) => {
+                let mut connection = pool.acquire().await?;
+                connection.close_on_drop();
+                sqlx::raw_sql(begin).execute(&mut *connection).await?;
+                Reading::Sqlite(connection)
+            }
+            Self::Postgres(pool) => {
+                let mut connection = pool.acquire().await?;
+                connection.close_on_drop();
+                sqlx::raw_sql(begin).execute(&mut *connection).await?;
+                Reading::Postgres(connection)
+            }
+            Self::MySql(pool) => {
+                let mut connection = pool.acquire().await?;
+                connection.close_on_drop();
+                sqlx::raw_sql(begin).execute(&mut *connection).await?;
+                Reading::MySql(connection)
+            }
+        })
+    }
+
     pub async fn begin(&self) -> sqlx::Result<Writing> {
         Ok(match self {
             Self::Sqlite(pool) => Writing::Sqlite(sqlite::begin(pool).await?),
@@ -247,6 +324,38 @@ impl Pool {
 
     pub async fn close(&self) {
         on!(Pool, self, |pool| pool.close().await);
+    }
+}
+
+impl Reading {
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+            Self::MySql(_) => Engine::MySql,
+        }
+    }
+
+    pub async fn fetch_all(&mut self, sql: &str, values: &[Value]) -> sqlx::Result<Vec<Row>> {
+        on!(Reading, self, |on, engine| engine::fetch_all(&mut **on, sql, values)
+            .await)
+    }
+
+    pub async fn for_each(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        act: &mut (dyn FnMut(Row) -> Result<()> + Send),
+    ) -> Result<()> {
+        on!(Reading, self, |on, engine| engine::for_each(
+            &mut **on, sql, values, act
+        )
+        .await)
+    }
+
+    /// Ends it. A connection that is lost by now has ended it too.
+    pub async fn end(self) -> sqlx::Result<()> {
+        on!(Reading, self, |on| on.close().await)
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
 use sqlx::{ConnectOptions as _, MySql, MySqlConnection, MySqlPool, Transaction, Type, ValueRef as _};
 
-use super::url::{has_password, password_from_environment, unreadable};
+use super::url::{has_password, password_from_environment, unreadable, without_brackets};
 use super::{CONNECTIONS_MAX, Engine, driver, migrations};
 use crate::storage::ledger::bulk::{Target, insert_statement};
 use crate::storage::ledger::value::Value;
@@ -24,8 +24,20 @@ const STATEMENT_BYTES: usize = 4 << 20;
 
 driver!(MySql, Engine::MySql, std::convert::identity, value);
 
+/// What a URL says, with the host as it is connected to.
+///
+/// # Errors
+/// Where the driver cannot read it.
+pub fn options_of(url: &str) -> sqlx::Result<MySqlConnectOptions> {
+    let options = MySqlConnectOptions::from_str(url)?;
+    Ok(match without_brackets(options.get_host()) {
+        Some(host) => options.host(&host),
+        None => options,
+    })
+}
+
 pub async fn open(url: &str, wait_s: u32) -> Result<MySqlPool> {
-    let mut options = MySqlConnectOptions::from_str(url)
+    let mut options = options_of(url)
         .map_err(|error| unreadable(url, &error))?
         .disable_statement_logging();
     if !has_password(url)
@@ -110,4 +122,21 @@ async fn insert(on: &mut MySqlConnection, target: &Target<'_>, values: Vec<Value
     let query = values.iter().fold(query, bind);
     query.execute(on).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_an_ipv6_address_is_connected_to_without_the_brackets_of_its_url() {
+        for (url, host) in [
+            ("mysql://u@[::1]:7/d", "::1"),
+            ("mysql://u@[2001:db8::7]/d", "2001:db8::7"),
+            ("mysql://u@127.0.0.1/d", "127.0.0.1"),
+            ("mysql://u@db.example/d", "db.example"),
+        ] {
+            assert_eq!(options_of(url).unwrap().get_host(), host);
+        }
+    }
 }

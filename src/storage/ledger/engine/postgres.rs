@@ -8,7 +8,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres, Transaction, Type, ValueRef as _};
 
-use super::url::{has_password, password_from_environment, unreadable};
+use super::url::{has_password, password_from_environment, unreadable, without_brackets};
 use super::{CONNECTIONS_MAX, Engine, driver, migrations};
 use crate::storage::ledger::bulk::{Target, insert_statement};
 use crate::storage::ledger::value::{Value, amount_text};
@@ -24,8 +24,20 @@ const COPY_BYTES: usize = 256 << 10;
 
 driver!(Postgres, Engine::Postgres, std::convert::identity, value);
 
+/// What a URL says, with the host as it is connected to.
+///
+/// # Errors
+/// Where the driver cannot read it.
+pub fn options_of(url: &str) -> sqlx::Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url)?;
+    Ok(match without_brackets(options.get_host()) {
+        Some(host) => options.host(&host),
+        None => options,
+    })
+}
+
 pub async fn open(url: &str, wait_s: u32) -> Result<PgPool> {
-    let mut options = PgConnectOptions::from_str(url)
+    let mut options = options_of(url)
         .map_err(|error| unreadable(url, &error))?
         .application_name("tallybook")
         .disable_statement_logging();
@@ -192,5 +204,17 @@ mod tests {
         let mut text = String::new();
         push_row(&mut text, &row);
         assert_eq!(text, "a\\tb\\\\c\\nd\te\\rf\\\\\t\\\\x00ff\t\\N\t12.3\t-7\n");
+    }
+
+    #[test]
+    fn the_number_of_an_ipv6_address_is_connected_to_without_the_brackets_of_its_url() {
+        for (url, host) in [
+            ("postgres://u@[::1]:7/d", "::1"),
+            ("postgres://u@[2001:db8::7]/d", "2001:db8::7"),
+            ("postgres://u@127.0.0.1/d", "127.0.0.1"),
+            ("postgres://u@db.example/d", "db.example"),
+        ] {
+            assert_eq!(options_of(url).unwrap().get_host(), host);
+        }
     }
 }

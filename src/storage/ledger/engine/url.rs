@@ -56,8 +56,13 @@ pub fn engine_of(url: &str) -> Result<Engine> {
             ));
         }
     };
-    check(engine, url)?;
-    Ok(engine)
+    fault(engine, url).map_or(Ok(engine), |what| Err(wrong(url, &what)))
+}
+
+/// The host that a driver read from a URL, as it is connected to: the number of an IPv6 address has brackets in a URL alone.
+pub fn without_brackets(host: &str) -> Option<String> {
+    let number = host.strip_prefix('[')?.strip_suffix(']')?;
+    Some(number.to_owned())
 }
 
 /// What the driver says about a URL that it cannot read.
@@ -68,39 +73,42 @@ pub fn unreadable(url: &str, error: &sqlx::Error) -> Error {
 const PERCENT: &str = "write @ : / ? # % in a user or password as %40 %3A %2F %3F %23 %25, or set the password with \
     TALLYBOOK_LEDGER_PASSWORD";
 
-fn check(engine: Engine, url: &str) -> Result<()> {
-    let (_, rest) = url.split_once("://").expect("it has a scheme");
+/// What is wrong with a URL that names this engine: a part that is missing or cut, or an option that is not known.
+pub fn fault(engine: Engine, url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (_authority, after) = rest.split_at(end);
     // Then the password had one of these signs, and a part of it would be taken for a host or a database, and be shown as one.
     if after.contains(['@', '#']) {
-        return Err(wrong(url, PERCENT));
+        return Some(PERCENT.to_owned());
     }
     let (path, options) = after.split_once('?').unwrap_or((after, ""));
     // Servers have a database for who names none, which is not meant to hold anything.
     if path.trim_start_matches('/').is_empty() && !options.split('&').any(|option| option.starts_with("dbname=")) {
-        return Err(wrong(url, "add the database after the host: HOST/DATABASE"));
+        return Some("add the database after the host: HOST/DATABASE".to_owned());
     }
-    for option in options.split('&').filter(|option| !option.is_empty()) {
-        let name = option.split('=').next().unwrap_or_default();
-        let known: &[&str] = match engine {
-            Engine::Postgres => &POSTGRES_OPTIONS,
-            _ => &MYSQL_OPTIONS,
-        };
-        let is_server_setting = engine == Engine::Postgres && name.starts_with("options[");
-        if !is_server_setting && !known.contains(&name) {
-            let meant = crate::support::nearest::nearest(name, known.iter().copied());
-            let meant = meant
-                .map(|meant| format!(" (did you mean `{meant}`?)"))
-                .unwrap_or_default();
-            let name = crate::support::quote::quoted(name);
-            return Err(wrong(
-                url,
-                &format!("unknown option {name}{meant}; known options are {}", known.join(", ")),
-            ));
-        }
+    let mut named = options.split('&').filter(|option| !option.is_empty());
+    named.find_map(|option| unknown_option(engine, option.split('=').next().unwrap_or_default()))
+}
+
+fn unknown_option(engine: Engine, name: &str) -> Option<String> {
+    let known: &[&str] = match engine {
+        Engine::Postgres => &POSTGRES_OPTIONS,
+        _ => &MYSQL_OPTIONS,
+    };
+    let is_server_setting = engine == Engine::Postgres && name.starts_with("options[");
+    if is_server_setting || known.contains(&name) {
+        return None;
     }
-    Ok(())
+    let meant = crate::support::nearest::nearest(name, known.iter().copied());
+    let meant = meant
+        .map(|meant| format!(" (did you mean `{meant}`?)"))
+        .unwrap_or_default();
+    let name = crate::support::quote::quoted(name);
+    Some(format!(
+        "unknown option {name}{meant}; known options are {}",
+        known.join(", ")
+    ))
 }
 
 fn wrong(url: &str, what: &str) -> Error {

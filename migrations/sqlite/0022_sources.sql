@@ -1,0 +1,83 @@
+-- Sources: their definitions, what they hand over, and events.
+
+-- Versions of definitions, none of which is ever altered. A definition holds no secret: it says where one is.
+CREATE TABLE source_version (
+    source      TEXT NOT NULL,
+    version     INTEGER NOT NULL,    -- from 1
+    body        TEXT NOT NULL,       -- the definition as JSON, keys sorted
+    digest      TEXT NOT NULL,       -- SHA-256 of the body
+    origin      TEXT NOT NULL,       -- the file, or 'settings'
+    imported_at TEXT NOT NULL,
+    seal        INTEGER NOT NULL,
+    PRIMARY KEY (source, version)
+);
+
+-- What a transcoding template of the service makes, added by a person. Never altered: usage may have been billed by it.
+CREATE TABLE source_template (
+    source      TEXT NOT NULL,
+    definition  INTEGER NOT NULL,    -- the service's number of the template
+    body        TEXT NOT NULL,       -- its type and streams, as JSON
+    added_at    TEXT NOT NULL,
+    audit_entry INTEGER NOT NULL,
+    seal        INTEGER NOT NULL,
+    PRIMARY KEY (source, definition)
+);
+
+-- Sources that a person disabled, or enabled again.
+CREATE TABLE source_state (
+    source      TEXT NOT NULL PRIMARY KEY,
+    disabled_at TEXT,                -- none: enabled
+    audit_entry INTEGER NOT NULL,
+    seal        INTEGER NOT NULL
+);
+
+-- Events of a batch that gave no record, by reason: 'live', 'not_finished', 'no_results'. They are counted apart from records.
+CREATE TABLE skipped_event (
+    batch       INTEGER NOT NULL,
+    reason      TEXT NOT NULL,
+    events      INTEGER NOT NULL,
+    seal        INTEGER NOT NULL,
+    PRIMARY KEY (batch, reason),
+    FOREIGN KEY (batch) REFERENCES batch (batch)
+);
+
+-- Originals that are kept without the secrets that they came with: the digest of what is kept. The batch has that of what came.
+CREATE TABLE blanked_original (
+    digest      TEXT NOT NULL,   -- BLAKE3 of what is kept
+    came_digest TEXT NOT NULL,
+    blanked_at  TEXT NOT NULL,
+    seal        INTEGER NOT NULL,
+    PRIMARY KEY (digest, came_digest)
+);
+
+-- How far each source that is pulled has been read. Written in the transaction of the batch that it belongs to.
+CREATE TABLE source_position (
+    source      TEXT NOT NULL PRIMARY KEY,
+    kind        TEXT NOT NULL,
+    place       TEXT NOT NULL,       -- SHA-256 of where it is and where it starts; another place or start starts anew
+    position    TEXT,                 -- in the source's own words; none: a queue keeps it
+    newest      TEXT,                -- the newest time that the source itself has for what was read
+    batch       INTEGER,             -- the last one
+    parts       INTEGER NOT NULL,    -- committed so far
+    records     INTEGER NOT NULL,    -- received so far
+    committed_at TEXT NOT NULL,
+    seal        INTEGER NOT NULL
+);
+
+-- The last pull of each source, and what went wrong in it.
+CREATE TABLE source_pull (
+    source      TEXT NOT NULL PRIMARY KEY,
+    pulled_at   TEXT NOT NULL,
+    state       TEXT NOT NULL,       -- 'done', 'unavailable', 'needs_person', 'failed'
+    done_at     TEXT,                -- when a pull ended as 'done' last
+    failures    INTEGER NOT NULL,    -- pulls in a row that did not end as 'done'
+    message     TEXT,                 -- why, or what a person should know
+    seal        INTEGER NOT NULL
+);
+
+-- Sources that are pulled: how far each has been read, and how its last pull ended.
+CREATE VIEW dash_sources AS
+SELECT l.source, p.kind, p.position, p.newest AS newest, p.batch, COALESCE(p.parts, 0) AS parts, COALESCE(p.records, 0) AS records,
+       p.committed_at AS committed_at, l.pulled_at AS pulled_at, l.done_at AS done_at, l.state, l.failures, l.message,
+       d.disabled_at AS disabled_at
+FROM source_pull l LEFT JOIN source_position p ON p.source = l.source LEFT JOIN source_state d ON d.source = l.source;
