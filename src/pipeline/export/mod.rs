@@ -36,7 +36,7 @@ const STATEMENTS_OF_A_TASK: usize = 50;
 
 const LINES_NAME: &str = "statement_lines.csv";
 const STATEMENTS_NAME: &str = "statements.csv";
-const MANIFEST_NAME: &str = "manifest.json";
+pub const MANIFEST_NAME: &str = "manifest.json";
 
 /// What an export holds.
 #[derive(Clone, Debug, serde::Serialize)]

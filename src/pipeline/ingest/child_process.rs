@@ -8,7 +8,7 @@ use super::{Ingested, find_known};
 use crate::context::{Books, ChildReader};
 use crate::support::error::{AtPath as _, Error, Result};
 
-/// Has an input read and committed by a child.
+/// Has an input read and committed by a child. `is_handed_over`: by a source that is pulled.
 ///
 /// # Errors
 /// [`Error::SetAside`] when the child dies of it.
@@ -18,12 +18,17 @@ pub async fn ingest_in_child(
     input: &Input,
     source: &str,
     earlier: Option<Earlier>,
+    is_handed_over: bool,
 ) -> Result<Ingested> {
     tracing::warn!(
         input = input.name,
         "it crashed the program twice and is now read in a separate process"
     );
-    let output = tokio::task::block_in_place(|| command(child, input, source, earlier).output()).at(&child.program)?;
+    let mut command = command(child, input, source, earlier);
+    if is_handed_over {
+        command.arg("--handed-over");
+    }
+    let output = tokio::task::block_in_place(|| command.output()).at(&child.program)?;
     if let Some(ingested) = find_known(books, input, source).await? {
         return Ok(Ingested {
             already: false,
@@ -51,6 +56,9 @@ fn command(child: &ChildReader, input: &Input, source: &str, earlier: Option<Ear
     }
     if input.comes_again() {
         command.arg("--again");
+    }
+    if input.is_by_line() {
+        command.arg("--by-line");
     }
     if let Some(path) = input.path() {
         command.arg(path);

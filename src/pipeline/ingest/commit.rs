@@ -1,5 +1,6 @@
 //! Committing an input: its batch, segments, quarantine and alarm, in one transaction.
 
+use super::also::Also;
 use super::earlier_read::Earlier;
 use super::input::{Input, InputDigest};
 use super::quarantine::alarm;
@@ -9,6 +10,7 @@ use super::{Ingested, already, earlier_read, quarantine, refuse_other_source, st
 use crate::context::Books;
 use crate::context::first_day;
 use crate::context::write_attempt::WriteAttempt;
+use crate::storage::ledger::Tx;
 use crate::storage::raw::store::{add_segments, refuse_expired};
 use crate::support::error::{Error, Result};
 use crate::values::calendar::day_of_number;
@@ -21,6 +23,7 @@ pub(super) async fn commit(
     attempt: WriteAttempt<'_>,
     read: ReadInput,
     earlier: Option<Earlier>,
+    also: Option<&dyn Also>,
 ) -> Result<Ingested> {
     let ReadInput {
         measured,
@@ -57,8 +60,7 @@ pub(super) async fn commit(
         None => 0,
     };
     let first_day = first_day::first_day(books).await?;
-    let alarm = alarm::raised(&books.settings, new.received, new.stored, new.quarantined);
-    let mut tx = attempt.begin(None).await?;
+    let mut tx = attempt.begin(also.map(Also::lease)).await?;
     // Two runs may read the same input side by side; the second finds the first one's batch here.
     let twin = store::digest_is_known(&mut tx, &measured.digest, source, input.format.text()).await?;
     if twin {
@@ -84,15 +86,49 @@ pub(super) async fn commit(
     };
     add_segments(&mut tx, &segments, batch, batch).await?;
     quarantine::store::add_quarantine(&mut tx, batch, tally.refused, &committed_at).await?;
-    if let Some(code) = alarm {
+    if let Some(code) = alarm_of(books, &mut tx, &new, also).await? {
         alarm::store::raise(&mut tx, batch, code, &committed_at).await?;
     }
     if let Some(earlier) = earlier {
         store::add_reread(&mut tx, batch, earlier, gone).await?;
         quarantine::cut_lines::set_cut_line_aside(&mut tx, earlier, batch, &committed_at).await?;
     }
+    store::add_skipped_events(&mut tx, batch, &tally.skipped).await?;
+    if let Some(also) = also {
+        also.write(&mut tx, Some(batch), new.received).await?;
+    }
     attempt.commit(tx, synced).await?;
     told(books, input, batch, measured).await
+}
+
+/// The alarm that a batch raises: by itself, or, of a queue, by all that its source handed over on this UTC day; once a day.
+async fn alarm_of(
+    books: &Books,
+    tx: &mut Tx,
+    new: &NewBatch<'_>,
+    also: Option<&dyn Also>,
+) -> Result<Option<&'static str>> {
+    if !also.is_some_and(Also::is_queue) {
+        return Ok(alarm::raised(
+            &books.settings,
+            new.received,
+            new.stored,
+            new.quarantined,
+        ));
+    }
+    if new.quarantined == 0 {
+        return Ok(None);
+    }
+    let day = store::received_on_day(tx, new.source, &new.committed_at[..10]).await?;
+    if day.has_alarm {
+        return Ok(None);
+    }
+    Ok(alarm::raised(
+        &books.settings,
+        day.received,
+        day.stored,
+        day.quarantined,
+    ))
 }
 
 /// The new batch as it is told.

@@ -9,11 +9,13 @@
 //! commit      batch number, segments, quarantine, the alarm where too much was refused: one transaction
 //! ```
 
+pub mod also;
 mod attempts;
 pub mod child_process;
 mod commit;
 pub mod drop_folder;
 mod earlier_read;
+pub(crate) mod event_rules;
 pub mod formats;
 pub mod input;
 #[cfg(test)]
@@ -21,12 +23,15 @@ mod outcome;
 mod parallel_read;
 pub mod quarantine;
 mod read;
+mod read_events;
 pub mod record;
 pub mod record_rules;
 pub mod segment_builder;
 pub mod segment_writers;
 pub mod store;
+pub mod trial;
 
+use also::Also;
 use earlier_read::Earlier;
 use input::{Input, InputDigest};
 use quarantine::alarm;
@@ -57,6 +62,9 @@ pub struct Ingested {
     /// Set when the input needs a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
+    /// Events that gave no record, by reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped_events: Vec<(String, i64)>,
     /// Lines of this input that a retry took out of quarantine.
     pub retried: i64,
     /// The name it was given now, where it was ingested before under another.
@@ -77,6 +85,7 @@ impl Ingested {
             quarantine: quarantine::store::quarantine_counts(&books.ledger, Some(batch)).await?,
             examples: quarantine::store::examples(&books.ledger, batch).await?,
             alarm: alarm::store::of_batch(&books.ledger, batch).await?,
+            skipped_events: store::skipped_events(&books.ledger, batch).await?,
             retried,
             known_as: None,
             left_out: Vec::new(),
@@ -92,7 +101,34 @@ pub async fn ingest(books: &Books, input: &Input, source: &str) -> Result<Ingest
         return Ok(known);
     }
     let earlier = earlier_read::of_name(books, input, source).await?;
-    ingest_new(books, input, source, earlier).await
+    ingest_new(books, input, source, earlier, None).await
+}
+
+/// Ingests what a source handed over, and writes in the same transaction how far the source has been read. What is known already
+/// changes nothing but that.
+pub async fn ingest_pulled(books: &Books, input: &Input, source: &str, also: &dyn Also) -> Result<Ingested> {
+    if let Some(known) = find_known(books, input, source).await? {
+        write_also(books, also, known.batch.batch, 0).await?;
+        return Ok(known);
+    }
+    ingest_new(books, input, source, None, Some(also)).await
+}
+
+/// Writes what else there is to a batch that is committed.
+async fn write_also(books: &Books, also: &dyn Also, batch: i64, received: i64) -> Result<()> {
+    let mut tx = books.ledger.begin().await?;
+    also.lease().check(&mut tx).await?;
+    also.write(&mut tx, Some(batch), received).await?;
+    books.ledger.commit(tx, "position").await
+}
+
+/// Reads what a source handed over in a process of its own, which does not write how far the source has been read: the process that
+/// pulls writes it when the batch is there.
+pub async fn ingest_handed_over(books: &Books, input: &Input, source: &str) -> Result<Ingested> {
+    match find_known(books, input, source).await? {
+        Some(known) => Ok(known),
+        None => ingest_new(books, input, source, None, None).await,
+    }
 }
 
 /// Ingests an original that changed after a batch had been made of it.
@@ -100,21 +136,33 @@ pub async fn ingest_changed(books: &Books, input: &Input, source: &str, batch: i
     let earlier = earlier_read::of_original(books, input, batch).await?;
     let ingested = match find_known(books, input, source).await? {
         Some(known) => known,
-        None => ingest_new(books, input, source, Some(earlier)).await?,
+        None => ingest_new(books, input, source, Some(earlier), None).await?,
     };
     Ok((ingested, earlier))
 }
 
-async fn ingest_new(books: &Books, input: &Input, source: &str, earlier: Option<Earlier>) -> Result<Ingested> {
+async fn ingest_new(
+    books: &Books,
+    input: &Input,
+    source: &str,
+    earlier: Option<Earlier>,
+    also: Option<&dyn Also>,
+) -> Result<Ingested> {
     if let Some(child) = &books.child_reader
         && attempts::is_deadly(books, input)?
     {
-        return child_process::ingest_in_child(books, child, input, source, earlier).await;
+        let is_handed_over = also.is_some();
+        let ingested = child_process::ingest_in_child(books, child, input, source, earlier, is_handed_over).await?;
+        // A death between the two commits is a part that comes again, whose bytes are known.
+        if let Some(also) = also {
+            write_also(books, also, ingested.batch.batch, ingested.batch.received).await?;
+        }
+        return Ok(ingested);
     }
-    let rules = record_rules(books, source).await?;
+    let rules = record_rules(books, source, input.format, books.clock.receipt()).await?;
     let attempt = WriteAttempt::register(books, "ingest").await?;
     let read = tokio::task::block_in_place(|| read_input(books, input, rules, &attempt))?;
-    commit(books, input, source, attempt, read, earlier).await
+    commit(books, input, source, attempt, read, earlier, also).await
 }
 
 async fn find_known(books: &Books, input: &Input, source: &str) -> Result<Option<Ingested>> {

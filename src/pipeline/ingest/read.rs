@@ -8,6 +8,7 @@ use super::formats::json_values::{JsonValues, Splitter};
 use super::input::chunk::{Chunk, Chunks};
 use super::input::{Format, Input, InputDigest};
 use super::parallel_read::check_all;
+use super::read_events::read_events;
 use super::record_rules::RecordRules;
 use super::segment_builder::{Counts, SegmentBuilder};
 use super::segment_writers::Writers;
@@ -73,6 +74,7 @@ pub(super) fn read_file(
         Format::Parquet => read_parquet(books, input, rules, writers, intake),
         Format::Ndjson => read_lines(books, input, rules, writers),
         Format::Csv => read_csv(books, input, rules, writers),
+        Format::MpsEvents | Format::MediaconvertEvents => read_events(books, input, rules, writers),
     }
 }
 
@@ -100,7 +102,7 @@ fn read_lines(books: &Books, input: &Input, rules: &RecordRules, writers: &Write
     let (reader, meter) = input.open()?;
     let (head, mut reader) = crate::pipeline::ingest::input::sniff::begin(input, reader)?;
     let progress = books.progress.bytes(&input.name, input.bytes()?);
-    let tally = if crate::pipeline::ingest::input::sniff::stands_by_line(&head) {
+    let tally = if input.is_by_line() || crate::pipeline::ingest::input::sniff::stands_by_line(&head) {
         let mut chunks = Chunks::of_lines(reader).numbered_from(input.first_line());
         let read = |chunk: &mut Chunk| {
             progress.at(meter.bytes());

@@ -1,20 +1,24 @@
 //! What every record of an input is held against, beside its own limits: the clock, the first day, expired days, known accounts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono_tz::Tz;
 
+use super::event_rules::{EventRules, event_rules};
 use super::formats::csv::CsvHeader;
 use super::record::timestamp::utc_day;
 use super::record::timestamp_text::Zones;
 use super::store;
+use crate::catalog::source::store as sources;
 use crate::context::first_day;
 use crate::context::{Books, UnknownAccounts};
 use crate::storage::raw::store::expired_days;
 use crate::support::clock::Clock;
 use crate::support::error::Result;
+use crate::values::format::Format;
 
 /// What every record of an input is held against.
 pub struct RecordRules {
@@ -31,6 +35,8 @@ pub struct RecordRules {
     pub known_accounts: Option<HashSet<u64>>,
     /// Zones of senders that write local times.
     pub zones: Option<Arc<Zones>>,
+    /// What events are read with, where the input is of them.
+    pub events: Option<EventRules>,
     /// Columns, of a CSV.
     pub header: Option<CsvHeader>,
     /// A row of a CSV names other columns than its header.
@@ -63,6 +69,7 @@ impl RecordRules {
             expired,
             known_accounts,
             zones: None,
+            events: None,
             header: None,
             has_other_header: AtomicBool::new(false),
             joined_row: AtomicU64::new(0),
@@ -71,8 +78,13 @@ impl RecordRules {
     }
 }
 
-/// The rules of the books, as they are now.
-pub(super) async fn record_rules(books: &Books, source: &str) -> Result<RecordRules> {
+/// The rules of the books, as they are now, for an input of a source. `receipt` is when its bytes were received first.
+pub(super) async fn record_rules(
+    books: &Books,
+    source: &str,
+    format: Format,
+    receipt: DateTime<Utc>,
+) -> Result<RecordRules> {
     let known_accounts = match books.settings.unknown_accounts {
         UnknownAccounts::Add => None,
         UnknownAccounts::Quarantine => Some(store::account_numbers(&books.ledger).await?),
@@ -84,6 +96,19 @@ pub(super) async fn record_rules(books: &Books, source: &str) -> Result<RecordRu
         .collect();
     let first_day = first_day::first_day(books).await?;
     let mut rules = RecordRules::new(books.clock, source, expired, known_accounts).from_day(first_day);
-    rules.zones = Zones::new(source, &books.settings.zones).map(Arc::new);
+    rules.zones = Zones::new(source, &zones(books).await?).map(Arc::new);
+    rules.events = event_rules(books, source, format, receipt).await?;
     Ok(rules)
+}
+
+/// Zones of sources that write local times: of the definitions in the ledger, then of the settings. A source whose definition is wrong
+/// now has none, which may be what is to change: its local times are refused, and can be tried again.
+async fn zones(books: &Books) -> Result<BTreeMap<String, Tz>> {
+    let versions = sources::newest_of_all(&books.ledger).await?.versions.into_iter();
+    let mut zones: BTreeMap<String, Tz> = versions
+        .filter_map(|(name, version)| Some((name, version.definition.source.zone?)))
+        .collect();
+    zones.extend(books.settings.zones.iter().map(|(name, zone)| (name.clone(), *zone)));
+    zones.retain(|name, _| !books.settings.faulty_sources.contains(name));
+    Ok(zones)
 }

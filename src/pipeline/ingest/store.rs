@@ -1,6 +1,6 @@
 //! The ledger of ingest: batches. Refused lines have a store of their own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::earlier_read::Earlier;
 use super::input::{Input, InputDigest};
@@ -162,6 +162,57 @@ pub async fn gone_records(ledger: &Ledger, batch: i64) -> Result<i64> {
         .fetch_one(ledger)
         .await?;
     row.try_get(0)
+}
+
+/// What a source handed over on a day.
+pub struct ReceivedOnDay {
+    pub received: i64,
+    pub stored: i64,
+    pub quarantined: i64,
+    /// Whether one of its batches raised an alarm.
+    pub has_alarm: bool,
+}
+
+/// Adds up a source's inputs of a UTC day (`YYYY-MM-DD`), those of the transaction included.
+pub async fn received_on_day(tx: &mut Tx, source: &str, day: &str) -> Result<ReceivedOnDay> {
+    let row = query(
+        "SELECT COALESCE(SUM(b.received), 0), COALESCE(SUM(b.stored_rows), 0), COALESCE(SUM(b.quarantined), 0), COUNT(a.alarm) \
+         FROM batch b LEFT JOIN alarm a ON a.batch = b.batch \
+         WHERE b.source = ? AND b.kind = 'input' AND b.committed_at >= ? AND b.committed_at < ?",
+    )
+    .bind(source)
+    .bind(day)
+    .bind(format!("{day}~"))
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(ReceivedOnDay {
+        received: row.try_get(0)?,
+        stored: row.try_get(1)?,
+        quarantined: row.try_get(2)?,
+        has_alarm: row.try_get::<i64>(3)? > 0,
+    })
+}
+
+/// Counts events of a batch that gave no record.
+pub async fn add_skipped_events(tx: &mut Tx, batch: i64, skipped: &BTreeMap<&'static str, u64>) -> Result<()> {
+    for (reason, events) in skipped {
+        let row: [Value; 3] = [
+            batch.into(),
+            (*reason).into(),
+            i64::try_from(*events).unwrap_or(i64::MAX).into(),
+        ];
+        insert_row(tx, "skipped_event (batch, reason, events)", row).await?;
+    }
+    Ok(())
+}
+
+/// Events of a batch that gave no record, by reason.
+pub async fn skipped_events(ledger: &Ledger, batch: i64) -> Result<Vec<(String, i64)>> {
+    let rows = query("SELECT reason, events FROM skipped_event WHERE batch = ? ORDER BY reason")
+        .bind(batch)
+        .fetch_all(ledger)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Whether an input is ingested already, asked inside the transaction that would ingest it.

@@ -6,7 +6,7 @@ use crate::context::Books;
 use crate::context::write_attempt::WriteAttempt;
 use crate::storage::ledger::Lease;
 use crate::storage::parquet_writer::{RowGroup, schema_of};
-use crate::storage::raw::rows::columns_of;
+use crate::storage::raw::rows::{DERIVED_TIME, columns_of};
 use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, check_written, read_columns};
 use crate::storage::raw::store::{Segment, add_segments, drop_segments, segments_between};
 use crate::support::error::{Doing as _, Error, Result};
@@ -29,7 +29,7 @@ pub struct Merged {
 /// Merges what is due among segments of metered batches.
 pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Result<Merged> {
     let mut merged = Merged::default();
-    for kind in [SegmentKind::Usage, SegmentKind::Log] {
+    for kind in [SegmentKind::Usage, SegmentKind::Log, SegmentKind::Payload] {
         let segments = segments_between(&books.ledger, kind, 0, metered_to).await?;
         let small: Vec<Segment> = segments
             .into_iter()
@@ -82,9 +82,18 @@ async fn merge_day(books: &Books, lease: &Lease, kind: SegmentKind, segments: &[
 }
 
 fn concatenated(books: &Books, segments: &[Segment]) -> Result<DataFrame> {
+    let frames = segments
+        .iter()
+        .map(|segment| read_columns(&books.data.join(&segment.path), &[]));
+    let mut frames: Vec<DataFrame> = frames.collect::<Result<_>>()?;
+    if frames.iter().any(|frame| frame.column(DERIVED_TIME).is_ok()) {
+        for frame in frames.iter_mut().filter(|frame| frame.column(DERIVED_TIME).is_err()) {
+            let none = BooleanChunked::full(DERIVED_TIME.into(), false, frame.height());
+            frame.with_column(none.into_column()).doing("merging segments")?;
+        }
+    }
     let mut all: Option<DataFrame> = None;
-    for segment in segments {
-        let frame = read_columns(&books.data.join(&segment.path), &[])?;
+    for frame in frames {
         match &mut all {
             None => all = Some(frame),
             Some(all) => {

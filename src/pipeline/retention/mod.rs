@@ -71,8 +71,12 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &Accounts) -> Result
     }
     let today = books.clock.irreversible().date_naive();
     for day in days_past(books, SegmentKind::Log, LOG_MONTHS, today).await? {
-        expire_log_day(books, lease, day).await?;
+        expire_log_day(books, lease, SegmentKind::Log, day).await?;
         expired.log_days += 1;
+    }
+    // Events repeat the service log, so they go with it.
+    for day in days_past(books, SegmentKind::Payload, LOG_MONTHS, today).await? {
+        expire_log_day(books, lease, SegmentKind::Payload, day).await?;
     }
     for day in days_past(books, SegmentKind::Usage, RAW_MONTHS, today).await? {
         expire_raw_day(books, lease, accounts, day, &mut expired).await?;
@@ -107,12 +111,12 @@ fn is_past(day: NaiveDate, months: u32, today: NaiveDate) -> bool {
         .is_some_and(|until| until <= today)
 }
 
-async fn expire_log_day(books: &Books, lease: &Lease, day: NaiveDate) -> Result<()> {
-    let segments = segments_of_day(&books.ledger, SegmentKind::Log, day).await?;
+async fn expire_log_day(books: &Books, lease: &Lease, kind: SegmentKind, day: NaiveDate) -> Result<()> {
+    let segments = segments_of_day(&books.ledger, kind, day).await?;
     let rows = segments.iter().map(|s| s.rows).sum();
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    store::mark_expired(&mut tx, SegmentKind::Log, day, rows, "0", &books.clock.text()).await?;
+    store::mark_expired(&mut tx, kind, day, rows, "0", &books.clock.text()).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
     books.ledger.commit(tx, "expire_log").await
 }

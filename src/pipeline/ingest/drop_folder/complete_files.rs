@@ -27,6 +27,9 @@ struct Look {
 pub struct Left {
     pub name: String,
     pub why: String,
+    /// Whether it stays until a person acts.
+    #[serde(skip)]
+    pub needs_person: bool,
 }
 
 /// The paths that rest, and the others with what they do. Waits once, at most `rest`, where that may help. `now` is the machine's clock.
@@ -100,6 +103,7 @@ fn told(look: &Look, before: &[Look]) -> Left {
     Left {
         name: look.path.display().to_string(),
         why: why.to_owned(),
+        needs_person: false,
     }
 }
 

@@ -6,10 +6,12 @@
 //! file there. Names there carry the digest, so equal names never overwrite. What changes there afterwards is read again ([`originals`]).
 
 mod complete_files;
-pub(super) mod names;
+pub mod names;
 mod open_files;
 mod originals;
+mod senders;
 mod store;
+mod without_secrets;
 
 use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use std::time::Duration;
 pub use complete_files::Left;
 pub use originals::forget_gone as forget_originals;
 use originals::{Changed, Put, stand_of};
+use senders::{Sender, Senders};
+pub use store::blanked;
 
 use super::input::folder::{Folder, digest_of_original, is_finished};
 use super::input::{Input, InputDigest};
@@ -30,11 +34,11 @@ use crate::support::error::{AtPath as _, Error, Result};
 use crate::support::failpoint;
 use crate::values::digest::input_digest_of_file;
 
-const DONE: &str = "done";
+pub const DONE: &str = "done";
 const REFUSED: &str = "refused";
 
 /// Digits of the digest in a moved file's name: 64 bits, plenty for one folder.
-const DIGEST_DIGITS: usize = 16;
+pub const DIGEST_DIGITS: usize = 16;
 
 /// What the night did with the drop folder.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -87,7 +91,8 @@ pub async fn take_dropped(books: &Books) -> Result<Dropped> {
 pub async fn take_dropped_waiting(books: &Books, wait: impl AsyncFnOnce(Duration)) -> Result<Dropped> {
     let folder = books.settings.drop_folder(&books.data);
     create_dir_durably(&folder)?;
-    let (mut files, skipped) = dropped_files(&folder)?;
+    let sources = Senders::of(books).await?;
+    let (mut files, skipped) = dropped_files(&folder, &sources)?;
     let found = originals::look(books).await?;
     files.extend(found.changed.iter().map(|changed| changed.path.clone()));
     let rest = Duration::from_secs(books.settings.drop_rest_s.into());
@@ -101,6 +106,7 @@ pub async fn take_dropped_waiting(books: &Books, wait: impl AsyncFnOnce(Duration
             ..Dropped::default()
         },
         put: Put::default(),
+        senders: sources,
     };
     for changed in &found.changed {
         if resting.contains(&changed.path) {
@@ -125,22 +131,36 @@ struct Taking<'a> {
     folder: PathBuf,
     dropped: Dropped,
     put: Put,
+    senders: Senders,
 }
 
 impl Taking<'_> {
     async fn take_file(&mut self, path: &Path) -> Result<()> {
-        let outcome = self.ingest_at(path, path).await;
-        self.settle(path, &name_of(path), outcome)
+        let name = Senders::kept_name(&self.folder, path);
+        let sender = self.senders.of_kept(&name).0;
+        let is_folder_of_events = path.is_dir() && sender.is_some_and(Sender::is_of_events);
+        let folder =
+            is_folder_of_events.then(|| "events are read from files; move them up into the source's folder".to_owned());
+        if let Some(why) = sender.and_then(|sender| sender.why_left.clone()).or(folder) {
+            self.dropped.left.push(Left {
+                name: path.display().to_string(),
+                why,
+                needs_person: sender.is_some_and(|sender| sender.is_unreadable),
+            });
+            return Ok(());
+        }
+        let outcome = self.ingest_at(&name, path, path).await;
+        self.settle(path, &name, outcome).await
     }
 
     /// Moves a file to where it belongs after it was read, or refused.
-    fn settle(&mut self, path: &Path, name: &str, outcome: Result<(Input, Ingested)>) -> Result<()> {
+    async fn settle(&mut self, path: &Path, name: &str, outcome: Result<(Input, Ingested)>) -> Result<()> {
         match outcome {
             Ok((input, ingested)) => {
                 if is_still(&input, &ingested.measured)? {
                     let is_of_no_record = ingested.alarm.as_ref().is_some_and(Alarm::is_of_no_record);
                     let folder = if is_of_no_record { REFUSED } else { DONE };
-                    self.move_away(path, folder, name, &ingested.measured.digest)?;
+                    self.move_read(&input, folder, name, &ingested.measured.digest).await?;
                 } else {
                     self.dropped.changed.push(input.name);
                 }
@@ -149,11 +169,18 @@ impl Taking<'_> {
             Err(error @ (Error::Input { .. } | Error::SetAside { .. } | Error::Usage(_))) => {
                 let shown = path.display().to_string();
                 tracing::warn!(file = shown, %error, "file refused");
-                let digest = digest_of_original(path)?;
-                self.move_away(path, REFUSED, name, &digest)?;
+                let is_of_events = self.senders.of_kept(name).0.is_some_and(Sender::is_of_events);
+                let stays = if is_of_events {
+                    // What cannot be read cannot be kept without its secrets.
+                    "; it stays in the drop folder: mend or remove it"
+                } else {
+                    let digest = digest_of_original(path)?;
+                    self.move_away(path, REFUSED, name, &digest)?;
+                    ""
+                };
                 self.dropped.refused.push(RefusedFile {
                     name: shown,
-                    why: error.to_string(),
+                    why: format!("{error}{stays}"),
                 });
             }
             Err(error) => return Err(error),
@@ -161,10 +188,20 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Reads an original again that changed after it was read.
+    /// Reads an original again that changed after it was read. Whose definition or key cannot be read now waits for the next night.
     async fn take_changed(&mut self, changed: &Changed) -> Result<()> {
+        if let Some(why) = self.senders.of_kept(&changed.name).0.and_then(Sender::why_unreadable) {
+            self.dropped.left.push(Left {
+                name: changed.path.display().to_string(),
+                why: why.to_owned(),
+                needs_person: true,
+            });
+            self.put.unsettled.push(changed.place.clone());
+            return Ok(());
+        }
         let digest = tokio::task::block_in_place(|| input_digest_of_file(&changed.path))?;
-        if digest.starts_with(&changed.digest) {
+        let came = store::came_as(&self.books.ledger, &digest).await?;
+        if digest.starts_with(&changed.digest) || came.iter().any(|came| came.starts_with(&changed.digest)) {
             // It was copied back, or touched: the bytes are the same.
             self.put.stands.insert(changed.place.clone(), stand_of(&changed.path)?);
             return Ok(());
@@ -174,23 +211,44 @@ impl Taking<'_> {
             return self.take_later_state(changed, &first).await;
         }
         // Nothing was taken of it before.
-        let outcome = self.ingest_at(&self.folder.join(&changed.name), &changed.path).await;
-        self.settle(&changed.path, &changed.name, outcome)
+        let named = self.senders.came_to(&self.folder, &changed.name);
+        let outcome = self.ingest_at(&changed.name, &named, &changed.path).await;
+        self.settle(&changed.path, &changed.name, outcome).await
     }
 
-    /// Reads a file under the name that it came with.
-    async fn ingest_at(&self, named: &Path, path: &Path) -> Result<(Input, Ingested)> {
-        let input = Input::lying_at(path, named, None)?;
-        let ingested = ingest(self.books, &input, &self.books.settings.source).await?;
+    /// Reads a file under the path with which it came. `name` is the one under which it is kept.
+    async fn ingest_at(&self, name: &str, named: &Path, path: &Path) -> Result<(Input, Ingested)> {
+        let (sender, _) = self.senders.of_kept(name);
+        let source = sender.map_or(self.books.settings.source.as_str(), |sender| &sender.name);
+        let input = Input::lying_at(path, named, sender.and_then(|sender| sender.format))?;
+        let ingested = ingest(self.books, &input, source).await?;
         Ok((input, ingested))
     }
 
+    /// Moves a file that was read; of events, what is kept of it.
+    async fn move_read(&mut self, input: &Input, folder: &str, name: &str, digest: &str) -> Result<()> {
+        let Some(path) = input.path() else { return Ok(()) };
+        let (sender, _) = self.senders.of_kept(name);
+        let Some(rules) = sender.and_then(|sender| sender.events.as_ref()) else {
+            return self.move_away(path, folder, name, digest);
+        };
+        create_dir_durably(&self.folder.join(folder))?;
+        let place = place_of(folder, name, digest);
+        let target = self.folder.join(&place);
+        without_secrets::put(self.books, rules, input, &target, digest).await?;
+        self.put.stands.insert(place, stand_of(&target)?);
+        Ok(())
+    }
+
     async fn take_later_state(&mut self, changed: &Changed, first: &Batch) -> Result<()> {
-        let input = Input::lying_at(&changed.path, &self.folder.join(&changed.name), None)?;
+        let (sender, _) = self.senders.of_kept(&changed.name);
+        let named = self.senders.came_to(&self.folder, &changed.name);
+        let input = Input::lying_at(&changed.path, &named, sender.and_then(|sender| sender.format))?;
         match ingest_changed(self.books, &input, &first.source, first.batch).await {
             Ok((ingested, earlier)) => {
                 if is_still(&input, &ingested.measured)? {
-                    self.move_away(&changed.path, DONE, &changed.name, &ingested.measured.digest)?;
+                    self.move_read(&input, DONE, &changed.name, &ingested.measured.digest)
+                        .await?;
                 } else {
                     self.put.unsettled.push(changed.place.clone());
                 }
@@ -230,7 +288,7 @@ impl Taking<'_> {
             .and_then(|file| file.set_times(received))
             .at(path)?;
         failpoint::file("dated", path);
-        let place = format!("{folder}/{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())]);
+        let place = place_of(folder, name, digest);
         let target = self.folder.join(&place);
         if target.exists() && digest_of_original(&target)? == digest {
             remove_original(path)?;
@@ -254,8 +312,9 @@ pub fn remove_original(path: &Path) -> Result<()> {
     std::fs::remove_file(path).at(path)
 }
 
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+/// Where a file is moved to, below the drop folder.
+fn place_of(folder: &str, name: &str, digest: &str) -> String {
+    format!("{folder}/{}-{name}", &digest[..DIGEST_DIGITS.min(digest.len())])
 }
 
 /// The folders that files are moved to.
@@ -286,23 +345,44 @@ fn is_still(input: &Input, measured: &InputDigest) -> Result<bool> {
     Ok(tokio::task::block_in_place(|| input.digest())?.as_deref() == Some(measured.digest.as_str()))
 }
 
-/// Files and finished folders by name, and the names of what is neither.
-fn dropped_files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
+/// Files and finished folders by name, with those in the folders of sources, and the names of what is neither.
+fn dropped_files(folder: &Path, senders: &Senders) -> Result<(Vec<PathBuf>, Vec<String>)> {
     let (mut files, mut others) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(folder).at(folder)? {
-        let entry = entry.at(folder)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if names::is_left_alone(&name) {
+    for (path, name) in entries(folder)? {
+        if [DONE, REFUSED].contains(&name.as_str()) && path.is_dir() {
             continue;
         }
-        let kind = entry.file_type().at(folder)?;
-        if kind.is_file() || kind.is_dir() && ![DONE, REFUSED].contains(&name.as_str()) && is_finished(&entry.path()) {
-            files.push(entry.path());
-        } else if ![DONE, REFUSED].contains(&name.as_str()) {
-            others.push(entry.path().display().to_string());
+        if senders.has(&name) && path.is_dir() && !is_finished(&path) {
+            for (path, _) in entries(&path)? {
+                take_or_skip(path, &mut files, &mut others);
+            }
+        } else {
+            take_or_skip(path, &mut files, &mut others);
         }
     }
     files.sort_unstable();
     others.sort_unstable();
     Ok((files, others))
+}
+
+fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder).at(folder)? {
+        let entry = entry.at(folder)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !names::is_left_alone(&name) {
+            entries.push((entry.path(), name));
+        }
+    }
+    Ok(entries)
+}
+
+fn take_or_skip(path: PathBuf, files: &mut Vec<PathBuf>, others: &mut Vec<String>) {
+    let kind = std::fs::symlink_metadata(&path).map(|found| found.file_type());
+    match kind {
+        Ok(kind) if kind.is_file() || kind.is_dir() && is_finished(&path) => files.push(path),
+        // What was taken away meanwhile is not there.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        _ => others.push(path.display().to_string()),
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod cloudevent;
 pub mod csv;
+pub mod events;
 pub(crate) mod json_values;
 pub mod ndjson;
 pub mod parquet;

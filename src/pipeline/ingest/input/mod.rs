@@ -16,34 +16,10 @@ use crate::storage::durable_files::{DataDir, create_dir_durably};
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::support::failpoint;
 use crate::values::digest::InputHasher;
+pub use crate::values::format::Format;
 use compression::unpacked;
 use folder::{Filled, Folder};
 use utf16::Utf8;
-
-/// How records stand in an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    Ndjson,
-    Csv,
-    Parquet,
-}
-
-impl Format {
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-            Self::Parquet => "parquet",
-        }
-    }
-
-    /// The format that a batch was recorded with.
-    pub fn from_text(text: &str) -> Option<Self> {
-        [Self::Ndjson, Self::Csv, Self::Parquet]
-            .into_iter()
-            .find(|f| f.text() == text)
-    }
-}
 
 /// The wrapping around the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +39,8 @@ pub struct Input {
     compression: Compression,
     /// Whether somebody said that bytes known under another source are other records.
     again: bool,
+    /// Whether each line stands for itself, whatever the lines before it look like.
+    by_line: bool,
     /// The files, of a folder that is one input.
     folder: Option<Arc<Folder>>,
     /// Of a file in such a folder.
@@ -80,6 +58,30 @@ struct Part {
     lines: Arc<AtomicU64>,
 }
 
+/// A name in small letters without the extension of its compression, and that.
+fn compression_of(lower: &str) -> (&str, Compression) {
+    match lower.rsplit_once('.') {
+        Some((stem, "gz")) => (stem, Compression::Gzip),
+        Some((stem, "zst" | "zstd")) => (stem, Compression::Zstd),
+        _ => (lower, Compression::None),
+    }
+}
+
+/// The format that the extension of a name shows.
+fn format_of(stem: &str) -> Option<Format> {
+    match stem.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("ndjson" | "jsonl" | "json") => Some(Format::Ndjson),
+        Some("csv") => Some(Format::Csv),
+        Some("parquet") => Some(Format::Parquet),
+        _ => None,
+    }
+}
+
+/// Whether a name is that of a file of usage, by its extension alone.
+pub fn shows_format(name: &str) -> bool {
+    format_of(compression_of(&name.to_ascii_lowercase()).0).is_some()
+}
+
 impl Input {
     /// A file, or standard input for `-`. The format is the extension's unless given.
     pub fn named(path: &Path, format: Option<Format>) -> Result<Self> {
@@ -92,6 +94,7 @@ impl Input {
                 format,
                 compression: Compression::None,
                 again: false,
+                by_line: false,
                 folder: None,
                 part: None,
             });
@@ -100,17 +103,8 @@ impl Input {
             return Self::of_folder(path, name, format);
         }
         let lower = name.to_ascii_lowercase();
-        let (stem, compression) = match lower.rsplit_once('.') {
-            Some((stem, "gz")) => (stem, Compression::Gzip),
-            Some((stem, "zst" | "zstd")) => (stem, Compression::Zstd),
-            _ => (lower.as_str(), Compression::None),
-        };
-        let by_extension = match stem.rsplit_once('.').map(|(_, extension)| extension) {
-            Some("ndjson" | "jsonl" | "json") => Some(Format::Ndjson),
-            Some("csv") => Some(Format::Csv),
-            Some("parquet") => Some(Format::Parquet),
-            _ => None,
-        };
+        let (stem, compression) = compression_of(&lower);
+        let by_extension = format_of(stem);
         let is_spreadsheet = matches!(
             stem.rsplit_once('.').map(|(_, extension)| extension),
             Some("xlsx" | "xlsm" | "xlsb" | "xls" | "ods" | "numbers")
@@ -134,6 +128,7 @@ impl Input {
             format,
             compression,
             again: false,
+            by_line: false,
             folder: None,
             part: None,
         })
@@ -150,6 +145,7 @@ impl Input {
             name,
             compression: Compression::None,
             again: false,
+            by_line: false,
             folder: Some(Arc::new(folder)),
             part: None,
         })
@@ -206,6 +202,38 @@ impl Input {
     #[must_use]
     pub fn again(self) -> Self {
         Self { again: true, ..self }
+    }
+
+    /// An input that a source laid down: each line stands for itself, and its name is the source's own.
+    #[must_use]
+    pub fn of_source(path: &Path, name: String, format: Format) -> Self {
+        Self {
+            path: Some(path.to_owned()),
+            name,
+            format,
+            compression: Compression::None,
+            again: true,
+            by_line: true,
+            folder: None,
+            part: None,
+        }
+    }
+
+    /// The same input in another format than its name says.
+    #[must_use]
+    pub fn in_format(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
+    /// The same input under another name.
+    #[must_use]
+    pub fn called(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
+    /// Whether each line stands for itself.
+    pub fn is_by_line(&self) -> bool {
+        self.by_line
     }
 
     /// Whether somebody said so.
@@ -273,7 +301,7 @@ impl Input {
     fn as_text(&self, reader: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
         match self.format {
             Format::Parquet => reader,
-            Format::Ndjson | Format::Csv => Box::new(Utf8::of(reader)),
+            Format::Ndjson | Format::Csv | Format::MpsEvents | Format::MediaconvertEvents => Box::new(Utf8::of(reader)),
         }
     }
 

@@ -1,16 +1,21 @@
 //! Quarantined lines, tried again as they came or as a person corrected them: those that pass now become a batch of their own.
 
+use chrono::{DateTime, Utc};
+
 use super::dismiss::{refuse_missing, subject};
 use super::filter::Filter;
 use super::store as quarantine;
 use super::store::{Page, QuarantinedLine, Taken};
 use crate::context::Books;
 use crate::context::write_attempt::WriteAttempt;
+use crate::pipeline::ingest::event_rules::EventRules;
 use crate::pipeline::ingest::formats::csv::CsvHeader;
 use crate::pipeline::ingest::formats::csv::fast;
 use crate::pipeline::ingest::formats::csv::first_row::first_row;
 use crate::pipeline::ingest::input::{Format, InputDigest};
-use crate::pipeline::ingest::record_rules::RecordRules;
+use crate::pipeline::ingest::read_events::events_of;
+use crate::pipeline::ingest::record::refusal::{Refusal, code};
+use crate::pipeline::ingest::record_rules::{RecordRules, record_rules};
 use crate::pipeline::ingest::segment_builder::{Counts, Refused, SegmentBuilder};
 use crate::pipeline::ingest::segment_writers::Writers;
 use crate::pipeline::ingest::store;
@@ -99,7 +104,8 @@ pub(crate) async fn take_what_passes(
     attempts: &[Attempt],
     correction: Option<&Correction<'_>>,
 ) -> Result<Attempted> {
-    let mut rules = crate::pipeline::ingest::record_rules::record_rules(books, &batch.source).await?;
+    let format = Format::from_text(&batch.format).unwrap_or(Format::Ndjson);
+    let mut rules = record_rules(books, &batch.source, format, receipt_of(batch)?).await?;
     rules.header = batch.header.as_deref().map(header_of).transpose()?;
     // Most retries change nothing; only one that does registers an intake and writes files.
     let (passing, refused) =
@@ -118,6 +124,7 @@ pub(crate) async fn take_what_passes(
     let paths = || segments.iter().map(|segment| &segment.path);
     let synced = writing.sync(paths())?;
     let accepted = count_of(&passing);
+    let stored = i64::try_from(tally.stored).unwrap_or(i64::MAX);
     let at = books.clock.text();
     let new = NewBatch {
         intake,
@@ -130,8 +137,9 @@ pub(crate) async fn take_what_passes(
             bytes: 0,
             digest: format!("retry {intake}"),
         },
-        received: 0,
-        stored: accepted,
+        // An event is one line in quarantine, and may be several records.
+        received: stored - accepted,
+        stored,
         quarantined: -accepted,
         duration_ms: tally.duration_ms,
         committed_at: &at,
@@ -217,9 +225,9 @@ fn try_lines<'a>(
 ) -> Result<(Vec<&'a Attempt>, Vec<Refused>)> {
     let mut builder = SegmentBuilder::new(rules, writers);
     let mut passing = Vec::new();
-    let mut reading = fast::Reading::default();
+    let mut taking = Taking::of(rules, batch);
     for attempt in attempts {
-        if take_line(&mut builder, rules, batch, attempt, &mut reading)? {
+        if taking.take(&mut builder, attempt)? {
             passing.push(attempt);
         }
     }
@@ -228,9 +236,9 @@ fn try_lines<'a>(
 
 fn write_lines(rules: &RecordRules, writers: &Writers, batch: &Batch, attempts: &[&Attempt]) -> Result<Counts> {
     let mut builder = SegmentBuilder::new(rules, writers);
-    let mut reading = fast::Reading::default();
+    let mut taking = Taking::of(rules, batch);
     for attempt in attempts {
-        if !take_line(&mut builder, rules, batch, attempt, &mut reading)? {
+        if !taking.take(&mut builder, attempt)? {
             let number = attempt.line.quarantine;
             return Err(Error::Unbalanced(format!(
                 "line {number} passed the door once and not again"
@@ -240,19 +248,83 @@ fn write_lines(rules: &RecordRules, writers: &Writers, batch: &Batch, attempts: 
     builder.finish()
 }
 
-/// In the new batch a line's number is its quarantine number, which is unique there.
-fn take_line(
-    builder: &mut SegmentBuilder,
-    rules: &RecordRules,
-    batch: &Batch,
-    attempt: &Attempt,
-    reading: &mut fast::Reading,
-) -> Result<bool> {
-    let line = u64::try_from(attempt.line.quarantine).unwrap_or(0);
-    match (Format::from_text(&batch.format), &rules.header) {
-        (Some(Format::Csv), Some(header)) => fast::take(builder, header, line, &attempt.bytes, reading),
-        _ => builder.take_line(line, &attempt.bytes),
+/// Reads lines as those of one batch.
+struct Taking<'a> {
+    rules: &'a RecordRules,
+    format: Option<Format>,
+    reading: fast::Reading,
+    /// The number of the next record of an event.
+    next: u64,
+}
+
+impl<'a> Taking<'a> {
+    fn of(rules: &'a RecordRules, batch: &Batch) -> Self {
+        Self {
+            rules,
+            format: Format::from_text(&batch.format),
+            reading: fast::Reading::default(),
+            next: 1,
+        }
     }
+
+    /// In the new batch a line's number is its quarantine number, which is unique there; records of events are numbered one after another.
+    fn take(&mut self, builder: &mut SegmentBuilder, attempt: &Attempt) -> Result<bool> {
+        let line = u64::try_from(attempt.line.quarantine).unwrap_or(0);
+        match (self.format, &self.rules.header, &self.rules.events) {
+            (Some(Format::Csv), Some(header), _) => {
+                fast::take(builder, header, line, &attempt.bytes, &mut self.reading)
+            }
+            (_, _, Some(rules)) => self.take_event(builder, rules, line, &attempt.bytes),
+            _ => builder.take_line(line, &attempt.bytes),
+        }
+    }
+
+    /// What was refused is one event; what a person wrote in its place must be one too.
+    fn take_event(
+        &mut self,
+        builder: &mut SegmentBuilder,
+        rules: &EventRules,
+        line: u64,
+        bytes: &[u8],
+    ) -> Result<bool> {
+        let events = events_of(rules, bytes);
+        let [event] = events.as_slice() else {
+            return builder.refuse_row(line, one_event(events.len()), bytes);
+        };
+        if event.is_refused() {
+            return builder.take_event(line, event);
+        }
+        if let Some(reason) = event.skipped() {
+            return builder.refuse_row(line, no_record(reason), bytes);
+        }
+        let first = self.next;
+        self.next += event.lines();
+        builder.take_event(first, event)
+    }
+}
+
+fn one_event(found: usize) -> Refusal {
+    Refusal::new(
+        code::BAD_EVENT,
+        format!("the line holds {found} events; exactly one is expected"),
+    )
+}
+
+fn no_record(reason: &str) -> Refusal {
+    Refusal::new(
+        code::BAD_EVENT,
+        format!("the event gives no record ({reason}); to dismiss the line, use `tallybook quarantine dismiss`"),
+    )
+}
+
+/// When the bytes of a batch were received first.
+fn receipt_of(batch: &Batch) -> Result<DateTime<Utc>> {
+    batch.committed_at.parse().map_err(|_| {
+        Error::Unbalanced(format!(
+            "batch {} was committed at {:?}, which is no time",
+            batch.batch, batch.committed_at
+        ))
+    })
 }
 
 fn header_of(text: &str) -> Result<CsvHeader> {

@@ -1,5 +1,7 @@
 //! The ledger of refused lines.
 
+use std::collections::HashSet;
+
 use super::alarm::store as alarms;
 use super::alarm::{DISMISSED, TAKEN};
 use super::filter::Filter;
@@ -161,6 +163,15 @@ pub async fn lines_with_bytes(ledger: &Ledger, filter: &Filter, page: Page) -> R
         .collect()
 }
 
+/// SHA-256 of every line of a source that was refused, whatever became of it.
+pub async fn digests_of_source(ledger: &Ledger, source: &str) -> Result<HashSet<String>> {
+    let rows = query(format!("SELECT DISTINCT q.payload_digest {FROM} WHERE b.source = ?"))
+        .bind(source)
+        .fetch_all(ledger)
+        .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
 /// The batches that received lines which a filter means and which wait.
 pub async fn batches_that_wait(ledger: &Ledger, filter: &Filter) -> Result<Vec<i64>> {
     let (condition, values) = filter.condition();
@@ -304,6 +315,21 @@ fn overtaken() -> Error {
     Error::Overtaken(
         "another run accepted or dismissed one of these lines; nothing was written: run the command again".to_owned(),
     )
+}
+
+/// Puts the bytes of a line back, which a backup has apart.
+pub async fn restore_payload(tx: &mut Tx, quarantine: i64, payload: Vec<u8>) -> Result<()> {
+    let done = query("UPDATE quarantine SET payload = ? WHERE quarantine = ?")
+        .bind(Value::Bytes(payload))
+        .bind(quarantine)
+        .execute(tx)
+        .await?;
+    if done == 1 {
+        return Ok(());
+    }
+    Err(Error::Unbalanced(format!(
+        "the backup has the bytes of line {quarantine} in quarantine, which the ledger has not"
+    )))
 }
 
 /// Removes the bytes of lines received before an instant; reason and digest stay. Returns how many.

@@ -9,6 +9,7 @@ pub mod field_values;
 pub mod fields;
 pub mod fingerprint;
 pub(crate) mod invisible;
+mod message;
 pub(crate) mod parameter_keys;
 pub mod refusal;
 #[cfg(test)]
@@ -67,6 +68,8 @@ pub struct Record<'a> {
     pub duration_ms: Option<i64>,
     /// When the output was done, in nanoseconds since 1970-01-01T00:00:00Z.
     pub finished_at: Option<i64>,
+    /// Whether that is the time of a message or of its receipt, and not the task's own.
+    pub has_derived_time: bool,
     /// Whether the work failed: such a record is counted, never charged.
     pub failed: bool,
     /// Service log: the task.
@@ -171,6 +174,7 @@ impl<'a> Record<'a> {
             parameters: crate::pipeline::ingest::record::field_values::parameters(fields)?,
             duration_ms: duration(fields, Field::DurationMs)?,
             finished_at: finish(fields)?,
+            has_derived_time: false,
             failed: failed(fields)?,
             task_id: text(fields, Field::TaskId)?,
             event_id: text(fields, Field::EventId)?,
@@ -244,6 +248,11 @@ fn line_text(line: &[u8]) -> Result<&str, Refusal> {
 
 #[cold]
 fn not_fields(offence: Offence<'_>, text: &str) -> Refusal {
+    if let Offence::Unknown(_) = offence
+        && let Some(refusal) = message::refusal(text)
+    {
+        return refusal;
+    }
     match crate::support::json::check(text) {
         Ok(crate::support::json::Value::Object(_)) | Err(_) => offence.refusal(text),
         Ok(value) => {

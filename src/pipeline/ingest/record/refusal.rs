@@ -75,6 +75,14 @@ codes! {
     EVENT_CONFLICT = "event_conflict", "a `CloudEvent` whose attributes and data differ";
     BAD_CELL = "bad_cell", "a CSV cell that is not valid (RFC 4180) on one line: a stray quote, or one that is not closed";
     WRONG_CELL_COUNT = "wrong_cell_count", "a CSV row with more or fewer cells than its header";
+    EVENT_TOO_LARGE = "event_too_large", "a document of events of more than 16 MiB";
+    NOT_AN_EVENT = "not_an_event", "JSON that is no event of the service that the format names";
+    UNSUPPORTED_EVENT = "unsupported_event", "an event of a kind that does not say what is to be billed";
+    UNKNOWN_TEMPLATE = "unknown_template", "an output of a template whose type, or streams, are not known";
+    UNKNOWN_ENHANCEMENT = "unknown_enhancement", "an enhancement that is switched on and not known";
+    UNKNOWN_APPID = "unknown_appid", "an APPID that is not in the source's table";
+    BAD_SIGNATURE = "bad_signature", "an event without a right `Sign`, from a source that has notification keys";
+    SIGNATURE_EXPIRED = "signature_expired", "an event that was sent after its `Sign` expired";
 }
 
 impl From<SyntaxError> for Refusal {

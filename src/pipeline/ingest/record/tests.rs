@@ -47,6 +47,7 @@ fn a_usage_record_is_read_field_by_field() {
             parameters: Some(r#"{"codec":"H264","width":1920}"#),
             duration_ms: Some(138_196),
             finished_at: Some(1_792_655_667_746_000_000),
+            has_derived_time: false,
             failed: false,
             task_id: None,
             event_id: None,

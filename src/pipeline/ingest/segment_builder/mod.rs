@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+mod events;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
@@ -20,6 +22,7 @@ use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse
 use super::record_rules::RecordRules;
 use super::segment_writers::Writers;
 use crate::storage::raw::interner::{Interner, Symbol};
+use crate::storage::raw::payload::PayloadRow;
 use crate::storage::raw::rows::{LogRow, RawRow, RawRows, UsageFields, log_columns};
 use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind};
 use crate::support::error::{Error, Result};
@@ -52,6 +55,8 @@ pub struct Counts {
     pub received: u64,
     pub stored: u64,
     pub refused: Vec<Refused>,
+    /// Events that gave no record, by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
     /// Milliseconds of usage that was stored; at the largest number it may be more.
     pub duration_ms: u64,
     /// UTC days stored, in days since 1970.
@@ -65,6 +70,9 @@ impl Counts {
         self.received += other.received;
         self.stored += other.stored;
         self.refused.extend(other.refused);
+        for (reason, events) in other.skipped {
+            *self.skipped.entry(reason).or_default() += events;
+        }
         self.duration_ms = self.duration_ms.saturating_add(other.duration_ms);
         self.days.extend(other.days);
         self
@@ -90,6 +98,7 @@ pub struct SegmentBuilder<'d> {
     days: HashMap<i32, RawRows>,
     held_rows: usize,
     logs: BTreeMap<i32, Vec<LogRow>>,
+    payloads: BTreeMap<i32, Vec<PayloadRow>>,
     scratch: Scratch,
     tally: Counts,
 }
@@ -109,6 +118,7 @@ impl<'d> SegmentBuilder<'d> {
             days: HashMap::new(),
             held_rows: 0,
             logs: BTreeMap::new(),
+            payloads: BTreeMap::new(),
             scratch: Scratch {
                 zones: rules.zones.clone(),
                 ..Scratch::default()
@@ -312,7 +322,20 @@ impl<'d> SegmentBuilder<'d> {
 
     /// Checks what does not stand in the record alone, and keeps it. `known` are its parameters where they were seen before.
     fn accept(&mut self, line: u64, record: &Record, known: Option<Symbol>) -> std::result::Result<(), Refusal> {
-        let Ok(row_line) = u32::try_from(line) else {
+        let (line, parameters) = self.check(line, record, known)?;
+        self.keep(line, record, parameters);
+        Ok(())
+    }
+
+    /// Checks what does not stand in the record alone. Returns its number in the row and its parameters.
+    #[inline]
+    fn check(
+        &mut self,
+        line: u64,
+        record: &Record,
+        known: Option<Symbol>,
+    ) -> std::result::Result<(u32, Symbol), Refusal> {
+        let Ok(line) = u32::try_from(line) else {
             return Err(Refusal::new(
                 code::LINE_TOO_LONG,
                 "the input has more than 2^32 lines; split it",
@@ -327,6 +350,12 @@ impl<'d> SegmentBuilder<'d> {
             Some(parameters) => parameters,
             None => self.parameters(record)?,
         };
+        Ok((line, parameters))
+    }
+
+    /// Keeps a record that was checked.
+    #[inline]
+    fn keep(&mut self, row_line: u32, record: &Record, parameters: Symbol) {
         let source = record.source.unwrap_or(&self.rules.default_source);
         let source_symbol = self.symbols.intern(source);
         let task_type = self.symbols.intern(record.task_type.unwrap_or(""));
@@ -349,6 +378,7 @@ impl<'d> SegmentBuilder<'d> {
             voids: record.voids,
             usage,
             finished_at_ns: record.finished_at,
+            has_derived_time: record.has_derived_time,
             key: identity_hash_with(self.symbols.hash(source_symbol), record.id),
             content: content_fingerprint_with(record, hashes),
         };
@@ -358,7 +388,6 @@ impl<'d> SegmentBuilder<'d> {
         self.days.entry(day).or_default().push(&row);
         self.held_rows += 1;
         self.keep_log(row_line, day, source, record);
-        Ok(())
     }
 
     fn check_account(&self, record: &Record) -> std::result::Result<(), Refusal> {
@@ -474,7 +503,8 @@ impl<'d> SegmentBuilder<'d> {
         }
         self.held_rows -= rows.len();
         self.tally.days.insert(day);
-        let columns = rows.into_columns(self.writers.intake(), &self.symbols);
+        let has_derived_times = self.rules.events.is_some();
+        let columns = rows.into_columns(self.writers.intake(), &self.symbols, has_derived_times);
         self.writers.write(SegmentKind::Usage, day, columns)
     }
 
@@ -496,7 +526,7 @@ impl<'d> SegmentBuilder<'d> {
         while let Some(&day) = self.logs.keys().next() {
             self.write_log_day(day)?;
         }
-        Ok(())
+        self.write_payloads()
     }
 
     /// What it refused. What it accepted is forgotten, and nothing was written.

@@ -184,6 +184,7 @@ pub fn delta_of_record(record: &RealRecord, map: &AccountCards, lookup: &SkuCach
         duration_ms,
         finished_at_ns,
         failed,
+        ..
     } = &record.content
     else {
         return Ok(None);

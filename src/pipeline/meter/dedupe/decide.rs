@@ -196,7 +196,7 @@ fn is_same(new: NewRows, row: Row, record: &RealRecord, first: Standing, real: &
 /// refused, so that what comes has another time. A void has no time, and one fingerprint in every version.
 fn is_repeat_of_expired(new: NewRows, row: Row, record: &RealRecord, key: &Key) -> bool {
     let may_be_equal = match record.content {
-        Content::Usage { .. } => key.day == new.identities.day(row),
+        Content::Usage { has_derived_time, .. } => has_derived_time || key.day == new.identities.day(row),
         Content::Void { .. } => true,
     };
     may_be_equal && key.content == new.content(row)

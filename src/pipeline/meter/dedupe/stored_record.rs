@@ -1,13 +1,15 @@
 //! The real strings and values of some rows, to verify what hashes suggest.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use polars::prelude::*;
 
 use super::new_rows::{Identities, Row};
 use crate::storage::durable_files::DataDir;
 use crate::storage::raw::packed_id::Ids;
-use crate::storage::raw::segment::{Groups, read_columns};
+use crate::storage::raw::rows::DERIVED_TIME;
+use crate::storage::raw::segment::{Groups, read_columns, read_columns_and};
 use crate::storage::raw::store::Segment;
 use crate::support::clock::instant_ns_text;
 use crate::support::error::{Doing as _, Result};
@@ -35,6 +37,8 @@ pub enum Content {
         parameters: String,
         duration_ms: i64,
         finished_at_ns: i64,
+        /// Whether that is the time of a message or of its receipt: then it is no part of the comparison.
+        has_derived_time: bool,
         failed: bool,
     },
     Void {
@@ -55,6 +59,7 @@ impl Content {
                     parameters,
                     duration_ms,
                     finished_at_ns,
+                    has_derived_time,
                     failed,
                 },
                 Self::Usage {
@@ -64,17 +69,13 @@ impl Content {
                     parameters: other_parameters,
                     duration_ms: other_duration_ms,
                     finished_at_ns: other_finished_at_ns,
+                    has_derived_time: other_has_derived_time,
                     failed: other_failed,
                 },
             ) => {
-                (uin, appid, duration_ms, finished_at_ns, failed)
-                    == (
-                        other_uin,
-                        other_appid,
-                        other_duration_ms,
-                        other_finished_at_ns,
-                        other_failed,
-                    )
+                let is_timed = !(*has_derived_time || *other_has_derived_time);
+                (uin, appid, duration_ms, failed) == (other_uin, other_appid, other_duration_ms, other_failed)
+                    && (finished_at_ns == other_finished_at_ns || !is_timed)
                     && task_type == other_task_type
                     && parameters::are_equal(parameters, other_parameters)
             }
@@ -93,6 +94,7 @@ impl Content {
                 parameters,
                 duration_ms,
                 finished_at_ns,
+                has_derived_time: _,
                 failed,
             } => vec![
                 ("uin", uin.to_string()),
@@ -158,7 +160,7 @@ pub fn of_new_rows(
         let (segment, rows) = by_segment[at];
         let start = identities.starts[segment];
         let places: Vec<u32> = rows.iter().map(|row| row - start).collect();
-        let frame = read_columns(&data.join(&segments[segment].path), &COLUMNS)?;
+        let frame = read_columns_and(&data.join(&segments[segment].path), &COLUMNS, DERIVED_TIME)?;
         let records = records_at(&frame, &places, |_| Some(segments[segment].batch_lo))?;
         Ok(rows.iter().copied().zip(records).collect())
     })?;
@@ -185,7 +187,7 @@ pub fn of_segment(
     if places.is_empty() {
         return Ok(Vec::new());
     }
-    let frame = read_columns(&place, &COLUMNS)?;
+    let frame = read_columns_and(&place, &COLUMNS, DERIVED_TIME)?;
     records_at(&frame, &places, batch_of)
 }
 
@@ -203,7 +205,15 @@ pub fn of_account(
     if places.is_empty() {
         return Ok(Vec::new());
     }
-    records_at(&groups.read(at, &COLUMNS)?, &places, batch_of)
+    let columns = groups.with_optional(&COLUMNS, DERIVED_TIME);
+    records_at(&groups.read(at, &columns)?, &places, batch_of)
+}
+
+/// The first rows of a segment, as many as are asked for.
+pub fn first_of(path: &PathBuf, count: usize) -> Result<Vec<RealRecord>> {
+    let frame = read_columns_and(path, &COLUMNS, DERIVED_TIME)?;
+    let places: Vec<u32> = (0_u32..).take(count.min(frame.height())).collect();
+    records_at(&frame, &places, |_| None)
 }
 
 fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Option<i64>) -> Result<Vec<RealRecord>> {
@@ -224,6 +234,11 @@ fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Optio
         .doing("reading rows")?;
     let intake = frame.column("intake").and_then(Column::i64).doing("reading rows")?;
     let line = frame.column("line").and_then(Column::u32).doing("reading rows")?;
+    let derived = match frame.column(DERIVED_TIME) {
+        Ok(column) => Some(column.bool().cloned().doing("reading rows")?),
+        Err(_) => None,
+    };
+    let is_derived = |at: usize| derived.as_ref().and_then(|column| column.get(at)).unwrap_or(false);
     let owned = |column: &StringChunked, at: usize| column.get(at).unwrap_or_default().to_owned();
     Ok((0..frame.height())
         .map(|at| RealRecord {
@@ -242,6 +257,7 @@ fn records_at(frame: &DataFrame, places: &[u32], batch_of: impl Fn(i64) -> Optio
                     parameters: owned(&parameters, at),
                     duration_ms: duration.get(at).unwrap_or(0),
                     finished_at_ns: finished_at.phys.get(at).unwrap_or(0),
+                    has_derived_time: is_derived(at),
                     failed: status.get(at) == Some("FAIL"),
                 },
             },
