@@ -1,7 +1,10 @@
-//! The catalogue: what people keep, rate cards and accounts.
+//! The catalogue: what people keep, rate cards, accounts and sources.
 
 /// Accounts and terms.
 pub mod account;
 
 /// Rate cards.
 pub mod rate_card;
+
+/// Sources of usage.
+pub mod source;

@@ -1,21 +1,22 @@
-//! The settings of sources: `source = "mps"` names the sender of records that name none; a table `[source.mps]` says what is known of one.
+//! The settings of sources: `source = "mps"` names the sender of records that name none; a table `[source.mps]` defines one.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use chrono_tz::{TZ_VARIANTS, Tz};
+use chrono_tz::Tz;
 
-use crate::pipeline::ingest::record::check_source;
+use crate::catalog::source::definition::Definition;
 use crate::support::error::Error;
-use crate::support::nearest::nearest;
 
 /// What a settings file says of sources.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Sources {
     /// The sender of records that name none.
     pub default: Option<String>,
     /// Zones of those that write local times.
     pub zones: BTreeMap<String, Tz>,
+    /// Their definitions.
+    pub tables: BTreeMap<String, toml::Table>,
 }
 
 impl Sources {
@@ -31,7 +32,7 @@ impl Sources {
                 }
                 return Ok(Self {
                     default: Some(name),
-                    zones: BTreeMap::new(),
+                    ..Self::default()
                 });
             }
             Some(toml::Value::Table(tables)) => tables,
@@ -41,53 +42,31 @@ impl Sources {
                 ));
             }
         };
-        let mut zones = BTreeMap::new();
+        let mut sources = Self {
+            default,
+            ..Self::default()
+        };
         for (name, table) in tables {
-            check_source(&name).map_err(|refusal| bad(&format!("[source.{name}]: {refusal}")))?;
-            if let Some(zone) = zone_of(&name, table)? {
-                zones.insert(name, zone);
-            }
+            let table = table_of(&name, table)?;
+            // What is wrong with a definition is told by whoever imports it, and stops its source alone.
+            let zone = Definition::read_table(&name, table.clone())
+                .ok()
+                .and_then(|read| read.source.zone);
+            sources.zones.extend(zone.map(|zone| (name.clone(), zone)));
+            sources.tables.insert(name, table);
         }
-        Ok(Self { default, zones })
+        Ok(sources)
     }
 }
 
-fn zone_of(source: &str, table: toml::Value) -> Result<Option<Tz>> {
-    let toml::Value::Table(table) = table else {
-        let what = format!(
+fn table_of(source: &str, table: toml::Value) -> Result<toml::Table> {
+    match table {
+        toml::Value::Table(table) => Ok(table),
+        _ => Err(bad(&format!(
             "source.{source} must be a table, such as [source.{source}] with zone = \"Asia/Shanghai\" (the default source is set \
              by `default_source`)"
-        );
-        return Err(bad(&what));
-    };
-    let mut zone = None;
-    for (key, value) in table {
-        match (key.as_str(), value) {
-            ("zone", toml::Value::String(text)) => zone = Some(parse_zone(source, &text)?),
-            ("zone", _) => {
-                return Err(bad(&format!(
-                    "[source.{source}]: `zone` must be a name in quotes, such as \"Asia/Shanghai\""
-                )));
-            }
-            (other, _) => {
-                return Err(bad(&format!(
-                    "[source.{source}]: `{other}` is not a setting of a source; only `zone` is"
-                )));
-            }
-        }
+        ))),
     }
-    Ok(zone)
-}
-
-fn parse_zone(source: &str, text: &str) -> Result<Tz> {
-    text.parse().map_err(|_| {
-        let likely = nearest(text, TZ_VARIANTS.map(Tz::name));
-        let cure = likely.map_or_else(
-            || "an IANA name is expected, such as \"Asia/Shanghai\"".to_owned(),
-            |likely| format!("did you mean \"{likely}\"?"),
-        );
-        bad(&format!("[source.{source}]: unknown time zone {text:?}; {cure}"))
-    })
 }
 
 fn bad(what: &str) -> anyhow::Error {
@@ -97,6 +76,7 @@ fn bad(what: &str) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::source::configured::configured_in;
 
     fn sources(text: &str) -> Result<Sources, String> {
         let mut table: toml::Table = toml::from_str(text).unwrap();
@@ -122,16 +102,24 @@ mod tests {
             ("source = 1", "`source` must be a name in quotes"),
             ("source = \"a\"\ndefault_source = \"b\"", "remove one of them"),
             ("[source]\nzone = \"UTC\"", "source.zone must be a table"),
-            ("[source.mps]\nzone = 8", "`zone` must be a name in quotes"),
-            (
-                "[source.mps]\nzone = \"Asia/Shanghei\"",
-                "did you mean \"Asia/Shanghai\"?",
-            ),
-            ("[source.mps]\nzones = \"UTC\"", "`zones` is not a setting of a source"),
-            ("[source.\" mps\"]\nzone = \"UTC\"", "with a space at its start"),
         ] {
             let found = sources(text).unwrap_err();
             assert!(found.contains(told), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_definition_that_is_wrong_stops_its_source_alone() {
+        for (text, told) in [
+            ("zone = 8", "invalid type"),
+            ("zone = \"Asia/Shanghei\"", "did you mean \"Asia/Shanghai\"?"),
+            ("zones = \"UTC\"", "`zones` is no key of a source"),
+        ] {
+            let found = sources(&format!("[source.mps]\n{text}\n[source.other]\nzone = \"UTC\"\n")).unwrap();
+            assert_eq!(found.zones, BTreeMap::from([("other".to_owned(), Tz::UTC)]));
+            let configured = configured_in(&found.tables, None).unwrap();
+            assert_eq!((configured.found.len(), configured.faults.len()), (1, 1));
+            assert!(configured.faults[0].what.contains(told), "{:?}", configured.faults);
         }
     }
 }
