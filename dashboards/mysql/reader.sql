@@ -18,6 +18,7 @@ GRANT SELECT, SHOW VIEW ON tallybook.dash_runs TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_held_days TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_blocked TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_quarantine TO 'tallybook_reader'@'%';
+GRANT SELECT, SHOW VIEW ON tallybook.dash_sources TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_alarms TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_conflicts TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_control_totals TO 'tallybook_reader'@'%';

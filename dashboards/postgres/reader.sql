@@ -31,6 +31,7 @@ GRANT SELECT ON
     public.dash_quarantine,
     public.dash_conflicts,
     public.dash_alarms,
+    public.dash_sources,
     public.dash_control_totals,
     public.dash_control_days
     TO tallybook_reader;

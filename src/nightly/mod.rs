@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cards       versions and revisions from the rate-card folder
+//! pull        sources: databases, buckets, queues
 //! ingest      the drop folder
 //! meter       what is new
 //! close       what is due
@@ -10,15 +11,18 @@
 //! expire      what is past its time
 //! maintain    merge small files, rewrite files of before, sweep orphans
 //! report      for the morning, and for `status`
+//! backup      where settings name a folder for it
 //! ```
 
+mod backup;
 mod cards;
-mod needs_person;
+pub mod needs_person;
 pub mod report;
 pub mod store;
 
 use std::path::PathBuf;
 
+use crate::backup::create::BackedUp;
 use crate::catalog::rate_card::import::Imported;
 use crate::context::Books;
 use crate::context::missing_files::gone;
@@ -36,11 +40,13 @@ use crate::pipeline::maintenance::{Maintained, maintain};
 use crate::pipeline::meter::balance::{Control, control};
 use crate::pipeline::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::retention::{Expired, expire};
+use crate::sources::pull::{Pulled, pull_all};
 use crate::storage::ledger::Lease;
 use crate::storage::ledger::nights::begin_run;
 use crate::support::error::exit_code::ExitCode;
 use crate::support::error::{Error, Result};
 use crate::support::overlap::both;
+use backup::back_up_after;
 use cards::import_cards;
 use store::NewRun;
 
@@ -55,6 +61,9 @@ pub struct Night {
     /// The folder of rate cards, when it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_card_folder: Option<PathBuf>,
+    /// What each source handed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pulled: Vec<Pulled>,
     pub dropped: Dropped,
     pub metered: Metered,
     /// Open conflicts, when this night found new ones; the first few, `conflict list` has all.
@@ -68,6 +77,9 @@ pub struct Night {
     pub exported: Vec<Exported>,
     pub expired: Expired,
     pub kept: Maintained,
+    /// The backup after it; none without the setting, and where it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackedUp>,
     /// What needs a person; the exit code says so.
     pub needs_person: Vec<String>,
 }
@@ -77,15 +89,28 @@ impl Night {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::unless(self.needs_person.is_empty(), ExitCode::NeedsPerson)
     }
+
+    /// The report that is kept. It outlives the bytes of refused lines, so it has none of them.
+    fn to_keep(&self) -> Self {
+        let mut kept = self.clone();
+        let ingested = kept.dropped.ingested.iter_mut();
+        for example in ingested.flat_map(|ingested| &mut ingested.examples) {
+            example.shown = None;
+        }
+        kept
+    }
 }
 
-/// Runs a night.
+/// Runs a night, and the backup after it.
 pub async fn nightly(books: &Books) -> Result<Night> {
     let lease = Lease::take(&books.ledger, "nightly").await?;
     let night = run_among_runs(books, &lease).await;
     let released = lease.release().await;
-    let night = night?;
+    let mut night = night?;
     released?;
+    if let Some(folder) = &books.settings.backup {
+        Box::pin(back_up_after(books, folder, &mut night)).await?;
+    }
     Ok(night)
 }
 
@@ -99,15 +124,38 @@ async fn run_among_runs(books: &Books, lease: &Lease) -> Result<Night> {
             return Err(error);
         }
     };
+    let metered_to = books.clock.doubt().is_none().then_some(night.metered.batch_hi);
+    record(books, lease, &night, metered_to).await?;
+    Ok(night)
+}
+
+async fn record(books: &Books, lease: &Lease, night: &Night, metered_to: Option<i64>) -> Result<()> {
+    let kept = night.to_keep();
     let run = NewRun {
         command: COMMAND,
         exit_code: night.exit_code(),
-        report: &serde_json::to_string(&night)?,
-        text: &report::night(&night),
-        metered_to: books.clock.doubt().is_none().then_some(night.metered.batch_hi),
+        report: &serde_json::to_string(&kept)?,
+        text: &report::night(&kept),
+        metered_to,
     };
-    store::record_run(books, lease, &run).await?;
-    Ok(night)
+    store::record_run(books, lease, &run).await
+}
+
+/// A night's report with what was found after it was kept, for `status`. When another run has the books by then, there is the exit code.
+async fn record_again(books: &Books, night: &Night) -> Result<()> {
+    let lease = match Lease::take(&books.ledger, COMMAND).await {
+        Err(Error::LeaseHeld { owner, .. }) => {
+            tracing::warn!(
+                owner,
+                "the report of the backup could not be recorded: another run has the books"
+            );
+            return Ok(());
+        }
+        taken => taken?,
+    };
+    let recorded = record(books, &lease, night, None).await;
+    lease.release().await?;
+    recorded
 }
 
 /// What a night is called among the runs.
@@ -136,7 +184,9 @@ async fn record_failure(books: &Books, lease: &Lease, error: &Error) {
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     refuse_older_ledger(books).await?;
     let cards = import_cards(books).await?;
-    let dropped = take_dropped(books).await?;
+    // Both are large futures.
+    let pulled = Box::pin(pull_all(books)).await?;
+    let dropped = Box::pin(take_dropped(books)).await?;
     let alarms = alarm::store::open(&books.ledger).await?;
     let before = meter_store::progress(&books.ledger).await?.batch_hi;
     let gone = gone(books, before).await?;
@@ -158,6 +208,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let needs_person = [
         cards.refused,
         books.clock.objection().into_iter().collect(),
+        needs_person::of_sources(books, &pulled, &closed).await?,
         needs_person::of_inputs(&dropped),
         alarms.iter().map(Alarm::sentence).collect(),
         gone.sentences,
@@ -169,6 +220,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         as_of: books.clock.text(),
         cards: cards.imported,
         no_card_folder: cards.no_folder,
+        pulled,
         dropped,
         metered,
         conflicts,
@@ -179,6 +231,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         exported,
         expired,
         kept,
+        backup: None,
         needs_person: needs_person.concat(),
     })
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Control, Night};
+use crate::backup::create::BackedUp;
 use crate::decisions::conflict::at_close::ClosedOver;
 use crate::decisions::conflict::{Listed, SumOfMoney};
 use crate::pipeline::close::Closed;
@@ -17,6 +18,7 @@ use crate::pipeline::meter::Metered;
 use crate::pipeline::meter::store::Total;
 use crate::pipeline::retention::Expired;
 use crate::pipeline::retention::blockers::{Held, NOT_LONG_CLOSED};
+use crate::sources::pull::Pulled;
 use crate::support::table::{Table, counted, grouped};
 
 /// One input's line, its quarantine by reason with an example of each, and its alarm.
@@ -54,6 +56,9 @@ pub fn ingested(ingested: &Ingested) -> String {
             ingested.left_out.join(", ")
         );
     }
+    text.push_str(&skipped(
+        ingested.skipped_events.iter().map(|(reason, events)| (reason, *events)),
+    ));
     for (code, count) in &ingested.quarantine {
         let _infallible = writeln!(text, "  {:>9} in quarantine: {code}", grouped(*count));
         for example in ingested.examples.iter().filter(|example| example.code == *code) {
@@ -68,6 +73,41 @@ pub fn ingested(ingested: &Ingested) -> String {
         );
     }
     text
+}
+
+/// What a source handed over, and how its pull ended.
+pub fn pulled(pulled: &Pulled) -> String {
+    let again = match pulled.again {
+        0 => String::new(),
+        again => format!(" ({} again, in the overlap: repeats count once)", grouped(again)),
+    };
+    let mut text = format!(
+        "source {} ({}): {} received{again}, {} stored, {} quarantined, in {}",
+        pulled.source,
+        pulled.kind,
+        grouped(pulled.received),
+        grouped(pulled.stored),
+        grouped(pulled.quarantined),
+        counted(pulled.parts, "part"),
+    );
+    if let Some(message) = &pulled.message {
+        let _infallible = write!(text, "; {}: {message}", pulled.state.text().replace('_', " "));
+    }
+    text.push('\n');
+    text.push_str(&skipped(
+        pulled.skipped_events.iter().map(|(reason, events)| (reason, *events)),
+    ));
+    for warning in &pulled.warnings {
+        let _infallible = writeln!(text, "  {warning}");
+    }
+    text
+}
+
+/// Events that gave no record, by reason.
+fn skipped<'a>(events: impl Iterator<Item = (&'a String, i64)>) -> String {
+    events
+        .map(|(reason, events)| format!("  {:>9} events without a record: {reason}\n", grouped(events)))
+        .collect()
 }
 
 /// What an original became that changed after it was read.
@@ -288,6 +328,9 @@ pub fn night(night: &Night) -> String {
             "card     the folder {folder} does not exist: nothing imported, the rate cards imported earlier stay in force"
         );
     }
+    for one in &night.pulled {
+        let _infallible = write!(text, "pull     {}", pulled(one));
+    }
     for file in &night.dropped.ingested {
         let _infallible = write!(text, "file     {}", ingested(file));
         if file.alarm.as_ref().is_some_and(Alarm::is_of_no_record) {
@@ -326,10 +369,28 @@ pub fn night(night: &Night) -> String {
     text.push_str(&exported(&night.exported));
     text.push_str(&expired(&night.expired));
     text.push_str(&compacted(&night.kept));
+    if let Some(done) = &night.backup {
+        let _infallible = write!(text, "backup   {}", backed_up(done));
+    }
     for what in &night.needs_person {
         let _infallible = writeln!(text, "ACTION REQUIRED: {what}");
     }
     text
+}
+
+/// What a backup has, what went over and what went.
+pub fn backed_up(done: &BackedUp) -> String {
+    format!(
+        "backup {} in {}: {}, {} bytes, {}; copied {}, {} bytes; removed {}\n",
+        done.number,
+        done.folder,
+        counted(done.files, "file"),
+        grouped_size(done.bytes),
+        counted(done.ledger_rows, "ledger row"),
+        counted(done.new_files, "file"),
+        grouped_size(done.new_bytes),
+        counted(done.removed_files, "file"),
+    )
 }
 
 /// Small files that were merged, and files that nothing needs any more.
@@ -451,6 +512,6 @@ pub fn closed_over(over: &ClosedOver) -> String {
 }
 
 /// A count with its thousands apart.
-pub fn grouped_size(number: usize) -> String {
-    grouped(i64::try_from(number).unwrap_or(i64::MAX))
+pub fn grouped_size(number: impl TryInto<i64>) -> String {
+    grouped(number.try_into().unwrap_or(i64::MAX))
 }

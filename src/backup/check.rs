@@ -1,0 +1,135 @@
+//! Whether a folder of backups is what its manifests say: every file by its digest, and the chain of manifests.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::manifest::Object;
+use super::payloads;
+use super::repository::{Repository, Saved};
+use crate::storage::ledger::dump::Dump;
+use crate::support::error::{Error, Result};
+use crate::values::digest::sha256_hex_of_file;
+
+/// What was looked at, and what differs.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Checked {
+    /// The newest backup.
+    pub number: u64,
+    pub taken_at: String,
+    pub manifests: usize,
+    pub files: usize,
+    pub bytes: u64,
+    pub ledger_rows: u64,
+    /// Empty is good.
+    pub differences: Vec<String>,
+}
+
+/// Reads every file of the newest backup.
+///
+/// # Errors
+/// [`Error::Usage`] for a folder without a backup, and [`Error::Damaged`] when the newest manifest has changed. What else differs is no
+/// error.
+pub fn check(folder: &Path) -> Result<Checked> {
+    let repository = Repository::open_to_read(folder)?;
+    let (mut manifests, mut differences) = (Vec::new(), Vec::new());
+    for read in repository.manifests()? {
+        match read {
+            Ok(saved) => manifests.push(saved),
+            Err(error) => differences.push(error.to_string()),
+        }
+    }
+    // Without it, nothing tells what the newest backup has.
+    let newest = repository.newest()?.ok_or_else(|| no_backup(&repository))?;
+    differences.extend(broken_chain(&manifests));
+    let mut checked = Checked {
+        number: newest.manifest.number,
+        taken_at: newest.manifest.taken_at.clone(),
+        manifests: manifests.len(),
+        differences,
+        ..Checked::default()
+    };
+    let objects = newest.manifest.objects();
+    checked.files = objects.len();
+    checked.bytes = objects.iter().map(|object| object.bytes).sum();
+    let damaged: Vec<String> = objects
+        .par_iter()
+        .filter_map(|object| damage(&repository, object))
+        .collect();
+    let is_damaged = !damaged.is_empty();
+    checked.differences.extend(damaged);
+    checked.differences.extend(newest.manifest.missing_sentences());
+    checked.differences.extend(newest.manifest.damaged.iter().cloned());
+    // What is read below was found to be what was written.
+    if !is_damaged {
+        checked.ledger_rows = contents(&repository, &newest, &mut checked.differences)?;
+    }
+    Ok(checked)
+}
+
+/// The folder has no backup that came to its end.
+pub fn no_backup(repository: &Repository) -> Error {
+    Error::Usage(format!(
+        "no backup in {} has come to its end",
+        repository.root().display()
+    ))
+}
+
+/// Manifests that do not follow from the one before. The first may follow one that was removed when it was old.
+fn broken_chain(manifests: &[Saved]) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut before: Option<&Saved> = None;
+    for saved in manifests {
+        let manifest = &saved.manifest;
+        let follows = before.map_or((manifest.number == 1) == manifest.previous.is_none(), |before| {
+            manifest.number == before.manifest.number + 1 && manifest.previous.as_ref() == Some(&before.digest)
+        });
+        if !follows {
+            broken.push(format!(
+                "manifest {}: the one before it is missing or has changed",
+                saved.manifest.number
+            ));
+        }
+        before = Some(saved);
+    }
+    broken
+}
+
+/// What is wrong with a file; none when it is as it was written.
+fn damage(repository: &Repository, object: &Object) -> Option<String> {
+    let path = repository.path(&object.key);
+    if !path.is_file() {
+        return Some(format!("{} is missing; the next backup copies it again", object.key));
+    }
+    match sha256_hex_of_file(&path) {
+        Err(error) => Some(format!("{} cannot be read: {error}", object.key)),
+        Ok(digest) if digest != object.sha256 => Some(format!(
+            "{} has changed since it was written: its SHA-256 is {digest}, recorded is {}; delete it, and the next backup copies it again",
+            object.key, object.sha256
+        )),
+        Ok(_) => None,
+    }
+}
+
+/// Reads the dump and the refused lines to their ends. Returns the dump's rows.
+fn contents(repository: &Repository, newest: &Saved, differences: &mut Vec<String>) -> Result<u64> {
+    let ledger = &newest.manifest.ledger;
+    let rows = Dump::open(&repository.path(&ledger.object.key))?.read_to_its_end()?;
+    if rows != ledger.rows {
+        differences.push(format!(
+            "{} has {rows} rows instead of {}",
+            ledger.object.key, ledger.rows
+        ));
+    }
+    for day in &newest.manifest.quarantine {
+        let mut lines = 0;
+        for line in payloads::read(&repository.path(&day.object.key))? {
+            line?;
+            lines += 1;
+        }
+        if lines != day.lines {
+            differences.push(format!("{} has {lines} lines instead of {}", day.object.key, day.lines));
+        }
+    }
+    Ok(rows)
+}

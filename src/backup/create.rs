@@ -1,0 +1,428 @@
+//! A backup: the ledger in one state, then every file that it names, then the manifest, and then what no manifest names any more goes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+
+use super::contents::{Original, Wanted, originals, stand_of, wanted};
+use super::manifest::{
+    BooksOf, LedgerDump, Manifest, MissingFile, Object, PayloadDay, SavedFile, SavedOriginal, VERSION, key_of_file,
+    key_of_original,
+};
+use super::prune::{MANIFESTS_KEPT, prune_repository};
+use super::repository::{NAME_DIGITS, Repository, Saved};
+use super::{payloads, store};
+use crate::context::Books;
+use crate::storage::durable_files::DigestedFile;
+use crate::storage::ledger::dump::write_dump;
+use crate::storage::ledger::{Reading, newest_schema};
+use crate::storage::raw::store::files_in_use;
+use crate::support::error::{AtPath as _, Error, Result};
+use crate::support::failpoint;
+
+/// How often the ledger is read anew because files that it named were removed before they were copied. A night removes files a few times at
+/// its end, and what was copied before is not copied again.
+const READINGS_MAX: usize = 6;
+
+/// What a backup did.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct BackedUp {
+    pub number: u64,
+    pub folder: String,
+    /// What the backup has.
+    pub files: u64,
+    pub bytes: u64,
+    pub ledger_rows: u64,
+    /// What went over.
+    pub new_files: u64,
+    pub new_bytes: u64,
+    /// What is in the folder no more: expired, merged or replaced in the books.
+    pub removed_files: u64,
+    /// What it should have and has not. Then what the newest whole backup has of it was not removed.
+    pub missing: Vec<String>,
+    /// Rows of the ledger that do not fit their checksums.
+    pub damaged: Vec<String>,
+    /// Input files that changed while they were copied: the next backup has them.
+    pub unsettled: Vec<String>,
+}
+
+impl BackedUp {
+    /// Nothing is missing or damaged.
+    pub fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.damaged.is_empty()
+    }
+}
+
+/// Backs the books up into a folder.
+///
+/// # Errors
+/// [`Error::Usage`] for a folder that holds something else or lies in the data folder, [`Error::NeedsPerson`] when the newest backup there
+/// is of other books or of a later state of these, [`Error::InUse`] while another command has the folder.
+pub async fn back_up(books: &Books, folder: &Path) -> Result<BackedUp> {
+    refuse_nested(books, folder)?;
+    back_up_into(books, &Repository::open_or_make(folder)?).await
+}
+
+/// The same into a folder that has backups already: where nobody looks, an empty folder is a disk that is not there.
+///
+/// # Errors
+/// Those of [`back_up`], and [`Error::Usage`] for a folder that has no backups.
+pub async fn back_up_again(books: &Books, folder: &Path) -> Result<BackedUp> {
+    refuse_nested(books, folder)?;
+    let repository = Repository::open(folder)?;
+    repository.forget_written()?;
+    back_up_into(books, &repository).await
+}
+
+async fn back_up_into(books: &Books, repository: &Repository) -> Result<BackedUp> {
+    let before = repository.newest()?;
+    let mut work = Work::new(books, repository, before);
+    for _ in 0..READINGS_MAX {
+        let state = State::read(books, repository, work.before.as_ref()).await?;
+        failpoint::point("backup.read");
+        let made = work.copy(state).await?;
+        repository.forget_written()?;
+        if let Some(manifest) = made {
+            return work.end(&manifest);
+        }
+        tracing::info!("files that the ledger named were removed before they were copied: reading the ledger again");
+    }
+    Err(Error::InUse(format!(
+        "files were removed faster than they could be copied ({READINGS_MAX} times): run the backup again when no night runs; what was \
+         copied is not copied again"
+    )))
+}
+
+/// A backup in the data folder would be part of what it backs up, and the other way about.
+fn refuse_nested(books: &Books, folder: &Path) -> Result<()> {
+    let (data, to) = (true_path(books.data.root())?, true_path(folder)?);
+    let drop = true_path(&books.settings.drop_folder(&books.data))?;
+    if to.starts_with(&data) || data.starts_with(&to) || to.starts_with(&drop) {
+        return Err(Error::Usage(format!(
+            "{} lies in the data folder or around it: name another folder, best on another machine's disk",
+            folder.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Where a path leads that need not be there yet: links and `..` in what is there are followed.
+fn true_path(path: &Path) -> Result<PathBuf> {
+    let whole = std::path::absolute(path).at(path)?;
+    for there in whole.ancestors() {
+        if let Ok(found) = there.canonicalize() {
+            let rest = whole.strip_prefix(there).unwrap_or(Path::new(""));
+            return Ok(found.join(rest));
+        }
+    }
+    Ok(whole)
+}
+
+/// The books in one state.
+struct State {
+    of: BooksOf,
+    /// Made, and not kept yet.
+    dump: (PathBuf, LedgerDump),
+    payloads: Vec<(PathBuf, PayloadDay)>,
+    damaged: Vec<String>,
+    wanted: Vec<Wanted>,
+    /// Beginnings of the digests of inputs.
+    inputs: HashSet<String>,
+}
+
+impl State {
+    async fn read(books: &Books, repository: &Repository, before: Option<&Saved>) -> Result<Self> {
+        let mut reading = books.ledger.begin_reading().await?;
+        let of = store::books_of(&mut reading).await?;
+        if let Some(before) = before {
+            refuse_other_books(repository, &before.manifest, &of)?;
+        }
+        let number = before.map_or(1, |before| before.manifest.number + 1);
+        let (dump, damaged) = dump(repository, &mut reading, number).await?;
+        let payloads = payloads::write(repository, &mut reading).await?;
+        let wanted = wanted(&mut reading).await?;
+        let inputs = store::read_inputs(&mut reading).await?;
+        reading.end().await?;
+        Ok(Self {
+            of,
+            dump,
+            payloads,
+            damaged,
+            wanted,
+            inputs,
+        })
+    }
+}
+
+/// A folder has backups of one set of books, and none of an earlier state than it has.
+fn refuse_other_books(repository: &Repository, newest: &Manifest, now: &BooksOf) -> Result<()> {
+    let folder = repository.root().display();
+    let (theirs, ours) = (&newest.books.first_batch, &now.first_batch);
+    if theirs.is_some() && ours.is_some() && theirs != ours {
+        return Err(Error::NeedsPerson(format!(
+            "{folder} has backups of other books: name another folder. Nothing was changed"
+        )));
+    }
+    if (theirs.is_some() && ours.is_none()) || now.writers < newest.books.writers {
+        return Err(Error::NeedsPerson(format!(
+            "the newest backup in {folder} (number {}) has more than these books: the ledger was restored from something older, or is \
+             another one. Restore that backup (`tallybook restore`), or back these books up into another folder. Nothing was changed",
+            newest.number
+        )));
+    }
+    Ok(())
+}
+
+async fn dump(
+    repository: &Repository,
+    reading: &mut Reading,
+    number: u64,
+) -> Result<((PathBuf, LedgerDump), Vec<String>)> {
+    let path = repository.new_path();
+    let (file, digest) = DigestedFile::create_new(&path)?;
+    let (_, dumped) = write_dump(reading, file, &path).await?;
+    let sha256 = digest.hex();
+    let object = Object {
+        key: format!("ledger/{number:08}-{}.jsonl.zst", &sha256[..NAME_DIGITS]),
+        bytes: std::fs::metadata(&path).at(&path)?.len(),
+        sha256,
+    };
+    let dump = LedgerDump {
+        schema: newest_schema(),
+        rows: dumped.rows,
+        object,
+    };
+    Ok(((path, dump), dumped.damaged))
+}
+
+/// Whether an error says that this file is not there.
+fn is_gone(error: &Error, file: &Path) -> bool {
+    matches!(error, Error::Io { path, source } if path == file && source.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// What became of a file of the data folder.
+enum Fate {
+    Saved(SavedFile),
+    /// It is not there, or not what it was.
+    Lost(MissingFile),
+}
+
+/// What became of an input file.
+enum OriginalFate {
+    Saved(SavedOriginal),
+    /// It changed while it was copied.
+    Unsettled,
+    /// It has expired meanwhile.
+    Gone,
+}
+
+/// A backup that is being made.
+struct Work<'a> {
+    books: &'a Books,
+    repository: &'a Repository,
+    before: Option<Saved>,
+    /// Of the newest backup, by path and by place.
+    known_files: BTreeMap<String, SavedFile>,
+    known_originals: BTreeMap<String, SavedOriginal>,
+    new_files: AtomicU64,
+    new_bytes: AtomicU64,
+    unsettled: Vec<String>,
+}
+
+impl<'a> Work<'a> {
+    fn new(books: &'a Books, repository: &'a Repository, before: Option<Saved>) -> Self {
+        let known = before.as_ref().map(|before| &before.manifest);
+        let files = known.into_iter().flat_map(|known| &known.files);
+        let originals = known.into_iter().flat_map(|known| &known.originals);
+        Self {
+            books,
+            repository,
+            known_files: files.map(|file| (file.path.clone(), file.clone())).collect(),
+            known_originals: originals.map(|file| (file.place.clone(), file.clone())).collect(),
+            before,
+            new_files: AtomicU64::new(0),
+            new_bytes: AtomicU64::new(0),
+            unsettled: Vec::new(),
+        }
+    }
+
+    /// Copies what the folder has not, and adds the manifest. None when a file was removed before it was copied, because the books went on.
+    async fn copy(&mut self, state: State) -> Result<Option<Manifest>> {
+        let fates: Vec<Fate> = tokio::task::block_in_place(|| {
+            let fates = state.wanted.par_iter().map(|wanted| self.save(wanted));
+            fates.collect::<Result<_>>()
+        })?;
+        let (mut files, mut missing) = (Vec::new(), Vec::new());
+        for fate in fates {
+            match fate {
+                Fate::Saved(file) => files.push(file),
+                Fate::Lost(file) => missing.push(file),
+            }
+        }
+        if !missing.is_empty() && self.has_gone_on(&missing).await? {
+            return Ok(None);
+        }
+        let originals = tokio::task::block_in_place(|| self.save_originals(&state.inputs))?;
+        let (dump_path, ledger) = state.dump;
+        self.keep(&dump_path, &ledger.object)?;
+        let mut quarantine = Vec::new();
+        for (path, day) in state.payloads {
+            if !self.repository.has_left(&day.object.key, &day.object.sha256)? {
+                self.keep(&path, &day.object)?;
+            }
+            quarantine.push(day);
+        }
+        let manifest = Manifest {
+            format: Manifest::format(),
+            version: VERSION,
+            number: self.before.as_ref().map_or(1, |before| before.manifest.number + 1),
+            previous: self.before.as_ref().map(|before| before.digest.clone()),
+            taken_at: self.books.clock.text(),
+            books: state.of,
+            ledger,
+            quarantine,
+            files,
+            originals,
+            missing,
+            damaged: state.damaged,
+        };
+        let keys = manifest.objects().into_iter().map(|object| object.key);
+        self.repository.sync(keys)?;
+        self.repository.add_manifest(&manifest)?;
+        Ok(Some(manifest))
+    }
+
+    /// Whether the ledger names these files no more: a night merged or expired them.
+    async fn has_gone_on(&self, missing: &[MissingFile]) -> Result<bool> {
+        let now = files_in_use(&self.books.ledger).await?;
+        let now: HashSet<&str> = now.iter().map(|file| file.path.as_str()).collect();
+        let paths = missing.iter().map(|missing| missing.path.as_str());
+        // Exports are kept for ever.
+        Ok(paths
+            .filter(|path| !path.starts_with("exports/"))
+            .any(|path| !now.contains(path)))
+    }
+
+    /// Has a file in the folder of backups, where it may be already: no file of the books is altered, and no name used twice.
+    fn save(&self, wanted: &Wanted) -> Result<Fate> {
+        let key = key_of_file(&wanted.path);
+        if let Some(known) = self.known_files.get(&wanted.path) {
+            if known.sha256 != wanted.sha256 {
+                return Err(Error::NeedsPerson(format!(
+                    "the newest backup in {} has another file {}: it is of another history of these books. Back them up into another \
+                     folder. Nothing was changed",
+                    self.repository.root().display(),
+                    wanted.path
+                )));
+            }
+            if self.repository.has(&known.object()) {
+                return Ok(Fate::Saved(known.clone()));
+            }
+        }
+        let lost = |why: String| {
+            let path = wanted.path.clone();
+            Ok(Fate::Lost(MissingFile { path, why }))
+        };
+        let saved = |bytes: u64| {
+            Fate::Saved(SavedFile {
+                path: wanted.path.clone(),
+                bytes,
+                sha256: wanted.sha256.clone(),
+            })
+        };
+        if self.repository.has_left(&key, &wanted.sha256)? {
+            let path = self.repository.path(&key);
+            return Ok(saved(std::fs::metadata(&path).at(&path)?.len()));
+        }
+        let path = self.books.data.join(&wanted.path);
+        let (copy, bytes, sha256) = match self.repository.take(&path) {
+            Err(error) if is_gone(&error, &path) => {
+                return lost(format!("{} is missing; {}", wanted.path, wanted.cure));
+            }
+            taken => taken?,
+        };
+        if sha256 != wanted.sha256 {
+            return lost(format!(
+                "{} has changed since it was written: its SHA-256 is {sha256}, recorded is {}; {}",
+                wanted.path, wanted.sha256, wanted.cure
+            ));
+        }
+        self.repository.keep(&copy, &key)?;
+        self.count(bytes);
+        Ok(saved(bytes))
+    }
+
+    fn keep(&self, made: &Path, object: &Object) -> Result<()> {
+        self.repository.keep(made, &object.key)?;
+        self.count(object.bytes);
+        Ok(())
+    }
+
+    fn count(&self, bytes: u64) {
+        self.new_files.fetch_add(1, Ordering::Relaxed);
+        self.new_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Input files that were read. One that goes meanwhile has expired; one that changes is in the next backup.
+    fn save_originals(&mut self, inputs: &HashSet<String>) -> Result<Vec<SavedOriginal>> {
+        let mut saved = Vec::new();
+        self.unsettled.clear();
+        for original in originals(self.books, inputs)? {
+            match self.save_original(&original)? {
+                OriginalFate::Saved(file) => saved.push(file),
+                OriginalFate::Unsettled => self.unsettled.push(original.place),
+                OriginalFate::Gone => {}
+            }
+        }
+        Ok(saved)
+    }
+
+    fn save_original(&self, original: &Original) -> Result<OriginalFate> {
+        let stand = (original.bytes, original.modified_ns);
+        if let Some(known) = self.known_originals.get(&original.place)
+            && (known.bytes, known.modified_ns) == stand
+            && self.repository.has(&known.object())
+        {
+            return Ok(OriginalFate::Saved(known.clone()));
+        }
+        let (copy, bytes, sha256) = match self.repository.take(&original.path) {
+            Err(error) if is_gone(&error, &original.path) => return Ok(OriginalFate::Gone),
+            taken => taken?,
+        };
+        if stand_of(&original.path)? != Some(stand) || bytes != original.bytes {
+            return Ok(OriginalFate::Unsettled);
+        }
+        let key = key_of_original(&sha256);
+        if !self.repository.has_left(&key, &sha256)? {
+            self.repository.keep(&copy, &key)?;
+            self.count(bytes);
+        }
+        Ok(OriginalFate::Saved(SavedOriginal {
+            place: original.place.clone(),
+            bytes,
+            sha256,
+            modified_ns: original.modified_ns,
+        }))
+    }
+
+    /// Removes what is needed no more, now that a newer backup is there.
+    fn end(self, manifest: &Manifest) -> Result<BackedUp> {
+        let pruned = prune_repository(self.repository, MANIFESTS_KEPT)?;
+        let objects = manifest.objects();
+        Ok(BackedUp {
+            number: manifest.number,
+            folder: self.repository.root().display().to_string(),
+            files: objects.len() as u64,
+            bytes: objects.iter().map(|object| object.bytes).sum(),
+            ledger_rows: manifest.ledger.rows,
+            new_files: self.new_files.into_inner(),
+            new_bytes: self.new_bytes.into_inner(),
+            removed_files: pruned.removed_files as u64,
+            missing: manifest.missing_sentences(),
+            damaged: manifest.damaged.clone(),
+            unsettled: self.unsettled,
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! The manifest of a backup: every file that it has, with its digest, and what it should have and has not.
+//!
+//! JSON, indented, one line feed at the end. Its digest is the SHA-256 of these bytes; each names that of the one before.
+
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::support::error::{Error, Result};
+use crate::support::quote::quoted;
+use crate::values::digest::sha256_hex;
+
+/// The name of the format.
+const FORMAT: &str = "tallybook backup";
+
+/// The layout of the folder and of manifests; a change of it changes the number.
+pub const VERSION: u32 = 1;
+
+/// Folders of the data folder whose files a backup has.
+const FOLDERS: [&str; 7] = ["raw", "log", "payload", "usage", "keys", "unmetered", "exports"];
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub format: String,
+    /// [`VERSION`].
+    pub version: u32,
+    /// From 1.
+    pub number: u64,
+    /// The digest of the manifest before; none for the first.
+    pub previous: Option<String>,
+    /// By the run's clock, RFC 3339.
+    pub taken_at: String,
+    pub books: BooksOf,
+    pub ledger: LedgerDump,
+    pub quarantine: Vec<PayloadDay>,
+    /// By path.
+    pub files: Vec<SavedFile>,
+    /// By place.
+    pub originals: Vec<SavedOriginal>,
+    /// Files that the ledger names, and that were not there or not what they were.
+    pub missing: Vec<MissingFile>,
+    /// Rows of the ledger that do not fit their checksums. The dump has them as they are.
+    pub damaged: Vec<String>,
+}
+
+/// Which books these are, and how far they are: a folder has backups of one set of books, and none goes back.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BooksOf {
+    /// Digest and time of the first batch; none before it.
+    pub first_batch: Option<String>,
+    /// The last number that a writer of files was given.
+    pub writers: i64,
+}
+
+/// A file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Object {
+    /// Below the folder of backups.
+    pub key: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// The ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerDump {
+    /// The version of its tables.
+    pub schema: i64,
+    pub rows: u64,
+    pub object: Object,
+}
+
+/// Bytes of the lines that were refused on a day.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayloadDay {
+    /// UTC day of receipt.
+    pub day: String,
+    pub lines: u64,
+    pub object: Object,
+}
+
+/// A file of the data folder.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedFile {
+    /// Below the data folder.
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// A file of the data folder that the backup has not.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MissingFile {
+    /// Below the data folder.
+    pub path: String,
+    /// A sentence that names it, and the cure.
+    pub why: String,
+}
+
+/// An input file in `done/` or `refused/`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedOriginal {
+    /// Below the drop folder.
+    pub place: String,
+    pub bytes: u64,
+    pub sha256: String,
+    /// The file's time, nanoseconds since 1970: it is kept for a month from it.
+    pub modified_ns: i64,
+}
+
+impl SavedFile {
+    pub fn object(&self) -> Object {
+        Object {
+            key: key_of_file(&self.path),
+            bytes: self.bytes,
+            sha256: self.sha256.clone(),
+        }
+    }
+}
+
+impl SavedOriginal {
+    pub fn object(&self) -> Object {
+        Object {
+            key: key_of_original(&self.sha256),
+            bytes: self.bytes,
+            sha256: self.sha256.clone(),
+        }
+    }
+}
+
+/// Where a file of the data folder is in a folder of backups.
+pub fn key_of_file(path: &str) -> String {
+    format!("files/{path}")
+}
+
+/// Where an input file is: the same bytes once, whatever their names.
+pub fn key_of_original(sha256: &str) -> String {
+    format!("originals/{sha256}")
+}
+
+impl Manifest {
+    pub fn format() -> String {
+        FORMAT.to_owned()
+    }
+
+    /// Nothing is missing or damaged.
+    pub fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.damaged.is_empty()
+    }
+
+    /// What it should have and has not, a sentence each.
+    pub fn missing_sentences(&self) -> Vec<String> {
+        self.missing.iter().map(|missing| missing.why.clone()).collect()
+    }
+
+    /// Every file that it has.
+    pub fn objects(&self) -> Vec<Object> {
+        let mut objects = vec![self.ledger.object.clone()];
+        objects.extend(self.quarantine.iter().map(|day| day.object.clone()));
+        objects.extend(self.files.iter().map(SavedFile::object));
+        objects.extend(self.originals.iter().map(SavedOriginal::object));
+        objects
+    }
+
+    pub fn to_text(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("a manifest is plain values");
+        text + "\n"
+    }
+
+    pub fn digest(&self) -> String {
+        sha256_hex(self.to_text().as_bytes())
+    }
+
+    /// Reads a manifest; `path` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for one that cannot be read or names files outside of their folders, and [`Error::NeedsPerson`] for one of a
+    /// later program.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let version: Version =
+            serde_json::from_slice(bytes).map_err(|error| Error::damaged(path, format!("is no manifest: {error}")))?;
+        if version.version != VERSION {
+            return Err(Error::NeedsPerson(format!(
+                "{}: the backup has format {}, and this program reads format {VERSION}: install the program that wrote it",
+                path.display(),
+                version.version
+            )));
+        }
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|error| Error::damaged(path, format!("is no manifest: {error}")))?;
+        match manifest.odd_path() {
+            Some(odd) => Err(Error::damaged(
+                path,
+                format!("names {}, which no backup has", quoted(&odd)),
+            )),
+            None if manifest.format != FORMAT => Err(Error::damaged(path, "is no manifest of a backup")),
+            None => Ok(manifest),
+        }
+    }
+
+    /// A path that leads elsewhere than where its kind of files lies.
+    fn odd_path(&self) -> Option<String> {
+        let mut paths: Vec<(&str, &[&str])> = vec![(self.ledger.object.key.as_str(), &["ledger"][..])];
+        paths.extend(
+            self.quarantine
+                .iter()
+                .map(|day| (&*day.object.key, &["quarantine"][..])),
+        );
+        paths.extend(self.files.iter().map(|file| (&*file.path, &FOLDERS[..])));
+        paths.extend(
+            self.originals
+                .iter()
+                .map(|file| (&*file.place, &["done", "refused"][..])),
+        );
+        let is_odd_digest = |digest: &str| digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let odd_digest = self.originals.iter().find(|file| is_odd_digest(&file.sha256));
+        let odd = paths.into_iter().find(|(path, folders)| !is_below(path, folders));
+        odd.map(|(path, _)| path.to_owned())
+            .or_else(|| odd_digest.map(|file| file.sha256.clone()))
+    }
+}
+
+/// Whether a path lies in one of these folders, without a detour.
+fn is_below(path: &str, folders: &[&str]) -> bool {
+    let is_plain = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    let folder = path.split_once('/').filter(|(_, rest)| !rest.is_empty());
+    is_plain && folder.is_some_and(|(folder, _)| folders.contains(&folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_the_books_are_taken() {
+        for path in ["raw/day=2026-10-01/i1.parquet", "exports/a/b.csv"] {
+            assert!(is_below(path, &FOLDERS), "{path}");
+        }
+        for path in [
+            "",
+            "raw",
+            "raw/",
+            "/raw/a",
+            "raw/../../a",
+            "../raw/a",
+            "ledger.sqlite",
+            "drop/a",
+        ] {
+            assert!(!is_below(path, &FOLDERS), "{path}");
+        }
+    }
+}

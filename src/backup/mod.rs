@@ -1,0 +1,42 @@
+//! Backups: the books as one state, in a folder from which they can be restored to any engine.
+//!
+//! ```text
+//! backup.json                  what the folder is
+//! manifests/00000007-...json   what a backup has, by digest; written last. Each names the digest of the one before
+//! ledger/...jsonl.zst          the ledger, in one state: see `storage/ledger/dump`
+//! files/raw/day=.../...        files that the ledger names, and exports, laid out as in the data folder
+//! originals/SHA256             input files of done/ and refused/
+//! quarantine/DAY-...jsonl.zst  bytes of refused lines, by the day of their receipt: they go before the ledger's rows do
+//! tmp/                         what is being written
+//! lock                         held by who reads or writes the folder
+//! ```
+//!
+//! Files of the books are never altered and no name is used twice, so each goes over once. The ledger is read first and in one state;
+//! if a file that it names is removed before it was copied (a night merges and expires), the ledger is read again. What no manifest
+//! but an older one names is removed after a whole backup: what expired in the books is gone here with the next backup.
+
+/// Whether a backup is what its manifest says.
+pub mod check;
+
+/// What a backup must have.
+mod contents;
+
+/// One backup.
+pub mod create;
+
+/// What a backup has.
+pub mod manifest;
+
+/// Bytes of refused lines.
+mod payloads;
+
+/// What goes from the folder.
+pub mod prune;
+
+/// The folder of backups.
+pub mod repository;
+
+/// From a backup to books.
+pub mod restore;
+
+mod store;

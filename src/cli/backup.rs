@@ -1,0 +1,301 @@
+//! `backup` and `restore`: what can be typed, what is called, what is printed.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::args::Args;
+use super::print;
+use super::run::report;
+use super::settings::{Named, settings_of};
+use crate::backup::check::{Checked, check};
+use crate::backup::create::{BackedUp, back_up};
+use crate::backup::manifest::Manifest;
+use crate::backup::prune::{MANIFESTS_KEPT, Pruned, prune};
+use crate::backup::repository::Repository;
+use crate::backup::restore::{Restored, restore};
+use crate::context::{Books, Settings};
+use crate::inspect::verify::{Verified, verify};
+use crate::nightly::needs_person::of_backup;
+use crate::nightly::report::{backed_up, grouped_size};
+use crate::pipeline::ingest::trial::ScratchFolder;
+use crate::support::clock::Clock;
+use crate::support::error::Error;
+use crate::support::error::exit_code::ExitCode;
+use crate::support::progress::Progress;
+use crate::support::table::{Table, counted};
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct BackupArgs {
+    /// Folder of backups; it is created if it does not exist [default: setting `backup`]
+    #[arg(value_name = "TO")]
+    to: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<BackupCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// List the backups of a folder; only the newest can be restored
+    List {
+        /// Folder of backups [default: setting `backup`]
+        #[arg(value_name = "FROM")]
+        from: Option<PathBuf>,
+    },
+    /// Read every file of the newest backup and compare it with its digest
+    Verify {
+        /// Folder of backups [default: setting `backup`]
+        #[arg(value_name = "FROM")]
+        from: Option<PathBuf>,
+    },
+    /// Delete what no backup needs any more, and manifests of older backups; every backup also does this
+    Prune {
+        /// Folder of backups [default: setting `backup`]
+        #[arg(value_name = "FROM")]
+        from: Option<PathBuf>,
+        /// How many of the newest manifests stay
+        #[arg(long, value_name = "N", default_value_t = MANIFESTS_KEPT, value_parser = at_least_one)]
+        keep: usize,
+    },
+    /// Restore the newest backup into a folder of its own with an embedded ledger, verify the books, and delete them again
+    Drill {
+        /// Folder of backups [default: setting `backup`]
+        #[arg(value_name = "FROM")]
+        from: Option<PathBuf>,
+        /// Folder for the restored books, which must not exist yet [default: one among the system's temporary files]
+        #[arg(long, value_name = "DIR")]
+        work: Option<PathBuf>,
+    },
+}
+
+/// A number of manifests: the newest says what can be restored, and stays.
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a whole number, at least 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+impl BackupArgs {
+    /// What needs no books: commands about a folder of backups.
+    pub fn without_books(&self) -> Option<&BackupCommand> {
+        self.command.as_ref()
+    }
+}
+
+pub async fn create(args: &Args, books: &Books, backup: &BackupArgs) -> Result<ExitCode> {
+    let to = named(backup.to.as_ref(), &books.settings)?;
+    let backed_up = back_up(books, to).await?;
+    report(args, &backed_up, || backed_up_text(&backed_up));
+    let is_done = backed_up.is_whole() && backed_up.unsettled.is_empty();
+    Ok(ExitCode::unless(is_done, ExitCode::NeedsPerson))
+}
+
+fn backed_up_text(done: &BackedUp) -> String {
+    let mut text = backed_up(done);
+    for what in of_backup(done) {
+        text.push_str(&format!("ACTION REQUIRED: {what}\n"));
+    }
+    if !done.is_whole() {
+        text.push_str("The backup has all the rest. What the last whole backup has of it stays in the folder\n");
+    }
+    text
+}
+
+/// The folder of backups that an argument or the settings name.
+fn named<'a>(argument: Option<&'a PathBuf>, settings: &'a Settings) -> Result<&'a Path> {
+    let folder = argument.or(settings.backup.as_ref());
+    let unnamed = || Error::Usage("name the folder of backups, here or as `backup` in the settings".to_owned());
+    Ok(folder.ok_or_else(unnamed)?)
+}
+
+pub async fn about(args: &Args, command: &BackupCommand, clock: Clock) -> Result<ExitCode> {
+    let settings = settings_of(args)?.settings;
+    match command {
+        BackupCommand::List { from } => list(args, named(from.as_ref(), &settings)?),
+        BackupCommand::Verify { from } => {
+            let from = named(from.as_ref(), &settings)?;
+            let checked = check(from)?;
+            report(args, &checked, || checked_text(from, &checked));
+            Ok(ExitCode::unless(checked.differences.is_empty(), ExitCode::Unbalanced))
+        }
+        BackupCommand::Prune { from, keep } => {
+            let from = named(from.as_ref(), &settings)?;
+            let pruned = prune(from, *keep)?;
+            report(args, &pruned, || pruned_text(from, pruned));
+            Ok(ExitCode::Done)
+        }
+        BackupCommand::Drill { from, work } => {
+            let from = named(from.as_ref(), &settings)?;
+            Box::pin(drill(args, from, work.as_deref(), clock)).await
+        }
+    }
+}
+
+fn pruned_text(from: &Path, pruned: Pruned) -> String {
+    format!(
+        "{}: removed {} and {}\n",
+        from.display(),
+        counted(pruned.removed_files, "file"),
+        counted(pruned.removed_manifests, "manifest")
+    )
+}
+
+/// A backup in a list.
+#[derive(Serialize)]
+struct Listed {
+    number: u64,
+    taken_at: String,
+    files: usize,
+    bytes: u64,
+    ledger_rows: u64,
+    is_whole: bool,
+    /// The files of older ones went when a newer one was whole.
+    is_newest: bool,
+}
+
+fn list(args: &Args, from: &Path) -> Result<ExitCode> {
+    let read = Repository::open_to_list(from)?.manifests()?.into_iter();
+    let manifests = read.collect::<crate::support::error::Result<Vec<_>>>()?;
+    let count = manifests.len();
+    let listed = |(at, manifest): (usize, Manifest)| {
+        let objects = manifest.objects();
+        Listed {
+            number: manifest.number,
+            is_whole: manifest.is_whole(),
+            taken_at: manifest.taken_at,
+            files: objects.len(),
+            bytes: objects.iter().map(|object| object.bytes).sum(),
+            ledger_rows: manifest.ledger.rows,
+            is_newest: at + 1 == count,
+        }
+    };
+    let manifests = manifests.into_iter().map(|saved| saved.manifest);
+    let all: Vec<Listed> = manifests.enumerate().map(listed).collect();
+    report(args, &all, || {
+        let mut table = Table::new(&["backup", "taken at", "files", "bytes", "ledger rows", "state"]);
+        for one in &all {
+            let state = match (one.is_newest, one.is_whole) {
+                (true, true) => "newest",
+                (true, false) => "newest, something is missing or damaged",
+                (false, _) => "replaced",
+            };
+            table.row([
+                one.number.to_string(),
+                one.taken_at.clone(),
+                one.files.to_string(),
+                grouped_size(one.bytes),
+                grouped_size(one.ledger_rows),
+                state.to_owned(),
+            ]);
+        }
+        table.text()
+    });
+    Ok(ExitCode::Done)
+}
+
+fn checked_text(from: &Path, checked: &Checked) -> String {
+    let mut text = format!(
+        "backup {} of {} in {}: {}, {} bytes, {}, {}: ",
+        checked.number,
+        checked.taken_at,
+        from.display(),
+        counted(checked.files, "file"),
+        grouped_size(checked.bytes),
+        counted(checked.ledger_rows, "ledger row"),
+        counted(checked.manifests, "manifest"),
+    );
+    text.push_str(if checked.differences.is_empty() {
+        "all agree\n"
+    } else {
+        "DIFFERENCES:\n"
+    });
+    text.extend(checked.differences.iter().map(|difference| format!("  {difference}\n")));
+    text
+}
+
+/// What was restored, and whether it proves itself.
+#[derive(Serialize)]
+struct RestoredAndVerified<'a> {
+    #[serde(flatten)]
+    restored: &'a Restored,
+    verified: &'a Verified,
+}
+
+/// Restores, and verifies what is there then.
+pub async fn run_restore(args: &Args, from: &Path, clock: Clock) -> Result<ExitCode> {
+    let Named {
+        data_dir,
+        ledger,
+        settings,
+    } = settings_of(args)?;
+    restore_and_verify(args, from, &data_dir, ledger.as_deref(), clock, settings).await
+}
+
+/// Whether a backup can be restored, tried out. What was restored is deleted, also when it does not agree.
+async fn drill(args: &Args, from: &Path, work: Option<&Path>, clock: Clock) -> Result<ExitCode> {
+    // Nobody else may read it, and it goes with this value.
+    let scratch;
+    let folder = if let Some(work) = work {
+        work.to_owned()
+    } else {
+        scratch = ScratchFolder::make()?;
+        scratch.path().join("books")
+    };
+    if folder.exists() {
+        return Err(Error::Usage(format!("{} exists: name a new folder", folder.display())).into());
+    }
+    let settings = Settings {
+        drop: None,
+        ..settings_of(args)?.settings
+    };
+    let outcome = restore_and_verify(args, from, &folder, None, clock, settings).await;
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("deleting {}", folder.display()))?;
+    }
+    outcome
+}
+
+async fn restore_and_verify(
+    args: &Args,
+    from: &Path,
+    data_dir: &Path,
+    ledger: Option<&str>,
+    clock: Clock,
+    settings: Settings,
+) -> Result<ExitCode> {
+    let restored = restore(from, data_dir, ledger, &settings).await?;
+    let mut books = Books::open_there(data_dir, ledger, clock, settings).await?;
+    if !args.json {
+        books.progress = Progress::on_terminal();
+    }
+    let verified = verify(&books).await;
+    books.ledger.close().await;
+    let verified = verified?;
+    let told = RestoredAndVerified {
+        restored: &restored,
+        verified: &verified,
+    };
+    report(args, &told, || restored_text(&restored) + &print::verified(&verified));
+    Ok(ExitCode::unless(verified.differences.is_empty(), ExitCode::Unbalanced))
+}
+
+fn restored_text(restored: &Restored) -> String {
+    let mut text = format!(
+        "restored backup {} of {} into {}: {}, {} bytes, {} into {}\n",
+        restored.number,
+        restored.taken_at,
+        restored.folder,
+        counted(restored.files, "file"),
+        grouped_size(restored.bytes),
+        counted(restored.ledger_rows, "ledger row"),
+        restored.engine,
+    );
+    for sentence in restored.missing.iter().chain(&restored.damaged) {
+        text.push_str(&format!("when it was backed up: {sentence}\n"));
+    }
+    text
+}
