@@ -16,6 +16,10 @@ pub mod pipeline;
 
 pub mod decisions;
 
+pub mod sources;
+
+pub mod backup;
+
 pub mod nightly;
 
 pub mod inspect;

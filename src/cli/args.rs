@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::backup::BackupArgs;
 use super::parse;
 use super::quarantine::args::QuarantineCommand;
+use super::source::args::SourceCommand;
 use crate::context::admission::Hour;
 use crate::pipeline::ingest::input::Format;
 
@@ -94,7 +96,18 @@ pub enum Command {
     /// Read one input that ended the process twice: the program starts itself so
     #[command(hide = true)]
     ReadAlone(crate::cli::ingest::Alone),
-    /// Run the nightly job: import rate cards, ingest the drop folder, meter, close, export, expire, report
+    /// Pull usage from the configured sources: databases, buckets, queues
+    ///
+    /// Each part is in the books, with the source's position, before it is acknowledged: it is safe to kill it and to run it again.
+    Pull {
+        /// Names of sources [default: all that are enabled]
+        #[arg(value_name = "NAME")]
+        sources: Vec<String>,
+        /// Keep pulling until interrupted (Ctrl-C, SIGTERM)
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Run the nightly job: import rate cards, pull sources, ingest the drop folder, meter, close, export, expire, report
     ///
     /// It is safe to start it twice, to kill it, and to run it again.
     Nightly,
@@ -162,6 +175,11 @@ pub enum Command {
         #[command(subcommand)]
         command: AccountCommand,
     },
+    /// Manage sources: list, show, check, import, test, disable, enable, template
+    Source {
+        #[command(subcommand)]
+        command: SourceCommand,
+    },
     /// Handle refused lines: list, show, retry, edit, correct, dismiss
     Quarantine {
         #[command(subcommand)]
@@ -208,6 +226,19 @@ pub enum Command {
         #[arg(long, value_name = "HOURS", requires = "short", value_parser = clap::value_parser!(u32).range(1..))]
         max_age: Option<u32>,
     },
+    /// Back up all data to a folder, or work with its backups: list, verify, drill, prune
+    ///
+    /// Files that are in the folder already are not copied again, and what is gone from the books is removed from it. It can run at any
+    /// time, also during a nightly run, and is safe to kill and to run again.
+    Backup(BackupArgs),
+    /// Restore the newest backup of a folder into a new data folder and verify it
+    ///
+    /// The ledger may be of any engine; its database must have no tallybook tables. It is safe to kill it and to run it again.
+    Restore {
+        /// Folder of backups
+        #[arg(value_name = "FROM")]
+        from: PathBuf,
+    },
     /// Rewrite Parquet files of older versions, in which Spark and DuckDB miss rows; nightly runs also do this, a few at a time
     RewriteFiles,
     /// Create or upgrade the ledger's tables; every command also does this by itself
@@ -245,6 +276,10 @@ impl Command {
             self,
             Self::Ingest { .. }
                 | Self::Nightly
+                | Self::Pull { .. }
+                | Self::Source {
+                    command: SourceCommand::Import,
+                }
                 | Self::Migrate
                 | Self::Account {
                     command: AccountCommand::Add { dry_run: false, .. }

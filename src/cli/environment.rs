@@ -14,8 +14,9 @@ const OURS: &str = "TALLYBOOK_";
 const OF_TESTS: &str = "TALLYBOOK_TEST_";
 
 /// Settings that no flag has, the password of the ledger, and the one that Grafana's files ask for.
-const SETTINGS: [&str; 15] = [
+const SETTINGS: [&str; 17] = [
     "TALLYBOOK_SOURCE",
+    "TALLYBOOK_SOURCES",
     "TALLYBOOK_DEFAULT_CARD",
     "TALLYBOOK_UNKNOWN_ACCOUNTS",
     "TALLYBOOK_DROP",
@@ -27,6 +28,7 @@ const SETTINGS: [&str; 15] = [
     "TALLYBOOK_ALARM_REFUSED_PERCENT",
     "TALLYBOOK_LEDGER_WAIT_S",
     "TALLYBOOK_CLOCK_JUMP_DAYS",
+    "TALLYBOOK_BACKUP",
     "TALLYBOOK_FIRST_DAY",
     "TALLYBOOK_LEDGER_PASSWORD",
     "TALLYBOOK_READER_PASSWORD",

@@ -3,6 +3,7 @@
 mod account;
 mod adjustment;
 mod args;
+mod backup;
 mod conflict;
 mod environment;
 mod explain;
@@ -12,11 +13,13 @@ mod manual;
 mod parse;
 mod price_change;
 mod print;
+mod pull;
 mod quarantine;
 mod rate_card;
 mod run;
 mod settings;
-mod sources;
+mod source;
+mod source_settings;
 mod usage;
 mod void;
 mod writes;
@@ -107,8 +110,8 @@ fn failed(args: &Args, what: &str, code: ExitCode) -> std::process::ExitCode {
 }
 
 /// What is logged when `RUST_LOG` does not say it. A server that is slow to connect is nothing to tell a person who asks for a
-/// statement; one that does not answer is an error.
-const LOGGED: &str = "warn,sqlx=error";
+/// statement; one that does not answer is an error. Clients of brokers log each error that they also return: the report of the pull has it.
+const LOGGED: &str = "warn,sqlx=error,lapin=off,async_nats=off,librdkafka=off";
 
 /// Logs go to standard error; `RUST_LOG` says how much.
 fn start_log(args: &Args) {

@@ -213,6 +213,9 @@ fn what_waits(status: &Status) -> Vec<(&'static str, String)> {
     for alarm in &status.alarms {
         lines.push(("ALARM", alarm.sentence()));
     }
+    for source in status.sources.iter().filter(|source| source.kind != "files") {
+        lines.push(("source", source.sentence()));
+    }
     for (code, count) in &status.quarantined {
         lines.push(("quarantine", format!("{} {code}", grouped(*count))));
     }

@@ -11,10 +11,12 @@ use super::args::{Args, Command, RateCardCommand};
 use super::ingest;
 use super::ingest::Sender;
 use super::settings::open_books;
+use super::source::args::SourceCommand;
 use super::usage::{show_statements, show_usage};
 use super::writes::run_admitted;
 use super::{
-    account, adjustment, conflict, environment, explain, first_day, manual, print, quarantine, rate_card, void,
+    account, adjustment, backup, conflict, environment, explain, first_day, manual, print, pull, quarantine, rate_card,
+    source, void,
 };
 use crate::catalog::account::store::load_accounts;
 use crate::context::Books;
@@ -44,10 +46,22 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
     {
         return rate_card::check(args, files);
     }
+    if let Command::Source {
+        command: SourceCommand::Check { files },
+    } = &args.command
+    {
+        return source::check(args, files);
+    }
+    if let Command::Backup(backup) = &args.command
+        && let Some(command) = backup.without_books()
+    {
+        return backup::about(args, command, clock).await;
+    }
     match &args.command {
         Command::Demo { records, seed } => return Box::pin(run_demo(args, *seed, *records)).await,
         Command::Completions { shell } => return Ok(manual::print_completions(*shell)),
         Command::Man { dir } => return manual::write_pages(dir.as_deref()),
+        Command::Restore { from } => return Box::pin(backup::run_restore(args, from, clock)).await,
         _ => {}
     }
     let mut books = open_books(args, clock).await?;
@@ -70,6 +84,9 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCod
             };
             return ingest::run(args, books, files, sender, *format).await;
         }
+        Command::Pull { sources, follow: true } => return Box::pin(pull::follow(args, books, sources)).await,
+        Command::Pull { sources, follow: false } => return Box::pin(pull::once(args, books, sources)).await,
+        Command::Source { command } => return Box::pin(source::run(args, books, command)).await,
         Command::ReadAlone(alone) => ingest::read_alone(books, alone).await?,
         Command::Nightly => {
             let night = nightly::nightly(books).await?;
@@ -135,12 +152,13 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCod
             let status = inspect::status::status(books).await?;
             report(args, &status, || print::status(&status));
         }
+        Command::Backup(backup) => return Box::pin(backup::create(args, books, backup)).await,
         Command::RewriteFiles => return rewrite_files(args, books).await,
         Command::Migrate => {
             let migrated = Migrated::of(books);
             report(args, &migrated, || migrated.text());
         }
-        Command::Demo { .. } | Command::Completions { .. } | Command::Man { .. } => {
+        Command::Demo { .. } | Command::Restore { .. } | Command::Completions { .. } | Command::Man { .. } => {
             unreachable!("run before the books are opened")
         }
     }

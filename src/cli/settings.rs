@@ -9,7 +9,8 @@ use chrono::NaiveDate;
 
 use super::args::{Args, Command};
 use super::environment::setting;
-use super::sources::Sources;
+use super::source_settings::Sources;
+use crate::catalog::source::configured::{Configured, configured_in};
 use crate::context::ChildReader;
 use crate::context::find_books::{DEFAULT_DATA_DIR, made_beside};
 use crate::context::{Books, CLOCK_JUMP_DAYS, CLOCK_JUMP_DAYS_MAX, DROP_REST_S_MAX, Settings, UnknownAccounts};
@@ -20,6 +21,9 @@ use crate::support::progress::Progress;
 
 /// The settings file when none is named; it need not be there.
 const DEFAULT_CONFIG: &str = "tallybook.toml";
+
+/// The folder of sources when none is named; it need not be there.
+const DEFAULT_SOURCES: &str = "sources";
 
 /// The settings file.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -33,6 +37,7 @@ struct File {
     /// A name, or a table for each source.
     source: Option<toml::Value>,
     default_source: Option<String>,
+    sources: Option<PathBuf>,
     default_card: Option<String>,
     unknown_accounts: Option<UnknownAccounts>,
     keep_usage_months: Option<u32>,
@@ -42,19 +47,33 @@ struct File {
     alarm_refused_percent: Option<u32>,
     ledger_wait_s: Option<u32>,
     clock_jump_days: Option<u32>,
+    backup: Option<PathBuf>,
     first_day: Option<String>,
 }
 
-/// Opens the books that arguments, environment and settings file name.
-pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
+/// What arguments, environment and settings file say.
+pub struct Named {
+    pub data_dir: PathBuf,
+    /// The ledger's URL; none: the embedded one.
+    pub ledger: Option<String>,
+    pub settings: Settings,
+}
+
+/// Reads what arguments, environment and settings file say.
+pub fn settings_of(args: &Args) -> Result<Named> {
     let file = read_file(args.config.as_deref())?;
     let defaults = Settings::default();
     let sources = Sources::of(file.source, file.default_source)?;
+    let sources_folder = sources_folder(file.sources)?;
+    let configured = configured_in(&sources.tables, sources_folder.as_deref())?;
     let settings = Settings {
         source: setting("TALLYBOOK_SOURCE")
             .or(sources.default)
             .unwrap_or(defaults.source),
         zones: sources.zones,
+        sources: sources.tables,
+        sources_folder,
+        faulty_sources: configured.faults.into_iter().map(|fault| fault.source).collect(),
         default_card: setting("TALLYBOOK_DEFAULT_CARD")
             .or(file.default_card)
             .unwrap_or(defaults.default_card),
@@ -91,6 +110,7 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
             .or(file.ledger_wait_s)
             .unwrap_or(defaults.ledger_wait_s),
         clock_jump_days: clock_jump_days(file.clock_jump_days)?,
+        backup: setting("TALLYBOOK_BACKUP").map(PathBuf::from).or(file.backup),
         first_day: first_day(file.first_day)?,
     };
     let data_dir = args
@@ -98,7 +118,20 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
         .clone()
         .or(file.data_dir)
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
-    let ledger = args.ledger.clone().or(file.ledger);
+    Ok(Named {
+        data_dir,
+        ledger: args.ledger.clone().or(file.ledger),
+        settings,
+    })
+}
+
+/// Opens the books that arguments, environment and settings file name.
+pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
+    let Named {
+        data_dir,
+        ledger,
+        settings,
+    } = settings_of(args)?;
     let opened = if args.command.makes_books() {
         Books::open(&data_dir, ledger.as_deref(), clock, settings).await
     } else {
@@ -123,6 +156,16 @@ pub async fn open_books(args: &Args, clock: Clock) -> Result<Books> {
         books.progress = Progress::on_terminal();
     }
     Ok(books)
+}
+
+/// The definitions of sources that the settings and the folder of sources have. No books are needed.
+pub fn configured_sources(args: &Args) -> Result<Configured> {
+    let file = read_file(args.config.as_deref())?;
+    let sources = Sources::of(file.source, file.default_source)?;
+    Ok(configured_in(
+        &sources.tables,
+        sources_folder(file.sources)?.as_deref(),
+    )?)
 }
 
 /// This program with the same books and clock.
@@ -178,6 +221,20 @@ fn rate_cards(args: &Args, in_file: Option<PathBuf>) -> Result<Option<PathBuf>> 
         ))
         .into()),
         named => Ok(named),
+    }
+}
+
+/// The folder of sources: one that somebody named must be there.
+fn sources_folder(in_file: Option<PathBuf>) -> Result<Option<PathBuf>> {
+    match setting("TALLYBOOK_SOURCES").map(PathBuf::from).or(in_file) {
+        Some(folder) if !folder.is_dir() => Err(Error::Usage(format!(
+            "the sources folder {} does not exist: create it, or check TALLYBOOK_SOURCES and `sources` in the settings file. Nothing \
+             was done",
+            folder.display()
+        ))
+        .into()),
+        Some(folder) => Ok(Some(folder)),
+        None => Ok(Some(PathBuf::from(DEFAULT_SOURCES)).filter(|folder| folder.is_dir())),
     }
 }
 

@@ -6,6 +6,7 @@ use super::args::{AccountCommand, AdjustmentCommand, Args, Command, ConflictComm
 use super::print;
 use super::quarantine::args::QuarantineCommand;
 use super::run::run_with_books;
+use super::source::args::{SourceCommand, TemplateCommand};
 use crate::context::Books;
 use crate::context::admission::admit;
 use crate::context::first_day;
@@ -22,6 +23,7 @@ fn only_reads(command: &Command) -> bool {
         | Command::Verify { .. }
         | Command::Status { .. }
         | Command::Migrate
+        | Command::Backup(_)
         | Command::Meter { rebuild: true }
         | Command::FirstDay { day: None, .. } => true,
         Command::RateCard { command } => matches!(
@@ -37,6 +39,15 @@ fn only_reads(command: &Command) -> bool {
         ),
         Command::Adjustment { command } => matches!(command, AdjustmentCommand::List { .. }),
         Command::Void { command } => matches!(command, VoidCommand::List { .. }),
+        Command::Source { command } => !matches!(
+            command,
+            SourceCommand::Import
+                | SourceCommand::Disable { .. }
+                | SourceCommand::Enable { .. }
+                | SourceCommand::Template {
+                    command: TemplateCommand::Add { .. },
+                }
+        ),
         Command::Quarantine { command } => {
             use QuarantineCommand::{Alarms, List, Show};
             matches!(command, List { .. } | Show { .. } | Alarms { .. })
@@ -53,7 +64,11 @@ fn goes_on_in_doubt(command: &Command) -> bool {
     use QuarantineCommand::{Correct, Edit, Retry};
     let retries = |command: &QuarantineCommand| matches!(command, Retry { .. } | Edit { .. } | Correct { .. });
     match command {
-        Command::Ingest { .. } | Command::ReadAlone(_) | Command::Nightly | Command::Meter { .. } => true,
+        Command::Ingest { .. }
+        | Command::ReadAlone(_)
+        | Command::Pull { .. }
+        | Command::Nightly
+        | Command::Meter { .. } => true,
         Command::Quarantine { command } => retries(command),
         _ => false,
     }

@@ -8,7 +8,7 @@ use crate::support::error::{Error, Result};
 use crate::support::nearest::nearest;
 
 /// What makes new books.
-const MAKERS: &str = "`ingest`, `nightly`, `account add`, `rate-card import` and `migrate`";
+const MAKERS: &str = "`ingest`, `pull`, `nightly`, `source import`, `account add`, `rate-card import` and `migrate`";
 
 /// Places that are named when the books are not where they were looked for.
 const NAMED_MAX: usize = 3;

@@ -13,7 +13,7 @@ pub mod missing_files;
 pub mod restore_guard;
 pub mod write_attempt;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,12 @@ pub struct Settings {
     pub source: String,
     /// Zones of sources that write local times, by source.
     pub zones: BTreeMap<String, Tz>,
+    /// Definitions of sources in the settings, by name.
+    pub sources: BTreeMap<String, toml::Table>,
+    /// A folder of more of them.
+    pub sources_folder: Option<PathBuf>,
+    /// Sources whose definition is wrong: what it says of them is not known, nor the zone of their times.
+    pub faulty_sources: BTreeSet<String>,
     pub default_card: String,
     pub unknown_accounts: UnknownAccounts,
     pub rate_cards: PathBuf,
@@ -78,6 +84,8 @@ pub struct Settings {
     pub ledger_wait_s: u32,
     /// How many days the machine's clock may lie ahead of the newest one that the books accepted.
     pub clock_jump_days: u32,
+    /// Folder of backups into which each night backs up at its end; none: it does not.
+    pub backup: Option<PathBuf>,
     /// UTC day before which usage is refused; none: see [`crate::context::first_day`].
     pub first_day: Option<NaiveDate>,
 }
@@ -96,6 +104,9 @@ impl Default for Settings {
         Self {
             source: "default".to_owned(),
             zones: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            sources_folder: None,
+            faulty_sources: BTreeSet::new(),
             default_card: "mps-cn".to_owned(),
             unknown_accounts: UnknownAccounts::Add,
             rate_cards: PathBuf::from("rate-cards"),
@@ -109,6 +120,7 @@ impl Default for Settings {
             alarm_refused_percent: 10,
             ledger_wait_s: 60,
             clock_jump_days: CLOCK_JUMP_DAYS,
+            backup: None,
             first_day: None,
         }
     }
@@ -137,6 +149,7 @@ impl Books {
     /// Opens the books in a data folder, making them if need be; `url` none means the embedded ledger in it.
     pub async fn open(folder: &Path, url: Option<&str>, clock: Clock, settings: Settings) -> Result<Self> {
         let data = DataDir::at(folder);
+        restore_guard::refuse_unfinished_restore(&data)?;
         match url {
             Some(url) => find_books::refuse_lost_folder(&data, url, settings.ledger_wait_s).await?,
             None => restore_guard::refuse_without_ledger(&data)?,
@@ -155,6 +168,7 @@ impl Books {
     /// [`crate::support::error::Error::Usage`] where there are none: it names the nearest, and nothing was made.
     pub async fn open_there(folder: &Path, url: Option<&str>, clock: Clock, settings: Settings) -> Result<Self> {
         let data = DataDir::at(folder);
+        restore_guard::refuse_unfinished_restore(&data)?;
         if url.is_none() {
             restore_guard::refuse_without_ledger(&data)?;
             find_books::refuse_without_books(folder)?;
@@ -177,6 +191,15 @@ impl Books {
                 Err(find_books::no_data_folder(folder, &url))
             }
             (Some(ledger), _) => Ok(Self::of(data, ledger, clock, settings)),
+        }
+    }
+
+    /// The same books for what is done from now on, in a process that lasts: the run's clock goes on with the machine's.
+    #[must_use]
+    pub fn at_this_time(&self) -> Self {
+        Self {
+            clock: self.clock.gone_on(),
+            ..self.clone()
         }
     }
 

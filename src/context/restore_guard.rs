@@ -9,7 +9,22 @@ use crate::storage::ledger::{EMBEDDED_NAME, highest_intake};
 use crate::support::error::{AtPath as _, Error, Result};
 
 /// The folders whose files the ledger must name, and the one of copies that last as long as an ingest.
-const SWEPT: [&str; 6] = ["raw", "log", "keys", "usage", "unmetered", "spool"];
+const SWEPT: [&str; 7] = ["raw", "log", "payload", "keys", "usage", "unmetered", "spool"];
+
+/// The file that says that a backup is being restored into the folder.
+pub const RESTORE_MARK: &str = "restore.json";
+
+/// Refuses a folder into which a backup is being restored: what is there is a part of books.
+pub fn refuse_unfinished_restore(data: &DataDir) -> Result<()> {
+    if !data.join(RESTORE_MARK).exists() {
+        return Ok(());
+    }
+    Err(Error::NeedsPerson(format!(
+        "a backup is being restored into {}, or was and came to no end: run `tallybook restore` again with the same arguments. \
+         Nothing was changed",
+        data.root().display()
+    )))
+}
 
 /// Refuses a folder that has the files of books and no ledger. A new, empty ledger would name none of them.
 pub fn refuse_without_ledger(data: &DataDir) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::context::Books;
 use crate::nightly::store::{Run, last_runs};
 use crate::pipeline::ingest::quarantine::alarm;
 use crate::pipeline::ingest::quarantine::alarm::Alarm;
+use crate::sources::overview::overview;
 use crate::support::error::exit_code::ExitCode;
 use crate::support::error::{Error, Result};
 
@@ -17,7 +18,7 @@ pub struct Health {
     pub last_night: Option<String>,
     /// Its exit code.
     pub last_exit_code: Option<i64>,
-    /// What the last night left to a person, and alarms that were raised since. A night that failed or is too long ago is among it.
+    /// What the last night left to a person, and alarms and sources since. A night that failed or is too long ago is among it.
     pub needs_person: Vec<String>,
 }
 
@@ -46,7 +47,7 @@ impl Health {
     }
 }
 
-/// Reads it from the last night's report and the open alarms. `hours_max`: how long ago the last night may be.
+/// Reads it from the last night's report, the open alarms and the sources. `hours_max`: how long ago the last night may be.
 pub async fn health(books: &Books, hours_max: Option<u32>) -> Result<Health> {
     let runs = last_runs(&books.ledger, 1).await?;
     let last = runs.first();
@@ -57,8 +58,15 @@ pub async fn health(books: &Books, hours_max: Option<u32>) -> Result<Health> {
             needs_person.push(sentence);
         }
     }
+    let now = books.clock.by_now();
+    let sources = overview(books).await?;
+    for sentence in sources.iter().filter_map(|source| source.needs_person(now)) {
+        if !needs_person.contains(&sentence) {
+            needs_person.push(sentence);
+        }
+    }
     if let Some(hours) = hours_max {
-        needs_person.extend(too_long_ago(last, hours, books.clock.by_now())?);
+        needs_person.extend(too_long_ago(last, hours, now)?);
     }
     Ok(Health {
         as_of: books.clock.text(),

@@ -12,6 +12,7 @@ use crate::nightly::store::{Run, last_runs};
 use crate::pipeline::close::due::due;
 use crate::pipeline::ingest::quarantine::alarm::Alarm;
 use crate::pipeline::meter::store::{last_batch, progress};
+use crate::sources::overview::{Overview, overview};
 use crate::storage::ledger::fact::{FIRST_DAY, LAST_RUN_CLOCK, NEWEST_MACHINE_CLOCK, fact};
 use crate::support::error::Result;
 
@@ -41,6 +42,9 @@ pub struct Status {
     pub statements_not_exported: i64,
     pub periods_due: usize,
     pub quarantined: Vec<(String, i64)>,
+    /// What is defined, how far it has been read, and how its last pull ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Overview>,
     /// Inputs that need a person.
     pub alarms: Vec<Alarm>,
     pub conflicts_open: i64,
@@ -135,6 +139,7 @@ pub async fn status(books: &Books) -> Result<Status> {
         statements_not_exported: counts.statements_not_exported,
         periods_due,
         quarantined: crate::pipeline::ingest::quarantine::store::quarantine_counts(&books.ledger, None).await?,
+        sources: overview(books).await?,
         alarms: crate::pipeline::ingest::quarantine::alarm::store::open(&books.ledger).await?,
         conflicts_open: counts.conflicts_open,
         conflicts: store::conflicts(&books.ledger).await?,
