@@ -1,4 +1,4 @@
-"""Runs whole processes and measures them: wall clock and peak memory."""
+"""Runs whole processes and measures them: wall clock, peak memory and time of the processors."""
 import os
 import pathlib
 import re
@@ -19,10 +19,11 @@ SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 class Measure(NamedTuple):
     seconds: float
     peak_mib: float
+    cpu_seconds: float
 
     def __add__(self, other):
         """One after the other."""
-        return Measure(self.seconds + other.seconds, max(self.peak_mib, other.peak_mib))
+        return Measure(self.seconds + other.seconds, max(self.peak_mib, other.peak_mib), self.cpu_seconds + other.cpu_seconds)
 
     def __str__(self):
         return f"{self.seconds:8.2f} s {self.peak_mib:8.0f} MiB"
@@ -42,7 +43,7 @@ def run(command, log):
     if process.returncode != 0:
         sys.exit(f"`{' '.join(command)}` ended with {process.returncode}; its output is in {log}")
     # Linux counts in KiB, macOS in bytes.
-    return Measure(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+    return Measure(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), usage.ru_utime + usage.ru_stime)
 
 
 def generated(path, *options):

@@ -3,13 +3,16 @@
 
 mod made;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use chrono::DateTime;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use polars::prelude::*;
 use tallybook::catalog::rate_card::{Model, RateCard, Tier};
+use tallybook::catalog::source::events::{Analysis, EventSource, Owner, SpriteImages};
+use tallybook::pipeline::ingest::formats::events::{self, Outcome};
 use tallybook::pipeline::ingest::formats::ndjson::fast::Layouts;
 use tallybook::pipeline::ingest::input::chunk::Chunk;
 use tallybook::pipeline::ingest::record::fingerprint::{
@@ -25,6 +28,7 @@ use tallybook::storage::durable_files::DataDir;
 use tallybook::storage::usage::row::UsageRow;
 use tallybook::support::clock::Clock;
 use tallybook::values::digest::InputHasher;
+use tallybook::values::format::Format;
 use tallybook::values::money::parse_plain;
 use tallybook::values::parameters::Parameters;
 
@@ -87,6 +91,38 @@ fn parse_by_layout(bencher: Bencher) {
 
 /// From bytes to raw rows in memory: parsing, all checks, hashes, and the columns. The parameters were seen before, as almost all
 /// of a large input's are.
+/// The records of events, from the documents to the lines that the door checks.
+#[divan::bench]
+fn read_events(bencher: Bencher) {
+    const SAMPLES: &str = include_str!("../tests/data/events/samples.ndjson");
+    let source = EventSource {
+        source: "mps".to_owned(),
+        owner: Owner::One { uin: 1, appid: Some(2) },
+        region: None,
+        templates: BTreeMap::new(),
+        notify_keys: Vec::new(),
+        sprite_images: SpriteImages::default(),
+        analysis: Analysis::default(),
+    };
+    // Those that need no template.
+    let documents: Vec<&str> = SAMPLES.lines().take(2).collect();
+    let receipt = DateTime::from_timestamp(1_793_836_800, 0).expect("a time");
+    let records = |document: &&str| {
+        let events = events::read(Format::MpsEvents, document, &source, receipt);
+        let counts = events.iter().map(|event| match &event.outcome {
+            Outcome::Records(records) => records.len(),
+            Outcome::Skipped(_) | Outcome::Refused(_) => 0,
+        });
+        counts.sum::<usize>()
+    };
+    bencher
+        .counter(BytesCount::new(
+            documents.iter().map(|document| document.len()).sum::<usize>(),
+        ))
+        .counter(ItemsCount::new(documents.iter().map(records).sum::<usize>()))
+        .bench(|| documents.iter().map(records).sum::<usize>());
+}
+
 #[divan::bench]
 fn check_and_push(bencher: Bencher) {
     let clock = Clock::at(chrono::DateTime::from_timestamp(1_793_836_800, 0).expect("5 November 2026"));

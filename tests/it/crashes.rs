@@ -8,7 +8,7 @@ pub mod books;
 pub mod play;
 
 /// Every point at which it dies.
-mod points;
+pub mod points;
 
 /// The program as a process.
 pub mod process;
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::ledgers::is_embedded;
 use books::{difference, differences, dump};
 use play::{STEPS, Step, lay_ground};
-use points::{COMMITS, FILES};
+use points::{COMMITS, FILES, PARTS};
 use process::{run, stop_at};
 
 /// Steps whose transaction says by the intake whether it happened.
@@ -173,7 +173,10 @@ fn contract() -> BTreeSet<String> {
     let commits = COMMITS
         .iter()
         .flat_map(|step| [format!("{step}.before_commit"), format!("{step}.after_commit")]);
-    commits.chain(FILES.map(str::to_owned)).collect()
+    commits
+        .chain(FILES.map(str::to_owned))
+        .chain(PARTS.map(str::to_owned))
+        .collect()
 }
 
 /// A place with everything in it, and the files' times.

@@ -27,7 +27,7 @@ const OWN_VIEW: &str = "closed_period";
 
 /// Every view with its columns and their kinds, as docs/reference/views.md describes them. A `real` is of the embedded ledger alone, whose decimals,
 /// dates and times are text.
-const VIEWS: [(&str, &str); 14] = [
+const VIEWS: [(&str, &str); 15] = [
     (
         "dash_alarms",
         "alarm integer, batch integer, input text, source text, code text, received integer, refused integer, raised_at time, \
@@ -71,6 +71,11 @@ const VIEWS: [(&str, &str); 14] = [
         "code text, line_count integer, first_received_at time, last_received_at time",
     ),
     ("dash_runs", "run integer, command text, as_of time, exit_code integer"),
+    (
+        "dash_sources",
+        "source text, kind text, position text, newest time, batch integer, parts integer, records integer, committed_at time, \
+         pulled_at time, done_at time, state text, failures integer, message text, disabled_at time",
+    ),
     (
         "dash_top_accounts",
         "month text, currency text, uin text, total decimal, total_for_charts number, records integer, drafts integer, \

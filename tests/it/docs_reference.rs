@@ -167,7 +167,7 @@ fn the_settings_file_of_the_page_has_every_key_and_is_taken() {
     }
     // Without what is not on this machine.
     let here = |line: &&str| {
-        let elsewhere = ["data_dir", "rate_cards", "drop", "ledger"];
+        let elsewhere = ["data_dir", "rate_cards", "drop", "ledger", "sources"];
         !elsewhere.iter().any(|key| line.starts_with(&format!("{key} = ")))
     };
     let dir = tempfile::tempdir().unwrap();
@@ -271,7 +271,15 @@ fn every_command_and_every_option_is_described() {
         let mut options = help.options;
         for below in &help.commands {
             assert!(section.contains(&format!("| `{command} {below}")), "{command} {below}");
-            options.extend(Help::of(dir.path(), &[command, below]).options);
+            let help = Help::of(dir.path(), &[command, below]);
+            for last in &help.commands {
+                assert!(
+                    section.contains(&format!("| `{command} {below} {last}")),
+                    "{command} {below} {last}"
+                );
+                options.extend(Help::of(dir.path(), &[command, below, last]).options);
+            }
+            options.extend(help.options);
         }
         let described = options_of(section);
         let missing: Vec<_> = options

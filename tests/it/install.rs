@@ -67,7 +67,12 @@ fn systemd_finds_nothing_wrong_in_the_units() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let names = ["tallybook-nightly.service", "tallybook-nightly.timer"];
+    let names = [
+        "tallybook-nightly.service",
+        "tallybook-nightly.timer",
+        "tallybook-drill.service",
+        "tallybook-drill.timer",
+    ];
     for name in names {
         let unit = std::fs::read_to_string(installed("systemd").join(name)).unwrap();
         let here = unit.replace("/usr/local/bin/tallybook", env!("CARGO_BIN_EXE_tallybook"));
@@ -98,7 +103,14 @@ fn cron_mails_every_exit_code_but_0_with_what_was_said() {
     let programs = Programs::new();
     let script = std::fs::read_to_string(installed("cron/tallybook-cron")).unwrap();
     programs.add("tallybook-cron", &script);
-    assert_eq!(lines_of_crontab(), ["tallybook-cron nightly", "tallybook-cron verify"]);
+    assert_eq!(
+        lines_of_crontab(),
+        [
+            "tallybook-cron nightly",
+            "tallybook-cron verify",
+            "tallybook-cron backup drill"
+        ]
+    );
     for line in lines_of_crontab() {
         programs.add("tallybook", "echo all is well; exit 0");
         let quiet = programs.run(&line);

@@ -27,6 +27,9 @@ mod histories;
 /// Cases that hurt others, by name.
 mod exactly_once;
 
+/// Rows of sources.
+mod source_rows;
+
 /// Flipped bytes and changed numbers.
 mod tamper;
 
@@ -45,6 +48,15 @@ mod edges_dropfolder;
 /// Values as services write them.
 mod edges_values;
 
+/// Events of services, as usage records.
+mod events;
+
+/// Definitions of sources, and commands about them.
+mod source_commands;
+
+/// Events of the service.
+mod event_files;
+
 /// Nights in a row: late usage, expiry, repeats.
 mod nights;
 
@@ -57,6 +69,9 @@ mod retention;
 /// Death at every commit point.
 mod crashes;
 
+/// Books from their backups.
+mod backups;
+
 /// What the machine does to the books.
 mod faults;
 
@@ -65,6 +80,9 @@ mod machines;
 
 /// Servers that go away, that ask for passwords, that have TLS.
 mod servers;
+
+/// Sources that are pulled.
+mod sources;
 
 /// The version of the tables.
 mod schema;
@@ -101,6 +119,9 @@ mod edges_clocks;
 
 /// Pages of reference that leave nothing out.
 mod docs_reference;
+
+/// Pages of sources whose definitions are taken.
+mod docs_sources;
 
 /// What the documents show and say.
 mod docs;

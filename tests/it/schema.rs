@@ -1,5 +1,6 @@
 //! The version of the ledger's tables: made once, brought up, and refused where this program does not know it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -8,6 +9,7 @@ use crate::crashes::process::{program, run};
 use crate::faults::small::{NIGHT, ends, night, place, says};
 use crate::ledgers::{engine, execute, is_embedded, literal};
 use tallybook::storage::ledger::{Engine, Value, query};
+use tallybook::values::digest::sha256_hex;
 
 /// The version that this program knows.
 fn known() -> usize {
@@ -22,6 +24,38 @@ fn known() -> usize {
     let steps = std::fs::read_dir(steps).unwrap();
     let numbers = steps.filter_map(|step| number(step.unwrap().file_name().to_str()?));
     numbers.max().unwrap()
+}
+
+/// A ledger whose tables were made by another text of a migration is refused, so that what was merged stays as it is.
+#[test]
+fn a_migration_is_never_changed_after_it_was_merged() {
+    if !is_embedded() {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let listed = std::fs::read_to_string(root.join("tests/data/migrations.sha256")).unwrap();
+    let listed: BTreeMap<&str, &str> = listed
+        .lines()
+        .map(|line| line.split_once("  ").unwrap())
+        .map(|(digest, path)| (path, digest))
+        .collect();
+    for (path, digest) in &listed {
+        let text = std::fs::read(root.join(path)).unwrap_or_else(|error| panic!("{path} was removed: {error}"));
+        assert_eq!(
+            &sha256_hex(&text),
+            digest,
+            "{path} was changed: put the change into a new migration"
+        );
+    }
+    for dialect in ["sqlite", "postgres", "mysql"] {
+        for step in std::fs::read_dir(root.join("migrations").join(dialect)).unwrap() {
+            let path = format!("migrations/{dialect}/{}", step.unwrap().file_name().to_str().unwrap());
+            assert!(
+                listed.contains_key(&*path),
+                "{path} is new: add its line of `sha256sum` to tests/data/migrations.sha256"
+            );
+        }
+    }
 }
 
 /// What `migrate` prints.

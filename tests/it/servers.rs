@@ -1,7 +1,7 @@
 //! Servers that are restarted while a run works, that ask for a password, that have TLS.
 
 /// A server of the test's own.
-mod private;
+pub mod private;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

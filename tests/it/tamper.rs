@@ -11,9 +11,10 @@ use tallybook::storage::ledger::{Engine, Lease, Value, query};
 
 use crate::exactly_once::shop::{Shop, records, usage, void};
 use crate::ledgers;
+use crate::source_rows;
 use crate::world::{Place, at};
 
-const NOW: &str = "2025-07-10T00:00:00Z";
+pub const NOW: &str = "2025-07-10T00:00:00Z";
 
 /// A writer goes on after its file was read.
 fn grow(shop: &Shop, text: &str) {
@@ -27,10 +28,11 @@ fn grow(shop: &Shop, text: &str) {
 }
 
 /// Books with something in every table and in every kind of file, half of it expired.
-fn rich_books() -> Shop {
+pub fn rich_books() -> Shop {
     let price = "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }";
     let mut shop = Shop::new("CNY", price);
     shop.place.settings().keep_usage_months = Some(7);
+    source_rows::define(&mut shop.place);
     let with_log = |line: String| line.replace("\"appid\":1", "\"appid\":1,\"task_id\":\"t\"");
     shop.drop(&[
         usage("a", 7, "A", "2024-11-15T10:00:00+08:00", 60_000),
@@ -62,8 +64,10 @@ fn rich_books() -> Shop {
     shop.place
         .drop("grown.ndjson", usage("g", 7, "A", "2025-07-01T11:00:00+08:00", 60_000));
     shop.place.night(NOW);
+    source_rows::drop_events(&shop.place);
     grow(&shop, &usage("h", 7, "A", "2025-07-01T11:00:00+08:00", 60_000));
     shop.place.night(NOW);
+    source_rows::fill(&shop.place, NOW);
     crate::world::run(async {
         let books = shop.place.books(at(NOW)).await;
         let lease = Lease::take(&books.ledger, "test").await.unwrap();
@@ -104,7 +108,7 @@ fn a_flipped_byte_in_any_file_is_found_and_the_file_is_named() {
     assert_eq!(verified(&shop).differences, Vec::<String>::new());
     let data = shop.place.data();
     let mut kinds = std::collections::BTreeSet::new();
-    for kind in ["raw", "log", "usage", "keys", "unmetered", "exports", "drop"] {
+    for kind in ["raw", "log", "payload", "usage", "keys", "unmetered", "exports", "drop"] {
         let mut files = Vec::new();
         files_below(&data.join(kind), &mut files);
         for file in files {
@@ -124,7 +128,7 @@ fn a_flipped_byte_in_any_file_is_found_and_the_file_is_named() {
             kinds.insert(kind);
         }
     }
-    assert_eq!(kinds.len(), 7, "there was a file of each kind: {kinds:?}");
+    assert_eq!(kinds.len(), 8, "there was a file of each kind: {kinds:?}");
     assert_eq!(verified(&shop).differences, Vec::<String>::new());
 }
 

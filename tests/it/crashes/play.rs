@@ -1,6 +1,8 @@
 //! A small world that passes every stage: a list of steps, each of which is one process.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use polars::prelude::*;
 use polars_io::prelude::*;
@@ -81,7 +83,7 @@ impl Step {
 }
 
 /// The steps after the ground was laid. Together they pass every point.
-pub const STEPS: [Step; 19] = [
+pub const STEPS: [Step; 21] = [
     Step::new(
         "ingest",
         "2024-11-16T12:00:00Z",
@@ -130,6 +132,26 @@ pub const STEPS: [Step; 19] = [
     )
     .decides(),
     Step::new("night that closes", "2024-12-10T00:00:00Z", &["nightly"]).before(second_drop),
+    Step::new(
+        "source template add",
+        "2024-12-11T00:00:00Z",
+        &[
+            "source",
+            "template",
+            "add",
+            "mps",
+            "7",
+            "--type",
+            "Standard",
+            "--reason",
+            "as the console shows it",
+        ],
+    ),
+    Step::new(
+        "source disable",
+        "2024-12-11T00:00:00Z",
+        &["source", "disable", "mps", "--reason", "it moved"],
+    ),
     Step::new(
         "rate-card import --corrects",
         "2024-12-20T00:00:00Z",
@@ -259,9 +281,47 @@ fn first_drop(path: &Path) {
     drop_file(path, "b.unknown", "what is this");
 }
 
+const SAMPLES: &str = include_str!("../../data/events/samples.ndjson");
+
+/// An event without a time of its own, in the folder of its source; and a source that is pulled.
+fn events(path: &Path) {
+    for folder in ["sources", "books/drop/mps"] {
+        std::fs::create_dir_all(path.join(folder)).unwrap();
+    }
+    let definition = "format = \"mps-events\"\nuin = 7\nappid = 1\n";
+    std::fs::write(path.join("sources/mps.toml"), definition).unwrap();
+    drop_file(path, "mps/events.ndjson", SAMPLES.lines().nth(3).unwrap());
+    let definition = format!(
+        "kind = \"folder\"\npath = \"{}\"\nfrom = \"2024-01-01T00:00:00Z\"\n",
+        incoming().display()
+    );
+    std::fs::write(path.join("sources/files.toml"), definition).unwrap();
+}
+
+/// A folder with one file that stays where it is: one for all places, since a definition names it.
+fn incoming() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("incoming");
+    let file = folder.join("one.ndjson");
+    if !file.exists() {
+        std::fs::create_dir_all(&folder).unwrap();
+        let made = folder.join(format!(".{}", std::process::id()));
+        std::fs::write(&made, line("k1", 7, DAY, 60_000)).unwrap();
+        let time = UNIX_EPOCH + Duration::from_secs(1_732_000_000);
+        File::options()
+            .write(true)
+            .open(&made)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        std::fs::rename(&made, &file).unwrap();
+    }
+    folder
+}
+
 /// The same file again, the record that a void waits for, usage of another day; and a card with a meter more.
 fn second_drop(path: &Path) {
     card(path, "0.5", true);
+    events(path);
     drop_file(path, "a.ndjson", &first_batch());
     let text = line("w1", 7, DAY, 60_000) + &line("m1", 8, "2024-11-30T10:00:00+08:00", 60_000);
     drop_file(path, "c.ndjson", &text);

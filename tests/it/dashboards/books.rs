@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tallybook::values::calendar::Cycle;
 
+use crate::source_rows;
 use crate::world::{Place, at, run};
 
 /// The last night: raw of November is half a year old and due to expire.
@@ -71,6 +72,7 @@ pub fn rich_books() -> Place {
     let cards = place.path().join("cards");
     write_cards(&cards);
     place.settings().rate_cards = cards;
+    source_rows::define(&mut place);
     let monthly = Cycle::Monthly { anchor_day: 1 };
     place.add_account("2024-11-01T00:00:00Z", LARGEST, "dollar", monthly, "2024-11-01");
     let (east, west, here) = ((1, "east"), (LARGEST, "west"), (1, "here"));
@@ -104,6 +106,7 @@ pub fn rich_books() -> Place {
             .unwrap();
         books.ledger.close().await;
     });
+    source_rows::fill(&place, "2024-12-10T02:00:00Z");
     let late = [
         used("a5", 7, "A", 120, east, "2024-11-15"),
         used("a6", 7, "A", 60, east, "2024-12-02"),

@@ -12,6 +12,7 @@ use tallybook::storage::ledger::Engine;
 const ADMINISTRATOR: &str = "administrator";
 
 pub struct Server {
+    engine: Engine,
     dir: tempfile::TempDir,
     port: u16,
     has_tls: bool,
@@ -26,7 +27,12 @@ impl Server {
         if engine() == Engine::Sqlite {
             return None;
         }
-        if let Some(missing) = missing() {
+        Self::start_of(engine())
+    }
+
+    /// A server of this engine; none where its programs are missing.
+    pub fn start_of(engine: Engine) -> Option<Self> {
+        if let Some(missing) = missing(engine) {
             assert!(
                 std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
                 "TALLYBOOK_TEST_ALL is set: {missing}"
@@ -36,6 +42,7 @@ impl Server {
             return None;
         }
         let mut server = Self {
+            engine,
             dir: tempfile::tempdir().unwrap(),
             port: free_port(),
             has_tls: true,
@@ -63,22 +70,23 @@ impl Server {
 
     /// `USER[:PASSWORD]` with this database, on this host.
     pub fn url_at(&self, host: &str, user: &str, database: &str) -> String {
-        let scheme = match engine() {
+        let scheme = match self.engine {
             Engine::Postgres => "postgres",
             _ => "mysql",
         };
         format!("{scheme}://{user}@{host}:{}/{database}", self.port)
     }
 
-    fn administrators_url(&self, database: &str) -> String {
-        match engine() {
+    /// The URL of who may do everything.
+    pub fn administrators_url(&self, database: &str) -> String {
+        match self.engine {
             Engine::Postgres => self.url_at("127.0.0.1", &format!("postgres:{ADMINISTRATOR}"), database),
             _ => self.url_at("127.0.0.1", "root", database),
         }
     }
 
     pub fn administer(&self, sql: &str) {
-        let database = if engine() == Engine::Postgres {
+        let database = if self.engine == Engine::Postgres {
             "postgres"
         } else {
             "mysql"
@@ -100,7 +108,7 @@ impl Server {
 
     fn make(&self) {
         make_certificates(self.dir.path());
-        if engine() == Engine::Postgres {
+        if self.engine == Engine::Postgres {
             std::fs::write(self.path("password"), ADMINISTRATOR).unwrap();
             let owned = Command::new("chown")
                 .args(["-R", "postgres"])
@@ -176,7 +184,7 @@ impl Server {
     pub fn start(&mut self) {
         let folder = self.dir.path().to_owned();
         let path = |name: &str| folder.join(name).display().to_string();
-        if engine() == Engine::Postgres {
+        if self.engine == Engine::Postgres {
             let mut settings = format!(
                 "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off",
                 self.port,
@@ -201,7 +209,8 @@ impl Server {
                 self.option("pid-file", "pid"),
             ]);
             server.arg(format!("--port={}", self.port));
-            server.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]);
+            // A commit is written before it is answered, as any server's that is in use: what a test kills has lost nothing.
+            server.args(["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M"]);
             let log = std::fs::File::create(self.path("log")).unwrap();
             self.process = Some(server.stdout(Stdio::null()).stderr(log).spawn().unwrap());
             let mut ping = Command::new("mariadb-admin");
@@ -212,7 +221,7 @@ impl Server {
 
     /// Stops the server as an administrator does: sessions are ended, what they did not commit is undone.
     pub fn stop(&mut self) {
-        if engine() == Engine::Postgres {
+        if self.engine == Engine::Postgres {
             let mut stop = self.as_postgres("pg_ctl");
             stop.args(["stop", "--wait", "--mode=fast", "--pgdata"])
                 .arg(self.path("data"));
@@ -222,6 +231,31 @@ impl Server {
             let asked = Command::new("kill").arg(process.id().to_string()).status().unwrap();
             assert!(asked.success());
             process.wait().unwrap();
+        }
+    }
+
+    /// Kills it where it stands, with whatever it was in the middle of.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+            return;
+        }
+        let file = self.path("data/postmaster.pid");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let main: u32 = text.lines().next().unwrap().parse().unwrap();
+        let mut all = vec![main];
+        all.extend(children_of(main));
+        let ids = all.iter().map(u32::to_string);
+        assert!(Command::new("kill").arg("-KILL").args(ids).status().unwrap().success());
+        while all.iter().any(|id| is_alive(*id)) {
+            std::thread::yield_now();
+        }
+        // They name a process that may have no parent to bury it.
+        std::fs::remove_file(file).unwrap();
+        let socket = format!(".s.PGSQL.{}", self.port);
+        for name in [socket.clone(), socket + ".lock"] {
+            std::fs::remove_file(self.path(&name)).unwrap();
         }
     }
 
@@ -242,13 +276,33 @@ impl Drop for Server {
         if let Some(mut process) = self.process.take() {
             process.kill().ok();
             process.wait().ok();
-        } else if engine() == Engine::Postgres && self.path("data/postmaster.pid").exists() {
+        } else if self.engine == Engine::Postgres && self.path("data/postmaster.pid").exists() {
             let mut stop = self.as_postgres("pg_ctl");
             stop.args(["stop", "--wait", "--mode=immediate", "--pgdata"])
                 .arg(self.path("data"));
             stop.output().ok();
         }
     }
+}
+
+/// The state and the parent of a process; none where there is no such process.
+fn state_and_parent(id: &str) -> Option<(char, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name before them may have blanks.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let names = processes.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let children = names.filter(|name| state_and_parent(name).is_some_and(|(_, of)| of == parent));
+    children.filter_map(|name| name.parse().ok()).collect()
+}
+
+fn is_alive(id: u32) -> bool {
+    state_and_parent(&id.to_string()).is_some_and(|(state, _)| state != 'Z')
 }
 
 /// Runs a program to its end.
@@ -280,7 +334,7 @@ fn postgres_programs() -> Option<PathBuf> {
 }
 
 /// What is missing for a server of the test's own.
-fn missing() -> Option<&'static str> {
+fn missing(engine: Engine) -> Option<&'static str> {
     let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     if !is_root {
@@ -289,7 +343,7 @@ fn missing() -> Option<&'static str> {
     if Command::new("openssl").arg("version").output().is_err() {
         return Some("openssl makes their certificates");
     }
-    match engine() {
+    match engine {
         Engine::Postgres if postgres_programs().is_none() => {
             Some("initdb and pg_ctl are in no /usr/lib/postgresql/*/bin")
         }
