@@ -2,12 +2,12 @@
 """A month of usage as each kind of source has it: `pull`, beside a plain client that only reads it. Then the exports of the pulled books must
 be those of the same records from a file, to the byte.
 
-    .ci/object-stores .ci/mongodb-server python3 benches/sources.py
-        [--rows 1000000] [--kinds folder,s3,cos,postgres,mysql,mongodb,amqp,nats,cmq] [--set max_messages=10000]...
+    .ci/object-stores .ci/mongodb-server .ci/kafka-server python3 benches/sources.py
+        [--rows 1000000] [--kinds folder,s3,cos,postgres,mysql,mongodb,amqp,nats,cmq,kafka] [--set max_messages=10000]...
         [--binary PATH] [--rate-cards DIR] [--work DIR]
 
 The program must be built with `--features all-sources`. Servers are those of the tests: TALLYBOOK_TEST_POSTGRES, TALLYBOOK_TEST_MYSQL,
-TALLYBOOK_TEST_AMQP, TALLYBOOK_TEST_NATS and what the two commands before python3 start (each may be left out with its kinds). CMQ is a
+TALLYBOOK_TEST_AMQP, TALLYBOOK_TEST_NATS and what the three commands before python3 start (each may be left out with its kinds). CMQ is a
 loopback server of this folder. All run on this machine and take a part of its processors. Each kind makes one database, queue, stream or
 bucket with `bench` in its name, and removes it at its end.
 
@@ -15,7 +15,7 @@ Each kind: its place is filled with the records; a plain client reads all of the
 `pull` reads them into new books; a night makes the exports, which must be the same as those of the file, manifests too. The ratio is the
 client's time by that of the pull. CPU seconds are those of the client's or the pull's own process.
 
-Needs: pip install polars numpy; for mongodb pymongo; for postgres the program psql, for mysql the program mariadb
+Needs: pip install polars numpy; for mongodb pymongo; for kafka confluent-kafka; for postgres the program psql, for mysql the program mariadb
 """
 import argparse
 import hashlib
@@ -30,6 +30,7 @@ sys.path.insert(0, str(process.BENCHES / "places"))
 import amqp
 import cmq
 import collection
+import kafka
 import nats
 import objects
 import tables
@@ -49,6 +50,7 @@ PLACES = {
     "amqp": amqp.Amqp,
     "nats": nats.Nats,
     "cmq": cmq.Cmq,
+    "kafka": kafka.Kafka,
 }
 
 
@@ -140,7 +142,7 @@ def toml(definition):
 
 
 def literal(value):
-    return str(value) if isinstance(value, int) else json.dumps(str(value))
+    return json.dumps(value if isinstance(value, (bool, int, list)) else str(value))
 
 
 def tell(options, what, measure, more=""):

@@ -92,3 +92,7 @@ mod kafka;
 /// Topics in the books.
 #[cfg(feature = "kafka")]
 mod kafka_pull;
+
+/// Topics of a broker that the environment names.
+#[cfg(feature = "kafka")]
+mod kafka_server;
