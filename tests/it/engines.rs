@@ -1,7 +1,8 @@
 //! The same suite on a database server: the test binary runs itself once for each server that the environment names.
 
-use std::io::Write as _;
 use std::process::Command;
+
+use crate::left_out::{named_by, tell};
 
 /// What has no ledger, or only the embedded one that the pages show: it was tested once, here.
 const WITHOUT_SERVER: [&str; 6] = [
@@ -22,17 +23,8 @@ fn the_suite_passes_on(engine: &str, variable: &str) {
     if std::env::var_os("TALLYBOOK_TEST_LEDGER").is_some() {
         return;
     }
-    if std::env::var_os(variable).is_none() {
-        assert!(
-            std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
-            "TALLYBOOK_TEST_ALL is set: {variable} must say where the server is"
-        );
-        // Past the test harness, which keeps what a passing test prints to itself.
-        let told = writeln!(
-            std::io::stderr().lock(),
-            "left out: the suite on {engine}; set {variable} to the URL of a server where tests may make databases"
-        );
-        told.unwrap();
+    let needed = format!("the suite on {engine}, on a server where tests may make databases: its URL");
+    if named_by(variable, &needed).is_none() {
         return;
     }
     let mut suite = Command::new(std::env::current_exe().unwrap());
@@ -55,7 +47,7 @@ fn the_suite_passes_on(engine: &str, variable: &str) {
         .lines()
         .find(|line| line.starts_with("test result:"))
         .unwrap_or("no result");
-    writeln!(std::io::stderr().lock(), "on {engine}: {result}").unwrap();
+    tell(&format!("on {engine}: {result}"));
 }
 
 #[test]

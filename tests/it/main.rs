@@ -9,6 +9,9 @@ mod ledgers;
 /// The suite on every engine.
 mod engines;
 
+/// What is not there on this machine.
+mod left_out;
+
 /// Books in a folder of their own.
 mod world;
 

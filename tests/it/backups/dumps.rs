@@ -1,7 +1,6 @@
 //! A dump is the same from every engine for the same books, whichever of them it went through.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use tallybook::sources::store::note_pull;
@@ -9,6 +8,7 @@ use tallybook::storage::ledger::dump::{Dump, LEFT_OUT, dumped_tables, end_restor
 use tallybook::storage::ledger::{Found, Ledger};
 
 use crate::ledgers::{is_embedded, run_sql, server, url};
+use crate::left_out::named_by;
 use crate::old_books::old_books;
 use crate::tamper::{NOW, rich_books};
 use crate::world::{Place, at, run};
@@ -102,21 +102,7 @@ impl Drop for Scratch {
 
 /// The URLs of both servers; none where one is not there, which is told.
 pub fn servers() -> Option<[String; 2]> {
-    let url = |variable: &str| {
-        let url = std::env::var(variable).ok();
-        if url.is_none() {
-            assert!(
-                std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
-                "TALLYBOOK_TEST_ALL is set: {variable} must say where the server is"
-            );
-            let told = writeln!(
-                std::io::stderr().lock(),
-                "left out: dumps through every engine; set {variable}"
-            );
-            told.unwrap();
-        }
-        url
-    };
+    let url = |variable: &str| named_by(variable, "dumps through every engine");
     Some([url("TALLYBOOK_TEST_POSTGRES")?, url("TALLYBOOK_TEST_MYSQL")?])
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tallybook::sources::fetch::{Content, Fetch, Part};
 
+use crate::left_out::named_by;
 use crate::world::line;
 
 /// A broker: its host and port, and who may log in.
@@ -19,19 +20,7 @@ pub struct Broker {
 impl Broker {
     /// The broker that a variable names; none where it is left out, which is said.
     pub fn named(variable: &str) -> Option<Self> {
-        let Ok(url) = std::env::var(variable) else {
-            assert!(
-                std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
-                "TALLYBOOK_TEST_ALL is set: {variable} must say where the broker is"
-            );
-            // Past the test harness, which keeps what a passing test prints to itself.
-            writeln!(
-                std::io::stderr().lock(),
-                "left out: {variable} names no broker where tests may make queues"
-            )
-            .unwrap();
-            return None;
-        };
+        let url = named_by(variable, "a broker where tests may make queues: its URL")?;
         let rest = url
             .split_once("://")
             .map_or(&*url, |(_, rest)| rest)

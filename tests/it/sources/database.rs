@@ -1,6 +1,5 @@
 //! A database of a test's own in each server that the environment names: `TALLYBOOK_TEST_POSTGRES`, `TALLYBOOK_TEST_MYSQL`.
 
-use std::io::Write as _;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,6 +11,7 @@ use tallybook::storage::ledger::Engine;
 use tokio::runtime::Runtime;
 
 use crate::ledgers::run_sql;
+use crate::left_out::named_by;
 
 /// Runs a future in the one runtime of these tests: a connection works in that in which it was made.
 pub fn run<T>(future: impl IntoFuture<Output = T>) -> T {
@@ -43,27 +43,13 @@ pub fn databases() -> Vec<Database> {
         (Engine::MySql, "TALLYBOOK_TEST_MYSQL"),
     ];
     let there = servers.into_iter().filter_map(|(engine, variable)| {
-        let url = std::env::var(variable).ok();
-        if url.is_none() {
-            left_out(engine, variable);
-        }
-        Some(Database::at(engine, url?))
+        let what = format!(
+            "a table of {} as a source, on a server where tests may make databases: its URL",
+            engine.name()
+        );
+        Some(Database::at(engine, named_by(variable, &what)?))
     });
     there.collect()
-}
-
-fn left_out(engine: Engine, variable: &str) {
-    assert!(
-        std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
-        "TALLYBOOK_TEST_ALL is set: {variable} must say where the server is"
-    );
-    // Past the test harness, which keeps what a passing test prints to itself.
-    let told = writeln!(
-        std::io::stderr().lock(),
-        "left out: a table of {} as a source; set {variable} to the URL of a server where tests may make databases",
-        engine.name()
-    );
-    told.unwrap();
 }
 
 impl Database {

@@ -5,15 +5,13 @@ use std::time::Duration;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
-use tallybook::catalog::source::definition::Definition;
-use tallybook::catalog::source::kinds::Kind;
 use tallybook::sources::fetch::{Content, Fetch as _, FetchError, Part};
 use tallybook::sources::kafka::KafkaTopic;
 use tallybook::support::clock::Clock;
 use tallybook::values::format::Format;
 
 use super::broker::{bodies, body, drain, lines, sorted};
-use super::kafka_cluster::{Cluster, FROM, SENT, TOPIC};
+use super::kafka_cluster::{Cluster, FROM, SENT, TOPIC, topic_of};
 use crate::world::{at, run};
 
 /// Less than the client waits for a broker that says nothing.
@@ -27,11 +25,8 @@ fn open_at(cluster: &Cluster, more: &str, position: Option<&str>) -> KafkaTopic 
 }
 
 fn open_as(cluster: &Cluster, more: &str, position: Option<&str>, format: Format) -> KafkaTopic {
-    let definition = Definition::read_text("usage", &cluster.definition(more)).unwrap();
-    let Kind::Kafka(topic) = &definition.source.kind else {
-        panic!()
-    };
-    KafkaTopic::open(topic, format, FROM, position, Clock::system()).unwrap()
+    let topic = topic_of(&cluster.definition(more));
+    KafkaTopic::open(&topic, format, FROM, position, Clock::system()).unwrap()
 }
 
 fn open(cluster: &Cluster, more: &str) -> KafkaTopic {
@@ -350,12 +345,9 @@ fn what_passes_by_itself_is_nothing_to_tell() {
     let definition = cluster
         .definition("max_messages = 20")
         .replace(&cluster.line.host, &brokers);
-    let definition = Definition::read_text("usage", &definition).unwrap();
-    let Kind::Kafka(topic) = &definition.source.kind else {
-        panic!()
-    };
+    let topic = topic_of(&definition);
     run(async {
-        let mut topic = KafkaTopic::open(topic, Format::Ndjson, FROM, Some(position), Clock::system()).unwrap();
+        let mut topic = KafkaTopic::open(&topic, Format::Ndjson, FROM, Some(position), Clock::system()).unwrap();
         for key in [RDKafkaApiKey::ListOffsets, RDKafkaApiKey::Fetch] {
             cluster.mock.request_errors(
                 key,
@@ -382,11 +374,8 @@ fn what_passes_by_itself_is_nothing_to_tell() {
 fn a_topic_that_is_missing_or_forbidden_needs_a_person_and_is_never_made() {
     let cluster = Cluster::new(1);
     let definition = cluster.definition("").replace("\"usage\"", "\"usages\"");
-    let definition = Definition::read_text("usage", &definition).unwrap();
-    let Kind::Kafka(topic) = &definition.source.kind else {
-        panic!()
-    };
-    let mut topic = KafkaTopic::open(topic, Format::Ndjson, FROM, None, Clock::system()).unwrap();
+    let topic = topic_of(&definition);
+    let mut topic = KafkaTopic::open(&topic, Format::Ndjson, FROM, None, Clock::system()).unwrap();
     let error = run(topic.fetch()).unwrap_err();
     assert!(
         matches!(&error, FetchError::NeedsPerson(said) if said.contains("create the topic, or correct `topic`")),
@@ -432,11 +421,8 @@ fn certificates_that_cannot_be_read_need_a_person() {
     let definition = cluster
         .definition("ca_file = \"/nowhere/ca.pem\"")
         .replace("tls = false\n", "");
-    let definition = Definition::read_text("usage", &definition).unwrap();
-    let Kind::Kafka(topic) = &definition.source.kind else {
-        panic!()
-    };
-    let mut topic = KafkaTopic::open(topic, Format::Ndjson, FROM, None, Clock::system()).unwrap();
+    let topic = topic_of(&definition);
+    let mut topic = KafkaTopic::open(&topic, Format::Ndjson, FROM, None, Clock::system()).unwrap();
     let error = run(topic.fetch()).unwrap_err();
     assert!(
         matches!(&error, FetchError::NeedsPerson(said) if said.contains("/nowhere/ca.pem, which `ca_file` names")),
@@ -467,11 +453,8 @@ fn old_messages_are_warned_of_where_the_definition_says_what_old_is() {
     cluster.send(0, &bodies(3));
     let clock = at("2026-11-01T01:00:00Z");
     for (limit, warned) in [("", 0), ("warn_age_s = 3600", 0), ("warn_age_s = 3599", 1)] {
-        let definition = Definition::read_text("usage", &cluster.definition(limit)).unwrap();
-        let Kind::Kafka(topic) = &definition.source.kind else {
-            panic!()
-        };
-        let mut topic = KafkaTopic::open(topic, Format::Ndjson, FROM, None, Clock::at(clock)).unwrap();
+        let topic = topic_of(&cluster.definition(limit));
+        let mut topic = KafkaTopic::open(&topic, Format::Ndjson, FROM, None, Clock::at(clock)).unwrap();
         let part = first_part(&mut topic);
         assert_eq!(part.warnings.len(), warned, "{limit}: {:?}", part.warnings);
         assert!(
@@ -485,16 +468,13 @@ fn old_messages_are_warned_of_where_the_definition_says_what_old_is() {
 #[test]
 fn what_a_topic_cannot_be_read_as_is_refused() {
     let cluster = Cluster::new(1);
-    let definition = Definition::read_text("usage", &cluster.definition("")).unwrap();
-    let Kind::Kafka(topic) = &definition.source.kind else {
-        panic!()
-    };
+    let topic = topic_of(&cluster.definition(""));
     for (format, from, position, said) in [
         (Format::Csv, FROM, None, "set `format` to ndjson"),
         (Format::Ndjson, "7", None, "`from` is 7; a time with an offset"),
         (Format::Ndjson, FROM, Some("{\"cursor\":\"7\"}"), "none of its kind"),
     ] {
-        let refused = KafkaTopic::open(topic, format, from, position, Clock::system())
+        let refused = KafkaTopic::open(&topic, format, from, position, Clock::system())
             .map(|_| ())
             .unwrap_err();
         assert!(

@@ -7,6 +7,9 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use tallybook::catalog::source::definition::Definition;
+use tallybook::catalog::source::kinds::Kind;
+use tallybook::catalog::source::kinds::kafka::Topic;
 
 use super::kafka_line::Line;
 
@@ -125,5 +128,13 @@ impl Cluster {
             "user = \"{user}\"\nmechanism = \"PLAIN\"\npassword_file = \"{}\"\n",
             file.display()
         )
+    }
+}
+
+/// The topic of a definition.
+pub fn topic_of(definition: &str) -> Topic {
+    match Definition::read_text("usage", definition).unwrap().source.kind {
+        Kind::Kafka(topic) => topic,
+        other => panic!("a topic is expected, not {}", other.name()),
     }
 }

@@ -1,6 +1,5 @@
 //! Topics of a broker that the environment names, which knows what the mock cluster does not: times and transactions.
 
-use std::io::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -8,8 +7,6 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use tallybook::catalog::source::definition::Definition;
-use tallybook::catalog::source::kinds::Kind;
 use tallybook::sources::fetch::{Content, Fetch as _};
 use tallybook::sources::kafka::KafkaTopic;
 use tallybook::support::clock::Clock;
@@ -17,10 +14,11 @@ use tallybook::values::format::Format;
 
 use super::bills::{as_lines, exports, exports_of_a_file, place, pull, tells};
 use super::broker::{bodies, body, lines, sorted};
-use super::kafka_cluster::{FROM, SENT};
+use super::kafka_cluster::{FROM, SENT, topic_of};
 use crate::crashes::books::differences;
 use crate::crashes::process::run as run_program;
 use crate::faults::small::{ends, night};
+use crate::left_out::named_by;
 use crate::world::run;
 
 /// How long the broker may take for anything.
@@ -36,21 +34,11 @@ struct Topic {
 
 /// None where the environment names no broker.
 fn topic() -> Option<Topic> {
-    const VARIABLE: &str = "TALLYBOOK_TEST_KAFKA";
     static NUMBERS: AtomicU32 = AtomicU32::new(0);
     if std::env::var_os("TALLYBOOK_TEST_LEDGER").is_some() {
         return None;
     }
-    let Ok(broker) = std::env::var(VARIABLE) else {
-        assert!(
-            std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
-            "TALLYBOOK_TEST_ALL is set: {VARIABLE} must say where the broker is"
-        );
-        // Past the test harness, which keeps what a passing test prints to itself.
-        let told = "left out: topics of a broker of Kafka; set TALLYBOOK_TEST_KAFKA to its HOST:PORT";
-        writeln!(std::io::stderr().lock(), "{told}").unwrap();
-        return None;
-    };
+    let broker = named_by("TALLYBOOK_TEST_KAFKA", "topics of a broker of Kafka: its HOST:PORT")?;
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let name = format!("tallybook-test-{}-{number}", std::process::id());
     let topic = Topic { broker, name };
@@ -110,11 +98,8 @@ impl Topic {
 
     /// Reads all there is after a position: the lines, and the position after them.
     fn read(&self, from: &str, position: Option<&str>) -> (Vec<String>, Option<String>) {
-        let definition = Definition::read_text("usage", &self.definition(from, "max_messages = 3")).unwrap();
-        let Kind::Kafka(topic) = &definition.source.kind else {
-            panic!()
-        };
-        let mut topic = KafkaTopic::open(topic, Format::Ndjson, from, position, Clock::system()).unwrap();
+        let topic = topic_of(&self.definition(from, "max_messages = 3"));
+        let mut topic = KafkaTopic::open(&topic, Format::Ndjson, from, position, Clock::system()).unwrap();
         let (mut found, mut position) = (Vec::new(), position.map(str::to_owned));
         run(async {
             while let Some(part) = topic.fetch().await.unwrap() {

@@ -2,7 +2,6 @@
 //! protocol; what MongoDB's own does when its primary changes is not seen here.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mongodb::bson::oid::ObjectId;
@@ -13,6 +12,7 @@ use tallybook::sources::fetch::{Content, Fetch as _, FetchError, Part};
 use tallybook::sources::mongodb::{self as source, CollectionSource};
 
 use super::database::run;
+use crate::left_out::named_by;
 
 pub const START: &str = "2026-11-01T00:00:00Z";
 
@@ -29,20 +29,13 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 /// None where the environment names no server.
 pub fn place(name: &str) -> Option<Place> {
-    const VARIABLE: &str = "TALLYBOOK_TEST_MONGODB";
     if std::env::var_os("TALLYBOOK_TEST_LEDGER").is_some() {
         return None;
     }
-    let Ok(url) = std::env::var(VARIABLE) else {
-        assert!(
-            std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
-            "TALLYBOOK_TEST_ALL is set: {VARIABLE} must say where the server is"
-        );
-        // Past the test harness, which keeps what a passing test prints to itself.
-        let told = "left out: collections of MongoDB as sources; set TALLYBOOK_TEST_MONGODB to the URL of a server";
-        writeln!(std::io::stderr().lock(), "{told}").unwrap();
-        return None;
-    };
+    let url = named_by(
+        "TALLYBOOK_TEST_MONGODB",
+        "collections of MongoDB as sources: the URL of a server",
+    )?;
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let database = format!("tallybook_test_{}_{name}", std::process::id());
     let documents = run(async {

@@ -1,6 +1,5 @@
 //! A server of a test's own that speaks the protocol of `MongoDB`, which may be killed and started again.
 
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -8,8 +7,7 @@ use mongodb::Client;
 use mongodb::bson::{Document, doc};
 
 use super::database::run;
-
-const VARIABLE: &str = "TALLYBOOK_TEST_MONGOD";
+use crate::left_out::named_by;
 
 pub struct MongodbServer {
     program: String,
@@ -25,16 +23,10 @@ impl MongodbServer {
         if std::env::var_os("TALLYBOOK_TEST_LEDGER").is_some() {
             return None;
         }
-        let Ok(program) = std::env::var(VARIABLE) else {
-            assert!(
-                std::env::var_os("TALLYBOOK_TEST_ALL").is_none(),
-                "TALLYBOOK_TEST_ALL is set: {VARIABLE} must name the program of a server"
-            );
-            let told = "left out: servers of MongoDB that are killed; set TALLYBOOK_TEST_MONGOD to the program of one";
-            // Past the test harness, which keeps what a passing test prints to itself.
-            writeln!(std::io::stderr().lock(), "{told}").unwrap();
-            return None;
-        };
+        let program = named_by(
+            "TALLYBOOK_TEST_MONGOD",
+            "servers of MongoDB that are killed: the program of one",
+        )?;
         let mut server = Self {
             program,
             options: options.to_vec(),

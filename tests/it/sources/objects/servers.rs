@@ -1,11 +1,12 @@
 //! The object stores of the tests: a real `SeaweedFS`, which speaks S3, and a stub of COS.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tallybook::catalog::source::kinds::Kind;
 use tallybook::storage::objects::{BucketPlace, Cloud, Keys, ObjectStore};
+
+use crate::left_out::tell;
 
 /// One bucket of a server, of a test's own.
 #[derive(Clone, Debug)]
@@ -32,11 +33,10 @@ pub fn server(cloud: Cloud) -> Option<String> {
 pub fn from_environment(variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     if value.is_none() {
-        let told = writeln!(
-            std::io::stderr().lock(),
+        // Not everything that needs one runs beside one: nothing fails here.
+        tell(&format!(
             "left out: tests of object stores; `.ci/object-stores COMMAND` runs a command beside them and sets {variable}"
-        );
-        told.unwrap();
+        ));
     }
     value
 }

@@ -13,6 +13,9 @@ pub(super) const BLANK: &str = "***";
 /// How deep JSON may stand in texts of JSON and still be looked into by its members; beyond, a text is searched as it stands.
 const TEXTS_IN_TEXTS_MAX: u32 = 4;
 
+/// How often a text is searched again for what a blank brought to light; beyond, nothing of it is kept.
+const SEARCHES_MAX: u32 = 4;
+
 /// Blanks the secrets in a value and in the texts in it that are JSON themselves; whether there were any.
 pub(super) fn blank(tree: &mut Tree) -> bool {
     in_value("", tree, TEXTS_IN_TEXTS_MAX)
@@ -72,8 +75,24 @@ fn blank_whole(value: &mut Tree) -> bool {
     !has_none
 }
 
-/// A text with its secrets blanked, if it has any.
+/// A text with its secrets blanked, if it has any. A blank may bring another one to light: behind base64 that ended with a slash stands a
+/// URL where none was. So the outermost text is searched until there is no more in it.
 fn in_text(text: &str, levels: u32) -> Option<String> {
+    let mut blanked = searched(text, levels)?;
+    if levels < TEXTS_IN_TEXTS_MAX {
+        return Some(blanked);
+    }
+    for _ in 0..SEARCHES_MAX {
+        match searched(&blanked, levels) {
+            Some(again) => blanked = again,
+            None => return Some(blanked),
+        }
+    }
+    Some(BLANK.to_owned())
+}
+
+/// A text in which the secrets that are seen at once are blanked, if it has any.
+fn searched(text: &str, levels: u32) -> Option<String> {
     if let Some(deeper) = levels.checked_sub(1)
         && matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'"'))
         && let Ok(mut tree) = Tree::read(text)
@@ -434,6 +453,14 @@ mod tests {
         ] {
             assert_eq!(blank_text(kept), kept);
         }
+    }
+
+    #[test]
+    fn what_a_blank_brings_to_light_is_blanked_too() {
+        // The base64 says {"token":"abc"}, and took the slash with it that kept the rest from being a URL.
+        let once = blank_text("eyJ0b2tlbiI6ImFiYyJ9/://?a");
+        assert_eq!(once, "eyJ0b2tlbiI6IioqKiJ9://?***");
+        assert_eq!(blank_text(&once), once);
     }
 
     proptest! {
