@@ -42,7 +42,8 @@ fn topic() -> Option<Topic> {
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let name = format!("tallybook-test-{}-{number}", std::process::id());
     let topic = Topic { broker, name };
-    let new = NewTopic::new(&topic.name, PARTITIONS, TopicReplication::Fixed(1));
+    // The times of the messages are older than a broker keeps messages by itself.
+    let new = NewTopic::new(&topic.name, PARTITIONS, TopicReplication::Fixed(1)).set("retention.ms", "-1");
     let made = run(topic.administrator().create_topics([&new], &AdminOptions::new())).unwrap();
     assert!(made.iter().all(Result::is_ok), "{made:?}");
     Some(topic)
