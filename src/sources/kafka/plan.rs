@@ -116,7 +116,8 @@ impl Plan {
                 Some(start) => Mark::at(start.max(mark.next)),
                 None => Mark::waiting(extent.high),
             };
-            if is_first && 0 < extent.low && mark == Mark::at(extent.low) {
+            // A message that is there and older than `from` stands for those before it; where none is there, nothing does.
+            if is_first && 0 < extent.low && mark.next == extent.low {
                 self.warnings.push(format!(
                     "topic {topic}: partition {partition} begins at offset {}: what was sent before is not there any more. If usage since \
                      `from` was among it, bring that in from where it was sent",
@@ -219,6 +220,17 @@ mod tests {
         let found = planned(&Position::default(), &[extent(7, 9, Some(7)), extent(7, 9, Some(8))]).unwrap();
         assert_eq!(found.warnings.len(), 1, "{:?}", found.warnings);
         assert!(found.warnings[0].contains("partition 0 begins at offset 7"));
+        // Nothing is left of the first, and of the second what was sent before `from`.
+        let found = planned(&Position::default(), &[extent(9, 9, None), extent(7, 9, None)]).unwrap();
+        assert_eq!(found.warnings.len(), 1, "{:?}", found.warnings);
+        assert!(found.warnings[0].contains("partition 0 begins at offset 9"));
+        // It is told once.
+        assert!(
+            planned(&found.position, &[extent(9, 9, None), extent(7, 9, None)])
+                .unwrap()
+                .warnings
+                .is_empty()
+        );
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tallybook::sources::fetch::{Content, Fetch as _};
 use tallybook::sources::kafka::KafkaTopic;
 use tallybook::support::clock::Clock;
@@ -133,6 +133,38 @@ fn reading_starts_with_the_first_message_of_the_time_in_each_partition() {
     topic.send(&topic.producer(), SENT + 20_000, &bodies_from(30, 2));
     let (found, position) = topic.read("2026-11-01T00:01:00Z", position.as_deref());
     assert_eq!(found, sorted(vec![body(20), body(30)]), "{position:?}");
+}
+
+#[test]
+fn a_topic_of_which_nothing_is_left_when_it_is_first_read_is_told() {
+    let Some(topic) = topic() else { return };
+    topic.send(&topic.producer(), SENT, &bodies(10));
+    let mut all = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        all.add_partition_offset(&topic.name, partition, Offset::Offset(5))
+            .unwrap();
+    }
+    run(topic.administrator().delete_records(&all, &AdminOptions::new())).unwrap();
+    let dir = place(&topic.definition(FROM, ""));
+    let path = dir.path();
+    let told = run_program(&mut pull(path));
+    tells(
+        path,
+        &told,
+        0,
+        &["partition 0 begins at offset 5: what was sent before is not there any more"],
+    );
+    // What comes then is read.
+    topic.send(
+        &topic.producer(),
+        SENT,
+        &as_lines().lines().map(str::to_owned).collect::<Vec<_>>(),
+    );
+    ends(&mut night(path), 0);
+    assert!(
+        exports(path) == *exports_of_a_file(),
+        "other bills than those of the file"
+    );
 }
 
 #[test]
