@@ -1,15 +1,13 @@
-//! Whether a folder of backups is what its manifests say: every file by its digest, and the chain of manifests.
-
-use std::path::Path;
+//! Whether backups are what their manifests say: every file by its digest, and the chain of manifests.
 
 use rayon::prelude::*;
 
+use super::location::Location;
 use super::manifest::Object;
 use super::payloads;
 use super::repository::{Repository, Saved};
 use crate::storage::ledger::dump::Dump;
 use crate::support::error::{Error, Result};
-use crate::values::digest::sha256_hex_of_file;
 
 /// What was looked at, and what differs.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -30,8 +28,8 @@ pub struct Checked {
 /// # Errors
 /// [`Error::Usage`] for a folder without a backup, and [`Error::Damaged`] when the newest manifest has changed. What else differs is no
 /// error.
-pub fn check(folder: &Path) -> Result<Checked> {
-    let repository = Repository::open_to_read(folder)?;
+pub fn check(at: impl Into<Location>) -> Result<Checked> {
+    let repository = Repository::open_to_read(at)?;
     let (mut manifests, mut differences) = (Vec::new(), Vec::new());
     for read in repository.manifests()? {
         match read {
@@ -52,11 +50,16 @@ pub fn check(folder: &Path) -> Result<Checked> {
     let objects = newest.manifest.objects();
     checked.files = objects.len();
     checked.bytes = objects.iter().map(|object| object.bytes).sum();
-    let damaged: Vec<String> = objects
-        .par_iter()
-        .filter_map(|object| damage(&repository, object))
-        .collect();
+    let damaged: Vec<String> = repository.on_threads(|| {
+        let damaged = objects
+            .par_iter()
+            .filter_map(|object| damage(&repository, object).transpose());
+        damaged.collect::<Result<_>>()
+    })?;
     let is_damaged = !damaged.is_empty();
+    if is_damaged {
+        repository.refuse_replaced(Some(&newest))?;
+    }
     checked.differences.extend(damaged);
     checked.differences.extend(newest.manifest.missing_sentences());
     checked.differences.extend(newest.manifest.damaged.iter().cloned());
@@ -69,10 +72,7 @@ pub fn check(folder: &Path) -> Result<Checked> {
 
 /// The folder has no backup that came to its end.
 pub fn no_backup(repository: &Repository) -> Error {
-    Error::Usage(format!(
-        "no backup in {} has come to its end",
-        repository.root().display()
-    ))
+    Error::Usage(format!("no backup in {} has come to its end", repository.name()))
 }
 
 /// Manifests that do not follow from the one before. The first may follow one that was removed when it was old.
@@ -96,25 +96,25 @@ fn broken_chain(manifests: &[Saved]) -> Vec<String> {
 }
 
 /// What is wrong with a file; none when it is as it was written.
-fn damage(repository: &Repository, object: &Object) -> Option<String> {
-    let path = repository.path(&object.key);
-    if !path.is_file() {
-        return Some(format!("{} is missing; the next backup copies it again", object.key));
-    }
-    match sha256_hex_of_file(&path) {
-        Err(error) => Some(format!("{} cannot be read: {error}", object.key)),
-        Ok(digest) if digest != object.sha256 => Some(format!(
+fn damage(repository: &Repository, object: &Object) -> Result<Option<String>> {
+    let what = match repository.digest_of(&object.key) {
+        Ok(None) => format!("{} is missing; the next backup copies it again", object.key),
+        Err(error @ (Error::Io { .. } | Error::Damaged { .. })) => format!("{} cannot be read: {error}", object.key),
+        Ok(Some(digest)) if digest != object.sha256 => format!(
             "{} has changed since it was written: its SHA-256 is {digest}, recorded is {}; delete it, and the next backup copies it again",
             object.key, object.sha256
-        )),
-        Ok(_) => None,
-    }
+        ),
+        Ok(Some(_)) => return Ok(None),
+        // Of a store that does not answer nothing is known.
+        Err(error) => return Err(error),
+    };
+    Ok(Some(what))
 }
 
 /// Reads the dump and the refused lines to their ends. Returns the dump's rows.
 fn contents(repository: &Repository, newest: &Saved, differences: &mut Vec<String>) -> Result<u64> {
     let ledger = &newest.manifest.ledger;
-    let rows = Dump::open(&repository.path(&ledger.object.key))?.read_to_its_end()?;
+    let rows = Dump::open(&repository.unchanged(&ledger.object)?)?.read_to_its_end()?;
     if rows != ledger.rows {
         differences.push(format!(
             "{} has {rows} rows instead of {}",
@@ -123,7 +123,7 @@ fn contents(repository: &Repository, newest: &Saved, differences: &mut Vec<Strin
     }
     for day in &newest.manifest.quarantine {
         let mut lines = 0;
-        for line in payloads::read(&repository.path(&day.object.key))? {
+        for line in payloads::read(&repository.unchanged(&day.object)?)? {
             line?;
             lines += 1;
         }

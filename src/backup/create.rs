@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::contents::{Original, Wanted, originals, stand_of, wanted};
+use super::location::Location;
 use super::manifest::{
     BooksOf, LedgerDump, Manifest, MissingFile, Object, PayloadDay, SavedFile, SavedOriginal, VERSION, key_of_file,
-    key_of_original,
 };
+use super::packing::copy_packed;
 use super::prune::{MANIFESTS_KEPT, prune_repository};
-use super::repository::{NAME_DIGITS, Repository, Saved};
+use super::repository::{NAME_DIGITS, Repository, Saved, Taken};
 use super::{payloads, store};
 use crate::context::Books;
 use crate::storage::durable_files::DigestedFile;
 use crate::storage::ledger::dump::write_dump;
-use crate::storage::ledger::{Reading, newest_schema};
+use crate::storage::ledger::{Lease, Reading, newest_schema};
 use crate::storage::raw::store::files_in_use;
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::support::failpoint;
@@ -26,10 +27,14 @@ use crate::support::failpoint;
 /// its end, and what was copied before is not copied again.
 const READINGS_MAX: usize = 6;
 
+/// Where it is made what goes into a bucket: files that are not the books' own.
+pub(super) const SCRATCH: &str = "spool/backup";
+
 /// What a backup did.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct BackedUp {
     pub number: u64,
+    /// A folder or a bucket.
     pub folder: String,
     /// What the backup has.
     pub files: u64,
@@ -55,30 +60,47 @@ impl BackedUp {
     }
 }
 
-/// Backs the books up into a folder.
+/// Backs the books up into a folder or a bucket.
 ///
 /// # Errors
 /// [`Error::Usage`] for a folder that holds something else or lies in the data folder, [`Error::NeedsPerson`] when the newest backup there
 /// is of other books or of a later state of these, [`Error::InUse`] while another command has the folder.
-pub async fn back_up(books: &Books, folder: &Path) -> Result<BackedUp> {
-    refuse_nested(books, folder)?;
-    back_up_into(books, &Repository::open_or_make(folder)?).await
+pub async fn back_up(books: &Books, to: &Path) -> Result<BackedUp> {
+    back_up_to(books, to, Repository::open_or_make).await
 }
 
 /// The same into a folder that has backups already: where nobody looks, an empty folder is a disk that is not there.
 ///
 /// # Errors
 /// Those of [`back_up`], and [`Error::Usage`] for a folder that has no backups.
-pub async fn back_up_again(books: &Books, folder: &Path) -> Result<BackedUp> {
-    refuse_nested(books, folder)?;
-    let repository = Repository::open(folder)?;
-    repository.forget_written()?;
-    back_up_into(books, &repository).await
+pub async fn back_up_again(books: &Books, to: &Path) -> Result<BackedUp> {
+    back_up_to(books, to, |at| {
+        let repository = Repository::open(at)?;
+        repository.forget_written()?;
+        Ok(repository)
+    })
+    .await
 }
 
-async fn back_up_into(books: &Books, repository: &Repository) -> Result<BackedUp> {
+/// A bucket has no lock: who writes it has the lease on the backups of these books.
+async fn back_up_to(books: &Books, to: &Path, open: impl FnOnce(Location) -> Result<Repository>) -> Result<BackedUp> {
+    let at = Location::of(to, &books.settings)?;
+    let Location::Folder(folder) = &at else {
+        let lease = Lease::take_backup(&books.ledger, "backup").await?;
+        let done = match open(at.working_in(books.data.join(SCRATCH))) {
+            Ok(repository) => Box::pin(back_up_into(books, &repository, Some(&lease))).await,
+            Err(error) => Err(error),
+        };
+        lease.release().await?;
+        return done;
+    };
+    refuse_nested(books, folder)?;
+    Box::pin(back_up_into(books, &open(at)?, None)).await
+}
+
+async fn back_up_into(books: &Books, repository: &Repository, lease: Option<&Lease>) -> Result<BackedUp> {
     let before = repository.newest()?;
-    let mut work = Work::new(books, repository, before);
+    let mut work = Work::new(books, repository, lease, before);
     for _ in 0..READINGS_MAX {
         let state = State::read(books, repository, work.before.as_ref()).await?;
         failpoint::point("backup.read");
@@ -156,9 +178,9 @@ impl State {
     }
 }
 
-/// A folder has backups of one set of books, and none of an earlier state than it has.
-fn refuse_other_books(repository: &Repository, newest: &Manifest, now: &BooksOf) -> Result<()> {
-    let folder = repository.root().display();
+/// A place has backups of one set of books, and none of an earlier state than it has.
+pub(super) fn refuse_other_books(repository: &Repository, newest: &Manifest, now: &BooksOf) -> Result<()> {
+    let folder = repository.name();
     let (theirs, ours) = (&newest.books.first_batch, &now.first_batch);
     if theirs.is_some() && ours.is_some() && theirs != ours {
         return Err(Error::NeedsPerson(format!(
@@ -222,24 +244,33 @@ enum OriginalFate {
 struct Work<'a> {
     books: &'a Books,
     repository: &'a Repository,
+    /// Of a bucket.
+    lease: Option<&'a Lease>,
     before: Option<Saved>,
     /// Of the newest backup, by path and by place.
     known_files: BTreeMap<String, SavedFile>,
     known_originals: BTreeMap<String, SavedOriginal>,
+    /// Input files in the folder, by key: those of the newest backup, and those that went over since.
+    stored_originals: BTreeMap<String, Object>,
     new_files: AtomicU64,
     new_bytes: AtomicU64,
     unsettled: Vec<String>,
 }
 
 impl<'a> Work<'a> {
-    fn new(books: &'a Books, repository: &'a Repository, before: Option<Saved>) -> Self {
+    fn new(books: &'a Books, repository: &'a Repository, lease: Option<&'a Lease>, before: Option<Saved>) -> Self {
         let known = before.as_ref().map(|before| &before.manifest);
         let files = known.into_iter().flat_map(|known| &known.files);
         let originals = known.into_iter().flat_map(|known| &known.originals);
         Self {
             books,
             repository,
+            lease,
             known_files: files.map(|file| (file.path.clone(), file.clone())).collect(),
+            stored_originals: originals
+                .clone()
+                .map(|file| (file.stored.key.clone(), file.stored.clone()))
+                .collect(),
             known_originals: originals.map(|file| (file.place.clone(), file.clone())).collect(),
             before,
             new_files: AtomicU64::new(0),
@@ -251,8 +282,10 @@ impl<'a> Work<'a> {
     /// Copies what the folder has not, and adds the manifest. None when a file was removed before it was copied, because the books went on.
     async fn copy(&mut self, state: State) -> Result<Option<Manifest>> {
         let fates: Vec<Fate> = tokio::task::block_in_place(|| {
-            let fates = state.wanted.par_iter().map(|wanted| self.save(wanted));
-            fates.collect::<Result<_>>()
+            self.repository.on_threads(|| {
+                let fates = state.wanted.par_iter().map(|wanted| self.save(wanted));
+                fates.collect::<Result<_>>()
+            })
         })?;
         let (mut files, mut missing) = (Vec::new(), Vec::new());
         for fate in fates {
@@ -269,7 +302,7 @@ impl<'a> Work<'a> {
         self.keep(&dump_path, &ledger.object)?;
         let mut quarantine = Vec::new();
         for (path, day) in state.payloads {
-            if !self.repository.has_left(&day.object.key, &day.object.sha256)? {
+            if self.repository.has_left(&day.object.key, &day.object.sha256)?.is_none() {
                 self.keep(&path, &day.object)?;
             }
             quarantine.push(day);
@@ -290,8 +323,19 @@ impl<'a> Work<'a> {
         };
         let keys = manifest.objects().into_iter().map(|object| object.key);
         self.repository.sync(keys)?;
+        self.refuse_overtaken().await?;
         self.repository.add_manifest(&manifest)?;
         Ok(Some(manifest))
+    }
+
+    /// Whether nobody else backed these books up since this backup began, as far as that can be known.
+    async fn refuse_overtaken(&self) -> Result<()> {
+        let Some(lease) = self.lease else { return Ok(()) };
+        let mut tx = self.books.ledger.begin().await?;
+        lease.check(&mut tx).await?;
+        drop(tx);
+        // Books that were restored have a ledger and a lease of their own.
+        self.repository.refuse_replaced(self.before.as_ref())
     }
 
     /// Whether the ledger names these files no more: a night merged or expired them.
@@ -313,11 +357,11 @@ impl<'a> Work<'a> {
                 return Err(Error::NeedsPerson(format!(
                     "the newest backup in {} has another file {}: it is of another history of these books. Back them up into another \
                      folder. Nothing was changed",
-                    self.repository.root().display(),
+                    self.repository.name(),
                     wanted.path
                 )));
             }
-            if self.repository.has(&known.object()) {
+            if self.repository.has(&known.object())? {
                 return Ok(Fate::Saved(known.clone()));
             }
         }
@@ -332,30 +376,31 @@ impl<'a> Work<'a> {
                 sha256: wanted.sha256.clone(),
             })
         };
-        if self.repository.has_left(&key, &wanted.sha256)? {
-            let path = self.repository.path(&key);
-            return Ok(saved(std::fs::metadata(&path).at(&path)?.len()));
+        if let Some(bytes) = self.repository.has_left(&key, &wanted.sha256)? {
+            return Ok(saved(bytes));
         }
         let path = self.books.data.join(&wanted.path);
-        let (copy, bytes, sha256) = match self.repository.take(&path) {
-            Err(error) if is_gone(&error, &path) => {
-                return lost(format!("{} is missing; {}", wanted.path, wanted.cure));
-            }
+        let missing = || lost(format!("{} is missing; {}", wanted.path, wanted.cure));
+        let taken = match self.repository.take(&path) {
+            Err(error) if is_gone(&error, &path) => return missing(),
             taken => taken?,
         };
-        if sha256 != wanted.sha256 {
+        if taken.sha256 != wanted.sha256 {
             return lost(format!(
-                "{} has changed since it was written: its SHA-256 is {sha256}, recorded is {}; {}",
-                wanted.path, wanted.sha256, wanted.cure
+                "{} has changed since it was written: its SHA-256 is {}, recorded is {}; {}",
+                wanted.path, taken.sha256, wanted.sha256, wanted.cure
             ));
         }
-        self.repository.keep(&copy, &key)?;
-        self.count(bytes);
-        Ok(saved(bytes))
+        let Taken { bytes, sha256, .. } = taken;
+        match self.keep(&taken.path, &Object { key, bytes, sha256 }) {
+            // Into a bucket it goes from where it is.
+            Err(error) if is_gone(&error, &path) => missing(),
+            kept => kept.map(|()| saved(bytes)),
+        }
     }
 
     fn keep(&self, made: &Path, object: &Object) -> Result<()> {
-        self.repository.keep(made, &object.key)?;
+        self.repository.keep(made, object)?;
         self.count(object.bytes);
         Ok(())
     }
@@ -379,32 +424,43 @@ impl<'a> Work<'a> {
         Ok(saved)
     }
 
-    fn save_original(&self, original: &Original) -> Result<OriginalFate> {
+    fn save_original(&mut self, original: &Original) -> Result<OriginalFate> {
         let stand = (original.bytes, original.modified_ns);
         if let Some(known) = self.known_originals.get(&original.place)
             && (known.bytes, known.modified_ns) == stand
-            && self.repository.has(&known.object())
+            && self.repository.has(&known.stored)?
         {
             return Ok(OriginalFate::Saved(known.clone()));
         }
-        let (copy, bytes, sha256) = match self.repository.take(&original.path) {
+        let copy = self.repository.new_path();
+        let copied = match copy_packed(&original.path, &copy) {
             Err(error) if is_gone(&error, &original.path) => return Ok(OriginalFate::Gone),
-            taken => taken?,
+            copied => copied?,
         };
-        if stand_of(&original.path)? != Some(stand) || bytes != original.bytes {
+        if stand_of(&original.path)? != Some(stand) || copied.bytes != original.bytes {
             return Ok(OriginalFate::Unsettled);
-        }
-        let key = key_of_original(&sha256);
-        if !self.repository.has_left(&key, &sha256)? {
-            self.repository.keep(&copy, &key)?;
-            self.count(bytes);
         }
         Ok(OriginalFate::Saved(SavedOriginal {
             place: original.place.clone(),
-            bytes,
-            sha256,
+            stored: self.keep_original(&copy, copied.stored)?,
+            bytes: copied.bytes,
+            sha256: copied.sha256,
             modified_ns: original.modified_ns,
         }))
+    }
+
+    /// Has a copy in the folder under its key, where the same file may be by another name: packed, perhaps, by another version of zstd.
+    fn keep_original(&mut self, copy: &Path, stored: Object) -> Result<Object> {
+        if let Some(known) = self.stored_originals.get(&stored.key)
+            && self.repository.has(known)?
+        {
+            return Ok(known.clone());
+        }
+        if self.repository.has_left(&stored.key, &stored.sha256)?.is_none() {
+            self.keep(copy, &stored)?;
+        }
+        self.stored_originals.insert(stored.key.clone(), stored.clone());
+        Ok(stored)
     }
 
     /// Removes what is needed no more, now that a newer backup is there.
@@ -413,7 +469,7 @@ impl<'a> Work<'a> {
         let objects = manifest.objects();
         Ok(BackedUp {
             number: manifest.number,
-            folder: self.repository.root().display().to_string(),
+            folder: self.repository.name(),
             files: objects.len() as u64,
             bytes: objects.iter().map(|object| object.bytes).sum(),
             ledger_rows: manifest.ledger.rows,

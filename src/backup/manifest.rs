@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
+use super::packing::PACKED;
 use crate::support::error::{Error, Result};
 use crate::support::quote::quoted;
 use crate::values::digest::sha256_hex;
@@ -14,7 +15,7 @@ use crate::values::digest::sha256_hex;
 const FORMAT: &str = "tallybook backup";
 
 /// The layout of the folder and of manifests; a change of it changes the number.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Folders of the data folder whose files a backup has.
 const FOLDERS: [&str; 7] = ["raw", "log", "payload", "usage", "keys", "unmetered", "exports"];
@@ -110,8 +111,11 @@ pub struct MissingFile {
 pub struct SavedOriginal {
     /// Below the drop folder.
     pub place: String,
+    /// Of the file as it was.
     pub bytes: u64,
     pub sha256: String,
+    /// The same file in the backup: packed with zstd if its key ends in `.zst`. The same bytes are there once, whatever their names.
+    pub stored: Object,
     /// The file's time, nanoseconds since 1970: it is kept for a month from it.
     pub modified_ns: i64,
 }
@@ -127,23 +131,14 @@ impl SavedFile {
 }
 
 impl SavedOriginal {
-    pub fn object(&self) -> Object {
-        Object {
-            key: key_of_original(&self.sha256),
-            bytes: self.bytes,
-            sha256: self.sha256.clone(),
-        }
+    pub fn is_packed(&self) -> bool {
+        self.stored.key.ends_with(PACKED)
     }
 }
 
 /// Where a file of the data folder is in a folder of backups.
 pub fn key_of_file(path: &str) -> String {
     format!("files/{path}")
-}
-
-/// Where an input file is: the same bytes once, whatever their names.
-pub fn key_of_original(sha256: &str) -> String {
-    format!("originals/{sha256}")
 }
 
 impl Manifest {
@@ -166,7 +161,7 @@ impl Manifest {
         let mut objects = vec![self.ledger.object.clone()];
         objects.extend(self.quarantine.iter().map(|day| day.object.clone()));
         objects.extend(self.files.iter().map(SavedFile::object));
-        objects.extend(self.originals.iter().map(SavedOriginal::object));
+        objects.extend(self.originals.iter().map(|file| file.stored.clone()));
         objects
     }
 
@@ -224,11 +219,13 @@ impl Manifest {
                 .iter()
                 .map(|file| (&*file.place, &["done", "refused"][..])),
         );
-        let is_odd_digest = |digest: &str| digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let odd_digest = self.originals.iter().find(|file| is_odd_digest(&file.sha256));
+        paths.extend(
+            self.originals
+                .iter()
+                .map(|file| (&*file.stored.key, &["originals"][..])),
+        );
         let odd = paths.into_iter().find(|(path, folders)| !is_below(path, folders));
         odd.map(|(path, _)| path.to_owned())
-            .or_else(|| odd_digest.map(|file| file.sha256.clone()))
     }
 }
 

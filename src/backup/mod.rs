@@ -1,14 +1,15 @@
-//! Backups: the books as one state, in a folder from which they can be restored to any engine.
+//! Backups: the books as one state, in a folder or a bucket from which they can be restored to any engine.
 //!
 //! ```text
 //! backup.json                  what the folder is
 //! manifests/00000007-...json   what a backup has, by digest; written last. Each names the digest of the one before
 //! ledger/...jsonl.zst          the ledger, in one state: see `storage/ledger/dump`
 //! files/raw/day=.../...        files that the ledger names, and exports, laid out as in the data folder
-//! originals/SHA256             input files of done/ and refused/
+//! originals/SHA256.zst         input files of done/ and refused/, packed but for those that are compressed already
 //! quarantine/DAY-...jsonl.zst  bytes of refused lines, by the day of their receipt: they go before the ledger's rows do
-//! tmp/                         what is being written
-//! lock                         held by who reads or writes the folder
+//! tmp/                         what is being written; in a folder alone
+//! lock                         held by who reads or writes the folder; in a folder alone
+//! newest                       the key of the newest manifest; in a bucket alone
 //! ```
 //!
 //! Files of the books are never altered and no name is used twice, so each goes over once. The ledger is read first and in one state;
@@ -24,16 +25,22 @@ mod contents;
 /// One backup.
 pub mod create;
 
+/// Where backups are.
+pub mod location;
+
 /// What a backup has.
 pub mod manifest;
+
+/// Input files, packed.
+mod packing;
 
 /// Bytes of refused lines.
 mod payloads;
 
-/// What goes from the folder.
+/// What goes from the place.
 pub mod prune;
 
-/// The folder of backups.
+/// Backups at their place, a folder or a bucket.
 pub mod repository;
 
 /// From a backup to books.

@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::check::no_backup;
+use super::create::{SCRATCH, refuse_other_books};
+use super::location::Location;
 use super::manifest::{Manifest, key_of_file};
 use super::repository::{Repository, Saved};
+use super::store::books_of;
+use crate::context::Books;
+use crate::storage::ledger::Lease;
 use crate::support::error::Result;
 
 /// Manifests that every backup leaves: two months of a backup each day. Their own files are long gone; they say when there were backups,
@@ -27,6 +32,28 @@ pub struct Pruned {
 pub fn prune(folder: &Path, keep: usize) -> Result<Pruned> {
     let repository = Repository::open(folder)?;
     repository.newest()?.ok_or_else(|| no_backup(&repository))?;
+    repository.forget_written()?;
+    prune_repository(&repository, keep)
+}
+
+/// Prunes a bucket of backups of these books. A bucket has no lock: a backup that is being made must not lose what it put there.
+///
+/// # Errors
+/// Those of [`prune`], and [`crate::support::error::Error::LeaseHeld`] while a backup of these books is made.
+pub async fn prune_bucket(books: &Books, at: Location, keep: usize) -> Result<Pruned> {
+    let lease = Lease::take_backup(&books.ledger, "backup prune").await?;
+    let pruned = prune_of(books, at.working_in(books.data.join(SCRATCH)), keep).await;
+    lease.release().await?;
+    pruned
+}
+
+async fn prune_of(books: &Books, at: Location, keep: usize) -> Result<Pruned> {
+    let mut reading = books.ledger.begin_reading().await?;
+    let of = books_of(&mut reading).await?;
+    reading.end().await?;
+    let repository = Repository::open(at)?;
+    let newest = repository.newest()?.ok_or_else(|| no_backup(&repository))?;
+    refuse_other_books(&repository, &newest.manifest, &of)?;
     repository.forget_written()?;
     prune_repository(&repository, keep)
 }

@@ -11,18 +11,21 @@
 //! place of those that came before.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::check::no_backup;
-use super::manifest::{Manifest, Object};
+use super::create::SCRATCH;
+use super::location::Location;
+use super::manifest::{Manifest, Object, SavedOriginal};
 use super::payloads;
-use super::repository::{Repository, Saved, changed};
+use super::repository::{Repository, Saved};
 use crate::context::Settings;
 use crate::context::restore_guard::RESTORE_MARK;
 use crate::pipeline::ingest::quarantine::store::restore_payload;
-use crate::storage::durable_files::{DataDir, create_dir_durably, sync_all, sync_dir, write_durably};
+use crate::storage::durable_files::{DataDir, DigestedFile, create_dir_durably, sync_all, sync_dir, write_durably};
 use crate::storage::ledger::dump::{Dump, end_restore, restore_rows};
 use crate::storage::ledger::{Found, Ledger, Tx, highest_intake};
 use crate::support::error::{AtPath as _, Error, Result};
@@ -47,16 +50,18 @@ pub struct Restored {
     pub damaged: Vec<String>,
 }
 
-/// Restores the newest backup of a folder into a data folder; `url` none means the embedded ledger in it.
+/// Restores the newest backup of a folder or a bucket into a data folder; `url` none means the embedded ledger in it.
 ///
 /// # Errors
 /// [`Error::Usage`] when the data folder or the ledger has something already, [`Error::Damaged`] when a file of the backup is not what it
 /// was.
 pub async fn restore(from: &Path, folder: &Path, url: Option<&str>, settings: &Settings) -> Result<Restored> {
-    let repository = Repository::open_to_read(from)?;
-    let saved = repository.newest()?.ok_or_else(|| no_backup(&repository))?;
     let data = DataDir::at(folder);
+    let at = Location::of(from, settings)?.working_in(data.join(SCRATCH));
+    let repository = Repository::open_to_read(at)?;
+    let saved = repository.newest()?.ok_or_else(|| no_backup(&repository))?;
     begin(&data, &saved)?;
+    repository.own_new_files();
     let embedded = Ledger::embedded_url(folder);
     let schema = saved.manifest.ledger.schema;
     let opened =
@@ -71,8 +76,14 @@ pub async fn restore(from: &Path, folder: &Path, url: Option<&str>, settings: &S
     }
     if let Err(error) = filled {
         ledger.close().await;
-        return Err(error);
+        // What is missing may be what a newer backup replaced: nobody was kept out of a bucket.
+        let replaced = repository.refuse_replaced(Some(&saved));
+        return match replaced {
+            Err(replaced @ Error::InUse(_)) => Err(replaced),
+            _ => Err(error),
+        };
     }
+    drop(repository);
     let ledger = ledger.brought_up().await?;
     let mark = data.join(RESTORE_MARK);
     fs::remove_file(&mark).at(&mark)?;
@@ -137,11 +148,12 @@ fn begin(data: &DataDir, saved: &Saved) -> Result<()> {
     write_durably(&mark, text.as_bytes())
 }
 
-/// A file of the backup, where it goes, and its time if that counts.
+/// A file of the backup, and where it goes.
 struct Target {
     object: Object,
     path: PathBuf,
-    modified_ns: Option<i64>,
+    /// Of an input file.
+    original: Option<SavedOriginal>,
 }
 
 fn restore_files(repository: &Repository, manifest: &Manifest, data: &DataDir, settings: &Settings) -> Result<()> {
@@ -149,47 +161,97 @@ fn restore_files(repository: &Repository, manifest: &Manifest, data: &DataDir, s
     let files = manifest.files.iter().map(|file| Target {
         object: file.object(),
         path: data.join(&file.path),
-        modified_ns: None,
+        original: None,
     });
     let originals = manifest.originals.iter().map(|file| Target {
-        object: file.object(),
+        object: file.stored.clone(),
         path: drop.join(&file.place),
-        modified_ns: Some(file.modified_ns),
+        original: Some(file.clone()),
     });
     let targets: Vec<Target> = files.chain(originals).collect();
     let mut folders: Vec<&Path> = targets.iter().filter_map(|target| target.path.parent()).collect();
     folders.sort_unstable();
     folders.dedup();
     folders.into_iter().try_for_each(create_dir_durably)?;
-    targets
-        .par_iter()
-        .try_for_each(|target| restore_file(repository, target))?;
+    let restored = |target: &Target| restore_file(repository, target);
+    repository.on_threads(|| targets.par_iter().try_for_each(restored))?;
     sync_all(&targets.into_iter().map(|target| target.path).collect::<Vec<_>>())
 }
 
 /// Puts a file into its place, whole or not at all. An input file that is there stays as it is: a drop folder may lie outside of the data
 /// folder, and have outlived it.
 fn restore_file(repository: &Repository, target: &Target) -> Result<()> {
-    let is_original = target.modified_ns.is_some();
-    if target.path.exists() && (is_original || sha256_hex_of_file(&target.path)? == target.object.sha256) {
+    if target.path.exists() && (target.original.is_some() || sha256_hex_of_file(&target.path)? == target.object.sha256)
+    {
         return Ok(());
     }
     let mut part = target.path.clone().into_os_string();
     part.push(PART);
     let part = PathBuf::from(part);
-    repository.give(&target.object, &part)?;
-    if let Some(modified_ns) = target.modified_ns {
-        let time = chrono::DateTime::<chrono::Utc>::from_timestamp_nanos(modified_ns);
+    let mut file = File::create(&part).at(&part)?;
+    match &target.original {
+        Some(original) if original.is_packed() => give_unpacked(repository, original, file, &part)?,
+        _ => repository.give(&target.object, &mut file, &part)?,
+    }
+    if let Some(original) = &target.original {
+        let time = chrono::DateTime::<chrono::Utc>::from_timestamp_nanos(original.modified_ns);
         let file = File::options().write(true).open(&part).at(&part)?;
         file.set_modified(time.into()).at(&part)?;
     }
     fs::rename(&part, &target.path).at(&part)
 }
 
+/// Writes an input file as it was before it was packed.
+fn give_unpacked(repository: &Repository, original: &SavedOriginal, file: File, path: &Path) -> Result<()> {
+    let (file, digest) = DigestedFile::of(file);
+    let mut unpacking = Unpacking {
+        to: zstd::stream::write::Decoder::new(file).at(path)?,
+        failed: None,
+    };
+    // Bytes that have changed are told as such, and not as what the decoder says of them.
+    repository.give(&original.stored, &mut unpacking, path)?;
+    unpacking.end().at(path)?;
+    if digest.hex() == original.sha256 {
+        return Ok(());
+    }
+    Err(Error::damaged(
+        repository.path(&original.stored.key),
+        format!("is not the input file {} when it is unpacked", original.place),
+    ))
+}
+
+/// Unpacks what is written to it. After an error it takes the rest all the same, so that the digest of all bytes is known.
+struct Unpacking<W: Write> {
+    to: zstd::stream::write::Decoder<'static, W>,
+    failed: Option<io::Error>,
+}
+
+impl<W: Write> Write for Unpacking<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failed.is_none() {
+            self.failed = self.to.write_all(bytes).err();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: Write> Unpacking<W> {
+    fn end(mut self) -> io::Result<()> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => self.to.flush(),
+        }
+    }
+}
+
 /// All rows in one transaction, with the mark by which they are known again.
 async fn fill_ledger(repository: &Repository, saved: &Saved, ledger: &Ledger) -> Result<()> {
     let manifest = &saved.manifest;
-    let mut dump = Dump::open(&unchanged(repository, &manifest.ledger.object)?)?;
+    let mut dump = Dump::open(&repository.unchanged(&manifest.ledger.object)?)?;
     let mut tx = ledger.begin().await?;
     let rows = restore_rows(&mut tx, &mut dump, &saved.digest).await?;
     if rows != manifest.ledger.rows {
@@ -199,19 +261,9 @@ async fn fill_ledger(repository: &Repository, saved: &Saved, ledger: &Ledger) ->
         )));
     }
     for day in &manifest.quarantine {
-        restore_payloads(&mut tx, &unchanged(repository, &day.object)?).await?;
+        restore_payloads(&mut tx, &repository.unchanged(&day.object)?).await?;
     }
     ledger.commit(tx, "restore").await
-}
-
-/// Where a file is that is as it was when it was backed up.
-fn unchanged(repository: &Repository, object: &Object) -> Result<PathBuf> {
-    let path = repository.path(&object.key);
-    let digest = sha256_hex_of_file(&path)?;
-    if digest == object.sha256 {
-        return Ok(path);
-    }
-    Err(changed(&path, &digest, object))
 }
 
 async fn restore_payloads(tx: &mut Tx, path: &Path) -> Result<()> {

@@ -9,11 +9,12 @@ use serde::Serialize;
 use super::args::Args;
 use super::print;
 use super::run::report;
-use super::settings::{Named, settings_of};
+use super::settings::{Named, open_books, settings_of};
 use crate::backup::check::{Checked, check};
 use crate::backup::create::{BackedUp, back_up};
+use crate::backup::location::Location;
 use crate::backup::manifest::Manifest;
-use crate::backup::prune::{MANIFESTS_KEPT, Pruned, prune};
+use crate::backup::prune::{MANIFESTS_KEPT, Pruned, prune, prune_bucket};
 use crate::backup::repository::Repository;
 use crate::backup::restore::{Restored, restore};
 use crate::context::{Books, Settings};
@@ -30,7 +31,7 @@ use crate::support::table::{Table, counted};
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct BackupArgs {
-    /// Folder of backups; it is created if it does not exist [default: setting `backup`]
+    /// Folder of backups, created if it does not exist, or bucket (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
     #[arg(value_name = "TO")]
     to: Option<PathBuf>,
     #[command(subcommand)]
@@ -39,21 +40,21 @@ pub struct BackupArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
-    /// List the backups of a folder; only the newest can be restored
+    /// List the backups of a folder or bucket; only the newest can be restored
     List {
-        /// Folder of backups [default: setting `backup`]
+        /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
         #[arg(value_name = "FROM")]
         from: Option<PathBuf>,
     },
     /// Read every file of the newest backup and compare it with its digest
     Verify {
-        /// Folder of backups [default: setting `backup`]
+        /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
         #[arg(value_name = "FROM")]
         from: Option<PathBuf>,
     },
     /// Delete what no backup needs any more, and manifests of older backups; every backup also does this
     Prune {
-        /// Folder of backups [default: setting `backup`]
+        /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
         #[arg(value_name = "FROM")]
         from: Option<PathBuf>,
         /// How many of the newest manifests stay
@@ -62,7 +63,7 @@ pub enum BackupCommand {
     },
     /// Restore the newest backup into a folder of its own with an embedded ledger, verify the books, and delete them again
     Drill {
-        /// Folder of backups [default: setting `backup`]
+        /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
         #[arg(value_name = "FROM")]
         from: Option<PathBuf>,
         /// Folder for the restored books, which must not exist yet [default: one among the system's temporary files]
@@ -105,27 +106,31 @@ fn backed_up_text(done: &BackedUp) -> String {
     text
 }
 
-/// The folder of backups that an argument or the settings name.
+/// The folder or bucket of backups that an argument or the settings name.
 fn named<'a>(argument: Option<&'a PathBuf>, settings: &'a Settings) -> Result<&'a Path> {
     let folder = argument.or(settings.backup.as_ref());
-    let unnamed = || Error::Usage("name the folder of backups, here or as `backup` in the settings".to_owned());
+    let unnamed =
+        || Error::Usage("name the folder or bucket of backups, here or as `backup` in the settings".to_owned());
     Ok(folder.ok_or_else(unnamed)?)
 }
 
 pub async fn about(args: &Args, command: &BackupCommand, clock: Clock) -> Result<ExitCode> {
     let settings = settings_of(args)?.settings;
     match command {
-        BackupCommand::List { from } => list(args, named(from.as_ref(), &settings)?),
+        BackupCommand::List { from } => list(args, Location::of(named(from.as_ref(), &settings)?, &settings)?),
         BackupCommand::Verify { from } => {
-            let from = named(from.as_ref(), &settings)?;
-            let checked = check(from)?;
-            report(args, &checked, || checked_text(from, &checked));
+            let from = Location::of(named(from.as_ref(), &settings)?, &settings)?;
+            let checked = check(from.clone())?;
+            report(args, &checked, || checked_text(&from, &checked));
             Ok(ExitCode::unless(checked.differences.is_empty(), ExitCode::Unbalanced))
         }
         BackupCommand::Prune { from, keep } => {
-            let from = named(from.as_ref(), &settings)?;
-            let pruned = prune(from, *keep)?;
-            report(args, &pruned, || pruned_text(from, pruned));
+            let from = Location::of(named(from.as_ref(), &settings)?, &settings)?;
+            let pruned = match &from {
+                Location::Folder(folder) => prune(folder, *keep)?,
+                Location::Bucket(_) => Box::pin(prune_with_books(args, &from, *keep, clock)).await?,
+            };
+            report(args, &pruned, || pruned_text(&from, pruned));
             Ok(ExitCode::Done)
         }
         BackupCommand::Drill { from, work } => {
@@ -135,10 +140,17 @@ pub async fn about(args: &Args, command: &BackupCommand, clock: Clock) -> Result
     }
 }
 
-fn pruned_text(from: &Path, pruned: Pruned) -> String {
+/// The ledger of the books says that nobody backs them up meanwhile.
+async fn prune_with_books(args: &Args, from: &Location, keep: usize, clock: Clock) -> Result<Pruned> {
+    let books = open_books(args, clock).await?;
+    let pruned = prune_bucket(&books, from.clone(), keep).await;
+    books.ledger.close().await;
+    Ok(pruned?)
+}
+
+fn pruned_text(from: &Location, pruned: Pruned) -> String {
     format!(
-        "{}: removed {} and {}\n",
-        from.display(),
+        "{from}: removed {} and {}\n",
         counted(pruned.removed_files, "file"),
         counted(pruned.removed_manifests, "manifest")
     )
@@ -157,7 +169,7 @@ struct Listed {
     is_newest: bool,
 }
 
-fn list(args: &Args, from: &Path) -> Result<ExitCode> {
+fn list(args: &Args, from: Location) -> Result<ExitCode> {
     let read = Repository::open_to_list(from)?.manifests()?.into_iter();
     let manifests = read.collect::<crate::support::error::Result<Vec<_>>>()?;
     let count = manifests.len();
@@ -197,12 +209,11 @@ fn list(args: &Args, from: &Path) -> Result<ExitCode> {
     Ok(ExitCode::Done)
 }
 
-fn checked_text(from: &Path, checked: &Checked) -> String {
+fn checked_text(from: &Location, checked: &Checked) -> String {
     let mut text = format!(
-        "backup {} of {} in {}: {}, {} bytes, {}, {}: ",
+        "backup {} of {} in {from}: {}, {} bytes, {}, {}: ",
         checked.number,
         checked.taken_at,
-        from.display(),
         counted(checked.files, "file"),
         grouped_size(checked.bytes),
         counted(checked.ledger_rows, "ledger row"),

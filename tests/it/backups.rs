@@ -1,5 +1,13 @@
 //! Books from their backups: the same to the byte, in any ledger, whatever happens while they are made.
 
+/// Buckets in the place of a folder.
+#[cfg(feature = "objects")]
+mod bucket_deaths;
+#[cfg(feature = "objects")]
+mod bucket_faults;
+#[cfg(feature = "objects")]
+mod buckets;
+
 /// Death at every point.
 mod deaths;
 
@@ -195,6 +203,62 @@ fn what_is_in_the_folder_is_not_copied_again_and_what_the_books_have_no_more_goe
 }
 
 #[test]
+fn input_files_are_packed_once_and_come_back_as_they_were() {
+    let mut shop = small_books();
+    let done = |name: &str| shop.place.data().join("drop/done").join(name);
+    let lines = "a line of a producer\n".repeat(10_000);
+    let gzip = [&[0x1f, 0x8b][..], &[7; 500]].concat();
+    for (name, bytes) in [
+        ("one.csv", lines.as_bytes()),
+        ("again.csv", lines.as_bytes()),
+        ("two.csv.gz", &gzip[..]),
+        ("none.csv", b""),
+    ] {
+        std::fs::write(done(name), bytes).unwrap();
+    }
+    let from = beside(&shop.place);
+    backed_up(&shop.place, "2024-12-11T00:00:00Z");
+    let of = |name: &str| {
+        let place = format!("done/{name}");
+        let mut originals = newest(&from).originals.into_iter();
+        originals.find(|original| original.place == place).unwrap()
+    };
+    let (one, gzipped) = (of("one.csv"), of("two.csv.gz"));
+    assert!(one.is_packed() && one.stored.bytes < 1000 && one.bytes == lines.len() as u64);
+    assert_eq!(of("again.csv").stored, one.stored);
+    assert!(!gzipped.is_packed() && gzipped.stored.bytes == gzip.len() as u64);
+    let place = restored(&mut shop, &from);
+    let back = |name: &str| std::fs::read(place.data().join("drop/done").join(name)).unwrap();
+    assert_eq!((back("one.csv"), back("two.csv.gz")), (lines.into_bytes(), gzip));
+    assert_eq!((back("again.csv"), back("none.csv")), (back("one.csv"), Vec::new()));
+    let time = |data: PathBuf| data.join("drop/done/one.csv").metadata().unwrap().modified().unwrap();
+    assert_eq!(time(place.data()), time(shop.place.data()));
+}
+
+#[test]
+fn a_folder_of_another_layout_is_refused_with_the_cure() {
+    let shop = small_books();
+    let folder = beside(&shop.place);
+    let now = "2024-12-11T00:00:00Z";
+    backed_up(&shop.place, now);
+    let mark = std::fs::read_to_string(folder.join("backup.json")).unwrap();
+    for (version, cure) in [
+        ("1", "back up into a new folder"),
+        ("9", "install the program that wrote it"),
+    ] {
+        let other = mark.replace("\"version\":2", &format!("\"version\":{version}"));
+        assert_ne!(other, mark);
+        std::fs::write(folder.join("backup.json"), &other).unwrap();
+        says(&try_back_up(&shop.place, now, &folder).unwrap_err(), 3, cure);
+        says(&check(&folder).unwrap_err(), 3, cure);
+        let mut place = Place::with_cards(shop.cards(), "c");
+        says(&try_restore(&folder, &mut place).unwrap_err(), 3, cure);
+    }
+    std::fs::write(folder.join("backup.json"), &mark).unwrap();
+    assert_eq!(backed_up(&shop.place, now).number, 2);
+}
+
+#[test]
 fn a_flipped_byte_of_a_backup_is_found_and_the_file_is_named_and_nothing_is_restored_from_it() {
     let shop = small_books();
     let folder = beside(&shop.place);
@@ -218,13 +282,22 @@ fn a_flipped_byte_of_a_backup_is_found_and_the_file_is_named_and_nothing_is_rest
         assert!(found.len() == 1 && found[0].contains(key), "{key} gone: {found:?}");
         std::fs::write(&path, whole).unwrap();
     }
-    let raw = kept.iter().find(|key| key.starts_with("files/raw/")).unwrap();
-    let mut bytes = std::fs::read(folder.join(raw)).unwrap();
-    bytes[10] ^= 1;
-    std::fs::write(folder.join(raw), bytes).unwrap();
-    let mut place = Place::with_cards(shop.cards(), "c");
-    let refused = try_restore(&folder, &mut place).unwrap_err().to_string();
-    assert!(refused.contains(raw), "{refused}");
+    for of in ["files/raw/", "originals/", "ledger/"] {
+        let key = kept.iter().find(|key| key.starts_with(of)).unwrap();
+        let whole = std::fs::read(folder.join(key)).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        let refused = |words: &str| {
+            let refused = try_restore(&folder, &mut Place::with_cards(shop.cards(), "c")).unwrap_err();
+            says(&refused, 1, words);
+            says(&refused, 1, key);
+        };
+        std::fs::write(folder.join(key), flipped).unwrap();
+        refused("has changed since it was backed up");
+        std::fs::remove_file(folder.join(key)).unwrap();
+        refused("is missing in the backup");
+        std::fs::write(folder.join(key), whole).unwrap();
+    }
 }
 
 #[test]
@@ -365,6 +438,20 @@ fn a_folder_has_backups_of_one_set_of_books_and_none_goes_back() {
         .unwrap();
     says(&try_back_up(&first, NOW, &folder).unwrap_err(), 3, "other books");
     assert_eq!(newest(&folder).number, 1);
+}
+
+#[cfg(not(feature = "objects"))]
+#[test]
+fn a_bucket_is_refused_by_a_program_that_was_built_without_buckets() {
+    let mut shop = small_books();
+    let keys = "bucket_region = \"x\"\nsecret_id_env = \"A\"\nsecret_key_env = \"B\"";
+    shop.place.settings().backup_bucket = Some(keys.parse().unwrap());
+    let refused = try_back_up(&shop.place, NOW, Path::new("s3://books/a")).unwrap_err();
+    says(
+        &refused,
+        3,
+        "this program was built without objects; build it with --features objects",
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Leases: one writer at a time for metering, closing, exporting and expiry, which is the lease on the books, and one puller at a time
-//! for each source.
+//! for each source, and one that backs up into a bucket.
 //!
 //! All times are the database's own. A holder that has not been heard of for [`LEASE_LIMIT_S`] is taken for dead; the
 //! next one gets a higher token, and every transaction of a guarded stage checks the token it was given.
@@ -19,6 +19,9 @@ const HEARTBEAT_S: u64 = 10;
 /// The name of the lease on the books.
 const BOOKS: &str = "books";
 
+/// The name of the lease on backups in a bucket. No source has it: theirs begin with a word of their own.
+const BACKUP: &str = "backup";
+
 /// The right to write the books, or to pull a source, held until released.
 #[derive(Debug)]
 pub struct Lease {
@@ -37,17 +40,27 @@ impl Lease {
     /// Takes the lease on a source, or says who holds it.
     pub async fn take_source(ledger: &Ledger, source: &str, command: &str) -> Result<Self> {
         let name = format!("source {source}");
+        Self::take_made(ledger, &name, command, "source_lease").await
+    }
+
+    /// Takes the lease on the backups of these books in a bucket, or says who holds it.
+    pub async fn take_backup(ledger: &Ledger, command: &str) -> Result<Self> {
+        Self::take_made(ledger, BACKUP, command, "backup_lease").await
+    }
+
+    /// Takes a lease that nobody may have taken before.
+    async fn take_made(ledger: &Ledger, name: &str, command: &str, step: &str) -> Result<Self> {
         let mut tx = ledger.begin().await?;
         let known = query("SELECT name FROM lease WHERE name = ?")
-            .bind(name.as_str())
+            .bind(name)
             .fetch_optional(&mut tx)
             .await?;
         if known.is_none() {
-            let row: [Value; 6] = [name.as_str().into(), "".into(), 0.into(), "".into(), 0.into(), 0.into()];
+            let row: [Value; 6] = [name.into(), "".into(), 0.into(), "".into(), 0.into(), 0.into()];
             insert_row(&mut tx, "lease (name, owner, process, place, token, heartbeat_at)", row).await?;
         }
-        ledger.commit(tx, "source_lease").await?;
-        Self::take_named(ledger, &name, command).await
+        ledger.commit(tx, step).await?;
+        Self::take_named(ledger, name, command).await
     }
 
     async fn take_named(ledger: &Ledger, name: &str, command: &str) -> Result<Self> {

@@ -6,7 +6,7 @@
 //! - A read says which state of the object it wants (its `ETag`), so that two states are never joined into one file.
 
 #[cfg(feature = "objects")]
-mod bucket;
+pub mod bucket;
 pub mod endpoint;
 pub mod error;
 mod folder;

@@ -23,7 +23,7 @@ fn alone(path: &Path, args: &[&str]) -> std::process::Command {
 }
 
 /// Which points a command passes, and how often.
-fn points(command: &mut std::process::Command, log: &Path) -> BTreeMap<String, u32> {
+pub fn points(command: &mut std::process::Command, log: &Path) -> BTreeMap<String, u32> {
     let ended = run(command.env("TALLYBOOK_FAULT_LOG", log));
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     let mut points = BTreeMap::new();
@@ -47,7 +47,7 @@ fn passes(points: &BTreeMap<String, u32>) -> Vec<String> {
     all
 }
 
-fn kill_at(command: &mut std::process::Command, point: &str) {
+pub fn kill_at(command: &mut std::process::Command, point: &str) {
     match stop_at(command, point) {
         Ok(stopped) => stopped.kill(),
         Err(ended) => panic!("never came to {point}: {ended:?}"),

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use tallybook::backup::check::check;
 use tallybook::backup::prune::{MANIFESTS_KEPT, Pruned, prune};
+use tallybook::pipeline::ingest::payloads::PayloadFilter;
 use tallybook::storage::raw::segment::read_columns;
 
 use super::{backed_up, beside, has, kept_and_named, newest, says, small_books, try_back_up};
 use crate::crashes::books::files;
 use crate::crashes::play::DAY;
 use crate::exactly_once::shop::{Shop, usage};
+use crate::queue_data;
 
 /// The cells of a Parquet file as text.
 fn cells(path: &Path) -> String {
@@ -89,6 +91,33 @@ fn what_expired_is_in_no_byte_of_the_folder_after_the_next_backup() {
     shop.place.night("2025-06-20T00:00:00Z");
     backed_up(&shop.place, "2025-06-20T00:00:00Z");
     assert_eq!(files_with(&folder, "identity-seven"), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn events_are_in_no_dump_of_the_ledger_and_gone_after_the_next_backup_when_a_person_deleted_them() {
+    let place = queue_data::place();
+    let event =
+        queue_data::edit("task-one", "session-of-the-one") + &queue_data::edit("task-two", "session-of-another");
+    queue_data::drop_event(&place, "mps", "events.ndjson", &event);
+    place.night("2026-01-05T02:00:00Z");
+    let folder = beside(&place);
+    backed_up(&place, "2026-01-05T12:00:00Z");
+    let found = files_with(&folder, "session-of-the-one");
+    assert!(
+        is_in(&found, "files/payload") && is_in(&found, "originals"),
+        "{found:?}"
+    );
+    assert!(!is_in(&found, "ledger"), "{found:?}");
+    let filter = PayloadFilter {
+        session: Some("session-of-the-one".to_owned()),
+        ..PayloadFilter::default()
+    };
+    assert_eq!(queue_data::deleted(&place, "2026-01-06T02:00:00Z", &filter).payloads, 1);
+    // The input file has its own clock.
+    std::fs::remove_dir_all(place.data().join("drop/done")).unwrap();
+    backed_up(&place, "2026-01-06T12:00:00Z");
+    assert_eq!(files_with(&folder, "session-of-the-one"), Vec::<PathBuf>::new());
+    assert!(is_in(&files_with(&folder, "session-of-another"), "files/payload"));
 }
 
 #[test]

@@ -49,4 +49,29 @@ cos.put_object(Bucket=BUCKET, Key="cold", Body=b"x", StorageClass="ARCHIVE")
 refused("InvalidObjectState", cos.get_object, Key="cold")
 create = {"x-cos-forbid-overwrite": "true"}
 refused("FileAlreadyExists", cos.put_object, Key="a b", Body=b"x", Metadata=create)
+cos.put_object(Bucket=BUCKET, Key="noted", Body=b"x", Metadata={"x-cos-meta-sha256": "0f"})
+assert cos.head_object(Bucket=BUCKET, Key="noted")["x-cos-meta-sha256"] == "0f"
+# Uploads in parts: one that is ended, and one that is given up.
+parts = [b"a" * (1 << 20), b"b"]
+for is_ended in [True, False]:
+    upload = cos.create_multipart_upload(Bucket=BUCKET, Key="large", Metadata={"x-cos-meta-sha256": "1e"})["UploadId"]
+    told = []
+    for number, part in enumerate(parts, 1):
+        etag = cos.upload_part(Bucket=BUCKET, Key="large", Body=part, PartNumber=number, UploadId=upload)["ETag"]
+        told.append({"PartNumber": number, "ETag": etag})
+    listed = cos.list_multipart_uploads(Bucket=BUCKET, Prefix="lar")["Upload"]
+    assert [(one["Key"], one["UploadId"]) for one in listed] == [("large", upload)], listed
+    if is_ended:
+        cos.complete_multipart_upload(Bucket=BUCKET, Key="large", UploadId=upload, MultipartUpload={"Part": told})
+    else:
+        cos.abort_multipart_upload(Bucket=BUCKET, Key="large", UploadId=upload)
+    assert "Upload" not in cos.list_multipart_uploads(Bucket=BUCKET)
+    large = cos.get_object(Bucket=BUCKET, Key="large")
+    assert large["Body"].get_raw_stream().read() == b"".join(parts) and large["x-cos-meta-sha256"] == "1e"
+cos.delete_object(Bucket=BUCKET, Key="large")
+cos.delete_object(Bucket=BUCKET, Key="large")
+assert "Status" not in cos.get_bucket_versioning(Bucket=BUCKET)
+cos.put_bucket_versioning(Bucket=BUCKET, Status="Enabled")
+assert cos.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+cos.put_object(Bucket=BUCKET, Key="a b", Body=b"x", Metadata=create)
 print("the SDK and the stub agree")

@@ -4,15 +4,24 @@
 
 It keeps these rules of COS: a bucket stands in the name of the host, and a path that begins with it is refused; requests have COS's own
 signature; listings go on after a marker, a thousand keys at a time; If-Match and ranges; archived objects are not given; create-only puts
-(x-cos-forbid-overwrite) hold in buckets that never had versions, and in no others. The vendor's SDK is held against it (cos_sdk.py).
+(x-cos-forbid-overwrite) hold in buckets that never had versions, and in no others; a bucket with versioning keeps what is deleted; objects
+note what x-cos-meta- headers say; uploads in parts are there until they are ended or given up. The vendor's SDK is held against it
+(cos_sdk.py).
 
     PUT /CLASS/KEY with the host NAME.class puts an object of the bucket NAME into a storage class, such as ARCHIVE.
+    PUT /METHOD/FAULT/TIMES/KEY with the host NAME.fault makes the next TIMES requests of the bucket go wrong that have this method and
+    KEY in what they ask for, key?parameters: `before` answers 500 and does nothing, `after` does what is asked and answers 500, `cut` ends
+    an answer after half of its bytes, `forget` leaves such objects out of listings, `remember` lists all that are deleted from then on.
+    `none` ends all of that. `versions` and `lock` turn versioning or an object lock on.
 """
 
 import email.utils
 import hashlib
 import hmac
 import html
+import itertools
+import re
+import socket
 import sys
 import threading
 import time
@@ -28,7 +37,12 @@ PAGE = 1000
 class Bucket:
     def __init__(self):
         self.objects = {}  # key: (bytes, etag, time, class)
+        self.notes = {}  # key: headers
+        self.uploads = {}  # id: (key, notes, {number: bytes})
         self.had_versions = False
+        self.has_lock = False
+        self.listed_still = {}  # objects that were deleted
+        self.faults = []  # [method, fault, times, key]
 
 
 class Refused(Exception):
@@ -37,6 +51,7 @@ class Refused(Exception):
 
 
 buckets = {}
+upload_ids = itertools.count(1)
 lock = threading.Lock()
 
 
@@ -55,6 +70,7 @@ class Stub(BaseHTTPRequestHandler):
         pass
 
     def serve(self):
+        self.is_cut = False
         length = int(self.headers.get("Content-Length", 0))
         self.body = self.rfile.read(length)
         path, _, query = self.path.partition("?")
@@ -77,10 +93,23 @@ class Stub(BaseHTTPRequestHandler):
         if "Content-Length" not in headers:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
+        if self.is_cut:
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+        elif self.command != "HEAD":
             self.wfile.write(body)
 
-    do_GET = do_PUT = do_HEAD = do_DELETE = serve
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = serve
+
+    def goes_wrong(self, bucket, fault):
+        asked = "%s?%s" % (self.key, self.path.partition("?")[2])
+        for planned in bucket.faults:
+            if planned[:2] == [self.command, fault] and planned[2] > 0 and planned[3] in asked:
+                planned[2] -= 1
+                return True
+        return False
 
     def answer(self):
         host = self.headers["Host"].split(":")[0]
@@ -88,6 +117,15 @@ class Stub(BaseHTTPRequestHandler):
             storage_class, _, key = self.key.partition("/")
             objects = buckets[host.removesuffix(".class")].objects
             objects[key] = objects[key][:3] + (storage_class,)
+            return 200, {}, b""
+        if host.endswith(".fault"):
+            method, fault, times, key = self.key.split("/", 3)
+            bucket = buckets[host.removesuffix(".fault")]
+            bucket.faults.append([method, fault, int(times), key])
+            bucket.had_versions |= fault == "versions"
+            bucket.has_lock |= fault == "lock"
+            if fault == "none":
+                bucket.faults, bucket.listed_still = [], {}
             return 200, {}, b""
         name, found, _ = host.partition(".cos.%s.myqcloud.com" % REGION)
         if not found:
@@ -99,12 +137,79 @@ class Stub(BaseHTTPRequestHandler):
         if name not in buckets:
             raise Refused(404, "NoSuchBucket")
         bucket = buckets[name]
-        if not self.key and self.command == "PUT" and "versioning" in self.query:
-            bucket.had_versions = True
-            return 200, {}, b""
+        if self.goes_wrong(bucket, "before"):
+            raise Refused(500, "InternalError")
+        answer = self.answer_of(name, bucket)
+        if self.goes_wrong(bucket, "after"):
+            raise Refused(500, "InternalError")
+        self.is_cut = self.goes_wrong(bucket, "cut")
+        return answer
+
+    def answer_of(self, name, bucket):
         if not self.key:
-            return self.list(name, bucket)
+            return self.of_bucket(name, bucket)
+        if "uploads" in self.query or "uploadId" in self.query:
+            return self.of_upload(bucket)
         return {"GET": self.get, "HEAD": self.get, "PUT": self.put, "DELETE": self.delete}[self.command](bucket)
+
+    def of_bucket(self, name, bucket):
+        xml = {"Content-Type": "application/xml"}
+        if "versioning" in self.query:
+            if self.command == "PUT":
+                bucket.had_versions = True
+                return 200, {}, b""
+            status = "<Status>Enabled</Status>" if bucket.had_versions else ""
+            return 200, xml, ("<VersioningConfiguration>%s</VersioningConfiguration>" % status).encode()
+        if "object-lock" in self.query:
+            if self.command == "PUT":
+                bucket.has_lock = True
+                return 200, {}, b""
+            if not bucket.has_lock:
+                raise Refused(404, "ObjectLockConfigurationNotFoundError")
+            return 200, xml, b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>"
+        if "uploads" in self.query:
+            write = encoded if self.query.get("encoding-type") == "url" else (lambda text: text)
+            uploads = "".join(
+                "<Upload><Key>%s</Key><UploadId>%s</UploadId><StorageClass>STANDARD</StorageClass></Upload>" % (write(key), upload)
+                for upload, (key, _, _) in bucket.uploads.items()
+                if key.startswith(self.query.get("prefix", ""))
+            )
+            body = "<ListMultipartUploadsResult><Bucket>%s</Bucket><EncodingType>%s</EncodingType><IsTruncated>false</IsTruncated>%s</ListMultipartUploadsResult>"
+            return 200, xml, (body % (name, self.query.get("encoding-type", ""), uploads)).encode()
+        return self.list(name, bucket)
+
+    def of_upload(self, bucket):
+        xml = {"Content-Type": "application/xml"}
+        if self.command == "POST" and "uploads" in self.query:
+            upload = "upload%d" % next(upload_ids)
+            bucket.uploads[upload] = (self.key, self.notes(), {})
+            body = "<InitiateMultipartUploadResult><Key>%s</Key><UploadId>%s</UploadId></InitiateMultipartUploadResult>"
+            return 200, xml, (body % (html.escape(self.key), upload)).encode()
+        upload = self.query["uploadId"]
+        if upload not in bucket.uploads or bucket.uploads[upload][0] != self.key:
+            raise Refused(404, "NoSuchUpload")
+        _, notes, parts = bucket.uploads[upload]
+        if self.command == "PUT":
+            parts[int(self.query["partNumber"])] = self.body
+            return 200, {"ETag": '"%s"' % hashlib.md5(self.body).hexdigest()}, b""
+        del bucket.uploads[upload]
+        if self.command == "DELETE":
+            return 204, {}, b""
+        numbers = [int(number) for number in re.findall(r"<PartNumber>\s*(\d+)\s*</PartNumber>", self.body.decode())]
+        etags = re.findall(r"<ETag>\s*(?:&quot;|\")?([0-9a-f]{32})(?:&quot;|\")?\s*</ETag>", self.body.decode())
+        if etags != [hashlib.md5(parts.get(number, b"")).hexdigest() for number in numbers] or not numbers:
+            raise Refused(400, "InvalidPart")
+        if any(len(parts[number]) < 1 << 20 for number in numbers[:-1]):
+            raise Refused(400, "EntityTooSmall")
+        data = b"".join(parts[number] for number in numbers)
+        etag = "%s-%d" % (hashlib.md5(data).hexdigest(), len(numbers))
+        bucket.objects[self.key] = (data, etag, int(time.time()), "STANDARD")
+        bucket.notes[self.key] = notes
+        body = "<CompleteMultipartUploadResult><Key>%s</Key><ETag>&quot;%s&quot;</ETag></CompleteMultipartUploadResult>"
+        return 200, xml, (body % (html.escape(self.key), etag)).encode()
+
+    def notes(self):
+        return {name: value for name, value in self.headers.items() if name.lower().startswith("x-cos-meta-")}
 
     def check_signature(self, host):
         said = dict(part.split("=", 1) for part in self.headers.get("Authorization", "=").split("&"))
@@ -144,7 +249,10 @@ class Stub(BaseHTTPRequestHandler):
         prefix, marker = self.query.get("prefix", ""), self.query.get("marker", "")
         most = min(int(self.query.get("max-keys", PAGE)), PAGE)
         write = encoded if self.query.get("encoding-type") == "url" else (lambda text: text)
-        after = [key for key in bucket.objects if key.startswith(prefix) and (not marker or key.encode() > marker.encode())]
+        forgotten = [key for method, fault, _, key in bucket.faults if fault == "forget"]
+        objects = {**bucket.listed_still, **bucket.objects}
+        after = [key for key in objects if key.startswith(prefix) and (not marker or key.encode() > marker.encode())]
+        after = [key for key in after if not any(part in key for part in forgotten)]
         after.sort(key=str.encode)
         page, is_cut = after[:most], len(after) > most
         entries = "".join(
@@ -152,7 +260,7 @@ class Stub(BaseHTTPRequestHandler):
             "<Owner><ID>1250000001</ID></Owner><StorageClass>%s</StorageClass></Contents>"
             % (write(key), time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(modified)), etag, len(data), storage_class)
             for key in page
-            for data, etag, modified, storage_class in [bucket.objects[key]]
+            for data, etag, modified, storage_class in [objects[key]]
         )
         head = "<Name>%s</Name><EncodingType>%s</EncodingType><Prefix>%s</Prefix><Marker>%s</Marker><MaxKeys>%d</MaxKeys>" % (
             name, self.query.get("encoding-type", ""), write(prefix), write(marker), most,
@@ -173,7 +281,7 @@ class Stub(BaseHTTPRequestHandler):
             raise Refused(412, "PreconditionFailed")
         if "ARCHIVE" in storage_class:
             raise Refused(403, "InvalidObjectState")
-        headers = {"ETag": '"%s"' % etag, "Last-Modified": email.utils.formatdate(modified, usegmt=True), "Accept-Ranges": "bytes"}
+        headers = {**bucket.notes.get(self.key, {}), "ETag": '"%s"' % etag, "Last-Modified": email.utils.formatdate(modified, usegmt=True), "Accept-Ranges": "bytes"}
         wanted = self.headers.get("Range")
         if wanted is None:
             return 200, {**headers, "Content-Length": str(len(data))}, data
@@ -191,10 +299,14 @@ class Stub(BaseHTTPRequestHandler):
         etag = hashlib.md5(self.body).hexdigest()
         storage_class = self.headers.get("x-cos-storage-class", "STANDARD")
         bucket.objects[self.key] = (self.body, etag, int(time.time()), storage_class)
+        bucket.notes[self.key] = self.notes()
         return 200, {"ETag": '"%s"' % etag}, b""
 
     def delete(self, bucket):
-        bucket.objects.pop(self.key, None)
+        deleted = bucket.objects.pop(self.key, None)
+        if deleted and any(planned[1] == "remember" for planned in bucket.faults):
+            bucket.listed_still[self.key] = deleted
+        bucket.notes.pop(self.key, None)
         return 204, {}, b""
 
 

@@ -10,7 +10,7 @@ mod followed;
 mod killed;
 mod program;
 #[cfg(feature = "objects")]
-mod proxy;
+pub mod proxy;
 mod pulled;
 mod pullers;
 #[cfg(feature = "objects")]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::super::{Cloud, Object, Odd, OddKind, Page};
 use super::address::decoded;
 use super::http::Answer;
+use super::upload::Unfinished;
 
 /// A page of a listing, and where the next begins.
 #[derive(Debug)]
@@ -85,6 +86,50 @@ pub fn listed(cloud: Cloud, text: &[u8]) -> Result<Listed, String> {
             next: next.flatten(),
         }),
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListMultipartUploadsResult {
+    encoding_type: Option<String>,
+    #[serde(rename = "Upload", default)]
+    uploads: Vec<Upload>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Upload {
+    key: String,
+    upload_id: String,
+}
+
+/// Reads a list of uploads that came to no end.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn unfinished(cloud: Cloud, text: &str) -> Result<Vec<Unfinished>, String> {
+    if !text.contains("<ListMultipartUploadsResult") {
+        return Err("no list of uploads".to_owned());
+    }
+    let result: ListMultipartUploadsResult =
+        quick_xml::de::from_str(text).map_err(|_| "a list of uploads that cannot be read".to_owned())?;
+    let is_encoded = result.encoding_type.as_deref() == Some("url");
+    let key_of = |key: String| {
+        if is_encoded {
+            // As in a listing.
+            decoded(&key, cloud == Cloud::S3)
+        } else {
+            Some(key)
+        }
+    };
+    let uploads = result.uploads.into_iter();
+    Ok(uploads
+        .filter_map(|upload| {
+            let key = key_of(upload.key)?;
+            let id = upload.upload_id;
+            Some(Unfinished { key, id })
+        })
+        .collect())
 }
 
 /// The state of an object that is sent, from a byte on.
@@ -184,6 +229,21 @@ mod tests {
         let endless = PAGE.replace("NextContinuationToken", "Other");
         for wrong in ["<html></html>", "{}", "", endless.as_str()] {
             assert!(listed(Cloud::S3, wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn uploads_are_told_and_what_is_no_list_of_them_is_none() {
+        let text = "<ListMultipartUploadsResult><EncodingType>url</EncodingType><Upload><Key>a%2Fb+c</Key><UploadId>u1</UploadId></Upload>\
+                    </ListMultipartUploadsResult>";
+        let found = unfinished(Cloud::S3, text).unwrap();
+        assert_eq!(
+            (found.len(), &*found[0].key, &*found[0].id),
+            (1, "a/b c", "u1"),
+            "{found:?}"
+        );
+        for wrong in ["<html></html>", "<ListBucketResult></ListBucketResult>", ""] {
+            assert!(unfinished(Cloud::S3, wrong).is_err(), "{wrong}");
         }
     }
 

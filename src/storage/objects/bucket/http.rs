@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+pub use hyper::body::Bytes;
+use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -25,19 +26,33 @@ const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 /// How long a body may bring nothing.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
+/// The slowest way to a store that is waited for, bytes a second: what a body's time is reckoned by.
+const BYTES_PER_S_MIN: u64 = 64 << 10;
+
 /// Requests that the program makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Get,
+    Head,
     Put,
+    Post,
+    Delete,
 }
 
 impl Method {
     pub fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
+            Self::Head => "HEAD",
             Self::Put => "PUT",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
+    }
+
+    /// Whether it changes nothing.
+    pub fn only_reads(self) -> bool {
+        matches!(self, Self::Get | Self::Head)
     }
 }
 
@@ -87,17 +102,18 @@ impl Http {
         method: Method,
         uri: &str,
         headers: impl Iterator<Item = (&'static str, String)>,
-        body: &[u8],
+        body: Bytes,
     ) -> Result<Answer, String> {
         let mut request = hyper::Request::builder().method(method.name()).uri(uri);
         for (name, value) in headers {
             request = request.header(name, value);
         }
+        let limit = ANSWER_LIMIT + Duration::from_secs(body.len() as u64 / BYTES_PER_S_MIN);
         let request = request
-            .body(Full::new(Bytes::copy_from_slice(body)))
+            .body(Full::new(body))
             .map_err(|_| "the request cannot be made of these settings".to_owned())?;
-        match tokio::time::timeout(ANSWER_LIMIT, self.0.request(request)).await {
-            Err(_) => Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs())),
+        match tokio::time::timeout(limit, self.0.request(request)).await {
+            Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
             Ok(Err(error)) => Err(innermost(&error)),
             Ok(Ok(answer)) => {
                 let (head, body) = answer.into_parts();

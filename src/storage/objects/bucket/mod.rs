@@ -1,15 +1,21 @@
 //! Buckets of S3 and COS over HTTP: the few requests that the program makes of them.
 //!
+//! Nothing is put under a condition: COS knows none that holds in every bucket.
+//!
 //! The requests are our own and no crate's, because a key must be used as it is. The crates that there are refuse a whole listing for
 //! one key with `//` or `..` in it.
 
 mod address;
 mod answer;
 mod cos_signature;
+pub mod download;
 pub mod http;
+mod keeping;
 pub mod listing;
+pub mod patience;
 mod refusal;
 mod s3_signature;
+pub mod upload;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -19,7 +25,7 @@ use super::error::StoreError;
 use super::{BucketPlace, Cloud, Keys, Object};
 use crate::support::clock::Clock;
 use address::Address;
-use http::{Answer, Body, Http, Method};
+use http::{Answer, Body, Bytes, Http, Method};
 use refusal::Refusal;
 
 /// Clocks that are further apart are corrected: a signature holds for some minutes.
@@ -46,7 +52,7 @@ pub struct Ask<'a> {
     pub query: Vec<(&'static str, String)>,
     /// Headers beside those of the signature.
     pub headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Ask<'_> {
@@ -56,7 +62,7 @@ impl Ask<'_> {
             key,
             query: Vec::new(),
             headers: Vec::new(),
-            body: Vec::new(),
+            body: Bytes::new(),
         }
     }
 }
@@ -104,22 +110,36 @@ impl Bucket {
     pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         let ask = Ask {
             method: Method::Put,
-            body: bytes,
+            body: bytes.into(),
             ..Ask::get(Some(key))
         };
         self.ask(&ask).await.map(drop)
     }
 
+    /// Deletes an object. One that is not there is none.
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let ask = Ask {
+            method: Method::Delete,
+            ..Ask::get(Some(key))
+        };
+        match self.ask(&ask).await {
+            Err(StoreError::Missing) => Ok(()),
+            answered => answered.map(drop),
+        }
+    }
+
     /// Asks, and asks once more where the clocks were too far apart for the first signature.
     async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, StoreError> {
-        let refusal = match self.ask_once(ask).await? {
-            Ok(answer) => return Ok(answer),
-            Err(refusal) => refusal,
-        };
-        if !self.learns_skew(&refusal) {
-            return Err(self.told(&refusal));
+        let answered = self.ask_what_may_be_refused(ask).await?;
+        answered.map_err(|refusal| self.told(&refusal, ask.method))
+    }
+
+    /// The same, for a request whose refusal says something.
+    async fn ask_what_may_be_refused(&self, ask: &Ask<'_>) -> Result<Result<Answer, Refusal>, StoreError> {
+        match self.ask_once(ask).await? {
+            Err(refusal) if self.learns_skew(&refusal) => self.ask_once(ask).await,
+            answered => Ok(answered),
         }
-        self.ask_once(ask).await?.map_err(|refusal| self.told(&refusal))
     }
 
     async fn ask_once(&self, ask: &Ask<'_>) -> Result<Result<Answer, Refusal>, StoreError> {
@@ -138,7 +158,7 @@ impl Bucket {
         };
         let uri = self.address.uri(&path, &query);
         let headers = ask.headers.iter().cloned().chain(signed);
-        let sent = self.http.send(ask.method, &uri, headers, &ask.body).await;
+        let sent = self.http.send(ask.method, &uri, headers, ask.body.clone()).await;
         let answer = sent.map_err(|why| StoreError::Unavailable(format!("{} does not answer: {why}", self.name())))?;
         if (200..300).contains(&answer.status) {
             return Ok(Ok(answer));
@@ -164,8 +184,13 @@ impl Bucket {
         true
     }
 
-    fn told(&self, refusal: &Refusal) -> StoreError {
-        refusal.told(&self.name(), &self.place.region)
+    fn told(&self, refusal: &Refusal, method: Method) -> StoreError {
+        refusal.told(&self.name(), &self.place.region, method)
+    }
+
+    /// An answer that did not come to its end.
+    fn cut(&self) -> StoreError {
+        StoreError::Unavailable(format!("the connection to {} was cut", self.name()))
     }
 
     /// An answer that is none of the protocol's.

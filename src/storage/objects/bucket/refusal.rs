@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::super::error::StoreError;
-use super::http::Answer;
+use super::http::{Answer, Method};
 
 /// The longest answer that is looked into for its code.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -33,7 +33,7 @@ impl Refusal {
     }
 
     /// The error that it is. `name` is the bucket's, such as `s3://usage`.
-    pub fn told(&self, name: &str, region: &str) -> StoreError {
+    pub fn told(&self, name: &str, region: &str, method: Method) -> StoreError {
         let (status, code) = (self.status, self.code.as_str());
         let said = if code.is_empty() {
             status.to_string()
@@ -50,11 +50,11 @@ impl Refusal {
             (408 | 429 | 500..=599, _) | (_, "RequestTimeout" | "SlowDown") => {
                 StoreError::Unavailable(format!("{name} asks for patience ({said})"))
             }
-            _ => StoreError::NeedsPerson(format!("{name} refuses the request ({said}): {}", self.cure())),
+            _ => StoreError::NeedsPerson(format!("{name} refuses the request ({said}): {}", self.cure(method))),
         }
     }
 
-    fn cure(&self) -> &'static str {
+    fn cure(&self, method: Method) -> &'static str {
         match (self.status, self.code.as_str()) {
             (_, "InvalidAccessKeyId" | "InvalidSecretId") => {
                 "it does not know this key id; check the secret id and the secret key"
@@ -66,11 +66,14 @@ impl Refusal {
                 "the token of these keys has expired or is none; put new keys with their token in place"
             }
             (_, "RequestTimeTooSkewed" | "RequestIsExpired") => {
-                "this machine's clock is wrong; correct it, and the source is read again"
+                "this machine's clock is wrong; correct it, and run again"
             }
             (_, "PathStyleDomainForbidden") => "the bucket must stand in the host's name; remove `path_style`",
             (300..=399, _) | (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
                 "the bucket is in another region; correct `bucket_region`, or `endpoint` where it is set"
+            }
+            (401 | 403, _) if !method.only_reads() => {
+                "these keys may not write there; allow them to list the bucket, and to read, put and delete its objects"
             }
             (401 | 403, _) => {
                 "these keys may not list or read there; allow them to list the bucket and to read its objects"
@@ -108,7 +111,7 @@ mod tests {
     }
 
     fn told(status: u16, code: &str) -> StoreError {
-        refusal(status, code).told("cos://usage-1250000001", "ap-guangzhou")
+        refusal(status, code).told("cos://usage-1250000001", "ap-guangzhou", Method::Get)
     }
 
     #[test]

@@ -17,15 +17,26 @@ pub struct Scope<'a> {
 
 /// The headers that sign a request. `path` and `query` are as they are sent.
 pub fn headers(keys: &Keys, scope: &Scope, ask: &Ask, path: &str, query: &str) -> Vec<(&'static str, String)> {
+    let digest = sha256_hex(&ask.body);
     let time = scope.now.format("%Y%m%dT%H%M%SZ").to_string();
     let mut headers = vec![
         ("host", scope.host.to_owned()),
-        ("x-amz-content-sha256", sha256_hex(&ask.body)),
+        ("x-amz-content-sha256", digest.clone()),
         ("x-amz-date", time.clone()),
     ];
     if let Some(token) = &keys.token {
         headers.push(("x-amz-security-token", token.clone()));
     }
+    // S3 wants each header of its own to be signed. Those that the request has already are not sent twice.
+    let own = headers.len();
+    headers.extend(
+        ask.headers
+            .iter()
+            .filter(|(name, _)| name.starts_with("x-amz-"))
+            .cloned(),
+    );
+    let added: Vec<&str> = headers[own..].iter().map(|(name, _)| *name).collect();
+    headers.sort_unstable_by_key(|(name, _)| *name);
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
     let lines: String = headers
@@ -33,8 +44,8 @@ pub fn headers(keys: &Keys, scope: &Scope, ask: &Ask, path: &str, query: &str) -
         .map(|(name, value)| format!("{name}:{}\n", value.trim()))
         .collect();
     let method = ask.method.name();
-    let digest = &headers[1].1;
     let request = format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{digest}");
+    headers.retain(|(name, _)| !added.contains(name));
     let day = &time[..8];
     let place = format!("{day}/{}/s3/aws4_request", scope.region);
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{place}\n{}", sha256_hex(request.as_bytes()));

@@ -91,6 +91,17 @@ impl Proxy {
         });
     }
 
+    /// Answers requests whose heads have these words with a body of the test's own.
+    pub fn answer(&self, of: &str, body: &str) {
+        let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}", body.len());
+        self.plan.lock().unwrap().refusal = Some(Refusal {
+            after: 0,
+            of: of.to_owned(),
+            answer: format!("{head}\r\n\r\n{body}"),
+            meanwhile: None,
+        });
+    }
+
     /// Refuses nothing any more.
     pub fn allow(&self) {
         self.plan.lock().unwrap().refusal = None;

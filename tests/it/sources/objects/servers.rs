@@ -1,9 +1,11 @@
 //! The object stores of the tests: a real `SeaweedFS`, which speaks S3, and a stub of COS.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tallybook::catalog::source::kinds::Kind;
+use tallybook::storage::objects::bucket::Bucket;
 use tallybook::storage::objects::{BucketPlace, Cloud, Keys, ObjectStore};
 
 use crate::left_out::tell;
@@ -62,6 +64,26 @@ impl TestBucket {
     }
 
     pub fn store(&self) -> ObjectStore {
+        let (place, keys) = self.reached();
+        ObjectStore::bucket(place, keys).unwrap()
+    }
+
+    /// The same, to be written.
+    pub fn writable(&self) -> Bucket {
+        let (place, keys) = self.reached();
+        Bucket::new(place, keys).unwrap()
+    }
+
+    /// The keys of all its objects.
+    pub async fn keys(&self) -> Vec<String> {
+        let (mut listing, mut keys) = (self.store().list(""), Vec::new());
+        while let Some(page) = listing.next().await.unwrap() {
+            keys.extend(page.objects.into_iter().map(|object| object.key));
+        }
+        keys
+    }
+
+    fn reached(&self) -> (BucketPlace, Keys) {
         let place = BucketPlace {
             cloud: self.cloud,
             bucket: self.bucket.clone(),
@@ -74,7 +96,7 @@ impl TestBucket {
             secret: self.secret.clone(),
             token: self.token.clone(),
         };
-        ObjectStore::bucket(place, keys).unwrap()
+        (place, keys)
     }
 
     /// Makes the bucket: to put an object without a key is to make the bucket.
@@ -130,6 +152,19 @@ impl TestBucket {
             add("token_file", &secret_file(folder, "token", token));
         }
         keys
+    }
+
+    /// Tells the stub of COS what goes wrong with this bucket from now on: see `cos_stub.py`.
+    pub fn goes_wrong(&self, method: &str, fault: &str, times: u32, key: &str) {
+        let mut stub = std::net::TcpStream::connect(self.endpoint.strip_prefix("http://").unwrap()).unwrap();
+        let request = format!(
+            "PUT /{method}/{fault}/{times}/{key} HTTP/1.1\r\nHost: {}.fault\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            self.bucket
+        );
+        stub.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stub, &mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// An object's name as people see it.
