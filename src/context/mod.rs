@@ -9,6 +9,7 @@ pub mod find_books;
 /// Where the books begin.
 pub mod first_day;
 
+pub mod keeping;
 pub mod missing_files;
 pub mod restore_guard;
 pub mod write_attempt;
@@ -74,6 +75,17 @@ pub struct Settings {
     pub keep_usage_months: Option<u32>,
     /// Months for which the lines of statements are kept in the ledger; none: for ever.
     pub keep_statement_months: Option<u32>,
+    /// Months for which raw records and conflicts are kept after their UTC day.
+    pub keep_raw_months: u32,
+    /// Months for which service-log fields are kept after their UTC day.
+    pub keep_log_months: u32,
+    /// Months for which input files are kept after their receipt.
+    pub keep_original_months: u32,
+    /// Days for which what events brought besides usage is kept after their source was disabled. It is never kept longer than the raw
+    /// records.
+    pub keep_queue_days: u32,
+    /// The longest that each class of data may be kept.
+    pub policy: keeping::Policy,
     /// Months for which the bytes of quarantined lines are kept after their receipt, at least 1.
     pub keep_quarantine_months: u32,
     /// An input of at least so many lines needs a person when more than [`Self::alarm_refused_percent`] of them were refused.
@@ -84,8 +96,10 @@ pub struct Settings {
     pub ledger_wait_s: u32,
     /// How many days the machine's clock may lie ahead of the newest one that the books accepted.
     pub clock_jump_days: u32,
-    /// Folder of backups into which each night backs up at its end; none: it does not.
+    /// Folder or bucket of backups into which each night backs up at its end; none: it does not.
     pub backup: Option<PathBuf>,
+    /// How a bucket of backups is reached.
+    pub backup_bucket: Option<toml::Table>,
     /// UTC day before which usage is refused; none: see [`crate::context::first_day`].
     pub first_day: Option<NaiveDate>,
 }
@@ -115,12 +129,18 @@ impl Default for Settings {
             who: "unknown".to_owned(),
             keep_usage_months: None,
             keep_statement_months: None,
+            keep_raw_months: 6,
+            keep_log_months: 1,
+            keep_original_months: 1,
+            keep_queue_days: 7,
+            policy: keeping::Policy::default(),
             keep_quarantine_months: 1,
             alarm_lines_min: 100,
             alarm_refused_percent: 10,
             ledger_wait_s: 60,
             clock_jump_days: CLOCK_JUMP_DAYS,
             backup: None,
+            backup_bucket: None,
             first_day: None,
         }
     }

@@ -39,6 +39,7 @@ use crate::pipeline::ingest::quarantine::alarm::Alarm;
 use crate::pipeline::maintenance::{Maintained, maintain};
 use crate::pipeline::meter::balance::{Control, control};
 use crate::pipeline::meter::{Metered, meter, store as meter_store};
+use crate::pipeline::retention::policy;
 use crate::pipeline::retention::{Expired, expire};
 use crate::sources::pull::{Pulled, pull_all};
 use crate::storage::ledger::Lease;
@@ -103,6 +104,7 @@ impl Night {
 
 /// Runs a night, and the backup after it.
 pub async fn nightly(books: &Books) -> Result<Night> {
+    policy::check(books).await?;
     let lease = Lease::take(&books.ledger, "nightly").await?;
     let night = run_among_runs(books, &lease).await;
     let released = lease.release().await;

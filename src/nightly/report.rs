@@ -296,6 +296,15 @@ pub fn expired(expired: &Expired) -> String {
         counted(expired.original_files, "input file"),
         counted(expired.quarantine_payloads, "quarantined line")
     );
+    let queue_data = &expired.queue_data;
+    if !queue_data.is_empty() {
+        let _infallible = writeln!(
+            text,
+            "         {} of queues, and the service-log fields of {}",
+            counted(queue_data.payloads, "payload"),
+            counted(queue_data.bare, "payload")
+        );
+    }
     for day in &expired.proved_ahead {
         let _infallible = writeln!(text, "verified raw data of {day}, which expires tomorrow");
     }

@@ -478,25 +478,6 @@ fn small_segments_of_events_and_of_records_are_merged_into_one() {
 }
 
 #[test]
-fn what_events_brought_besides_goes_with_the_service_log() {
-    let place = place("");
-    drop_events(&place, "events.ndjson", sample(4));
-    place.night(FIRST_NIGHT);
-    let payloads = |place: &Place| {
-        let mut files = Vec::new();
-        files_below(&place.data().join("payload"), &mut files);
-        files.len()
-    };
-    assert_eq!(payloads(&place), 1);
-    place.night("2026-11-09T20:00:00Z");
-    assert_eq!(payloads(&place), 1, "its month is not over");
-    place.night("2026-11-10T20:00:00Z");
-    place.night("2026-11-11T20:00:00Z");
-    assert_eq!(payloads(&place), 0);
-    check(&place, "2026-11-11T20:00:00Z");
-}
-
-#[test]
 fn an_event_that_was_cut_off_costs_itself_alone() {
     let place = place("");
     let cut = &sample(1)[..sample(1).find("\"MediaProcessResultSet\":[").unwrap() + 25];

@@ -55,6 +55,26 @@ pub enum SourceCommand {
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
+    /// Manage what events brought besides usage (the event, session ID and context): list, delete
+    Payloads {
+        #[command(subcommand)]
+        command: PayloadsCommand,
+    },
+    /// Process kept events again with the templates of today; records that are known are duplicates, and expired days are refused
+    Redrive {
+        /// Name of the source
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Only events with this session ID
+        #[arg(long, value_name = "ID")]
+        session: Option<String>,
+        /// Only the events of this task
+        #[arg(long, value_name = "ID")]
+        task: Option<String>,
+        /// Write nothing; show what would be taken and refused
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Manage what the transcoding templates of a source make: add, list
     Template {
         #[command(subcommand)]
@@ -107,4 +127,42 @@ fn stream(text: &str) -> Result<TemplateStream, String> {
         width,
         height,
     })
+}
+
+/// Which payloads are meant.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OfPayloads {
+    /// Only events of this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Only events with this session ID
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Only the events of this task
+    #[arg(long, value_name = "ID")]
+    pub task: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PayloadsCommand {
+    /// List kept events, oldest day first; --json also prints their content
+    List {
+        #[command(flatten)]
+        of: OfPayloads,
+        /// Maximum number of events
+        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Delete kept events; usage and statements stay as they are
+    #[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["source", "session", "task", "all"])))]
+    Delete {
+        #[command(flatten)]
+        of: OfPayloads,
+        /// All kept events
+        #[arg(long, conflicts_with_all = ["source", "session", "task"])]
+        all: bool,
+        /// The reason, for the audit trail
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+        reason: String,
+    },
 }

@@ -1,6 +1,7 @@
-//! `source`: list, show, check, import, test, disable, enable, template.
+//! `source`: list, show, check, import, test, disable, enable, template, payloads, redrive.
 
 pub mod args;
+mod payloads;
 mod text;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::catalog::source::events::Template;
 use crate::catalog::source::import::{Imports, faults, import_configured, unknown_among};
 use crate::catalog::source::{state, store, template};
 use crate::context::Books;
+use crate::pipeline::ingest::payloads::PayloadFilter;
 use crate::sources::overview::overview;
 use crate::sources::trial::{Sample, try_source};
 use crate::support::error::exit_code::ExitCode;
@@ -41,6 +43,20 @@ pub async fn run(args: &Args, books: &Books, command: &SourceCommand) -> Result<
         }
         SourceCommand::Disable { name, reason } => set_state(args, books, name, false, reason).await?,
         SourceCommand::Enable { name, reason } => set_state(args, books, name, true, reason).await?,
+        SourceCommand::Payloads { command } => payloads::run(args, books, command).await?,
+        SourceCommand::Redrive {
+            name,
+            session,
+            task,
+            dry_run,
+        } => {
+            let filter = PayloadFilter {
+                source: Some(name.clone()),
+                session: session.clone(),
+                task: task.clone(),
+            };
+            return payloads::redrive(args, books, &filter, *dry_run).await;
+        }
         SourceCommand::Template { command } => run_template(args, books, command).await?,
     }
     Ok(ExitCode::Done)

@@ -21,11 +21,13 @@ pub mod input;
 #[cfg(test)]
 mod outcome;
 mod parallel_read;
+pub mod payloads;
 pub mod quarantine;
 mod read;
 mod read_events;
 pub mod record;
 pub mod record_rules;
+pub mod redrive;
 pub mod segment_builder;
 pub mod segment_writers;
 pub mod store;

@@ -9,7 +9,7 @@ use super::input::chunk::{Chunk, Chunks};
 use super::input::{Format, Input, InputDigest};
 use super::parallel_read::check_all;
 use super::read_events::read_events;
-use super::record_rules::RecordRules;
+use super::record_rules::{EndedAccounts, RecordRules};
 use super::segment_builder::{Counts, SegmentBuilder};
 use super::segment_writers::Writers;
 use crate::context::Books;
@@ -27,6 +27,8 @@ pub(super) struct ReadInput {
     pub tally: Counts,
     pub segments: Vec<NewSegment>,
     pub synced: Synced,
+    /// By which its records came in.
+    pub ended_accounts: EndedAccounts,
 }
 
 pub(super) fn read_input(
@@ -36,6 +38,7 @@ pub(super) fn read_input(
     writing: &WriteAttempt,
 ) -> Result<ReadInput> {
     let intake = writing.number();
+    let ended_accounts = rules.ended_accounts.clone();
     let mut writers = Writers::new(&books.data, intake);
     let attempt = Attempt::begin(books, input)?;
     failpoint::reading(&input.name);
@@ -56,6 +59,7 @@ pub(super) fn read_input(
         tally,
         segments,
         synced,
+        ended_accounts,
     })
 }
 

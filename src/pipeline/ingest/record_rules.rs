@@ -1,6 +1,7 @@
-//! What every record of an input is held against, beside its own limits: the clock, the first day, expired days, known accounts.
+//! What every record of an input is held against, beside its own limits: the clock, the first day, expired days, known accounts, accounts that
+//! ended.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
@@ -12,13 +13,18 @@ use super::formats::csv::CsvHeader;
 use super::record::timestamp::utc_day;
 use super::record::timestamp_text::Zones;
 use super::store;
+use crate::catalog::account::end::store::{Ended, ended_accounts};
 use crate::catalog::source::store as sources;
 use crate::context::first_day;
 use crate::context::{Books, UnknownAccounts};
+use crate::storage::ledger::Tx;
 use crate::storage::raw::store::expired_days;
 use crate::support::clock::Clock;
-use crate::support::error::Result;
+use crate::support::error::{Error, Result};
 use crate::values::format::Format;
+
+/// Accounts that ended, as they were when the rules were read: shared with the commit, which asks whether they still are so.
+pub type EndedAccounts = Arc<HashMap<u64, Ended>>;
 
 /// What every record of an input is held against.
 pub struct RecordRules {
@@ -33,6 +39,8 @@ pub struct RecordRules {
     pub expired: HashSet<i32>,
     /// The accounts, when unknown ones are to be refused.
     pub known_accounts: Option<HashSet<u64>>,
+    /// The accounts that ended.
+    pub ended_accounts: EndedAccounts,
     /// Zones of senders that write local times.
     pub zones: Option<Arc<Zones>>,
     /// What events are read with, where the input is of them.
@@ -68,6 +76,7 @@ impl RecordRules {
             default_source: source.to_owned(),
             expired,
             known_accounts,
+            ended_accounts: EndedAccounts::default(),
             zones: None,
             events: None,
             header: None,
@@ -96,9 +105,23 @@ pub(super) async fn record_rules(
         .collect();
     let first_day = first_day::first_day(books).await?;
     let mut rules = RecordRules::new(books.clock, source, expired, known_accounts).from_day(first_day);
+    rules.ended_accounts = Arc::new(ended_accounts(&books.ledger).await?);
     rules.zones = Zones::new(source, &zones(books).await?).map(Arc::new);
     rules.events = event_rules(books, source, format, receipt).await?;
     Ok(rules)
+}
+
+/// Fails when an account ended after the rules were read: records that came in by them may lie after its end.
+pub(super) async fn refuse_ended_since(tx: &mut Tx, known: &EndedAccounts) -> Result<()> {
+    let now = ended_accounts(&mut *tx).await?;
+    let mut since = now.iter().filter(|(uin, ended)| known.get(uin) != Some(ended));
+    let Some((uin, ended)) = since.next() else {
+        return Ok(());
+    };
+    Err(Error::Overtaken(format!(
+        "account {uin} was ended (on {}) while this input was being read; nothing was written: run the same command again",
+        ended.day
+    )))
 }
 
 /// Zones of sources that write local times: of the definitions in the ledger, then of the settings. A source whose definition is wrong

@@ -6,6 +6,7 @@ use super::earlier_read::Earlier;
 use super::input::{Input, InputDigest};
 use crate::storage::ledger::{Ledger, Row, Tx, Value, insert_row, next_number, query};
 use crate::support::error::{Error, Result};
+use crate::values::format::Format;
 
 /// A batch about to be committed.
 pub struct NewBatch<'a> {
@@ -233,6 +234,23 @@ pub async fn batch(ledger: &Ledger, batch: i64) -> Result<Batch> {
         .fetch_one(ledger)
         .await?;
     batch_of(&row)
+}
+
+/// The format of the batch that a writer committed.
+///
+/// # Errors
+/// Where there is no such batch.
+pub async fn format_of_intake(ledger: &Ledger, intake: i64) -> Result<Format> {
+    let row = query("SELECT format FROM batch WHERE intake = ?")
+        .bind(intake)
+        .fetch_optional(ledger)
+        .await?;
+    let text: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    text.as_deref().and_then(Format::from_text).ok_or_else(|| {
+        Error::Unbalanced(format!(
+            "a payload was written by {intake}, which is no batch of the ledger; run `tallybook verify`"
+        ))
+    })
 }
 
 /// Whether some input of that size was ingested, so that reading a file's digest first may save reading it twice.

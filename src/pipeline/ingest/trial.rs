@@ -38,6 +38,7 @@ impl Trial {
 }
 
 /// A folder outside the books, removed with this value.
+#[derive(Debug)]
 pub struct ScratchFolder(PathBuf);
 
 impl ScratchFolder {

@@ -6,6 +6,7 @@ use crate::context::Books;
 use crate::context::write_attempt::WriteAttempt;
 use crate::storage::ledger::Lease;
 use crate::storage::parquet_writer::{RowGroup, schema_of};
+use crate::storage::raw::payload::UIN as PAYLOAD_UIN;
 use crate::storage::raw::rows::{DERIVED_TIME, columns_of};
 use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind, SegmentWriter, check_written, read_columns};
 use crate::storage::raw::store::{Segment, add_segments, drop_segments, segments_between};
@@ -29,7 +30,12 @@ pub struct Merged {
 /// Merges what is due among segments of metered batches.
 pub async fn merge_segments(books: &Books, lease: &Lease, metered_to: i64) -> Result<Merged> {
     let mut merged = Merged::default();
-    for kind in [SegmentKind::Usage, SegmentKind::Log, SegmentKind::Payload] {
+    for kind in [
+        SegmentKind::Usage,
+        SegmentKind::Log,
+        SegmentKind::Payload,
+        SegmentKind::BarePayload,
+    ] {
         let segments = segments_between(&books.ledger, kind, 0, metered_to).await?;
         let small: Vec<Segment> = segments
             .into_iter()
@@ -89,6 +95,15 @@ fn concatenated(books: &Books, segments: &[Segment]) -> Result<DataFrame> {
     if frames.iter().any(|frame| frame.column(DERIVED_TIME).is_ok()) {
         for frame in frames.iter_mut().filter(|frame| frame.column(DERIVED_TIME).is_err()) {
             let none = BooleanChunked::full(DERIVED_TIME.into(), false, frame.height());
+            frame.with_column(none.into_column()).doing("merging segments")?;
+        }
+    }
+    if frames
+        .iter()
+        .any(|frame| frame.column(PAYLOAD_UIN).is_ok() && frame.column("payload").is_ok())
+    {
+        for frame in frames.iter_mut().filter(|frame| frame.column(PAYLOAD_UIN).is_err()) {
+            let none = UInt64Chunked::full_null(PAYLOAD_UIN.into(), frame.height());
             frame.with_column(none.into_column()).doing("merging segments")?;
         }
     }

@@ -20,7 +20,7 @@ pub const NOT_LONG_CLOSED: &str = "not_long_closed";
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Held {
     pub day: NaiveDate,
-    /// `not_long_closed`, `open_period`, `not_metered`, `unmetered`, `conflict`, `late_usage`, `unbalanced` or `damaged`.
+    /// `not_long_closed`, `open_period`, `not_metered`, `unmetered`, `conflict`, `late_usage`, `unbalanced`, `damaged` or `damaged_payloads`.
     pub code: &'static str,
     pub sentence: String,
     /// Waiting for an open period needs nobody; everything else needs a person.
@@ -28,6 +28,16 @@ pub struct Held {
 }
 
 impl Held {
+    /// A day whose payloads cannot be written anew, because of a damaged segment.
+    pub fn damaged_payloads(day: NaiveDate, what: &Error) -> Self {
+        Self {
+            day,
+            code: "damaged_payloads",
+            sentence: format!("events of {day} cannot be deleted as due: {what}"),
+            needs_person: true,
+        }
+    }
+
     /// A day that cannot be proved, because of a damaged segment.
     pub fn damaged(day: NaiveDate, what: &Error) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Expire: raw days past six months go whole, when what they paid for is proved; service-log fields after one month.
+//! Expire: raw days past their months go whole, when what they paid for is proved; every other class of data by its own clock.
 //!
 //! ```text
 //! due         UTC days whose time has come
@@ -10,12 +10,17 @@
 //! remove      the files, after the commit
 //! ```
 //!
-//! The ledger's own rows go by settings; see `ledger.rs`. Original bytes go after their receipt: files in `done/` and `refused/` after a
-//! month, those of quarantined lines after `keep_quarantine_months`.
+//! The ledger's own rows go by settings; see `row_retention.rs`. Original bytes go after their receipt, what events brought besides usage
+//! with its raw records or soon after its source: see `queue_data.rs`. Each deletion is written down in the transaction that does it.
 
 pub mod blockers;
 pub mod day_digest;
+pub mod deletion;
 pub mod originals;
+pub mod payload_deletion;
+pub mod payload_files;
+pub mod policy;
+pub mod queue_data;
 pub mod record_digest;
 pub mod row_retention;
 pub mod store;
@@ -24,6 +29,7 @@ use chrono::{Months, NaiveDate, TimeDelta};
 
 use crate::catalog::account::Accounts;
 use crate::context::Books;
+use crate::context::keeping::Class;
 use crate::pipeline::ingest::drop_folder::forget_originals;
 use crate::pipeline::meter::store::let_conflicts_go;
 use crate::storage::ledger::Lease;
@@ -31,14 +37,10 @@ use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::{Segment, drop_segments, segments_of_day};
 use crate::support::error::{Error, Result};
 use blockers::Held;
+use deletion::{Deletion, note};
+use queue_data::{Ended, ExpiredQueueData, expire_queue_data};
 use record_digest::{ProvedDay, prove};
 use row_retention::{ExpiredMonths, expire_months};
-
-/// Raw records and conflicts, after the UTC day they finished on.
-const RAW_MONTHS: u32 = 6;
-
-/// Service-log fields after their day, and original bytes after receipt.
-const LOG_MONTHS: u32 = 1;
 
 /// What an expiry did.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -48,6 +50,9 @@ pub struct Expired {
     pub log_days: usize,
     pub original_files: usize,
     pub quarantine_payloads: u64,
+    /// What events brought besides usage.
+    #[serde(skip_serializing_if = "ExpiredQueueData::is_empty")]
+    pub queue_data: ExpiredQueueData,
     pub held: Vec<Held>,
     /// Days due tomorrow whose proofs were made.
     pub proved_ahead: Vec<NaiveDate>,
@@ -70,28 +75,27 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &Accounts) -> Result
         return Ok(expired);
     }
     let today = books.clock.irreversible().date_naive();
-    for day in days_past(books, SegmentKind::Log, LOG_MONTHS, today).await? {
-        expire_log_day(books, lease, SegmentKind::Log, day).await?;
+    let raw_months = books.settings.keep_raw_months;
+    for day in days_past(books, SegmentKind::Log, books.settings.keep_log_months, today).await? {
+        expire_log_day(books, lease, day).await?;
         expired.log_days += 1;
     }
-    // Events repeat the service log, so they go with it.
-    for day in days_past(books, SegmentKind::Payload, LOG_MONTHS, today).await? {
-        expire_log_day(books, lease, SegmentKind::Payload, day).await?;
-    }
-    for day in days_past(books, SegmentKind::Usage, RAW_MONTHS, today).await? {
+    for day in days_past(books, SegmentKind::Usage, raw_months, today).await? {
         expire_raw_day(books, lease, accounts, day, &mut expired).await?;
     }
     let tomorrow = today + TimeDelta::days(1);
-    let mut due_tomorrow = days_past(books, SegmentKind::Usage, RAW_MONTHS, tomorrow).await?;
-    due_tomorrow.retain(|&day| !is_past(day, RAW_MONTHS, today));
+    let mut due_tomorrow = days_past(books, SegmentKind::Usage, raw_months, tomorrow).await?;
+    due_tomorrow.retain(|&day| !is_past(day, raw_months, today));
     for day in due_tomorrow {
         let segments = segments_of_day(&books.ledger, SegmentKind::Usage, day).await?;
         let proved = prove_or_hold(books, lease, day, &segments, &mut expired.held).await?;
         let made = proved.is_some_and(|(_, made)| made);
         expired.proved_ahead.extend(made.then_some(day));
     }
+    let ended = Ended::of(books).await?;
+    expired.queue_data = expire_queue_data(books, lease, &ended, &mut expired.held).await?;
     store::replace_held(&books.ledger, lease, &expired.held).await?;
-    expired.original_files = originals::remove_old_files(books, LOG_MONTHS)?;
+    expired.original_files = originals::remove_old_files(books, lease).await?;
     forget_originals(books).await?;
     expired.quarantine_payloads = store::drop_old_payloads(books, lease, books.settings.keep_quarantine_months).await?;
     expired.months = expire_months(books, lease).await?;
@@ -111,12 +115,13 @@ fn is_past(day: NaiveDate, months: u32, today: NaiveDate) -> bool {
         .is_some_and(|until| until <= today)
 }
 
-async fn expire_log_day(books: &Books, lease: &Lease, kind: SegmentKind, day: NaiveDate) -> Result<()> {
-    let segments = segments_of_day(&books.ledger, kind, day).await?;
+async fn expire_log_day(books: &Books, lease: &Lease, day: NaiveDate) -> Result<()> {
+    let segments = segments_of_day(&books.ledger, SegmentKind::Log, day).await?;
     let rows = segments.iter().map(|s| s.rows).sum();
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    store::mark_expired(&mut tx, kind, day, rows, "0", &books.clock.text()).await?;
+    store::mark_expired(&mut tx, SegmentKind::Log, day, rows, "0", &books.clock.text()).await?;
+    note(&mut tx, books, &Deletion::by_clock(Class::Log, &day, rows)).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
     books.ledger.commit(tx, "expire_log").await
 }
@@ -147,6 +152,7 @@ async fn expire_raw_day(
     lease.check(&mut tx).await?;
     store::check_rows(&mut tx, day, proved.rows).await?;
     store::mark_expired(&mut tx, SegmentKind::Usage, day, proved.rows, &proved.duration_ms, &now).await?;
+    note(&mut tx, books, &Deletion::by_clock(Class::Raw, &day, proved.rows)).await?;
     let_conflicts_go(&mut tx, day).await?;
     drop_segments(&mut tx, &segments.iter().map(|s| s.path.clone()).collect::<Vec<_>>()).await?;
     books.ledger.commit(tx, "expire").await?;

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use chrono::{Months, NaiveDate};
 
+use super::deletion::{Deletion, note};
 use crate::context::Books;
+use crate::context::keeping::Class;
 use crate::pipeline::close::store::{drop_lines_of_month, months_whose_lines_may_go};
 use crate::pipeline::meter::store::drop_usage_of_month;
 use crate::storage::ledger::{Lease, Ledger, Tx, insert_row, query};
@@ -84,7 +86,8 @@ async fn months_of(
 async fn expire_usage(books: &Books, lease: &Lease, month: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    drop_usage_of_month(&mut tx, month).await?;
+    let rows = drop_usage_of_month(&mut tx, month).await?;
+    note(&mut tx, books, &Deletion::by_clock(Class::Usage, &month, rows)).await?;
     mark(&mut tx, USAGE, month, &books.clock.text()).await?;
     books.ledger.commit(tx, "expire_usage").await
 }
@@ -92,7 +95,8 @@ async fn expire_usage(books: &Books, lease: &Lease, month: &str) -> Result<()> {
 async fn expire_lines(books: &Books, lease: &Lease, month: &str) -> Result<()> {
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
-    drop_lines_of_month(&mut tx, month).await?;
+    let rows = drop_lines_of_month(&mut tx, month).await?;
+    note(&mut tx, books, &Deletion::by_clock(Class::Statements, &month, rows)).await?;
     mark(&mut tx, LINES, month, &books.clock.text()).await?;
     books.ledger.commit(tx, "expire_lines").await
 }

@@ -6,8 +6,10 @@ use chrono::{Months, NaiveDate, TimeDelta};
 
 use super::blockers::Held;
 use super::day_digest::Proof;
+use super::deletion::{Deletion, note};
 use super::record_digest::ProvedDay;
 use crate::context::Books;
+use crate::context::keeping::Class;
 use crate::pipeline::ingest::quarantine::store::drop_payloads_before;
 use crate::storage::ledger::{
     Decision, Lease, Ledger, Row, Tx, Value, add_audit, delete_rows, insert_row, insert_rows, query,
@@ -277,6 +279,11 @@ pub async fn drop_old_payloads(books: &Books, lease: &Lease, months: u32) -> Res
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
     let done = drop_payloads_before(&mut tx, &instant_text(limit)).await?;
+    if done > 0 {
+        let rows = i64::try_from(done).unwrap_or(i64::MAX);
+        let subject = format!("received before {}", instant_text(limit));
+        note(&mut tx, books, &Deletion::by_clock(Class::Quarantine, &subject, rows)).await?;
+    }
     books.ledger.commit(tx, "expire_payloads").await?;
     Ok(done)
 }

@@ -39,6 +39,8 @@ pub enum SegmentKind {
     Usage,
     Log,
     Payload,
+    /// Payloads whose service-log fields have expired.
+    BarePayload,
 }
 
 impl SegmentKind {
@@ -47,6 +49,15 @@ impl SegmentKind {
             Self::Usage => "usage",
             Self::Log => "log",
             Self::Payload => "payload",
+            Self::BarePayload => "bare_payload",
+        }
+    }
+
+    /// What tells its files from those of another kind in the same folder.
+    fn mark(self) -> &'static str {
+        match self {
+            Self::BarePayload => "bare-",
+            _ => "",
         }
     }
 
@@ -55,7 +66,7 @@ impl SegmentKind {
         match self {
             Self::Usage => "raw",
             Self::Log => "log",
-            Self::Payload => "payload",
+            Self::Payload | Self::BarePayload => "payload",
         }
     }
 }
@@ -179,7 +190,8 @@ fn open_segment(
     part: usize,
     schema: Schema,
 ) -> Result<Open> {
-    let path = format!("{}/day={day}/i{intake:08}-{part:03}.parquet", kind.folder());
+    let (folder, mark) = (kind.folder(), kind.mark());
+    let path = format!("{folder}/day={day}/i{intake:08}-{mark}{part:03}.parquet");
     let place = data.join(&path);
     create_dir_durably(place.parent().unwrap_or(Path::new(".")))?;
     let file = ColumnFile::create(&place, schema)?;

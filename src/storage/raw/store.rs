@@ -75,6 +75,18 @@ pub async fn segments_of_day(ledger: &Ledger, kind: SegmentKind, day: NaiveDate)
     rows.iter().map(segment_of).collect()
 }
 
+/// Segments of a day and of all later ones, as a transaction sees them.
+pub async fn segments_from(tx: &mut Tx, kind: SegmentKind, day: NaiveDate) -> Result<Vec<Segment>> {
+    let rows = query(
+        "SELECT path, day, batch_lo, batch_hi, row_count, bytes, digest FROM segment WHERE kind = ? AND day >= ? ORDER BY path",
+    )
+    .bind(kind.text())
+    .bind(day.to_string())
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(segment_of).collect()
+}
+
 fn segment_of(row: &Row) -> Result<Segment> {
     Ok(Segment {
         path: row.try_get(0)?,

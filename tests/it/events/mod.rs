@@ -7,6 +7,7 @@ mod mapping;
 mod owners;
 mod samples;
 mod secrets;
+mod service_log;
 mod signatures;
 mod templates;
 mod times;

@@ -1,6 +1,6 @@
 //! Events at the door: all records of an event are kept, or none.
 
-use super::SegmentBuilder;
+use super::{Besides, SegmentBuilder};
 use crate::pipeline::ingest::formats::events::{Event, EventRecord, Outcome};
 use crate::pipeline::ingest::record::refusal::Refusal;
 use crate::pipeline::ingest::record::timestamp::utc_day;
@@ -51,7 +51,7 @@ impl SegmentBuilder<'_> {
 
     fn keep_records(&mut self, first: u64, records: &[EventRecord], event: &Event) -> Result<()> {
         let mut scratch = Scratch::default();
-        let mut earliest = None;
+        let (mut earliest, mut uin) = (None, None);
         for (line, record) in (first..).zip(records) {
             let parsed = parse_line(record.line.as_bytes(), &mut scratch).map_err(|refusal| twice(&refusal))?;
             let parsed = Record {
@@ -64,18 +64,23 @@ impl SegmentBuilder<'_> {
             self.tally.stored += 1;
             let day = parsed.finished_at.map(utc_day);
             earliest = earliest.min(day).or(day);
+            uin = uin.or(parsed.uin);
         }
-        if let (Some(day), Ok(line)) = (earliest, u32::try_from(first)) {
-            self.keep_payload(day, line, event);
+        if let (Besides::Kept, Some(day), Ok(line)) = (self.besides, earliest, u32::try_from(first)) {
+            self.keep_payload(day, line, uin, event);
         }
         Ok(())
     }
 
     /// What came beside usage goes with the earliest day of its records.
-    fn keep_payload(&mut self, day: i32, line: u32, event: &Event) {
+    fn keep_payload(&mut self, day: i32, line: u32, uin: Option<u64>, event: &Event) {
         self.held_rows += 1;
+        let receipt_ns = self.receipt_ns();
         self.payloads.entry(day).or_default().push(PayloadRow {
+            intake: self.writers.intake(),
             line,
+            uin,
+            receipt_ns,
             source: self.rules.default_source.clone(),
             task_id: event.task_id.clone(),
             session_id: event.session_id.clone(),
@@ -87,7 +92,7 @@ impl SegmentBuilder<'_> {
     pub(super) fn write_payloads(&mut self) -> Result<()> {
         for (day, rows) in std::mem::take(&mut self.payloads) {
             self.held_rows -= rows.len();
-            let columns = payload_columns(self.writers.intake(), &rows, self.receipt_ns());
+            let columns = payload_columns(&rows);
             self.writers.write(SegmentKind::Payload, day, columns)?;
         }
         Ok(())

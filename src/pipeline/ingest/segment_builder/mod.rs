@@ -21,10 +21,12 @@ use super::record::timestamp::{check_first_day, check_time, utc_day};
 use super::record::{Kind, Record, Scratch, canonical_parameters, is_blank, parse_line};
 use super::record_rules::RecordRules;
 use super::segment_writers::Writers;
+use crate::catalog::account::end::store::Ended;
 use crate::storage::raw::interner::{Interner, Symbol};
 use crate::storage::raw::payload::PayloadRow;
 use crate::storage::raw::rows::{LogRow, RawRow, RawRows, UsageFields, log_columns};
 use crate::storage::raw::segment::{ROW_GROUP_ROWS, SegmentKind};
+use crate::support::clock::instant_ns_text;
 use crate::support::error::{Error, Result};
 use crate::values::parameters::coarse;
 
@@ -79,6 +81,13 @@ impl Counts {
     }
 }
 
+/// What becomes of what an event brought besides usage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Besides {
+    Kept,
+    Left,
+}
+
 /// One thread's state.
 pub struct SegmentBuilder<'d> {
     rules: &'d RecordRules,
@@ -99,6 +108,8 @@ pub struct SegmentBuilder<'d> {
     held_rows: usize,
     logs: BTreeMap<i32, Vec<LogRow>>,
     payloads: BTreeMap<i32, Vec<PayloadRow>>,
+    /// What events brought besides usage.
+    besides: Besides,
     scratch: Scratch,
     tally: Counts,
 }
@@ -119,11 +130,21 @@ impl<'d> SegmentBuilder<'d> {
             held_rows: 0,
             logs: BTreeMap::new(),
             payloads: BTreeMap::new(),
+            besides: Besides::Kept,
             scratch: Scratch {
                 zones: rules.zones.clone(),
                 ..Scratch::default()
             },
             tally: Counts::default(),
+        }
+    }
+
+    /// The builder for events that are kept already.
+    #[must_use]
+    pub fn without_payloads(self) -> Self {
+        Self {
+            besides: Besides::Left,
+            ..self
         }
     }
 
@@ -391,11 +412,24 @@ impl<'d> SegmentBuilder<'d> {
     }
 
     fn check_account(&self, record: &Record) -> std::result::Result<(), Refusal> {
+        if !self.rules.ended_accounts.is_empty() {
+            self.check_ended(record)?;
+        }
         match (&self.rules.known_accounts, record.uin) {
             (Some(known), Some(uin)) if !known.contains(&uin) => Err(Refusal::new(
                 code::UNKNOWN_ACCOUNT,
                 format!("there is no account {uin}; add it (`tallybook account add {uin}`) and retry the line"),
             )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_ended(&self, record: &Record) -> std::result::Result<(), Refusal> {
+        let (Some(uin), Some(at)) = (record.uin, record.finished_at) else {
+            return Ok(());
+        };
+        match self.rules.ended_accounts.get(&uin) {
+            Some(ended) if ended.from_ns <= at => Err(after_end(uin, *ended, at)),
             _ => Ok(()),
         }
     }
@@ -539,4 +573,15 @@ impl<'d> SegmentBuilder<'d> {
         self.write_everything()?;
         Ok(self.tally)
     }
+}
+
+#[cold]
+fn after_end(uin: u64, ended: Ended, at: i64) -> Refusal {
+    let sentence = format!(
+        "account {uin} ended on {} (in its time zone), and `finished_at` is {}; if it goes on, take the end back (`tallybook reinstate \
+         {uin} --reason TEXT`) and retry the line",
+        ended.day,
+        instant_ns_text(at)
+    );
+    Refusal::new(code::ACCOUNT_ENDED, sentence)
 }

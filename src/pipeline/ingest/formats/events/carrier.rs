@@ -281,6 +281,19 @@ impl Carried {
         }
     }
 
+    /// Drops what names a delivery alone.
+    pub fn drop_ids(&mut self) {
+        for carrier in &mut self.carriers {
+            let ids: &[&str] = match carrier.kind {
+                Kind::Message => &["msgId", "requestId"],
+                Kind::CloudEvent => &["id"],
+            };
+            if let Tree::Object(members) = &mut carrier.members {
+                members.retain(|(name, _)| !ids.contains(&name.as_str()));
+            }
+        }
+    }
+
     /// The event in its carriers, as JSON on one line where it is JSON.
     pub fn written(&self) -> String {
         let (mut text, mut is_json) = match &self.content {

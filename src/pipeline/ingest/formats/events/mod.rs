@@ -25,6 +25,7 @@ mod owner;
 mod results;
 mod seconds;
 mod secrets;
+mod service_log;
 mod signature;
 mod storage;
 mod task;
@@ -33,6 +34,7 @@ mod times;
 mod transcode;
 
 pub use carrier::MAX_DOCUMENT_BYTES;
+pub use service_log::without_service_log;
 
 use chrono::{DateTime, Utc};
 

@@ -62,11 +62,8 @@ pub(super) fn output<'a>(result: &Node<'a>) -> Result<Bucket<'a>, Refusal> {
 }
 
 fn place(scheme: &str, bucket: Option<&str>, object: Option<&str>) -> Option<String> {
-    let bucket = bucket?;
-    Some(format!(
-        "{scheme}://{bucket}/{}",
-        object.unwrap_or_default().trim_start_matches('/')
-    ))
+    let (bucket, object) = (bucket?, object?);
+    Some(format!("{scheme}://{bucket}/{}", object.trim_start_matches('/')))
 }
 
 /// A URL without its query and fragment, and without who signs in there.
