@@ -16,6 +16,7 @@ GRANT SELECT, SHOW VIEW ON tallybook.dash_top_accounts TO 'tallybook_reader'@'%'
 GRANT SELECT, SHOW VIEW ON tallybook.dash_lines TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_runs TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_held_days TO 'tallybook_reader'@'%';
+GRANT SELECT, SHOW VIEW ON tallybook.dash_ended_accounts TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_blocked TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_quarantine TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_sources TO 'tallybook_reader'@'%';

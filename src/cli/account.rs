@@ -80,6 +80,7 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                 "discount %",
                 "first day",
                 "closed to",
+                "ended on",
             ]);
             for (uin, account) in accounts.iter() {
                 let zone = account.terms_on(books.clock.today()).zone;
@@ -92,6 +93,7 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                     terms.discount_percent.to_string(),
                     account.first_day.map_or_else(|| "-".to_owned(), |d| d.to_string()),
                     account.closed_to.map_or_else(|| "-".to_owned(), |d| d.to_string()),
+                    account.ended_on().map_or_else(|| "-".to_owned(), |d| d.to_string()),
                 ]);
             }
             let json: Vec<_> = accounts
@@ -231,6 +233,10 @@ fn account_text(uin: u64, account: &crate::catalog::account::Account) -> String 
         day(account.first_day),
         day(account.closed_to)
     ));
+    for end in &account.ends {
+        let taken_back = if end.is_taken_back { ", taken back" } else { "" };
+        text.push_str(&format!("ended    on {}{taken_back}\n", end.day));
+    }
     if let Some(period) = account.open_period() {
         text.push_str(&format!("open     {} to {}\n", period.start, period.end));
     }
@@ -258,6 +264,8 @@ fn account_json(uin: u64, account: &crate::catalog::account::Account) -> serde_j
         "terms": account.terms,
         "first_day": account.first_day,
         "closed_to": account.closed_to,
+        "ended_on": account.ended_on(),
+        "ends": account.ends,
     })
 }
 

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::account_end::TerminateArgs;
 use super::backup::BackupArgs;
 use super::parse;
 use super::quarantine::args::QuarantineCommand;
+use super::retention::RetentionArgs;
 use super::source::args::SourceCommand;
 use crate::context::admission::Hour;
 use crate::pipeline::ingest::input::Format;
@@ -128,7 +130,7 @@ pub enum Command {
         #[arg(long, value_name = "DIR", requires = "again")]
         to: Option<PathBuf>,
     },
-    /// Delete raw data older than six months once verified, and service-log fields older than one month
+    /// Delete raw data older than six months once verified, and all other data whose time has come
     Expire {
         /// Give up this day's unmetered records and open conflicts, so that the day can expire
         #[arg(long, value_name = "DAY", requires = "reason", value_parser = parse::day)]
@@ -175,7 +177,21 @@ pub enum Command {
         #[command(subcommand)]
         command: AccountCommand,
     },
-    /// Manage sources: list, show, check, import, test, disable, enable, template
+    /// End an account on a day: its last period ends there, and later usage goes to quarantine
+    ///
+    /// The day must not lie in a closed period or before a record that is stored. Periods go on after it, for adjustments; without a line
+    /// they issue nothing. `reinstate` takes it back, within 30 days of the end.
+    Terminate(TerminateArgs),
+    /// Take back the end of an account: a new period begins on the end day, and lines refused since can be retried
+    Reinstate {
+        /// Account number
+        #[arg(value_parser = parse::uin)]
+        uin: u64,
+        /// The reason, for the audit trail
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+        reason: String,
+    },
+    /// Manage sources: list, show, check, import, test, disable, enable, template, payloads, redrive
     Source {
         #[command(subcommand)]
         command: SourceCommand,
@@ -226,16 +242,18 @@ pub enum Command {
         #[arg(long, value_name = "HOURS", requires = "short", value_parser = clap::value_parser!(u32).range(1..))]
         max_age: Option<u32>,
     },
-    /// Back up all data to a folder, or work with its backups: list, verify, drill, prune
+    /// Show what is kept for how long: oldest data, next deletion, what is held longer and why, what was deleted
+    Retention(RetentionArgs),
+    /// Back up all data to a folder or bucket, or work with its backups: list, verify, drill, prune
     ///
-    /// Files that are in the folder already are not copied again, and what is gone from the books is removed from it. It can run at any
+    /// Files that are there already are not copied again, and what is gone from the books is removed there. It can run at any
     /// time, also during a nightly run, and is safe to kill and to run again.
     Backup(BackupArgs),
-    /// Restore the newest backup of a folder into a new data folder and verify it
+    /// Restore the newest backup of a folder or bucket into a new data folder and verify it
     ///
     /// The ledger may be of any engine; its database must have no tallybook tables. It is safe to kill it and to run it again.
     Restore {
-        /// Folder of backups
+        /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`)
         #[arg(value_name = "FROM")]
         from: PathBuf,
     },

@@ -1,6 +1,7 @@
 //! The command line: reads settings, runs one command, prints its report, returns its exit code.
 
 mod account;
+mod account_end;
 mod adjustment;
 mod args;
 mod backup;
@@ -16,6 +17,7 @@ mod print;
 mod pull;
 mod quarantine;
 mod rate_card;
+mod retention;
 mod run;
 mod settings;
 mod source;

@@ -143,7 +143,12 @@ pub fn status(status: &Status) -> String {
             s.first_day.as_deref().unwrap_or("-"),
             s.last_day.as_deref().unwrap_or("-")
         );
-        let kind = if s.kind == "usage" { "raw" } else { "service log" };
+        let kind = match s.kind.as_str() {
+            "usage" => "raw",
+            "log" => "service log",
+            "payload" => "events",
+            _ => "events without service log",
+        };
         lines.push((
             kind,
             format!(
@@ -159,7 +164,11 @@ pub fn status(status: &Status) -> String {
         "ID index",
         format!("{}, {}", counted(status.key_runs, "file"), counted(status.keys, "ID")),
     ));
-    lines.push(("accounts", grouped_size(status.accounts)));
+    let ended = match status.accounts_ended {
+        0 => String::new(),
+        ended => format!(", {} ended", grouped(ended)),
+    };
+    lines.push(("accounts", grouped_size(status.accounts) + &ended));
     lines.push((
         "periods",
         format!("{} closed, {} due", grouped(status.periods_closed), status.periods_due),

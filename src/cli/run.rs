@@ -15,8 +15,8 @@ use super::source::args::SourceCommand;
 use super::usage::{show_statements, show_usage};
 use super::writes::run_admitted;
 use super::{
-    account, adjustment, backup, conflict, environment, explain, first_day, manual, print, pull, quarantine, rate_card,
-    source, void,
+    account, account_end, adjustment, backup, conflict, environment, explain, first_day, manual, print, pull,
+    quarantine, rate_card, retention, source, void,
 };
 use crate::catalog::account::store::load_accounts;
 use crate::context::Books;
@@ -30,7 +30,7 @@ use crate::pipeline::close::close;
 use crate::pipeline::close::draft::draft_open_periods;
 use crate::pipeline::export::{export_again, export_new};
 use crate::pipeline::meter::{meter, recount};
-use crate::pipeline::retention::expire;
+use crate::pipeline::retention::{expire, policy};
 use crate::storage::ledger::{Lease, Schema, audit_trail};
 use crate::support::clock::Clock;
 use crate::support::error::exit_code::ExitCode;
@@ -133,6 +133,8 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCod
         }
         Command::RateCard { command } => rate_card::run(args, books, command).await?,
         Command::Account { command } => account::run(args, books, command).await?,
+        Command::Terminate(end) => account_end::run_terminate(args, books, end).await?,
+        Command::Reinstate { uin, reason } => account_end::run_reinstate(args, books, *uin, reason).await?,
         Command::Quarantine { command } => return quarantine::run(args, books, command).await,
         Command::Conflict { command } => conflict::run(args, books, command).await?,
         Command::FirstDay { day, reason } => first_day::run(args, books, *day, reason.as_deref()).await?,
@@ -152,6 +154,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCod
             let status = inspect::status::status(books).await?;
             report(args, &status, || print::status(&status));
         }
+        Command::Retention(retention) => retention::run(args, books, retention).await?,
         Command::Backup(backup) => return Box::pin(backup::create(args, books, backup)).await,
         Command::RewriteFiles => return rewrite_files(args, books).await,
         Command::Migrate => {
@@ -317,6 +320,7 @@ async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason
         });
         return Ok(ExitCode::Done);
     }
+    policy::check(books).await?;
     let lease = Lease::take(&books.ledger, "expire").await?;
     let expired = match load_accounts(&books.ledger).await {
         Ok(accounts) => expire(books, &lease, &accounts).await,

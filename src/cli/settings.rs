@@ -13,6 +13,7 @@ use super::source_settings::Sources;
 use crate::catalog::source::configured::{Configured, configured_in};
 use crate::context::ChildReader;
 use crate::context::find_books::{DEFAULT_DATA_DIR, made_beside};
+use crate::context::keeping::Policy;
 use crate::context::{Books, CLOCK_JUMP_DAYS, CLOCK_JUMP_DAYS_MAX, DROP_REST_S_MAX, Settings, UnknownAccounts};
 use crate::pipeline::retention::row_retention::{KEEP_STATEMENT_MONTHS_MIN, KEEP_USAGE_MONTHS_MIN};
 use crate::support::clock::Clock;
@@ -43,11 +44,17 @@ struct File {
     keep_usage_months: Option<u32>,
     keep_statement_months: Option<u32>,
     keep_quarantine_months: Option<u32>,
+    keep_raw_months: Option<u32>,
+    keep_log_months: Option<u32>,
+    keep_original_months: Option<u32>,
+    keep_queue_days: Option<u32>,
+    policy: Option<Policy>,
     alarm_lines_min: Option<u32>,
     alarm_refused_percent: Option<u32>,
     ledger_wait_s: Option<u32>,
     clock_jump_days: Option<u32>,
     backup: Option<PathBuf>,
+    backup_bucket: Option<toml::Table>,
     first_day: Option<String>,
 }
 
@@ -102,6 +109,31 @@ pub fn settings_of(args: &Args) -> Result<Named> {
             1..=1200,
         )?
         .unwrap_or(defaults.keep_quarantine_months),
+        keep_raw_months: clock(
+            "keep_raw_months",
+            "months",
+            file.keep_raw_months,
+            defaults.keep_raw_months,
+        )?,
+        keep_log_months: clock(
+            "keep_log_months",
+            "months",
+            file.keep_log_months,
+            defaults.keep_log_months,
+        )?,
+        keep_original_months: clock(
+            "keep_original_months",
+            "months",
+            file.keep_original_months,
+            defaults.keep_original_months,
+        )?,
+        keep_queue_days: clock(
+            "keep_queue_days",
+            "days",
+            file.keep_queue_days,
+            defaults.keep_queue_days,
+        )?,
+        policy: file.policy.unwrap_or_default(),
         alarm_lines_min: within("alarm_lines_min", "lines", file.alarm_lines_min, 1..=u32::MAX)?
             .unwrap_or(defaults.alarm_lines_min),
         alarm_refused_percent: within("alarm_refused_percent", "percent", file.alarm_refused_percent, 0..=100)?
@@ -111,8 +143,10 @@ pub fn settings_of(args: &Args) -> Result<Named> {
             .unwrap_or(defaults.ledger_wait_s),
         clock_jump_days: clock_jump_days(file.clock_jump_days)?,
         backup: setting("TALLYBOOK_BACKUP").map(PathBuf::from).or(file.backup),
+        backup_bucket: file.backup_bucket,
         first_day: first_day(file.first_day)?,
     };
+    refuse_short_usage(&settings)?;
     let data_dir = args
         .data_dir
         .clone()
@@ -277,6 +311,23 @@ fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
         ))
         .into()),
         other => Ok(other),
+    }
+}
+
+/// How long a class of data is kept.
+fn clock(name: &str, unit: &str, in_file: Option<u32>, default: u32) -> Result<u32> {
+    Ok(within(name, unit, in_file, 1..=1200)?.unwrap_or(default))
+}
+
+/// Usage for dashboards outlives raw: as long as a day's records are there, more may come to it.
+fn refuse_short_usage(settings: &Settings) -> Result<()> {
+    let least = settings.keep_raw_months + 1;
+    match settings.keep_usage_months {
+        Some(few) if few < least => Err(Error::Usage(format!(
+            "keep_usage_months = {few}: must be at least {least}, one more than keep_raw_months"
+        ))
+        .into()),
+        _ => Ok(()),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
+use super::account_end::TerminateArgs;
 use super::args::{AccountCommand, AdjustmentCommand, Args, Command, ConflictCommand, RateCardCommand, VoidCommand};
 use super::print;
 use super::quarantine::args::QuarantineCommand;
 use super::run::run_with_books;
-use super::source::args::{SourceCommand, TemplateCommand};
+use super::source::args::{PayloadsCommand, SourceCommand, TemplateCommand};
 use crate::context::Books;
 use crate::context::admission::admit;
 use crate::context::first_day;
@@ -25,6 +26,7 @@ fn only_reads(command: &Command) -> bool {
         | Command::Migrate
         | Command::Backup(_)
         | Command::Meter { rebuild: true }
+        | Command::Terminate(TerminateArgs { dry_run: true, .. })
         | Command::FirstDay { day: None, .. } => true,
         Command::RateCard { command } => matches!(
             command,
@@ -39,9 +41,14 @@ fn only_reads(command: &Command) -> bool {
         ),
         Command::Adjustment { command } => matches!(command, AdjustmentCommand::List { .. }),
         Command::Void { command } => matches!(command, VoidCommand::List { .. }),
+        Command::Retention(retention) => !retention.writes(),
         Command::Source { command } => !matches!(
             command,
-            SourceCommand::Import
+            SourceCommand::Redrive { dry_run: false, .. }
+                | SourceCommand::Payloads {
+                    command: PayloadsCommand::Delete { .. },
+                }
+                | SourceCommand::Import
                 | SourceCommand::Disable { .. }
                 | SourceCommand::Enable { .. }
                 | SourceCommand::Template {

@@ -9,6 +9,9 @@ pub mod health;
 /// What a change of prices or terms comes to.
 pub mod preview;
 
+/// What is kept for how long.
+pub mod retention;
+
 pub mod statement;
 pub mod status;
 pub mod store;

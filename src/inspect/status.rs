@@ -37,6 +37,8 @@ pub struct Status {
     pub key_runs: i64,
     pub keys: i64,
     pub accounts: usize,
+    /// Those of them that ended, also on a day that is still to come.
+    pub accounts_ended: i64,
     pub periods_closed: i64,
     pub statements: i64,
     pub statements_not_exported: i64,
@@ -134,6 +136,7 @@ pub async fn status(books: &Books) -> Result<Status> {
         key_runs: counts.key_runs,
         keys: counts.keys,
         accounts: cohorts.iter().map(|(_, count)| count).sum(),
+        accounts_ended: counts.accounts_ended,
         periods_closed: counts.periods_closed,
         statements: counts.statements,
         statements_not_exported: counts.statements_not_exported,

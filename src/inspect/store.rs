@@ -52,6 +52,7 @@ pub struct Counts {
     pub usage_files: i64,
     pub key_runs: i64,
     pub keys: i64,
+    pub accounts_ended: i64,
     pub periods_closed: i64,
     pub statements: i64,
     pub statements_not_exported: i64,
@@ -71,6 +72,7 @@ pub async fn counts(ledger: &Ledger) -> Result<Counts> {
         usage_files: count("SELECT COUNT(*) FROM usage_file").await?,
         key_runs: count("SELECT COUNT(*) FROM key_run").await?,
         keys: count("SELECT COALESCE(SUM(key_count), 0) FROM key_run").await?,
+        accounts_ended: count("SELECT COUNT(*) FROM account_end WHERE reinstated IS NULL").await?,
         periods_closed: count("SELECT COALESCE(SUM(periods), 0) FROM closing").await?,
         statements: count("SELECT COALESCE(SUM(statements), 0) FROM closing").await?,
         statements_not_exported: count("SELECT COALESCE(SUM(statements), 0) FROM stated_period WHERE export IS NULL")

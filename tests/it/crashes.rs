@@ -24,7 +24,7 @@ use points::{COMMITS, FILES, PARTS};
 use process::{run, stop_at};
 
 /// Steps whose transaction says by the intake whether it happened.
-const LOOKED_UP: [&str; 5] = ["ingest", "retry", "meter", "merge", "merge_keys"];
+const LOOKED_UP: [&str; 7] = ["ingest", "retry", "meter", "merge", "merge_keys", "payloads", "redrive"];
 
 /// The play without a crash: the folder before each step, and what the books were after it.
 struct Undisturbed {

@@ -27,7 +27,7 @@ const OWN_VIEW: &str = "closed_period";
 
 /// Every view with its columns and their kinds, as docs/reference/views.md describes them. A `real` is of the embedded ledger alone, whose decimals,
 /// dates and times are text.
-const VIEWS: [(&str, &str); 15] = [
+const VIEWS: [(&str, &str); 16] = [
     (
         "dash_alarms",
         "alarm integer, batch integer, input text, source text, code text, received integer, refused integer, raised_at time, \
@@ -55,6 +55,7 @@ const VIEWS: [(&str, &str); 15] = [
         "dash_control_totals",
         "status text, records integer, raw_ms integer, raw_count integer, uplift integer",
     ),
+    ("dash_ended_accounts", "uin text, ended_on date"),
     (
         "dash_held_days",
         "day date, code text, sentence text, needs_person integer",

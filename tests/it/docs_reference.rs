@@ -60,6 +60,11 @@ fn ask_in(place: &Path, args: &[&str], variable: Option<(&str, &str)>) -> Output
     command.stdin(Stdio::null()).output().unwrap()
 }
 
+/// What the program says on standard error.
+pub fn tallybook(place: &Path, args: &[&str]) -> String {
+    text(&ask_in(place, args, None).stderr)
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
@@ -335,6 +340,9 @@ fn every_key_of_the_json_output_is_described() {
         &["audit"],
         &["account", "list"],
         &["account", "add", "9", "--card", "c", "--discount", "5", "--dry-run"],
+        &["terminate", "7", "--on", "2025-01-01", "--reason", "x"],
+        &["account", "show", "7"],
+        &["reinstate", "7", "--reason", "x"],
         &["rate-card", "list"],
         &["rate-card", "import", "--dry-run"],
         &["quarantine", "list"],
@@ -349,6 +357,10 @@ fn every_key_of_the_json_output_is_described() {
         &["close"],
         &["export", "--again", "1"],
         &["expire"],
+        &["retention"],
+        &["retention", "deleted"],
+        &["source", "payloads", "list"],
+        &["source", "payloads", "delete", "--all", "--reason", "x"],
         &["first-day"],
         &["migrate"],
         &["rewrite-files"],

@@ -238,7 +238,7 @@ fn a_variable_that_no_setting_has_is_an_error_with_the_nearest() {
         ("TALLYBOOK_DATADIR", "did you mean TALLYBOOK_DATA_DIR?"),
         ("TALLYBOOK_DEFAULT_CRAD", "did you mean TALLYBOOK_DEFAULT_CARD?"),
         ("TALLYBOOK_AS_OF", "only be set with --as-of"),
-        ("TALLYBOOK_KEEP_RAW_MONTHS", "settings are TALLYBOOK_"),
+        ("TALLYBOOK_KEEP_CONFLICT_MONTHS", "settings are TALLYBOOK_"),
     ] {
         for args in [&["status"][..], &["nightly"], &["demo"], &["rate-card", "check"]] {
             refused(&told(bare(home.path(), args).env(variable, "1")), &[variable, words]);

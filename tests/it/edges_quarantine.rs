@@ -674,6 +674,7 @@ fn a_batch_and_a_reason_that_there_are_not_are_errors() {
 fn the_bytes_of_refused_lines_are_kept_as_long_as_the_settings_say() {
     let mut place = Place::new();
     place.settings().keep_quarantine_months = 2;
+    place.settings().policy.quarantine_months = 2;
     place
         .ingest(
             "2024-12-20T00:00:00Z",

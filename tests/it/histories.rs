@@ -6,6 +6,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
+use tallybook::catalog::account::end::reinstate::reinstate;
+use tallybook::catalog::account::end::terminate::{terminate, try_terminate};
 use tallybook::catalog::rate_card::import::{Correction, import};
 use tallybook::context::Books;
 use tallybook::decisions::conflict::{list, resolve, show};
@@ -14,6 +16,8 @@ use tallybook::inspect::verify::verify;
 use tallybook::nightly::{Night, nightly};
 use tallybook::pipeline::ingest::ingest;
 use tallybook::pipeline::ingest::input::Input;
+use tallybook::pipeline::ingest::quarantine::filter::Filter;
+use tallybook::pipeline::ingest::quarantine::retry::retry;
 use tallybook::pipeline::meter::dedupe::resolution::Resolution;
 use tallybook::pipeline::meter::meter;
 use tallybook::pipeline::meter::recount::recount;
@@ -25,6 +29,7 @@ use crate::naive::card::{FOLDER, NAME};
 use crate::naive::history::correction::corrected_card;
 use crate::naive::history::{Decision, HISTORY_COLUMNS, expect_history};
 use crate::world::{Place, run};
+use crate::worlds::histories::ended::{Attempt, EndedHistory, ended_histories};
 use crate::worlds::histories::{DrawnHistory, calm_histories, histories};
 
 /// A card folder that a test may change.
@@ -41,17 +46,35 @@ fn cards() -> tempfile::TempDir {
 
 /// The whole history; the last night.
 async fn play(place: &Place, cards: &Path, drawn: &DrawnHistory) -> Option<Night> {
+    play_with_ends(place, cards, drawn, &[]).await
+}
+
+/// The same, with what people try before and after what comes in each step.
+async fn play_with_ends(
+    place: &Place,
+    cards: &Path,
+    drawn: &DrawnHistory,
+    attempts: &[[Vec<Attempt>; 2]],
+) -> Option<Night> {
     let mut last = None;
     for (at, (step, texts)) in drawn.history.steps.iter().zip(&drawn.ndjson).enumerate() {
         let books = place.books(step.clock).await;
         if at == 0 {
             add_accounts(&books, &drawn.history.accounts).await;
         }
+        let [before, after] = attempts.get(at).map_or([&[][..]; 2], |[before, after]| [before, after]);
+        for attempt in before {
+            end_or_go_on(&books, attempt).await;
+        }
         for (number, text) in texts.iter().enumerate() {
             let path = place.file(&format!("{at}-{number}.ndjson"), text);
             ingest(&books, &Input::named(&path, None).unwrap(), "default")
                 .await
                 .unwrap();
+        }
+        // What came is not measured yet.
+        for attempt in after {
+            end_or_go_on(&books, attempt).await;
         }
         let lease = Lease::take(&books.ledger, "test").await.unwrap();
         meter(&books, &lease).await.unwrap();
@@ -71,6 +94,33 @@ async fn play(place: &Place, cards: &Path, drawn: &DrawnHistory) -> Option<Night
         books.ledger.close().await;
     }
     last
+}
+
+/// Ends an account or lets it go on, as far as the model says that it can; lines that were refused are tried again.
+async fn end_or_go_on(books: &Books, attempt: &Attempt) {
+    let lease = Lease::take(&books.ledger, "test").await.unwrap();
+    let done = match attempt.end_day {
+        Some(day) => {
+            let tried = try_terminate(books, attempt.uin, day, "tried").await.map(drop);
+            let done = terminate(books, &lease, attempt.uin, day, "the model says so")
+                .await
+                .map(drop);
+            assert_eq!(tried.is_ok(), done.is_ok(), "{attempt:?}: {tried:?}, {done:?}");
+            done
+        }
+        None => reinstate(books, &lease, attempt.uin, "the model says so")
+            .await
+            .map(drop),
+    };
+    lease.release().await.unwrap();
+    assert_eq!(done.is_err(), attempt.is_refused, "{attempt:?}: {done:?}");
+    if attempt.end_day.is_none() && done.is_ok() {
+        let refused = Filter {
+            code: Some("account_ended".to_owned()),
+            ..Filter::default()
+        };
+        retry(books, &refused).await.unwrap();
+    }
 }
 
 /// Resolves the open conflict of that identity and content; `show` must show that content.
@@ -138,9 +188,17 @@ async fn correct(books: &Books, cards: &Path) {
 }
 
 fn check(drawn: &DrawnHistory) -> Result<(), TestCaseError> {
+    check_with_ends(drawn, &[])
+}
+
+fn check_ended(ended: &EndedHistory) -> Result<(), TestCaseError> {
+    check_with_ends(&ended.drawn, &ended.attempts)
+}
+
+fn check_with_ends(drawn: &DrawnHistory, attempts: &[[Vec<Attempt>; 2]]) -> Result<(), TestCaseError> {
     let cards = cards();
     let place = Place::with_cards(cards.path(), NAME);
-    let night = run(play(&place, cards.path(), drawn));
+    let night = run(play_with_ends(&place, cards.path(), drawn, attempts));
     let expected = expect_history(&drawn.history);
     let mut rows: Vec<Vec<String>> = expected.rows().map(|row| row.to_vec()).collect();
     rows.sort_by_key(|row| {
@@ -213,6 +271,11 @@ proptest! {
     #[test]
     fn late_usage_and_voids_are_adjusted_as_the_naive_model_says(drawn in calm_histories()) {
         check(&drawn)?;
+    }
+
+    #[test]
+    fn accounts_that_end_and_go_on_are_billed_as_the_naive_model_says(ended in ended_histories()) {
+        check_ended(&ended)?;
     }
 }
 

@@ -21,6 +21,9 @@ mod naive;
 /// Small worlds for laws.
 mod worlds;
 
+/// Accounts that end, and go on.
+mod account_ends;
+
 /// The program against the naive model.
 mod laws;
 
@@ -59,6 +62,15 @@ mod source_commands;
 
 /// Events of the service.
 mod event_files;
+
+/// What events brought besides usage.
+mod queue_data;
+
+/// How long each class of data is kept, and the policy.
+mod retention_calendar;
+
+/// A year of nights against a model of the policy.
+mod retention_year;
 
 /// Nights in a row: late usage, expiry, repeats.
 mod nights;

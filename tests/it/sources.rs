@@ -26,7 +26,7 @@ mod mongodb_server;
 mod mongodb_watch;
 
 /// Buckets and folders.
-mod objects;
+pub mod objects;
 
 /// What is kept of the secrets of all kinds: nothing.
 mod secrets;

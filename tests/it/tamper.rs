@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tallybook::catalog::account::end::reinstate::reinstate;
+use tallybook::catalog::account::end::terminate::terminate;
 use tallybook::decisions::conflict::resolve;
 use tallybook::inspect::explain::explain;
 use tallybook::inspect::verify::{Verified, verify};
@@ -72,6 +74,9 @@ pub fn rich_books() -> Shop {
         let books = shop.place.books(at(NOW)).await;
         let lease = Lease::take(&books.ledger, "test").await.unwrap();
         resolve(&books, &lease, 2, Resolution::Replaced, "seen").await.unwrap();
+        let end_day = "2025-08-01".parse().unwrap();
+        terminate(&books, &lease, 8, end_day, "it moves").await.unwrap();
+        reinstate(&books, &lease, 8, "it stays").await.unwrap();
         lease.release().await.unwrap();
         if ledgers::is_embedded() {
             let checkpoint = query("PRAGMA wal_checkpoint(TRUNCATE)");

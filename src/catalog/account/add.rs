@@ -126,6 +126,7 @@ async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
                 terms: vec![new.clone()],
                 first_day: Some(from),
                 closed_to: None,
+                ends: Vec::new(),
             };
             let added = [(wanted.uin, account.clone())];
             add_accounts(tx, &added, "person", &books.clock.text()).await?;
@@ -261,6 +262,12 @@ fn check_start(account: &crate::catalog::account::Account, uin: u64, from: Naive
     if let Some(closed_to) = account.closed_to.filter(|closed_to| from < *closed_to) {
         return Err(Error::Usage(format!(
             "account {uin} is closed up to {closed_to}; new terms must start on that day or later"
+        )));
+    }
+    if let Some(end) = account.ended_on().filter(|end| *end <= from) {
+        return Err(Error::Usage(format!(
+            "account {uin} ended on {end}, so terms from {from} would never hold; to go on with the account, take its end back \
+             (`tallybook reinstate {uin} --reason TEXT`)"
         )));
     }
     let period = account.period_of(from);

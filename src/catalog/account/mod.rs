@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod cohorts;
+pub mod end;
 pub mod part;
 pub mod store;
 pub mod terms;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use crate::values::calendar::Period;
+use end::AccountEnd;
 use terms::Terms;
 
 /// An account as the ledger has it.
@@ -24,6 +26,8 @@ pub struct Account {
     pub first_day: Option<NaiveDate>,
     /// End of the last closed period.
     pub closed_to: Option<NaiveDate>,
+    /// Days on which it ended, ascending, with those that were taken back: a period ends on each of them.
+    pub ends: Vec<AccountEnd>,
 }
 
 impl Account {
@@ -43,7 +47,14 @@ impl Account {
         Some(self.period_from(start))
     }
 
-    /// The period that starts on a day: it ends where the cycle says, or where new terms start.
+    /// The first day that is not billed any more; none while the account has not ended.
+    pub fn ended_on(&self) -> Option<NaiveDate> {
+        let end = self.ends.iter().find(|end| !end.is_taken_back)?;
+        Some(end.day)
+    }
+
+    /// The period that starts on a day: it ends where the cycle says, where new terms start, or where the account ended. After an end
+    /// periods go on, for adjustments.
     pub fn period_from(&self, start: NaiveDate) -> Period {
         let mut period = self.terms_on(start).cycle.period_of(start);
         period.start = start;
@@ -54,6 +65,9 @@ impl Account {
             .find(|t| start < t.from && t.from < period.end)
         {
             period.end = next.from;
+        }
+        if let Some(end) = self.ends.iter().find(|end| start < end.day && end.day < period.end) {
+            period.end = end.day;
         }
         period
     }
@@ -70,6 +84,14 @@ impl Account {
         let terms_from = self.terms_on(day).from;
         if self.terms.first().is_some_and(|first| first.from < terms_from) && period.start < terms_from {
             period.start = terms_from;
+        }
+        for end in &self.ends {
+            if period.start < end.day && end.day <= day {
+                period.start = end.day;
+            }
+            if day < end.day && end.day < period.end {
+                period.end = end.day;
+            }
         }
         period
     }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
+use super::end::AccountEnd;
+use super::end::store::ends_by_account;
 use super::terms::Terms;
 use super::{Account, Accounts};
 use crate::storage::ledger::{Ledger, Row, Tx, Value, insert_row, insert_rows, next_number, query, reseal};
@@ -35,11 +37,11 @@ pub async fn load_account(ledger: &Ledger, uin: u64) -> Result<Option<Account>> 
     Ok(load(ledger, "WHERE uin = ?", Some(uin)).await?.remove(&uin))
 }
 
-/// Reads the accounts whose terms have changed.
-pub(super) async fn load_with_several_terms(ledger: &Ledger) -> Result<BTreeMap<u64, Account>> {
+/// Reads the accounts whose terms have changed, and those that ended.
+pub(super) async fn load_alone(ledger: &Ledger) -> Result<BTreeMap<u64, Account>> {
     load(
         ledger,
-        "WHERE uin IN (SELECT uin FROM terms GROUP BY uin HAVING COUNT(*) > 1)",
+        "WHERE uin IN (SELECT uin FROM terms GROUP BY uin HAVING COUNT(*) > 1 UNION SELECT uin FROM account_end)",
         None,
     )
     .await
@@ -60,6 +62,7 @@ async fn load(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<BTre
     .await?;
     // Agreements stay, so that those of the rows are among them.
     let agreements = load_agreements(ledger, condition, uin).await?;
+    let mut ends = ends_by_account(ledger, condition, uin).await?;
     let mut accounts: BTreeMap<u64, Account> = BTreeMap::new();
     for row in rows {
         let uin = parse_uin(&row.try_get::<String>(0)?)?;
@@ -69,7 +72,11 @@ async fn load(ledger: &Ledger, condition: &str, uin: Option<u64>) -> Result<BTre
         };
         match accounts.entry(uin) {
             Entry::Occupied(account) => account.into_mut().terms.push(terms.clone()),
-            Entry::Vacant(place) => drop(place.insert(account_of(vec![terms.clone()], &row)?)),
+            Entry::Vacant(place) => drop(place.insert(account_of(
+                vec![terms.clone()],
+                ends.remove(&uin).unwrap_or_default(),
+                &row,
+            )?)),
         }
     }
     Ok(accounts)
@@ -88,12 +95,13 @@ async fn load_agreements(ledger: &Ledger, condition: &str, uin: Option<u64>) -> 
         .collect()
 }
 
-/// An account by its terms and the columns `first_day`, `stated_to` and `emptied_to`.
-pub(super) fn account_of(terms: Vec<Terms>, row: &Row) -> Result<Account> {
+/// An account by its terms, its ends, and the columns `first_day`, `stated_to` and `emptied_to`.
+pub(super) fn account_of(terms: Vec<Terms>, ends: Vec<AccountEnd>, row: &Row) -> Result<Account> {
     Ok(Account {
         terms,
         first_day: optional_day(row, "first_day")?,
         closed_to: optional_day(row, "stated_to")?.max(optional_day(row, "emptied_to")?),
+        ends,
     })
 }
 

@@ -71,6 +71,7 @@ impl Between {
                 terms: vec![snapshot.default_terms.clone()],
                 first_day: None,
                 closed_to: None,
+                ends: Vec::new(),
             },
             map: AccountCards::new(&snapshot.accounts, placed_by, &snapshot.default_terms),
             cards,

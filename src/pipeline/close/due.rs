@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 
 use crate::catalog::account::{Account, Accounts};
 use crate::catalog::rate_card::catalog::RateCatalog;
@@ -79,12 +80,17 @@ pub fn hold_back(due: &mut Vec<Due>, accounts: &Accounts, cards: &BTreeSet<Strin
 
 /// Whether the period's end and the grace of the card in force on its last day have passed.
 pub fn is_due(account: &Account, period: &Period, cards: &RateCatalog, now: DateTime<Utc>) -> bool {
+    due_at(account, period, cards) <= now
+}
+
+/// When the period's end and the grace of the card in force on its last day have passed.
+pub fn due_at(account: &Account, period: &Period, cards: &RateCatalog) -> DateTime<Tz> {
     let terms = account.terms_on(period.start);
     let last_day = period.end.pred_opt().unwrap_or(period.end);
     let grace_days = cards
         .in_force(&terms.card, last_day)
         .map_or(GRACE_DAYS_DEFAULT, |card| card.grace_days);
-    period.due_at(terms.zone, grace_days) <= now
+    period.due_at(terms.zone, grace_days)
 }
 
 /// The days `[from, to)` over all accounts; none when nothing is due.

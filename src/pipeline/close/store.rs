@@ -508,7 +508,7 @@ pub async fn months_whose_lines_may_go(ledger: &Ledger, before: &str) -> Result<
 }
 
 /// Deletes the lines of a month's statements that may go; the statements stay.
-pub async fn drop_lines_of_month(tx: &mut Tx, month: &str) -> Result<()> {
+pub async fn drop_lines_of_month(tx: &mut Tx, month: &str) -> Result<i64> {
     let of_month = format!("document IN (SELECT s.document FROM statement s WHERE s.month = ? AND {LINES_MAY_GO})");
-    delete_rows(tx, "document", &of_month, &[month.into()]).await.map(drop)
+    delete_rows(tx, "document", &of_month, &[month.into()]).await
 }

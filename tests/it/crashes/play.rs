@@ -74,6 +74,9 @@ impl Step {
         );
         command.env("TALLYBOOK_KEEP_USAGE_MONTHS", "12");
         command.env("TALLYBOOK_KEEP_STATEMENT_MONTHS", "12");
+        if self.args[0] == "retention" {
+            command.args(["--config", "policy.toml"]);
+        }
         command
     }
 
@@ -83,7 +86,7 @@ impl Step {
 }
 
 /// The steps after the ground was laid. Together they pass every point.
-pub const STEPS: [Step; 21] = [
+pub const STEPS: [Step; 27] = [
     Step::new(
         "ingest",
         "2024-11-16T12:00:00Z",
@@ -153,6 +156,30 @@ pub const STEPS: [Step; 21] = [
         &["source", "disable", "mps", "--reason", "it moved"],
     ),
     Step::new(
+        "source enable",
+        "2024-12-12T00:00:00Z",
+        &["source", "enable", "mps", "--reason", "it moved back"],
+    ),
+    Step::new("source redrive", "2024-12-12T00:00:00Z", &["source", "redrive", "mps"]),
+    Step::new(
+        "source payloads delete",
+        "2024-12-12T00:00:00Z",
+        &[
+            "source",
+            "payloads",
+            "delete",
+            "--task",
+            SECOND_TASK,
+            "--reason",
+            "the customer asked",
+        ],
+    ),
+    Step::new(
+        "retention exceed",
+        "2024-12-12T00:00:00Z",
+        &["retention", "exceed", "statements", "--reason", "the tax office"],
+    ),
+    Step::new(
         "rate-card import --corrects",
         "2024-12-20T00:00:00Z",
         &[
@@ -182,6 +209,18 @@ pub const STEPS: [Step; 21] = [
         "2025-01-12T00:00:00Z",
         &["expire", "--waive", "2024-11-15", "--reason", "settled by hand"],
     ),
+    Step::new(
+        "terminate",
+        "2025-01-12T00:00:00Z",
+        &["terminate", "8", "--on", "2025-01-20", "--reason", "it moves"],
+    )
+    .decides(),
+    Step::new(
+        "reinstate",
+        "2025-01-13T00:00:00Z",
+        &["reinstate", "8", "--reason", "it stays"],
+    )
+    .decides(),
     Step::new("night that expires", "2025-07-20T00:00:00Z", &["nightly"]).before(last_drop),
     Step::new("expire of the ledger's rows", "2026-02-01T00:00:00Z", &["expire"]),
 ];
@@ -283,14 +322,21 @@ fn first_drop(path: &Path) {
 
 const SAMPLES: &str = include_str!("../../data/events/samples.ndjson");
 
-/// An event without a time of its own, in the folder of its source; and a source that is pulled.
+/// The task of the second event.
+const SECOND_TASK: &str = "1250000001-EditMedia-2";
+
+/// Two events without a time of their own, in the folder of its source; and a source that is pulled.
 fn events(path: &Path) {
     for folder in ["sources", "books/drop/mps"] {
         std::fs::create_dir_all(path.join(folder)).unwrap();
     }
     let definition = "format = \"mps-events\"\nuin = 7\nappid = 1\n";
     std::fs::write(path.join("sources/mps.toml"), definition).unwrap();
-    drop_file(path, "mps/events.ndjson", SAMPLES.lines().nth(3).unwrap());
+    let event = SAMPLES.lines().nth(3).unwrap();
+    let second = event.replace("1250000001-EditMedia-59f6c2f8d34e8ae37f63518589c857a1", SECOND_TASK);
+    assert_ne!(second, event);
+    drop_file(path, "mps/events.ndjson", &format!("{event}\n{second}\n"));
+    std::fs::write(path.join("policy.toml"), "policy = { statement_months = 11 }\n").unwrap();
     let definition = format!(
         "kind = \"folder\"\npath = \"{}\"\nfrom = \"2024-01-01T00:00:00Z\"\n",
         incoming().display()

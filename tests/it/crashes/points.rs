@@ -2,7 +2,7 @@
 
 /// Every transaction there is but those of a restore, which is a play of its own: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 36] = [
+pub const COMMITS: [&str; 43] = [
     "account",
     "blanked",
     "cards",
@@ -10,10 +10,13 @@ pub const COMMITS: [&str; 36] = [
     "close",
     "dismiss",
     "draft",
+    "exceed",
     "expire",
     "expire_lines",
     "expire_log",
+    "expire_originals",
     "expire_payloads",
+    "expire_queue",
     "expire_usage",
     "export",
     "export_written",
@@ -28,8 +31,11 @@ pub const COMMITS: [&str; 36] = [
     "merge_keys",
     "meter",
     "originals",
+    "payloads",
     "prove",
     "pull",
+    "redrive",
+    "reinstate",
     "release",
     "report",
     "resolve",
@@ -38,6 +44,7 @@ pub const COMMITS: [&str; 36] = [
     "source_state",
     "source_template",
     "sources",
+    "terminate",
     "waive",
 ];
 
@@ -153,6 +160,88 @@ pub const BACKUP_POINTS: [&str; 46] = [
     "written quarantine",
     "written raw",
     "written usage",
+];
+
+/// Every point of a backup into a bucket that has one.
+#[cfg(feature = "objects")]
+pub const BUCKET_BACKUP_POINTS: [&str; 23] = [
+    "backup.read",
+    "backup_lease.after_commit",
+    "backup_lease.before_commit",
+    "lease.after_commit",
+    "lease.before_commit",
+    "made folder spool",
+    "put books",
+    "put exports",
+    "put keys",
+    "put ledger",
+    "put manifests",
+    "put originals",
+    "put part originals",
+    "put quarantine",
+    "put raw",
+    "put usage",
+    "release.after_commit",
+    "release.before_commit",
+    "removed ledger",
+    "removed originals",
+    "removed quarantine",
+    "synced folder books",
+    "synced folder spool",
+];
+
+/// Every point of a restore from a bucket.
+#[cfg(feature = "objects")]
+pub const BUCKET_RESTORE_POINTS: [&str; 33] = [
+    "made folder books",
+    "made folder done",
+    "made folder drop",
+    "made folder exports",
+    "made folder keys",
+    "made folder raw",
+    "made folder spool",
+    "made folder usage",
+    "removed books",
+    "restore.after_commit",
+    "restore.before_commit",
+    "restored.after_commit",
+    "restored.before_commit",
+    "synced books",
+    "synced done",
+    "synced exports",
+    "synced folder books",
+    "synced folder done",
+    "synced folder drop",
+    "synced folder exports",
+    "synced folder keys",
+    "synced folder raw",
+    "synced folder spool",
+    "synced folder usage",
+    "synced keys",
+    "synced raw",
+    "synced usage",
+    "written books",
+    "written done",
+    "written exports",
+    "written keys",
+    "written raw",
+    "written usage",
+];
+
+/// Every point of a prune of a bucket.
+#[cfg(feature = "objects")]
+pub const BUCKET_PRUNE_POINTS: [&str; 11] = [
+    "backup_lease.after_commit",
+    "backup_lease.before_commit",
+    "given up originals",
+    "lease.after_commit",
+    "lease.before_commit",
+    "made folder spool",
+    "release.after_commit",
+    "release.before_commit",
+    "removed manifests",
+    "removed originals",
+    "synced folder spool",
 ];
 
 /// Every point of a restore, in the order of their names.

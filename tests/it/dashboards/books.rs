@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tallybook::catalog::account::end::terminate::terminate;
+use tallybook::storage::ledger::Lease;
 use tallybook::values::calendar::Cycle;
 
 use crate::source_rows;
@@ -124,5 +126,13 @@ pub fn rich_books() -> Place {
     ];
     place.drop("may.ndjson", may.concat());
     place.night(NOW);
+    run(async {
+        let books = place.books(at(NOW)).await;
+        let lease = Lease::take(&books.ledger, "test").await.unwrap();
+        let end_day = "2025-06-01".parse().unwrap();
+        terminate(&books, &lease, 10, end_day, "it moves").await.unwrap();
+        lease.release().await.unwrap();
+        books.ledger.close().await;
+    });
     place
 }

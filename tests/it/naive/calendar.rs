@@ -1,5 +1,7 @@
 //! Days, periods and terms, in the account's own calendar.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
@@ -55,12 +57,18 @@ impl Terms {
 impl Cycle {
     /// The period that a day lies in.
     pub fn period_of(self, day: NaiveDate) -> Period {
+        self.period_between(day, &BTreeSet::new())
+    }
+
+    /// The period that a day lies in, where others begin on some days too.
+    pub fn period_between(self, day: NaiveDate, breaks: &BTreeSet<NaiveDate>) -> Period {
+        let begins_on = |day: NaiveDate| self.begins_on(day) || breaks.contains(&day);
         let mut start = day;
-        while !self.begins_on(start) {
+        while !begins_on(start) {
             start = start.pred_opt().expect("tests are not that old");
         }
         let mut end = day.succ_opt().expect("tests are not that young");
-        while !self.begins_on(end) {
+        while !begins_on(end) {
             end = end.succ_opt().expect("tests are not that young");
         }
         Period { start, end }

@@ -68,9 +68,14 @@ pub struct Step {
     pub decisions: Vec<Decision>,
     /// Whether the prices of the card are corrected before the close; see [`correction`].
     pub correction: bool,
+    /// Days of all steps so far on which accounts ended, also where that was taken back: periods begin on them.
+    pub breaks: Breaks,
     /// When all due periods are closed.
     pub clock: DateTime<Utc>,
 }
+
+/// Days on which periods begin beside those of the cycle, by account.
+pub type Breaks = BTreeMap<u64, BTreeSet<NaiveDate>>;
 
 /// Resolves the open conflicts of an identity that have one content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +156,8 @@ pub fn expect_history(history: &History) -> ExpectedHistory {
         let is_corrected = history.steps[..=at].iter().any(|step| step.correction);
         for uin in uins(history, &judged) {
             let account = accounts.entry(uin).or_insert_with(|| Account::new(history, uin));
-            let usage = usage_by_period(uin, account.terms, &judged);
+            account.breaks = step.breaks.get(&uin).cloned().unwrap_or_default();
+            let usage = usage_by_period(uin, account.terms, &account.breaks, &judged);
             statements.extend(account.night(at, step.clock, &usage, is_corrected));
         }
     }
@@ -170,6 +176,8 @@ fn uins(history: &History, judged: &[Judged]) -> BTreeSet<u64> {
 struct Account {
     uin: u64,
     terms: Terms,
+    /// Days on which its periods begin beside those of the cycle.
+    breaks: BTreeSet<NaiveDate>,
     /// The first day that is not closed, once there was a close. What was added begins before all usage.
     closed_until: Option<NaiveDate>,
     /// All lines but those of rounding, in the order in which they were billed.
@@ -189,6 +197,7 @@ impl Account {
         Self {
             uin,
             terms: history.terms(uin),
+            breaks: BTreeSet::new(),
             closed_until: was_added.then_some(NaiveDate::MIN),
             billed: Vec::new(),
         }
@@ -202,7 +211,7 @@ impl Account {
         usage: &UsageByPeriod,
         is_corrected: bool,
     ) -> Vec<HistoryStatement> {
-        let until = due_until(self.terms, clock);
+        let until = due_until(self.terms, &self.breaks, clock);
         let first_usage = usage.keys().next().map(|period| period.start);
         let Some(from) = self.closed_until.or(first_usage).filter(|from| *from < until) else {
             return Vec::new();
@@ -217,7 +226,7 @@ impl Account {
         }
         let adjustments = differences(&closed, &self.billed);
         if !adjustments.is_empty() {
-            let first = self.terms.cycle.period_of(from);
+            let first = self.terms.cycle.period_between(from, &self.breaks);
             sheets.entry(first).or_default().1 = adjustments;
         }
         let issue = |(period, (usage, adjustments))| self.issue(step, period, usage, adjustments);
@@ -245,12 +254,11 @@ impl Account {
 }
 
 /// The end of the last period that is due.
-fn due_until(terms: Terms, clock: DateTime<Utc>) -> NaiveDate {
-    let mut period = terms.cycle.period_of(terms.day_of(clock));
+pub fn due_until(terms: Terms, breaks: &BTreeSet<NaiveDate>, clock: DateTime<Utc>) -> NaiveDate {
+    let mut period = terms.cycle.period_between(terms.day_of(clock), breaks);
     while terms.due_at(period, GRACE_DAYS) > clock {
-        period = terms
-            .cycle
-            .period_of(period.start.pred_opt().expect("tests are not that old"));
+        let before = period.start.pred_opt().expect("tests are not that old");
+        period = terms.cycle.period_between(before, breaks);
     }
     period.end
 }

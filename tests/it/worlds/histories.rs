@@ -3,6 +3,7 @@
 //! Records come at the first night that they can come at, or one or two nights later. Nights are from 5 November 2024 to
 //! 15 February 2025, often at the instant at which something is due.
 
+pub mod ended;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ use super::{
 use crate::naive::calendar::{Period, Terms};
 use crate::naive::card::DEFAULT_TERMS;
 use crate::naive::history::claims::{judge, open_conflicts};
-use crate::naive::history::{Decision, History, Step};
+use crate::naive::history::{Breaks, Decision, History, Step};
 use crate::naive::record::{Batch, Content, NaiveRecord, Usage};
 
 /// The days of nights, by number: 5 November to 15 February.
@@ -209,6 +210,7 @@ fn step(batches: Vec<Vec<Line>>, clock: DateTime<Utc>) -> Step {
         batches: batches.collect(),
         decisions: Vec::new(),
         correction: false,
+        breaks: Breaks::new(),
         clock,
     }
 }

@@ -40,6 +40,7 @@ pub fn changed_accounts(snapshot: &Snapshot, first_days: &[(u64, NaiveDate)]) ->
                     terms: vec![snapshot.default_terms.clone()],
                     first_day: Some(day),
                     closed_to: None,
+                    ends: Vec::new(),
                 };
                 new.push((uin, account));
             }

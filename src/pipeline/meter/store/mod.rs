@@ -485,9 +485,10 @@ pub async fn add_late_usage(tx: &mut Tx, metering: i64, late: &[(u64, NaiveDate,
 }
 
 /// Deletes the daily usage of a month that dashboards show, and its sums; usage files stay.
-pub async fn drop_usage_of_month(tx: &mut Tx, month: &str) -> Result<()> {
+pub async fn drop_usage_of_month(tx: &mut Tx, month: &str) -> Result<i64> {
+    let mut rows = 0;
     for table in ["usage_daily", "usage_total"] {
-        delete_rows(tx, table, "month = ?", &[month.into()]).await?;
+        rows += delete_rows(tx, table, "month = ?", &[month.into()]).await?;
     }
-    Ok(())
+    Ok(rows)
 }

@@ -6,7 +6,7 @@ use crate::support::error::{Error, Result};
 
 /// A table and the order of its rows. Tables that others refer to stand before these. Where no key orders all rows, their seals do: rows
 /// of equal content have equal ones.
-pub(super) const TABLES: [(&str, &str); 53] = [
+pub(super) const TABLES: [(&str, &str); 55] = [
     ("fact", "name"),
     ("counter", "name"),
     ("tally", "name"),
@@ -18,6 +18,7 @@ pub(super) const TABLES: [(&str, &str); 53] = [
     ("account", "uin"),
     ("agreement", "agreement"),
     ("terms", "uin, from_day"),
+    ("account_end", "entry"),
     ("source_version", "source, version"),
     ("source_template", "source, definition"),
     ("source_state", "source"),
@@ -60,6 +61,7 @@ pub(super) const TABLES: [(&str, &str); 53] = [
     ("proved_account", "day, uin"),
     ("held_day", "day, code"),
     ("waiver", "day"),
+    ("deletion", "deletion"),
 ];
 
 /// Tables that say who works now and where: leases, runs that have begun, and files of this data folder that wait for their removal.

@@ -36,6 +36,8 @@ macro_rules! steps {
             "0022_sources",
             "0023_source_objects",
             "0025_gone_objects",
+            "0028_retention",
+            "0029_account_ends",
         )
     };
     (@ $engine:literal, $($name:literal,)*) => {

@@ -1,6 +1,6 @@
 //! Usage to lines: what each period of an account should be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -65,14 +65,19 @@ impl Line {
     }
 }
 
-/// The metered usage of an account.
-pub fn usage_by_period(uin: u64, terms: Terms, judged: &[Judged]) -> UsageByPeriod<'_> {
+/// The metered usage of an account, whose periods begin on some days more.
+pub fn usage_by_period<'j>(
+    uin: u64,
+    terms: Terms,
+    breaks: &BTreeSet<NaiveDate>,
+    judged: &'j [Judged],
+) -> UsageByPeriod<'j> {
     let mut usage = UsageByPeriod::new();
     for record in judged {
         if let (Some((of, day)), Some((appid, measured))) = (record.account_day, record.metered())
             && of == uin
         {
-            let period = terms.cycle.period_of(day);
+            let period = terms.cycle.period_between(day, breaks);
             usage.entry(period).or_default().push((day, appid, measured));
         }
     }

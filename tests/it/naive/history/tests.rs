@@ -59,6 +59,7 @@ fn step<const N: usize>(clock: &str, lines: [NaiveRecord; N]) -> Step {
         batches: vec![Batch { lines: lines.into() }],
         decisions: Vec::new(),
         correction: false,
+        breaks: Breaks::new(),
         clock: clock.parse().unwrap(),
     }
 }

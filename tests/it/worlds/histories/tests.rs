@@ -203,7 +203,7 @@ proptest! {
         let expected = expect_history(&drawn.history);
         let mut again = drawn.history;
         let clock = again.steps.last().unwrap().clock;
-        again.steps.push(Step { batches: Vec::new(), decisions: Vec::new(), correction: false, clock });
+        again.steps.push(Step { batches: Vec::new(), decisions: Vec::new(), correction: false, breaks: Breaks::new(), clock });
         prop_assert_eq!(expect_history(&again), expected);
     }
 
@@ -266,6 +266,7 @@ fn check_one_night(history: History) -> Result<(), TestCaseError> {
         batches: world.batches.clone(),
         decisions: Vec::new(),
         correction: false,
+        breaks: Breaks::new(),
         clock: world.clock,
     };
     let one_night = History {
