@@ -14,7 +14,7 @@ const OURS: &str = "TALLYBOOK_";
 const OF_TESTS: &str = "TALLYBOOK_TEST_";
 
 /// Settings that no flag has, the password of the ledger, and the one that Grafana's files ask for.
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 22] = [
     "TALLYBOOK_SOURCE",
     "TALLYBOOK_SOURCES",
     "TALLYBOOK_DEFAULT_CARD",
@@ -26,6 +26,7 @@ const SETTINGS: [&str; 21] = [
     "TALLYBOOK_KEEP_RAW_MONTHS",
     "TALLYBOOK_KEEP_LOG_MONTHS",
     "TALLYBOOK_KEEP_QUEUE_DAYS",
+    "TALLYBOOK_KEEP_CONFIGURATION_DAYS",
     "TALLYBOOK_KEEP_ORIGINAL_MONTHS",
     "TALLYBOOK_KEEP_QUARANTINE_MONTHS",
     "TALLYBOOK_ALARM_LINES_MIN",

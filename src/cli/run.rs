@@ -18,6 +18,7 @@ use super::{
     account, account_end, adjustment, backup, conflict, environment, explain, first_day, manual, print, pull,
     quarantine, rate_card, retention, source, void,
 };
+use crate::catalog::account::Accounts;
 use crate::catalog::account::store::load_accounts;
 use crate::context::Books;
 use crate::context::find_books::DEMO_DATA_DIR;
@@ -30,7 +31,8 @@ use crate::pipeline::close::close;
 use crate::pipeline::close::draft::draft_open_periods;
 use crate::pipeline::export::{export_again, export_new};
 use crate::pipeline::meter::{meter, recount};
-use crate::pipeline::retention::{expire, policy};
+use crate::pipeline::retention::{Expired, expire, policy};
+use crate::sources::expire::expire_configuration;
 use crate::storage::ledger::{Lease, Schema, audit_trail};
 use crate::support::clock::Clock;
 use crate::support::error::exit_code::ExitCode;
@@ -311,6 +313,12 @@ async fn rewrite_files(args: &Args, books: &Books) -> Result<ExitCode> {
     Ok(ExitCode::unless(rewritten.damaged.is_empty(), ExitCode::NeedsPerson))
 }
 
+async fn expire_all(books: &Books, lease: &Lease, accounts: &Accounts) -> crate::support::error::Result<Expired> {
+    let mut expired = expire(books, lease, accounts).await?;
+    expired.configuration = expire_configuration(books, lease).await?;
+    Ok(expired)
+}
+
 async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason: Option<&str>) -> Result<ExitCode> {
     if let Some(day) = waive {
         crate::pipeline::retention::store::waive(books, day, reason.expect("clap asks for a reason with --waive"))
@@ -323,7 +331,7 @@ async fn run_expire(args: &Args, books: &Books, waive: Option<NaiveDate>, reason
     policy::check(books).await?;
     let lease = Lease::take(&books.ledger, "expire").await?;
     let expired = match load_accounts(&books.ledger).await {
-        Ok(accounts) => expire(books, &lease, &accounts).await,
+        Ok(accounts) => expire_all(books, &lease, &accounts).await,
         Err(error) => Err(error),
     };
     let swept = crate::pipeline::maintenance::remove_orphans::sweep(books).await;

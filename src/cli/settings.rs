@@ -48,6 +48,7 @@ struct File {
     keep_log_months: Option<u32>,
     keep_original_months: Option<u32>,
     keep_queue_days: Option<u32>,
+    keep_configuration_days: Option<u32>,
     policy: Option<Policy>,
     alarm_lines_min: Option<u32>,
     alarm_refused_percent: Option<u32>,
@@ -132,6 +133,12 @@ pub fn settings_of(args: &Args) -> Result<Named> {
             "days",
             file.keep_queue_days,
             defaults.keep_queue_days,
+        )?,
+        keep_configuration_days: clock(
+            "keep_configuration_days",
+            "days",
+            file.keep_configuration_days,
+            defaults.keep_configuration_days,
         )?,
         policy: file.policy.unwrap_or_default(),
         alarm_lines_min: within("alarm_lines_min", "lines", file.alarm_lines_min, 1..=u32::MAX)?

@@ -12,6 +12,8 @@ pub enum Class {
     Log,
     /// What events brought besides usage: the event, session id and context.
     Queue,
+    /// Definitions and templates of sources, which are an account's own configuration.
+    Configuration,
     /// Input files in `done/` and `refused/`.
     Originals,
     /// Bytes of refused lines.
@@ -23,10 +25,11 @@ pub enum Class {
 }
 
 impl Class {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Raw,
         Self::Log,
         Self::Queue,
+        Self::Configuration,
         Self::Originals,
         Self::Quarantine,
         Self::Usage,
@@ -39,6 +42,7 @@ impl Class {
             Self::Raw => "raw",
             Self::Log => "log",
             Self::Queue => "queue",
+            Self::Configuration => "configuration",
             Self::Originals => "originals",
             Self::Quarantine => "quarantine",
             Self::Usage => "usage",
@@ -52,6 +56,7 @@ impl Class {
             Self::Raw => "keep_raw_months",
             Self::Log => "keep_log_months",
             Self::Queue => "keep_queue_days",
+            Self::Configuration => "keep_configuration_days",
             Self::Originals => "keep_original_months",
             Self::Quarantine => "keep_quarantine_months",
             Self::Usage => "keep_usage_months",
@@ -62,7 +67,7 @@ impl Class {
     /// What its clock counts.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Queue => "days",
+            Self::Queue | Self::Configuration => "days",
             _ => "months",
         }
     }
@@ -73,6 +78,7 @@ impl Class {
             Self::Raw => Some(settings.keep_raw_months),
             Self::Log => Some(settings.keep_log_months),
             Self::Queue => Some(settings.keep_queue_days),
+            Self::Configuration => Some(settings.keep_configuration_days),
             Self::Originals => Some(settings.keep_original_months),
             Self::Quarantine => Some(settings.keep_quarantine_months),
             Self::Usage => settings.keep_usage_months,
@@ -86,6 +92,7 @@ impl Class {
             Self::Raw => Some(policy.raw_months),
             Self::Log => Some(policy.log_months),
             Self::Queue => Some(policy.queue_days),
+            Self::Configuration => Some(policy.configuration_days),
             Self::Originals => Some(policy.original_months),
             Self::Quarantine => Some(policy.quarantine_months),
             Self::Usage => policy.usage_months,
@@ -111,6 +118,8 @@ pub struct Policy {
     pub log_months: u32,
     /// After the source of an event is disabled.
     pub queue_days: u32,
+    /// After the account of a source ended.
+    pub configuration_days: u32,
     pub original_months: u32,
     pub quarantine_months: u32,
     /// None: for ever.
@@ -125,6 +134,7 @@ impl Default for Policy {
             raw_months: 6,
             log_months: 1,
             queue_days: 7,
+            configuration_days: 30,
             original_months: 1,
             quarantine_months: 1,
             usage_months: None,

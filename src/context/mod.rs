@@ -84,6 +84,8 @@ pub struct Settings {
     /// Days for which what events brought besides usage is kept after their source was disabled. It is never kept longer than the raw
     /// records.
     pub keep_queue_days: u32,
+    /// Days for which definitions and templates of a source are kept after its account ended.
+    pub keep_configuration_days: u32,
     /// The longest that each class of data may be kept.
     pub policy: keeping::Policy,
     /// Months for which the bytes of quarantined lines are kept after their receipt, at least 1.
@@ -133,6 +135,7 @@ impl Default for Settings {
             keep_log_months: 1,
             keep_original_months: 1,
             keep_queue_days: 7,
+            keep_configuration_days: 30,
             policy: keeping::Policy::default(),
             keep_quarantine_months: 1,
             alarm_lines_min: 100,

@@ -41,6 +41,7 @@ use crate::pipeline::meter::balance::{Control, control};
 use crate::pipeline::meter::{Metered, meter, store as meter_store};
 use crate::pipeline::retention::policy;
 use crate::pipeline::retention::{Expired, expire};
+use crate::sources::expire::expire_configuration;
 use crate::sources::pull::{Pulled, pull_all};
 use crate::storage::ledger::Lease;
 use crate::storage::ledger::nights::begin_run;
@@ -205,7 +206,8 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let draft = async || draft_open_periods(books, lease, &accounts, &closed).await;
     let (drafts, exported) = both(draft, export_new(books, lease)).await;
     let (drafts, exported) = (drafts?, exported?);
-    let expired = expire(books, lease, &accounts).await?;
+    let mut expired = expire(books, lease, &accounts).await?;
+    expired.configuration = expire_configuration(books, lease).await?;
     let kept = maintain(books, lease, metered.batch_hi).await?;
     let needs_person = [
         cards.refused,

@@ -88,7 +88,8 @@ fn of_period(blocked: &Blocked) -> String {
 /// Days that stay longer than they should.
 pub fn of_retention(expired: &Expired) -> Vec<String> {
     let held = expired.held.iter().filter(|held| held.needs_person);
-    held.map(|held| format!("day held: {}", held.sentence)).collect()
+    let held = held.map(|held| format!("day held: {}", held.sentence));
+    held.chain(expired.configuration.sentences()).collect()
 }
 
 /// Files that are not what was written.

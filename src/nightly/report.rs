@@ -305,6 +305,18 @@ pub fn expired(expired: &Expired) -> String {
             counted(queue_data.bare, "payload")
         );
     }
+    let configuration = &expired.configuration;
+    if configuration.sources + configuration.versions > 0 {
+        let _infallible = writeln!(
+            text,
+            "         the definition of {} and {} of others, of accounts that ended",
+            counted(configuration.sources, "source"),
+            counted(configuration.versions, "earlier version")
+        );
+    }
+    for sentence in configuration.sentences() {
+        let _infallible = writeln!(text, "HELD     {sentence}");
+    }
     for day in &expired.proved_ahead {
         let _infallible = writeln!(text, "verified raw data of {day}, which expires tomorrow");
     }

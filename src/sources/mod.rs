@@ -4,6 +4,7 @@
 pub mod amqp;
 #[cfg(feature = "cmq")]
 pub mod cmq;
+pub mod expire;
 pub mod fetch;
 pub mod follow;
 #[cfg(feature = "kafka")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::storage::ledger::{Ledger, Row, Tx, Value, insert_row, query, reseal};
+use crate::storage::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_row, query, reseal};
 use crate::support::error::Result;
 
 /// How far a source has been read.
@@ -51,6 +51,17 @@ fn position_of(row: &Row) -> Result<Position> {
         committed_at: row.try_get(6)?,
         place: row.try_get(8)?,
     })
+}
+
+/// Forgets how far a source has been read, which objects it had, and how its last pull ended.
+///
+/// # Errors
+/// The ledger's.
+pub async fn forget(tx: &mut Tx, source: &str) -> Result<()> {
+    for table in ["source_position", "source_object", "source_pull"] {
+        delete_rows(tx, table, "source = ?", &[source.into()]).await?;
+    }
+    Ok(())
 }
 
 /// How far a source has been read.

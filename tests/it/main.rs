@@ -82,6 +82,7 @@ mod proved_days;
 mod retention;
 
 /// Death at every commit point.
+mod configuration;
 mod crashes;
 
 /// Books from their backups.

@@ -1,6 +1,6 @@
 //! What a source must know to make usage records of the service's events: the account, the templates, the keys of signatures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::secret::Secret;
 
@@ -30,6 +30,17 @@ pub enum Owner {
     ByAppid(BTreeMap<u64, u64>),
     /// Each record names its account, as records of a file do.
     Record,
+}
+
+impl Owner {
+    /// The accounts that it names.
+    pub fn accounts(&self) -> BTreeSet<u64> {
+        match self {
+            Self::One { uin, .. } => BTreeSet::from([*uin]),
+            Self::ByAppid(accounts) => accounts.values().copied().collect(),
+            Self::Record => BTreeSet::new(),
+        }
+    }
 }
 
 /// The types that transcoding templates have: what the readers of events write into the `type` of records.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::configured::{Configured, Fault, Found, configured};
+use super::ended::EndedAccounts;
 use super::events::Template;
 use super::{store, template};
 use crate::context::Books;
@@ -42,7 +43,7 @@ pub async fn import_configured(books: &Books) -> Result<Imports> {
     Ok(imports)
 }
 
-/// Imports definitions. One that alters a template is not imported.
+/// Imports definitions. One that alters a template is not imported, nor one of accounts whose configuration is kept no more.
 async fn import(books: &Books, found: &[Found]) -> Result<Imports> {
     let newest = store::newest_of_all(&books.ledger).await?.versions;
     let is_known = |one: &Found| {
@@ -51,7 +52,8 @@ async fn import(books: &Books, found: &[Found]) -> Result<Imports> {
             .is_some_and(|known| known.definition.body == one.definition.body)
     };
     let mut imports = Imports::default();
-    if found.iter().all(is_known) {
+    let ended = EndedAccounts::of(books).await?;
+    if found.iter().all(|one| is_known(one) && ended.fault_of(one).is_none()) {
         imports.imported.extend(found.iter().map(|one| {
             let version = newest[&one.definition.source.name].version;
             told(one, version, "unchanged")
@@ -62,6 +64,10 @@ async fn import(books: &Books, found: &[Found]) -> Result<Imports> {
     let mut tx = books.ledger.begin().await?;
     for one in found {
         let name = &one.definition.source.name;
+        if let Some(fault) = ended.fault_of(one) {
+            imports.faults.push(fault);
+            continue;
+        }
         // Another run may have imported it meanwhile.
         let known = store::newest_body_in(&mut tx, name).await?;
         let version = match known {
@@ -96,8 +102,13 @@ pub async fn faults(books: &Books) -> Result<BTreeMap<String, Fault>> {
         .into_iter()
         .map(|fault| (fault.source.clone(), fault))
         .collect();
+    let ended = EndedAccounts::of(books).await?;
     for one in &found {
         let name = &one.definition.source.name;
+        if let Some(fault) = ended.fault_of(one) {
+            by_source.insert(name.clone(), fault);
+            continue;
+        }
         let known = newest.versions.get(name);
         if known.is_some_and(|known| known.definition.body == one.definition.body) {
             continue;

@@ -5,6 +5,7 @@
 
 pub mod configured;
 pub mod definition;
+pub mod ended;
 pub mod events;
 pub mod import;
 pub mod kinds;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::configured::Fault;
 use super::definition::Definition;
 use super::events::Template;
-use crate::storage::ledger::{Channel, Ledger, Row, Tx, Value, insert_row, query, reseal};
+use crate::storage::ledger::{Channel, Ledger, Row, Tx, Value, delete_rows, insert_row, query, reseal};
 use crate::support::error::{Error, Result};
 use crate::values::digest::sha256_hex;
 
@@ -150,6 +150,43 @@ async fn versions_on<'c>(on: impl Into<Channel<'c>>, source: &str) -> Result<Vec
         .bind(source)
         .fetch_all(on)
         .await
+}
+
+/// All versions of all sources that this program can read, oldest first.
+pub async fn versions_of_all(ledger: &Ledger) -> Result<BTreeMap<String, Vec<Version>>> {
+    let rows = query(format!("{VERSION_COLUMNS} ORDER BY v.source, v.version"))
+        .fetch_all(ledger)
+        .await?;
+    let mut all: BTreeMap<String, Vec<Version>> = BTreeMap::new();
+    for row in &rows {
+        let stored = stored_of(row)?;
+        let source = stored.source.clone();
+        if let Ok(version) = stored.read() {
+            all.entry(source).or_default().push(version);
+        }
+    }
+    Ok(all)
+}
+
+/// Deletes versions of a source. Returns how many went.
+pub async fn delete_versions(tx: &mut Tx, source: &str, versions: &[i64]) -> Result<i64> {
+    let mut gone = 0;
+    for version in versions {
+        let binds = [source.into(), (*version).into()];
+        gone += delete_rows(tx, "source_version", "source = ? AND version = ?", &binds).await?;
+    }
+    Ok(gone)
+}
+
+/// Deletes all that is configured of a source: its versions, its templates, and whether it is disabled. Returns how many versions and
+/// templates went.
+pub async fn delete_source(tx: &mut Tx, source: &str) -> Result<i64> {
+    let mut gone = 0;
+    for table in ["source_version", "source_template"] {
+        gone += delete_rows(tx, table, "source = ?", &[source.into()]).await?;
+    }
+    delete_rows(tx, "source_state", "source = ?", &[source.into()]).await?;
+    Ok(gone)
 }
 
 /// Writes a version.

@@ -2,9 +2,14 @@
 
 mod store;
 
+use std::collections::HashMap;
+
 use chrono::{Days, Months, NaiveDate};
 
-use crate::catalog::source::store::disabled;
+use crate::catalog::account::end::store::{Ended, ended_accounts};
+use crate::catalog::source::ended::EndedAccounts;
+use crate::catalog::source::events::Owner;
+use crate::catalog::source::store::{disabled, versions_of_all};
 use crate::context::Books;
 use crate::context::keeping::Class;
 use crate::pipeline::ingest::drop_folder::moved_folders;
@@ -117,6 +122,7 @@ fn what(class: Class) -> &'static str {
         Class::Raw => "raw records and conflicts",
         Class::Log => "service-log fields",
         Class::Queue => "events, session IDs and contexts",
+        Class::Configuration => "definitions and templates of sources",
         Class::Originals => "input files that were read",
         Class::Quarantine => "bytes of refused lines",
         Class::Usage => "usage for dashboards",
@@ -145,6 +151,7 @@ async fn found(books: &Books, class: Class) -> Result<Found> {
             of_days(days, settings.keep_log_months)
         }
         Class::Queue => queue_data(books).await?,
+        Class::Configuration => configuration(books).await?,
         Class::Originals => originals(books)?,
         Class::Quarantine => {
             let (rows, oldest) = store::quarantined_bytes(ledger).await?;
@@ -206,6 +213,39 @@ async fn queue_data(books: &Books) -> Result<Found> {
         }
     }
     Ok(found)
+}
+
+/// Definitions go some days after their account ended; the oldest is of no account in particular.
+async fn configuration(books: &Books) -> Result<Found> {
+    let (rows, oldest) = store::source_versions(&books.ledger).await?;
+    let mut found = Found {
+        rows,
+        oldest,
+        ..Found::default()
+    };
+    let keep = Days::new(u64::from(books.settings.keep_configuration_days) + 1);
+    let ended = ended_accounts(&books.ledger).await?;
+    let over = EndedAccounts::of(books).await?;
+    for (source, versions) in versions_of_all(&books.ledger).await? {
+        let owners = versions.iter().map(|version| &version.definition.source.owner);
+        let last_ends = owners.filter_map(|owner| last_end(owner, &ended));
+        let until = last_ends.filter_map(|day| day.checked_add_days(keep)).min();
+        found.next = found.next.min(until).or(found.next).or(until);
+        let newest = versions.last().map(|version| &version.definition.source.owner);
+        let left = newest.filter(|owner| over.all_of(owner).is_none()).map(|owner| over.among(owner));
+        found.longer.extend(left.into_iter().flatten().map(|(uin, day)| Longer {
+            what: format!("definition of source {source}"),
+            why: format!("it names account {uin}, which ended on {day}, beside others; remove the account from it"),
+        }));
+    }
+    Ok(found)
+}
+
+/// When the last of the accounts ended that a definition names; none while one of them has not.
+fn last_end(owner: &Owner, ended: &HashMap<u64, Ended>) -> Option<NaiveDate> {
+    let accounts = owner.accounts().into_iter();
+    let days: Option<Vec<NaiveDate>> = accounts.map(|uin| ended.get(&uin).map(|end| end.day)).collect();
+    days?.into_iter().max()
 }
 
 fn originals(books: &Books) -> Result<Found> {

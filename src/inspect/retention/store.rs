@@ -55,6 +55,14 @@ pub async fn quarantined_bytes(ledger: &Ledger) -> Result<(i64, Option<NaiveDate
     Ok((row.try_get(0)?, day))
 }
 
+/// Versions of definitions and templates that were added, and the day of the oldest.
+pub async fn source_versions(ledger: &Ledger) -> Result<(i64, Option<String>)> {
+    let (versions, oldest) = months(ledger, "SELECT COUNT(*), MIN(imported_at) FROM source_version").await?;
+    let (templates, oldest_template) = months(ledger, "SELECT COUNT(*), MIN(added_at) FROM source_template").await?;
+    let oldest = [oldest, oldest_template].into_iter().flatten().min();
+    Ok((versions + templates, oldest.map(|at| at.chars().take(10).collect())))
+}
+
 /// Rows of usage for dashboards, and their oldest month.
 pub async fn usage_months(ledger: &Ledger) -> Result<(i64, Option<String>)> {
     months(ledger, "SELECT COUNT(*), MIN(month) FROM usage_daily").await

@@ -145,7 +145,6 @@ impl Part<'_> {
             let refused = self.told(&events.tasks, builder.tally());
             Ok::<_, Error>((builder.finish()?, refused, events.records.hex()))
         })?;
-        let digest = format!("redrive {digest}");
         let segments = writers.finish()?;
         let paths = || segments.iter().map(|segment| &segment.path);
         done.refused.extend(refused);
@@ -166,6 +165,7 @@ impl Part<'_> {
             source: self.source,
             format: self.format.text(),
             header: None,
+            // SHA-256 of what it gave, where an input has the BLAKE3 of its bytes.
             measured: &InputDigest { bytes: 0, digest },
             received: stored,
             stored,

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The ledger's own rows go by settings; see `row_retention.rs`. Original bytes go after their receipt, what events brought besides usage
-//! with its raw records or soon after its source: see `queue_data.rs`. Each deletion is written down in the transaction that does it.
+//! with its raw records or soon after its source: see `queue_data.rs`; definitions of sources: see `sources/expire.rs`. Each deletion is written down in the transaction that does it.
 
 pub mod blockers;
 pub mod day_digest;
@@ -53,6 +53,9 @@ pub struct Expired {
     /// What events brought besides usage.
     #[serde(skip_serializing_if = "ExpiredQueueData::is_empty")]
     pub queue_data: ExpiredQueueData,
+    /// Of accounts that ended.
+    #[serde(skip_serializing_if = "ExpiredConfiguration::is_empty")]
+    pub configuration: ExpiredConfiguration,
     pub held: Vec<Held>,
     /// Days due tomorrow whose proofs were made.
     pub proved_ahead: Vec<NaiveDate>,
@@ -61,9 +64,36 @@ pub struct Expired {
 }
 
 impl Expired {
-    /// Whether a person has to act on a held day.
+    /// Whether a person has to act on a held day, or on configuration that should be gone.
     pub fn needs_person(&self) -> bool {
-        self.held.iter().any(|held| held.needs_person)
+        self.held.iter().any(|held| held.needs_person) || !self.configuration.left.is_empty()
+    }
+}
+
+/// Configuration of accounts that ended: what went, and what cannot go because it is of other accounts, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ExpiredConfiguration {
+    /// Sources that were theirs alone.
+    pub sources: usize,
+    /// Earlier versions of other sources.
+    pub versions: usize,
+    /// Sources whose definition still names such an account, with its number.
+    pub left: Vec<(String, u64)>,
+}
+
+impl ExpiredConfiguration {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What a person has to do: a sentence each.
+    pub fn sentences(&self) -> impl Iterator<Item = String> {
+        self.left.iter().map(|(source, uin)| {
+            format!(
+                "source {source}: its definition names account {uin}, which ended, and whose configuration is kept no more; remove the \
+                 account from it"
+            )
+        })
     }
 }
 

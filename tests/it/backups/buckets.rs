@@ -1,4 +1,4 @@
-//! Backups in a bucket: every case on a real `SeaweedFS` and on a stub of COS.
+//! Backups in a bucket: every case on a real `SeaweedFS`, on moto, and on a stub of COS.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::crashes::books::{difference, dump};
 use crate::crashes::play::DAY;
 use crate::exactly_once::shop::usage;
 use crate::sources::objects::proxy::Proxy;
-use crate::sources::objects::servers::{TestBucket, server};
+use crate::sources::objects::servers::{TestBucket, from_environment, server};
 use crate::world::{Place, at, run};
 
 /// Where in a bucket the backups are.
@@ -31,6 +31,17 @@ pub fn on_each(case: impl Fn(&TestBucket)) {
     for cloud in [Cloud::S3, Cloud::Cos] {
         on(cloud, &case);
     }
+    on_moto(&case);
+}
+
+/// On moto, which imitates S3.
+pub fn on_moto(case: impl Fn(&TestBucket)) {
+    let Some(endpoint) = from_environment("TALLYBOOK_TEST_MOTO") else {
+        return;
+    };
+    let bucket = TestBucket::at(Cloud::S3, &endpoint);
+    run(bucket.make());
+    case(&bucket);
 }
 
 pub fn on(cloud: Cloud, case: impl Fn(&TestBucket)) {
@@ -301,6 +312,48 @@ fn a_bucket_has_backups_of_one_set_of_books_below_a_prefix_of_their_own() {
             2,
             "has no backups",
         );
+    });
+}
+
+/// Sets with Amazon's SDK what a bucket keeps; with a lock it is made anew.
+const KEEPING: &str = r#"
+import sys, boto3
+endpoint, bucket, what = sys.argv[1:]
+s3 = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+if what == "Lock":
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+else:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": what})
+"#;
+
+fn set_keeping(bucket: &TestBucket, what: &str) {
+    let Some(python) = from_environment("TALLYBOOK_TEST_COS_SDK") else {
+        panic!("a Python with Amazon's SDK is installed beside moto")
+    };
+    let ended = std::process::Command::new(python)
+        .args(["-c", KEEPING, &bucket.endpoint, &bucket.bucket, what])
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+#[test]
+fn what_a_bucket_keeps_is_read_as_amazons_sdk_sets_it() {
+    for (what, words) in [("Enabled", "keeps old versions"), ("Lock", "object lock")] {
+        on_moto(|bucket| {
+            let mut shop = small_books();
+            reach(&mut shop.place, bucket);
+            set_keeping(bucket, what);
+            says(&try_back_up(&shop.place, NOW, &named(bucket)).unwrap_err(), 3, words);
+            assert_eq!(run(bucket.keys()), Vec::<String>::new());
+        });
+    }
+    on_moto(|bucket| {
+        let mut shop = small_books();
+        reach(&mut shop.place, bucket);
+        set_keeping(bucket, "Suspended");
+        assert!(try_back_up(&shop.place, NOW, &named(bucket)).unwrap().is_whole());
     });
 }
 

@@ -86,7 +86,7 @@ impl Step {
 }
 
 /// The steps after the ground was laid. Together they pass every point.
-pub const STEPS: [Step; 27] = [
+pub const STEPS: [Step; 28] = [
     Step::new(
         "ingest",
         "2024-11-16T12:00:00Z",
@@ -222,6 +222,12 @@ pub const STEPS: [Step; 27] = [
     )
     .decides(),
     Step::new("night that expires", "2025-07-20T00:00:00Z", &["nightly"]).before(last_drop),
+    Step::new(
+        "terminate for good",
+        "2025-07-21T00:00:00Z",
+        &["terminate", "9", "--on", "2025-07-22", "--reason", "it closes"],
+    )
+    .decides(),
     Step::new("expire of the ledger's rows", "2026-02-01T00:00:00Z", &["expire"]),
 ];
 
@@ -336,6 +342,10 @@ fn events(path: &Path) {
     let second = event.replace("1250000001-EditMedia-59f6c2f8d34e8ae37f63518589c857a1", SECOND_TASK);
     assert_ne!(second, event);
     drop_file(path, "mps/events.ndjson", &format!("{event}\n{second}\n"));
+    let own = "format = \"mps-events\"\nuin = 9\nappid = 1\n";
+    std::fs::write(path.join("sources/nine.toml"), own).unwrap();
+    let shared = "format = \"mps-events\"\n[accounts]\n1 = 7\n2 = 9\n";
+    std::fs::write(path.join("sources/shared.toml"), shared).unwrap();
     std::fs::write(path.join("policy.toml"), "policy = { statement_months = 11 }\n").unwrap();
     let definition = format!(
         "kind = \"folder\"\npath = \"{}\"\nfrom = \"2024-01-01T00:00:00Z\"\n",
@@ -382,6 +392,9 @@ fn late_usage(path: &Path) {
     std::fs::write(path.join("in/late.ndjson"), text).unwrap();
 }
 
+/// Usage of another day, and a source that is no longer of account 9.
 fn last_drop(path: &Path) {
+    let shared = "format = \"mps-events\"\n[accounts]\n1 = 7\n";
+    std::fs::write(path.join("sources/shared.toml"), shared).unwrap();
     drop_file(path, "d.ndjson", &line("j1", 9, "2025-06-10T10:00:00+08:00", 60_000));
 }

@@ -2,7 +2,7 @@
 
 /// Every transaction there is but those of a restore, which is a play of its own: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 43] = [
+pub const COMMITS: [&str; 45] = [
     "account",
     "blanked",
     "cards",
@@ -17,7 +17,9 @@ pub const COMMITS: [&str; 43] = [
     "expire_originals",
     "expire_payloads",
     "expire_queue",
+    "expire_source",
     "expire_usage",
+    "expire_versions",
     "export",
     "export_written",
     "fence",

@@ -377,12 +377,18 @@ fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(entries)
 }
 
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 fn take_or_skip(path: PathBuf, files: &mut Vec<PathBuf>, others: &mut Vec<String>) {
     let kind = std::fs::symlink_metadata(&path).map(|found| found.file_type());
     match kind {
         Ok(kind) if kind.is_file() || kind.is_dir() && is_finished(&path) => files.push(path),
         // What was taken away meanwhile is not there.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        // Such as the folder of a source that is defined no more.
+        Ok(kind) if kind.is_dir() && is_empty(&path) => {}
         _ => others.push(path.display().to_string()),
     }
 }
