@@ -24,6 +24,9 @@ pub mod progress;
 /// Values shown in messages.
 pub mod quote;
 
+/// Random bytes.
+pub mod random;
+
 /// Sorting by counting digits.
 pub mod radix_sort;
 pub mod secret_name;

@@ -3,6 +3,7 @@
 pub mod add;
 pub mod cohorts;
 pub mod end;
+pub mod erased;
 pub mod part;
 pub mod store;
 pub mod terms;

@@ -22,7 +22,7 @@ pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// Counters and the numbers they gave: each counter is the last number, and no number is missing.
 pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
-    const NUMBERED: [(&str, &str, &str); 16] = [
+    const NUMBERED: [(&str, &str, &str); 17] = [
         ("batch", "batch", "batch"),
         ("metering", "metering", "metering"),
         ("closing", "closing", "closing"),
@@ -40,6 +40,7 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
         ("settlement", "settlement", "settlement"),
         ("alarm", "alarm", "alarm"),
         ("deletion", "deletion", "deletion"),
+        ("erasure", "erasure", "erasure"),
     ];
     let mut differences = Vec::new();
     for (counter, table, column) in NUMBERED {
