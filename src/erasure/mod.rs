@@ -31,9 +31,10 @@ use crate::storage::ledger::{Decision, Lease, add_audit, next_number};
 use crate::support::error::{Error, Result};
 use crate::support::failpoint;
 use certificate::{Certificate, Done};
-use plan::{Plan, plan};
+use plan::{Plan, plan, refuse, refuse_again};
 use pseudonym::Pseudonyms;
 use store::{Erasure, State, Unfinished};
+use words::Words;
 
 /// An account to be erased.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +76,7 @@ pub async fn erase(books: &Books, lease: &Lease, wanted: Wanted<'_>) -> Result<E
         }
     }
     let plan = plan(books, wanted.uin, wanted.request).await?;
-    plan.refuse()?;
+    refuse(wanted.uin, &plan.causes)?;
     if let Some(page) = wanted.page {
         page::reserve(page)?;
     }
@@ -94,12 +95,15 @@ pub async fn erase(books: &Books, lease: &Lease, wanted: Wanted<'_>) -> Result<E
     go_on(books, lease, begun, wanted.page).await
 }
 
-/// Brings an erasure to its end that was begun and did not come to it. None where there is none.
-pub async fn finish_unfinished(books: &Books, lease: &Lease) -> Result<Option<Erased>> {
-    match store::unfinished(&books.ledger).await? {
-        Some(unfinished) => go_on(books, lease, unfinished, None).await.map(Some),
-        None => Ok(None),
-    }
+/// Brings an erasure to its end that was begun and did not come to it. None where there is none. The words are those that nothing may say from
+/// now on; none where they were forgotten before.
+pub async fn finish_unfinished(books: &Books, lease: &Lease) -> Result<Option<(Erased, Option<Words>)>> {
+    let Some(unfinished) = store::unfinished(&books.ledger).await? else {
+        return Ok(None);
+    };
+    let words = unfinished.names.as_ref().map(Words::of);
+    let erased = go_on(books, lease, unfinished, None).await?;
+    Ok(Some((erased, words)))
 }
 
 async fn go_on(books: &Books, lease: &Lease, unfinished: Unfinished, page: Option<&Path>) -> Result<Erased> {
@@ -145,7 +149,7 @@ async fn rename(books: &Books, lease: &Lease, names: &Pseudonyms, request: &str)
     let mut tx = books.ledger.begin_erasing().await?;
     lease.check(&mut tx).await?;
     // Nothing can come in beside this transaction: what the files were written from is all there is.
-    plan(books, names.erased_uin, request).await?.refuse()?;
+    refuse_again(books, names, request).await?;
     let number = next_number(&mut tx, "erasure").await?;
     let renamed = rename::rename(books, &mut tx, number, names, &files).await?;
     store::add_rows(&mut tx, number, &files.rows).await?;

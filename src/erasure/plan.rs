@@ -61,9 +61,7 @@ pub async fn plan(books: &Books, uin: u64, request: &str) -> Result<Plan> {
         uin: 0,
         apps: apps.iter().map(|app| (*app, 0)).collect(),
     });
-    let mut causes = of_account(books, uin, &account).await?;
-    causes.extend(of_ledger(books, uin).await?);
-    causes.extend(of_words(books, &words, request).await?);
+    let causes = causes(books, uin, &account, &words, request).await?;
     let held = store::held(&books.ledger, uin).await?;
     let row = |what, rows| Counted { what, rows };
     Ok(Plan {
@@ -88,21 +86,37 @@ pub async fn plan(books: &Books, uin: u64, request: &str) -> Result<Plan> {
     })
 }
 
-impl Plan {
-    /// Refuses what cannot be done yet.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] with all causes.
-    pub fn refuse(&self) -> Result<()> {
-        if self.causes.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Usage(format!(
-            "account {} cannot be erased yet: {}. Nothing was changed",
-            self.uin,
-            self.causes.join("; ")
-        )))
+/// Looks again at what keeps an account from being erased, in the transaction that does it: records may have come since.
+///
+/// # Errors
+/// [`Error::Usage`] with all causes.
+pub async fn refuse_again(books: &Books, names: &Pseudonyms, request: &str) -> Result<()> {
+    let uin = names.erased_uin;
+    let Some(account) = load_account(&books.ledger, uin).await? else {
+        return Err(unknown_account(&books.ledger, uin).await?);
+    };
+    refuse(uin, &causes(books, uin, &account, &Words::of(names), request).await?)
+}
+
+/// Refuses what cannot be done yet.
+///
+/// # Errors
+/// [`Error::Usage`] with all causes.
+pub fn refuse(uin: u64, causes: &[String]) -> Result<()> {
+    if causes.is_empty() {
+        return Ok(());
     }
+    Err(Error::Usage(format!(
+        "account {uin} cannot be erased yet: {}. Nothing was erased",
+        causes.join("; ")
+    )))
+}
+
+async fn causes(books: &Books, uin: u64, account: &Account, words: &Words, request: &str) -> Result<Vec<String>> {
+    let mut causes = of_account(books, uin, account).await?;
+    causes.extend(of_ledger(books, uin).await?);
+    causes.extend(of_words(books, words, request).await?);
+    Ok(causes)
 }
 
 async fn of_account(books: &Books, uin: u64, account: &Account) -> Result<Vec<String>> {

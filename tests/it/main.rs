@@ -24,6 +24,9 @@ mod worlds;
 /// Accounts that end, and go on.
 mod account_ends;
 
+/// Accounts that are erased.
+mod erasure;
+
 /// The program against the naive model.
 mod laws;
 

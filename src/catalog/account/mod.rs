@@ -8,7 +8,7 @@ pub mod part;
 pub mod store;
 pub mod terms;
 pub mod unknown;
-mod usage;
+pub mod usage;
 
 use std::collections::BTreeMap;
 

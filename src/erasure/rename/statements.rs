@@ -7,9 +7,8 @@ use crate::erasure::words::Words;
 use crate::pipeline::close::statement::document::{Renaming, renamed};
 use crate::pipeline::close::statement::{Statement, statement_id};
 use crate::pipeline::close::store::{add_second_digest, statements_of};
-use crate::storage::ledger::{Tx, Value, query, rewrite_rows};
+use crate::storage::ledger::{Tx, Value, rewrite_rows};
 use crate::support::error::{Error, Result};
-use crate::values::calendar::month_text;
 
 /// The digests of a statement: as it was closed, and as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -46,8 +45,7 @@ pub async fn rename(books: &Books, tx: &mut Tx, names: &Pseudonyms) -> Result<Ve
             None => None,
         };
         rewrite(tx, &statement, names).await?;
-        let month = month_text(statement.period.start);
-        add_second_digest(tx, &month, &statement, second.as_deref()).await?;
+        add_second_digest(tx, &statement, second.as_deref()).await?;
         before = Some(second.clone().unwrap_or_else(|| first.clone()));
         digests.push(SecondDigest { first, second });
     }
@@ -89,18 +87,15 @@ async fn rewrite(tx: &mut Tx, statement: &Statement, names: &Pseudonyms) -> Resu
         names.erased_uin.to_string().into(),
         statement.period.start.to_string().into(),
     ];
-    let row = query("SELECT document FROM statement WHERE uin = ? AND period_start = ?")
-        .bind_all(this.to_vec())
-        .fetch_one(&mut *tx)
-        .await?;
-    let document: i64 = row.try_get(0)?;
+    let mut document = Value::NullInteger;
     rewrite_rows(tx, "statement", "uin = ? AND period_start = ?", &this, |row| {
+        document = row.value("document")?.clone();
         row.set("uin", statement.uin.to_string())?;
         row.set("statement_id", statement.statement_id.clone())
     })
     .await?;
     if let Some(body) = &statement.document {
-        rewrite_rows(tx, "document", "document = ?", &[document.into()], |row| row.set("body", body.clone())).await?;
+        rewrite_rows(tx, "document", "document = ?", &[document], |row| row.set("body", body.clone())).await?;
     }
     Ok(())
 }

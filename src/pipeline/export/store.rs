@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::pipeline::close::store::take_for_export;
 use crate::pipeline::close::store::{STATEMENT_COLUMNS, STATEMENTS, UIN_COLUMN};
-use crate::storage::ledger::{Ledger, Query, Row, Tx, Value, insert_row, query, reseal};
+use crate::storage::ledger::{Ledger, Query, Row, Tx, Value, delete_rows, insert_row, query, reseal};
 use crate::support::error::{Error, Result};
+use crate::values::digest::sha256_hex;
 
 /// A recorded export.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -229,6 +230,28 @@ pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, taken: &Ta
         )));
     }
     Ok(())
+}
+
+/// Puts a manifest in the place of one that named an account that is erased. The digest that the chain of exports names stays; that of the
+/// manifest as it is now stands beside it.
+pub async fn replace_manifest(tx: &mut Tx, export: i64, manifest: &str) -> Result<()> {
+    query("UPDATE export SET manifest = ?, written = 0 WHERE export = ?")
+        .bind(manifest)
+        .bind(export)
+        .execute(tx)
+        .await?;
+    reseal(tx, "export", "export = ?", &[export.into()]).await?;
+    delete_rows(tx, "erased_export", "export = ?", &[export.into()]).await?;
+    let row: [Value; 2] = [export.into(), sha256_hex(manifest.as_bytes()).into()];
+    insert_row(tx, "erased_export (export, manifest_digest)", row).await
+}
+
+/// Digests of manifests that are not those of the chain any more, by export.
+pub async fn second_digests(ledger: &Ledger) -> Result<HashMap<i64, String>> {
+    let rows = query("SELECT export, manifest_digest FROM erased_export")
+        .fetch_all(ledger)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 pub async fn mark_written(ledger: &Ledger, export: i64) -> Result<()> {

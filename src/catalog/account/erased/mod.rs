@@ -46,6 +46,15 @@ impl ErasedAccounts {
         self.tombstones.contains(&tombstone(&self.salt, uin))
     }
 
+    /// The same, where numbers of accounts are to be looked up too.
+    #[must_use]
+    pub fn without_known(self) -> Self {
+        Self {
+            known: HashSet::new(),
+            ..self
+        }
+    }
+
     /// Whether nothing may come in under a number.
     pub fn refuses(&self, uin: u64) -> bool {
         self.is_pseudonym(uin) || self.has_tombstone(uin)
