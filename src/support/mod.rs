@@ -33,3 +33,4 @@ pub mod table;
 
 /// Several threads for what calls polars.
 pub mod threads;
+pub mod whole_numbers;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, each using only those above it.
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 20] = [
     "support",
     "values",
     "storage",
@@ -22,6 +22,7 @@ const ROOMS: [&str; 19] = [
     "decisions",
     "sources",
     "backup",
+    "erasure",
     "nightly",
     "inspect",
     "demo",
