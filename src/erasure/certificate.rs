@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::Rewritten;
+use super::files::{Class, Rewritten};
 use super::rename::{Renamed, SecondDigest};
 use crate::context::Books;
 use crate::support::error::Result;
@@ -36,6 +36,36 @@ pub struct Certificate {
     pub tombstone: String,
 }
 
+fn what(class: Class) -> &'static str {
+    match class {
+        Class::Raw => "raw records",
+        Class::Log => "service-log rows",
+        Class::Payload => "events",
+        Class::Identities => "identities of records",
+        Class::Usage => "usage",
+        Class::Unmetered => "unmetered records",
+    }
+}
+
+/// The digests of all files that were written anew.
+fn digests(files: &Rewritten<'_>) -> Vec<FileDigests> {
+    let of_data = files.files().iter().map(|file| FileDigests {
+        class: what(file.class).to_owned(),
+        before: file.before.clone(),
+        after: file.after.clone(),
+    });
+    let of_exports = files.exports().iter().flat_map(|export| {
+        let sheets = export.sheets.iter().map(|sheet| (&sheet.before, &sheet.after));
+        let manifest = (&export.manifest_before, &export.manifest_after);
+        sheets.chain([manifest]).map(|(before, after)| FileDigests {
+            class: "exports".to_owned(),
+            before: before.clone(),
+            after: Some(after.clone()),
+        })
+    });
+    of_data.chain(of_exports).collect()
+}
+
 /// A digest before and after.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Digests {
@@ -65,7 +95,7 @@ pub struct Done<'a> {
     pub erasure: i64,
     pub request: &'a str,
     pub renamed: &'a Renamed,
-    pub files: &'a Rewritten,
+    pub files: &'a Rewritten<'a>,
     pub last_manifest: Option<(String, String)>,
 }
 
@@ -73,8 +103,12 @@ impl Certificate {
     pub fn of(books: &Books, done: &Done<'_>) -> Self {
         let files = done.files;
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let mut deleted: BTreeMap<String, i64> = files.deleted().map(|(what, rows)| (what.to_owned(), rows)).collect();
-        deleted.insert("input files".to_owned(), count(files.originals.len()));
+        let mut deleted: BTreeMap<String, i64> = BTreeMap::new();
+        for file in files.files() {
+            *deleted.entry(what(file.class).to_owned()).or_default() += file.removed;
+        }
+        deleted.retain(|_, rows| *rows > 0);
+        deleted.insert("input files".to_owned(), count(files.inputs().files.len()));
         deleted.insert(
             "bytes of refused lines".to_owned(),
             done.renamed.rows.get("quarantine").copied().unwrap_or(0),
@@ -88,15 +122,7 @@ impl Certificate {
             deleted,
             renamed: done.renamed.rows.iter().map(|(table, rows)| ((*table).to_owned(), *rows)).collect(),
             statements: done.renamed.digests.iter().map(Digests::from).collect(),
-            files: files
-                .files
-                .iter()
-                .map(|file| FileDigests {
-                    class: file.class.to_owned(),
-                    before: file.before.clone(),
-                    after: file.after.clone(),
-                })
-                .collect(),
+            files: digests(files),
             last_manifest: done.last_manifest.as_ref().map(|(before, after)| Digests {
                 before: before.clone(),
                 after: Some(after.clone()),

@@ -25,7 +25,6 @@ use std::path::Path;
 
 use crate::catalog::account::store::load_accounts;
 use crate::context::Books;
-use crate::pipeline::maintenance::remove_orphans::sweep;
 use crate::pipeline::retention::deletion::{Deletion, ERASURE, Why, note};
 use crate::storage::ledger::{Decision, Lease, add_audit, next_number};
 use crate::support::error::{Error, Result};
@@ -146,13 +145,13 @@ async fn go_on(books: &Books, lease: &Lease, unfinished: Unfinished, page: Optio
 async fn rename(books: &Books, lease: &Lease, names: &Pseudonyms, request: &str) -> Result<i64> {
     let files = files::rewrite(books, lease, names).await?;
     failpoint::point("erasure.files_written");
-    let mut tx = books.ledger.begin_erasing().await?;
-    lease.check(&mut tx).await?;
+    let mut tx = files.begin().await?;
+    books.ledger.overwrite(&mut tx).await?;
     // Nothing can come in beside this transaction: what the files were written from is all there is.
     refuse_again(books, names, request).await?;
     let number = next_number(&mut tx, "erasure").await?;
     let renamed = rename::rename(books, &mut tx, number, names, &files).await?;
-    store::add_rows(&mut tx, number, &files.rows).await?;
+    store::add_rows(&mut tx, number, files.erased_rows()).await?;
     let last_manifest = store::last_manifest(&mut tx).await?;
     let done = Done {
         erasure: number,
@@ -174,7 +173,7 @@ async fn rename(books: &Books, lease: &Lease, names: &Pseudonyms, request: &str)
     let deletion = Deletion {
         class: ERASURE,
         subject: format!("erasure {number}"),
-        rows: files.rows.values().map(|(rows, _)| rows).sum(),
+        rows: files.erased_rows().iter().map(|rows| rows.rows).sum(),
         why: Why::ByHand,
         entry: Some(audit_entry),
     };
@@ -189,14 +188,13 @@ async fn rename(books: &Books, lease: &Lease, names: &Pseudonyms, request: &str)
     };
     store::add_erasure(&mut tx, &erasure).await?;
     store::go_on(&mut tx, State::Renamed, number, &books.clock.text()).await?;
-    books.ledger.commit(tx, "erase").await?;
+    files.commit(tx).await?;
     Ok(number)
 }
 
 /// Removes the old files, and then the last that leads from the account to its pseudonym.
 async fn finish(books: &Books, lease: &Lease, number: i64, names: &Pseudonyms) -> Result<()> {
-    files::finish(books, lease, names).await?;
-    sweep(books).await?;
+    files::finish(books, names).await?;
     failpoint::point("erasure.files_removed");
     let mut tx = books.ledger.begin_erasing().await?;
     lease.check(&mut tx).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::files::{apps_of, obstacles};
 use super::pseudonym::Pseudonyms;
 use super::store;
 use super::words::Words;
@@ -13,13 +14,11 @@ use crate::catalog::account::usage::rows_of;
 use crate::catalog::rate_card::store::load_cards;
 use crate::context::Books;
 use crate::pipeline::close::due::due_at;
-use crate::pipeline::meter::store::{last_batch, progress, usage_paths};
+use crate::pipeline::meter::store::{last_batch, progress};
 use crate::storage::raw::segment::SegmentKind;
 use crate::storage::raw::store::segments_between;
-use crate::storage::usage::table::UsageRows;
 use crate::support::error::{Error, Result};
 use crate::support::table::counted;
-use crate::values::calendar::all_days;
 
 /// So many numbers are told of a list.
 const TOLD: usize = 5;
@@ -61,7 +60,8 @@ pub async fn plan(books: &Books, uin: u64, request: &str) -> Result<Plan> {
         uin: 0,
         apps: apps.iter().map(|app| (*app, 0)).collect(),
     });
-    let causes = causes(books, uin, &account, &words, request).await?;
+    let mut causes = causes(books, uin, &account, &words, request).await?;
+    causes.extend(obstacles(books, uin).await?);
     let held = store::held(&books.ledger, uin).await?;
     let row = |what, rows| Counted { what, rows };
     Ok(Plan {
@@ -209,18 +209,8 @@ fn first_of(numbers: &[i64]) -> String {
 
 /// The apps of all that was measured or billed of an account.
 async fn apps(books: &Books, uin: u64) -> Result<BTreeSet<u64>> {
-    let mut apps: BTreeSet<u64> = store::stated_apps(&books.ledger, uin).await?.into_iter().collect();
-    let (from, to) = all_days();
-    let metering = progress(&books.ledger).await?.metering;
-    for (path, _) in usage_paths(&books.ledger, from, to, metering).await? {
-        let place = books.data.join(&path);
-        tokio::task::block_in_place(|| {
-            UsageRows::open(&place)?.for_each_of(uin, |row| {
-                apps.insert(row.appid);
-                Ok(())
-            })
-        })?;
-    }
+    let mut apps = apps_of(books, uin).await?;
+    apps.extend(store::stated_apps(&books.ledger, uin).await?);
     Ok(apps)
 }
 

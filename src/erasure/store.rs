@@ -1,9 +1,6 @@
 //! The ledger of erasures: what is on its way, what was done, and what keeps an account from being erased.
 
-use std::collections::BTreeMap;
-
-use chrono::NaiveDate;
-
+use super::files::ErasedRows;
 use super::pseudonym::Pseudonyms;
 use super::words::Words;
 use crate::pipeline::close::statement::document::lines;
@@ -156,18 +153,15 @@ pub async fn add_erasure(tx: &mut Tx, new: &Erasure) -> Result<()> {
     insert_row(tx, columns, row).await
 }
 
-/// Rows that went and their durations, in milliseconds.
-pub type ErasedRows = BTreeMap<(i64, NaiveDate), (i64, i128)>;
-
 /// Writes down how many raw rows went, by batch and UTC day.
-pub async fn add_rows(tx: &mut Tx, erasure: i64, rows: &ErasedRows) -> Result<()> {
-    let rows = rows.iter().map(|((batch, day), (count, duration_ms))| -> [Value; 5] {
+pub async fn add_rows(tx: &mut Tx, erasure: i64, rows: &[ErasedRows]) -> Result<()> {
+    let rows = rows.iter().map(|rows| -> [Value; 5] {
         [
             erasure.into(),
-            batch.into(),
-            day.to_string().into(),
-            count.into(),
-            duration_ms.to_string().into(),
+            rows.batch.into(),
+            rows.day.to_string().into(),
+            rows.rows.into(),
+            rows.duration_ms.to_string().into(),
         ]
     });
     insert_rows(tx, "erased_rows (erasure, batch, day, row_count, duration_ms)", rows).await?;

@@ -203,7 +203,9 @@ async fn finish_erasure(books: &Books, lease: &Lease) -> Result<(Vec<String>, Op
         Ok(None) => Ok((Vec::new(), None)),
         Ok(Some((erased, words))) => Ok((needs_person::of_erasure(&erased).into_iter().collect(), words)),
         // It waits for a decision, and the night does not.
-        Err(Error::Usage(why)) => Ok((vec![needs_person::erasure_waits(&why)], None)),
+        Err(error @ (Error::Usage(_) | Error::NeedsPerson(_) | Error::Damaged { .. })) => {
+            Ok((vec![needs_person::erasure_waits(&error)], None))
+        }
         Err(error) => Err(error),
     }
 }

@@ -126,7 +126,7 @@ pub fn of_erasure(erased: &Erased) -> Option<String> {
 }
 
 /// An erasure that was begun and may not go on. The sentence has the number: the report says it until the erasure is done, which takes it out.
-pub fn erasure_waits(why: &str) -> String {
+pub fn erasure_waits(why: &Error) -> String {
     format!("an erasure was begun and waits: {why}")
 }
 

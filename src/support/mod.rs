@@ -36,3 +36,4 @@ pub mod table;
 
 /// Several threads for what calls polars.
 pub mod threads;
+pub mod whole_numbers;

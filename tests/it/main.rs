@@ -75,6 +75,9 @@ mod retention_calendar;
 /// A year of nights against a model of the policy.
 mod retention_year;
 
+/// Files without an account that was erased.
+mod erasure_files;
+
 /// Nights in a row: late usage, expiry, repeats.
 mod nights;
 

@@ -59,7 +59,7 @@ pub async fn rename(
     tx: &mut Tx,
     number: i64,
     names: &Pseudonyms,
-    files: &Rewritten,
+    files: &Rewritten<'_>,
 ) -> Result<Renamed> {
     let mut renamed = Renamed::default();
     files.swap(tx).await?;

@@ -27,7 +27,7 @@ pub fn tables() -> impl Iterator<Item = &'static str> {
     BY_NUMBER.into_iter().chain(PROOFS).chain(["usage_daily", "unmetered"])
 }
 
-pub async fn rename(tx: &mut Tx, names: &Pseudonyms, files: &Rewritten, renamed: &mut Renamed) -> Result<()> {
+pub async fn rename(tx: &mut Tx, names: &Pseudonyms, files: &Rewritten<'_>, renamed: &mut Renamed) -> Result<()> {
     let uin: [Value; 1] = [names.erased_uin.to_string().into()];
     for table in BY_NUMBER {
         let rows = rewrite_rows(tx, table, "uin = ?", &uin, |row| row.set("uin", names.uin.to_string())).await?;
@@ -42,7 +42,7 @@ pub async fn rename(tx: &mut Tx, names: &Pseudonyms, files: &Rewritten, renamed:
     .await?;
     renamed.add("usage_daily", rows);
     // Their rows are others now: a proof that was made ahead would be of none.
-    let days: BTreeSet<String> = files.rows.keys().map(|(_, day)| day.to_string()).collect();
+    let days: BTreeSet<String> = files.erased_rows().iter().map(|rows| rows.day.to_string()).collect();
     for day in days {
         for table in PROOFS {
             delete_rows(tx, table, "day = ?", &[day.as_str().into()]).await?;

@@ -3,9 +3,8 @@
 
 use crate::context::Books;
 use crate::erasure::pseudonym::Pseudonyms;
-use crate::erasure::words::Words;
 use crate::pipeline::close::statement::document::{Renaming, renamed};
-use crate::pipeline::close::statement::{Statement, statement_id};
+use crate::pipeline::close::statement::{Statement, renamed_statement, statement_id};
 use crate::pipeline::close::store::{add_second_digest, statements_of};
 use crate::storage::ledger::{Tx, Value, rewrite_rows};
 use crate::support::error::{Error, Result};
@@ -20,21 +19,15 @@ pub struct SecondDigest {
 
 /// Renames an account's statements, documents and settlements. Returns the digests, oldest first.
 pub async fn rename(books: &Books, tx: &mut Tx, names: &Pseudonyms) -> Result<Vec<SecondDigest>> {
-    let words = Words::of(names);
     let app = |app: &str| {
         let pseudonym = names.apps.get(&app.parse().ok()?)?;
         Some(pseudonym.to_string())
     };
-    let own = format!("{}-", names.erased_uin);
-    let text = |text: &str| {
-        // An id of a short number too.
-        let id = text.strip_prefix(&own).map(|rest| format!("{}-{rest}", names.uin));
-        id.or_else(|| words.pseudonymized(text))
-    };
+    let id = |id: &str| renamed_statement(id, names.erased_uin, names.uin);
     let renaming = Renaming {
         uin: names.uin.to_string(),
         app: &app,
-        text: &text,
+        id: &id,
     };
     let (mut digests, mut before): (Vec<SecondDigest>, Option<String>) = (Vec::new(), None);
     for statement in statements_of(&books.ledger, names.erased_uin).await? {

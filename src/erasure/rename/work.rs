@@ -38,17 +38,17 @@ pub async fn rename(
     books: &Books,
     tx: &mut Tx,
     words: &Words,
-    files: &Rewritten,
+    files: &Rewritten<'_>,
     names: &Pseudonyms,
     renamed: &mut Renamed,
 ) -> Result<BTreeMap<String, String>> {
     let mut ids = Ids::default();
     let is_of_it = |row: &RowEdit, columns: [&str; 2]| -> Result<bool> {
         let [batch, line] = columns;
-        match (row.value(batch)?, row.value(line)?) {
-            (Value::Integer(batch), Value::Integer(line)) => Ok(files.void_rows.contains(&(*batch, *line))),
-            _ => Ok(false),
-        }
+        let (Value::Integer(batch), Value::Integer(line)) = (row.value(batch)?, row.value(line)?) else {
+            return Ok(false);
+        };
+        Ok(u32::try_from(*line).is_ok_and(|line| files.voids().contains(&(*batch, line))))
     };
     let rows = rewrite_rows(tx, "conflict", "uin = ? OR uin IS NULL", &[names.erased_uin.to_string().into()], |row| {
         let is_own = row.text("uin")?.is_some();

@@ -171,13 +171,19 @@ impl Ledger {
         }
     }
 
-    /// A transaction that erases: what it writes over or removes is nowhere in the file after it, where the ledger is a file of this machine.
+    /// A transaction that erases: see [`Self::overwrite`].
     pub async fn begin_erasing(&self) -> Result<Tx> {
         let mut tx = self.begin().await?;
-        if let Some(overwrite) = self.engine().overwrites() {
-            query(overwrite).fetch_all(&mut tx).await?;
-        }
+        self.overwrite(&mut tx).await?;
         Ok(tx)
+    }
+
+    /// What a transaction writes over or removes from now on is nowhere in the file after it, where the ledger is a file of this machine.
+    pub async fn overwrite(&self, tx: &mut Tx) -> Result<()> {
+        if let Some(overwrite) = self.engine().overwrites() {
+            query(overwrite).fetch_all(&mut *tx).await?;
+        }
+        Ok(())
     }
 
     /// Writes tables anew without the remains of rows that were changed or removed, and empties the write-ahead log where the ledger is a

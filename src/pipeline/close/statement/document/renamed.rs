@@ -9,8 +9,8 @@ pub struct Renaming<'r> {
     pub uin: String,
     /// The app of a line; none where it is not known.
     pub app: &'r dyn Fn(&str) -> Option<String>,
-    /// Ids of statements and notes: none where nothing in them changes.
-    pub text: &'r dyn Fn(&str) -> Option<String>,
+    /// The id of a statement, or of a settlement, which stays. Notes have no numbers of accounts.
+    pub id: &'r dyn Fn(&str) -> String,
 }
 
 impl Renaming<'_> {
@@ -27,9 +27,9 @@ impl Renaming<'_> {
         Ok(())
     }
 
-    pub(super) fn rename_text(&self, text: &mut Text) {
-        if let Some(renamed) = (self.text)(text) {
-            *text = renamed.into();
+    pub(super) fn rename_id(&self, id: &mut Text) {
+        if !id.is_empty() {
+            *id = (self.id)(id).into();
         }
     }
 }
@@ -45,7 +45,7 @@ pub fn renamed(document: &str, renaming: &Renaming, previous_digest: Option<&str
     }
     let mut parsed: Document = read::parsed(document)?;
     if let Some(head) = &mut parsed.statement {
-        renaming.rename_text(&mut head.statement_id);
+        renaming.rename_id(&mut head.statement_id);
         head.uin = renaming.uin.clone().into();
         if !head.previous_digest.is_empty() {
             head.previous_digest = previous_digest.unwrap_or_default().to_owned().into();
@@ -56,8 +56,7 @@ pub fn renamed(document: &str, renaming: &Renaming, previous_digest: Option<&str
         renaming.rename_app(&mut group.appid, row + 1)?;
         for line in &mut group.lines {
             row += 1;
-            renaming.rename_text(&mut line.more.corrects_statement);
-            renaming.rename_text(&mut line.more.note);
+            renaming.rename_id(&mut line.more.corrects_statement);
         }
     }
     Ok(serde_json::to_string(&parsed).expect("strings and numbers have a JSON text"))
@@ -67,11 +66,12 @@ pub fn renamed(document: &str, renaming: &Renaming, previous_digest: Option<&str
 mod tests {
     use super::*;
     use crate::pipeline::close::statement::document::lines;
+    use crate::pipeline::close::statement::renamed_statement;
     use crate::pipeline::close::statement::samples::{charge, close};
     use crate::pipeline::rate::{Corrects, Kind};
 
-    fn to_pseudonyms(text: &str) -> Option<String> {
-        text.starts_with("7-").then(|| text.replacen("7-", "1111111111111111-", 1))
+    fn id(id: &str) -> String {
+        renamed_statement(id, 7, 1_111_111_111_111_111)
     }
 
     fn app(app: &str) -> Option<String> {
@@ -82,7 +82,7 @@ mod tests {
         Renaming {
             uin: "1111111111111111".to_owned(),
             app: &app,
-            text: &to_pseudonyms,
+            id: &id,
         }
     }
 

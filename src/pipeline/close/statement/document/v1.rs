@@ -89,16 +89,15 @@ pub(super) fn renamed(document: &str, renaming: &Renaming) -> Result<String, Doc
     let mut stored: Vec<Stored> = serde_json::from_str(document).map_err(|error| DocumentError::Shape {
         what: error.to_string(),
     })?;
+    let corrects = OWN.iter().position(|name| *name == "corrects_statement");
+    let corrects = corrects.expect("it is one of them");
     let mut row = 0;
     for (_, appid, .., lines) in &mut stored {
         renaming.rename_app(appid, row + 1)?;
         for own in lines {
             row += 1;
-            for column in ["corrects_statement", "note"] {
-                let at = OWN.iter().position(|name| *name == column).expect("it is one of them");
-                if let Some(text) = own.get_mut(at) {
-                    renaming.rename_text(text);
-                }
+            if let Some(id) = own.get_mut(corrects) {
+                renaming.rename_id(id);
             }
         }
     }
