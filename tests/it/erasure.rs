@@ -129,6 +129,55 @@ fn statements_are_shown_explained_and_exported_again_under_the_pseudonym() {
 }
 
 #[test]
+fn the_backup_that_follows_has_the_account_no_more_and_restores_books_that_know_it_was_erased() {
+    let dir = ended_and_exported();
+    let path = dir.path();
+    run(path, ERASE_AT, &["backup", "backup"], 0);
+    let store = path.join("backup");
+    assert!(!found_in_files(&store, &texts(), &[]).is_empty());
+    let uin = UIN.to_string();
+    let mut erasing = crate::crashes::process::program(path, ERASE_AT, &["erase", &uin, "--request", "letter 12"]);
+    let ended = crate::crashes::process::run(erasing.env("TALLYBOOK_BACKUP", "backup"));
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert_eq!(found_in_files(&store, &texts(), &numbers()), Vec::<String>::new());
+    if !is_embedded() {
+        return;
+    }
+    let other = tempfile::tempdir().unwrap();
+    let restored = said(other.path(), ERASE_AT, &["restore", store.to_str().unwrap()]);
+    assert!(restored.contains(", 1 erased account: all agree"), "{restored}");
+    std::fs::create_dir(other.path().join("in")).unwrap();
+    std::fs::write(other.path().join("in/x.ndjson"), books::own("y", 0, "2024-11-10T12:00:00Z")).unwrap();
+    let ingested = crate::crashes::process::run(&mut crate::crashes::process::program(
+        other.path(),
+        ERASE_AT,
+        &["ingest", "in/x.ndjson"],
+    ));
+    assert_eq!(ended_as_erased(other.path()), 1, "{}", ingested.said);
+}
+
+/// Lines refused as of an erased account.
+fn ended_as_erased(path: &std::path::Path) -> i64 {
+    with_books(path, async |books| {
+        let sql = "SELECT COUNT(*) FROM quarantine WHERE code = 'account_erased'";
+        let row = tallybook::storage::ledger::query(sql).fetch_one(&books.ledger).await.unwrap();
+        row.try_get(0).unwrap()
+    })
+}
+
+#[test]
+fn when_the_backup_fails_the_erasure_is_done_and_needs_a_person() {
+    let dir = ended_and_exported();
+    let path = dir.path();
+    let uin = UIN.to_string();
+    let mut erasing = crate::crashes::process::program(path, ERASE_AT, &["erase", &uin, "--request", "letter 12"]);
+    let ended = crate::crashes::process::run(erasing.env("TALLYBOOK_BACKUP", "nowhere"));
+    assert_eq!(ended.code, Some(3), "{}", ended.said);
+    assert_eq!(found_in_files(&path.join("books"), &texts(), &numbers()), Vec::<String>::new());
+    assert!(said(path, ERASE_AT, &["erase", "list"]).contains("letter 12"));
+}
+
+#[test]
 fn a_correction_of_prices_leaves_an_erased_account_as_it_was_billed_and_says_so() {
     let dir = ended_and_exported();
     let path = dir.path();

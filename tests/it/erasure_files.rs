@@ -30,7 +30,7 @@ use crate::world::{Place, at, run};
 const UIN: u64 = 100_000_000_000;
 const APPS: [u64; 2] = [1_250_000_001, 1_250_000_002];
 const NEW_UIN: u64 = 9_404_142_135_623_730_950;
-const NEW_APPS: [u64; 2] = [7_320_508_075_688_772_935, 2_360_679_774_997_896_964];
+const NEW_APPS: [u64; 2] = [2_360_679_774_997_896_964, 7_320_508_075_688_772_935];
 
 /// Accounts before and after it, and one after its pseudonym.
 const OTHERS: [u64; 3] = [7, 200_000_000_000, u64::MAX];
@@ -150,7 +150,13 @@ fn books_of(uin: u64, apps: [u64; 2]) -> Place {
     place.drop("cut.ndjson.gz", &packed(&of_others("cut", "2026-02-04"))[..40]);
     place.night("2026-02-05T02:00:00Z");
 
+    drop_event(&place, "own", "three.ndjson", &event("task-6", "session-a"));
+    drop_event(&place, "other", "three.ndjson", &event("task-7", "session-c"));
     place.drop("again.ndjson", line("shared", 7, 1, "Transcode", "2026-02-10", 180_000));
+    place.drop(
+        "late.ndjson",
+        of_others("late", "2026-02-10") + &of_account("late", uin, apps, "2026-02-10"),
+    );
     place.night("2026-02-11T02:00:00Z");
     run(async {
         let books = place.books(at("2026-02-11T03:00:00Z")).await;
@@ -513,14 +519,30 @@ fn input_files_that_hold_the_account_or_cannot_be_read_go_and_all_others_stay() 
     let named = format!("usage-with-{UIN}.ndjson");
     assert_eq!(
         gone(&done, "drop/done"),
-        ["feb.ndjson", "own.csv.gz", "own.parquet", "own@two.ndjson", &*named]
+        [
+            "feb.ndjson",
+            "late.ndjson",
+            "own.csv.gz",
+            "own.parquet",
+            "own@three.ndjson",
+            "own@two.ndjson",
+            &*named
+        ]
     );
     assert_eq!(gone(&refused, "drop/refused"), ["bad.ndjson", "cut.ndjson.gz"]);
     assert_eq!(
         names("drop/done"),
-        BTreeSet::from(["again.ndjson", "other@two.ndjson", "others.ndjson"].map(str::to_owned))
+        BTreeSet::from(
+            [
+                "again.ndjson",
+                "other@three.ndjson",
+                "other@two.ndjson",
+                "others.ndjson"
+            ]
+            .map(str::to_owned)
+        )
     );
-    assert_eq!(told.inputs.len(), 7);
+    assert_eq!(told.inputs.len(), 9);
     assert!(
         told.unreadable.len() == 1 && told.unreadable[0].ends_with("-cut.ndjson.gz"),
         "{told:?}"
@@ -535,7 +557,7 @@ fn input_files_that_hold_the_account_or_cannot_be_read_go_and_all_others_stay() 
             .collect::<Vec<_>>()
     });
     assert!(
-        known.len() == 3 && known.iter().all(|place| place.starts_with("done/")),
+        known.len() == 4 && known.iter().all(|place| place.starts_with("done/")),
         "{known:?}"
     );
 }
@@ -705,7 +727,8 @@ fn damage_and_a_service_log_of_nobody_knows_whom_are_refused_before_anything_is_
     std::fs::write(&sheet, text.replace("CNY", "USD")).unwrap();
     let refused = told(&place);
     assert!(
-        refused.contains("has changed") && refused.contains("`tallybook export --again 1` recreates it"),
+        refused.contains("statements.csv is missing or changed")
+            && refused.contains("`tallybook export --again 1` recreates it"),
         "{refused}"
     );
     std::fs::write(&sheet, text).unwrap();
@@ -719,23 +742,34 @@ fn damage_and_a_service_log_of_nobody_knows_whom_are_refused_before_anything_is_
     assert!(told(&place).contains("No such file"), "a usage file is gone");
     std::fs::write(&usage, &bytes).unwrap();
     with_books(&place, ERASED, async |books, _| {
-        assert_eq!(obstacles(books).await.unwrap(), Vec::<String>::new());
+        assert_eq!(obstacles(books, UIN).await.unwrap(), Vec::<String>::new());
         let mut tx = books.ledger.begin().await.unwrap();
         query(
             "INSERT INTO expired_day (day, kind, row_count, expired_at, duration_ms, seal) \
-             SELECT '2026-02-03', 'usage', 0, '2026-03-01T00:00:00Z', '0', 0",
+             SELECT '2026-02-10', 'usage', 0, '2026-03-01T00:00:00Z', '0', 0",
         )
         .execute(&mut tx)
         .await
         .unwrap();
         books.ledger.commit(tx, "test").await.unwrap();
-        let obstacles = obstacles(books).await.unwrap();
+        let obstacles = obstacles(books, UIN).await.unwrap();
         assert!(
-            obstacles.len() == 1 && obstacles[0].contains("service log of 2026-02-03"),
+            obstacles.len() == 1 && obstacles[0].contains("service log of 2026-02-10"),
             "{obstacles:?}"
         );
     });
     assert!(told(&place).contains("keep_log_months"));
+}
+
+#[test]
+fn pseudonyms_of_applications_in_another_order_are_refused_because_statements_would_be_rated_otherwise() {
+    let place = account_books();
+    let mut names = names();
+    names.apps = APPS.into_iter().zip([9, 8]).collect();
+    let refused = with_books(&place, ERASED, async |books, lease| {
+        rewrite(books, lease, &names).await.err().unwrap().to_string()
+    });
+    assert!(refused.contains("not in the order of the applications"), "{refused}");
 }
 
 #[test]

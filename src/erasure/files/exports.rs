@@ -46,6 +46,30 @@ pub struct RewrittenSheet {
     pub after: String,
 }
 
+/// Files of exports that name the account and cannot be written anew, each in a sentence with its cure.
+pub async fn damaged_exports(books: &Books, uin: u64) -> Result<Vec<String>> {
+    let mut damaged = Vec::new();
+    for folder in export_folders(&books.ledger)
+        .await?
+        .into_iter()
+        .filter(|folder| folder.written)
+    {
+        let export = export(&books.ledger, folder.export).await?;
+        let manifest = manifest_of(&export)?;
+        if !manifest.names(uin) {
+            continue;
+        }
+        let place = place_of(books, &export.folder);
+        for (name, digest) in files_of(&export, &manifest) {
+            let path = place.join(name);
+            if !tokio::task::block_in_place(|| is_of(&path, &digest))? {
+                damaged.push(format!("{} is missing or changed; {}", path.display(), cure(&export)));
+            }
+        }
+    }
+    Ok(damaged)
+}
+
 /// Writes all exports that name the account anew, beside their places.
 ///
 /// # Errors
@@ -66,11 +90,11 @@ pub async fn rewrite_exports(books: &Books, names: &Pseudonyms) -> Result<Vec<Re
 
 fn rewrite_export(books: &Books, export: &Export, names: &Pseudonyms) -> Result<Option<RewrittenExport>> {
     let mut manifest = manifest_of(export)?;
-    if !manifest.rename(names.erased_uin, names.uin) {
+    if !manifest.names(names.erased_uin) {
         return Ok(None);
     }
     let place = place_of(books, &export.folder);
-    let cure = format!("`tallybook export --again {}` recreates it", export.export);
+    let cure = cure(export);
     let on_disk = place.join(MANIFEST_NAME);
     if std::fs::read_to_string(&on_disk).ok().as_ref() != Some(&export.manifest) {
         return Err(Error::damaged(on_disk, format!("is missing or changed; {cure}")));
@@ -93,6 +117,10 @@ fn rewrite_export(books: &Books, export: &Export, names: &Pseudonyms) -> Result<
         });
     }
     sync_all(&new)?;
+    manifest.rename(names.erased_uin, names.uin);
+    manifest
+        .sha256_before_erasure
+        .get_or_insert_with(|| export.manifest_digest.clone());
     let text = manifest.to_text();
     write_durably(&staged.join(MANIFEST_NAME), text.as_bytes())?;
     Ok(Some(RewrittenExport {
@@ -102,6 +130,22 @@ fn rewrite_export(books: &Books, export: &Export, names: &Pseudonyms) -> Result<
         manifest_after: sha256_hex(text.as_bytes()),
         sheets,
     }))
+}
+
+/// What brings a file of an export back.
+fn cure(export: &Export) -> String {
+    format!("`tallybook export --again {}` recreates it", export.export)
+}
+
+/// The files of an export, the manifest last, each with its digest.
+fn files_of<'m>(export: &Export, manifest: &'m Manifest) -> Vec<(&'m str, String)> {
+    let sheets = manifest.files.iter().map(|file| (&*file.name, file.sha256.clone()));
+    let digest = sha256_hex(export.manifest.as_bytes());
+    sheets.chain([(MANIFEST_NAME, digest)]).collect()
+}
+
+fn is_of(path: &Path, digest: &str) -> Result<bool> {
+    Ok(path.exists() && sha256_hex_of_file(path)? == digest)
 }
 
 fn manifest_of(export: &Export) -> Result<Manifest> {

@@ -37,7 +37,7 @@ use crate::storage::raw::store::{FileInUse, files_in_use};
 use crate::storage::usage::table::UsageRows;
 use crate::support::error::{Error, Result};
 pub use exports::{RewrittenExport, RewrittenSheet};
-use exports::{finish_exports, rewrite_exports, swap_exports};
+use exports::{damaged_exports, finish_exports, rewrite_exports, swap_exports};
 use identities::{RewrittenRun, rewrite_runs};
 pub use inputs::Inputs;
 use inputs::{remove_waiting, set_aside};
@@ -117,15 +117,16 @@ pub struct Finished {
 }
 
 /// Why the files of an account cannot be erased, each reason with its cure.
-pub async fn obstacles(books: &Books) -> Result<Vec<String>> {
+pub async fn obstacles(books: &Books, uin: u64) -> Result<Vec<String>> {
+    let mut obstacles = damaged_exports(books, uin).await?;
     let days = days_of_unknown_log(books).await?;
-    let days = days.iter().map(|day| {
+    obstacles.extend(days.iter().map(|day| {
         format!(
             "the service log of {day} outlived its raw records, so that nobody can tell whose it is; set `keep_log_months` to at most \
              `keep_raw_months`, and run `tallybook expire`"
         )
-    });
-    Ok(days.collect())
+    }));
+    Ok(obstacles)
 }
 
 /// All applications of an account, in raw records and in usage.
@@ -152,11 +153,12 @@ pub async fn apps_of(books: &Books, uin: u64) -> Result<BTreeSet<u64>> {
 /// # Errors
 /// [`Error::Damaged`] where a file is not what was written, and [`Error::NeedsPerson`] with the [`obstacles`].
 pub async fn rewrite<'b>(books: &'b Books, lease: &'b Lease, names: &Pseudonyms) -> Result<Rewritten<'b>> {
-    let obstacles = obstacles(books).await?;
+    names.check_order()?;
+    let uin = names.erased_uin;
+    let obstacles = obstacles(books, uin).await?;
     if !obstacles.is_empty() {
         return Err(Error::NeedsPerson(obstacles.join("\n")));
     }
-    let uin = names.erased_uin;
     let found = rows::find(books, uin, &names.apps.keys().copied().collect()).await?;
     let in_use = files_in_use(&books.ledger).await?;
     let attempt = WriteAttempt::register(books, "erase").await?;

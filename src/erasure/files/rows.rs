@@ -66,7 +66,7 @@ fn find_in(
     let mut sums = BTreeMap::<(i64, NaiveDate), RowSums>::new();
     let (mut identities, mut of_others) = (Vec::new(), BTreeSet::new());
     for (segment, account) in segments.iter().zip(accounts) {
-        found.rows.extend(account.rows);
+        found.rows.join(account.rows);
         identities.extend(account.asked);
         found.apps.extend(&account.apps);
         of_others.extend(account.apps_of_others);

@@ -56,7 +56,8 @@ pub async fn rename(tx: &mut Tx, names: &Pseudonyms, files: &Rewritten<'_>, rena
 /// The text of `usage_daily.days` with the pseudonyms of apps.
 fn days_under(text: &str, names: &Pseudonyms) -> Result<String> {
     let mut skus = daily::from_text(text)?;
-    for sku in &mut skus {
+    // 0 is what has no app.
+    for sku in skus.iter_mut().filter(|sku| sku.appid != 0) {
         let pseudonym = names.apps.get(&sku.appid);
         sku.appid = *pseudonym.ok_or_else(|| {
             Error::Unbalanced(format!("usage of the account has the app {}, which no usage file has", sku.appid))

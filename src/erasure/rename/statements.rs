@@ -20,6 +20,9 @@ pub struct SecondDigest {
 /// Renames an account's statements, documents and settlements. Returns the digests, oldest first.
 pub async fn rename(books: &Books, tx: &mut Tx, names: &Pseudonyms) -> Result<Vec<SecondDigest>> {
     let app = |app: &str| {
+        if app == "0" {
+            return Some(app.to_owned());
+        }
         let pseudonym = names.apps.get(&app.parse().ok()?)?;
         Some(pseudonym.to_string())
     };

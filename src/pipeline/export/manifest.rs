@@ -229,20 +229,20 @@ impl Manifest {
         }
     }
 
-    /// Names an account by another number in the heads, and what was exported before. Returns false, and leaves all as it is, where
-    /// the account has no head.
-    pub fn rename(&mut self, uin: u64, new_uin: u64) -> bool {
+    /// Whether it names an account.
+    pub fn names(&self, uin: u64) -> bool {
         let text = uin.to_string();
-        let Some(head) = self.heads.iter().position(|head| head.uin == text) else {
-            return false;
-        };
-        let digest = self.digest();
-        self.sha256_before_erasure.get_or_insert(digest);
-        let head = &mut self.heads[head];
-        head.statement_id = renamed_statement(&head.statement_id, uin, new_uin);
-        head.uin = new_uin.to_string();
+        self.heads.iter().any(|head| head.uin == text)
+    }
+
+    /// Names an account by another number in the heads.
+    pub fn rename(&mut self, uin: u64, new_uin: u64) {
+        let text = uin.to_string();
+        for head in self.heads.iter_mut().filter(|head| head.uin == text) {
+            head.statement_id = renamed_statement(&head.statement_id, uin, new_uin);
+            head.uin = new_uin.to_string();
+        }
         sort_heads(&mut self.heads);
-        true
     }
 
     /// The text of the file.

@@ -1,5 +1,6 @@
 //! The rows of an account in raw, and the voids, which have no account of their own.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
@@ -27,6 +28,20 @@ impl RowSet {
             if let Some(lines) = self.lines.get_mut(&intake) {
                 lines.sort_unstable();
                 lines.dedup();
+            }
+        }
+    }
+
+    /// Adds the rows of another.
+    pub fn join(&mut self, other: Self) {
+        for (intake, lines) in other.lines {
+            match self.lines.entry(intake) {
+                Entry::Vacant(vacant) => drop(vacant.insert(lines)),
+                Entry::Occupied(mut known) => {
+                    known.get_mut().extend(lines);
+                    known.get_mut().sort_unstable();
+                    known.get_mut().dedup();
+                }
             }
         }
     }
@@ -74,7 +89,7 @@ pub struct VoidRow {
 pub struct AccountRows {
     /// Rows and milliseconds by their writer's number.
     pub sums: BTreeMap<i64, RowSums>,
-    pub rows: Vec<(i64, u32)>,
+    pub rows: RowSet,
     /// Source and id of those whose identity hash was asked for.
     pub asked: Vec<(String, String)>,
     /// The account's applications.
@@ -146,10 +161,11 @@ pub fn account_rows(path: &Path, uin: u64, asked: &HashSet<u64>, apps: &BTreeSet
         let (intakes, lines) = places_of(path, &frame)?;
         let durations = frame.column("duration_ms").and_then(Column::i64).doing(doing())?;
         let hashes = frame.column("key").and_then(Column::u64).doing(doing())?;
+        let place = |row: &usize| (intakes.get(*row).unwrap_or(0), lines.get(*row).unwrap_or(0));
+        found.rows.extend(own.iter().map(place));
         let mut wanted = Vec::new();
         for row in own {
             let intake = intakes.get(row).unwrap_or(0);
-            found.rows.push((intake, lines.get(row).unwrap_or(0)));
             let sums = found.sums.entry(intake).or_default();
             sums.rows += 1;
             sums.duration_ms += durations.get(row).unwrap_or(0);
@@ -200,6 +216,10 @@ mod tests {
             assert_eq!(rows.has(intake, line), is_in, "{intake} {line}");
         }
         assert_eq!(rows.intakes().collect::<Vec<_>>(), [1, 2]);
+        let mut more = RowSet::default();
+        more.extend([(2, 9), (2, 5), (5, 1)]);
+        rows.join(more);
+        assert!([3, 4, 5, 9].iter().all(|line| rows.has(2, *line)) && rows.has(5, 1));
         let batches = rows.renumbered(|intake| (intake == 2).then_some(20));
         assert_eq!((batches.has(20, 9), batches.has(1, 7)), (true, false));
     }
