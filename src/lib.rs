@@ -20,6 +20,8 @@ pub mod sources;
 
 pub mod backup;
 
+pub mod erasure;
+
 pub mod nightly;
 
 pub mod inspect;

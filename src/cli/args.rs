@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::account_end::TerminateArgs;
+use super::erase::EraseArgs;
 use super::backup::BackupArgs;
 use super::parse;
 use super::quarantine::args::QuarantineCommand;
@@ -191,6 +192,11 @@ pub enum Command {
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
     },
+    /// Erase an account on request, for good: its records, files and names go, its statements stay under a random number
+    ///
+    /// The account must have ended, its last period be closed and exported, and nothing of it wait for a decision. It is safe to kill and to
+    /// run again; a night finishes what was begun.
+    Erase(EraseArgs),
     /// Manage sources: list, show, check, import, test, disable, enable, template, payloads, redrive
     Source {
         #[command(subcommand)]

@@ -7,6 +7,7 @@ mod args;
 mod backup;
 mod conflict;
 mod environment;
+mod erase;
 mod explain;
 mod first_day;
 mod ingest;

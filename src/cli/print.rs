@@ -308,6 +308,11 @@ pub fn verified(verified: &Verified) -> String {
         counted(verified.statements, "statement"),
         counted(verified.exports, "export")
     );
+    if verified.erased_accounts > 0 {
+        let erased = counted(verified.erased_accounts, "erased account");
+        text.truncate(text.len() - 2);
+        let _infallible = write!(text, ", {erased}: ");
+    }
     match verified.difference_count {
         0 => text.push_str("all agree\n"),
         count => {

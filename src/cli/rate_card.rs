@@ -64,7 +64,11 @@ pub fn check(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
 fn imported_text(card: &Imported) -> String {
     let again = match card.outcome {
         "correction" | "correction by a new version" => {
-            format!("; {} will be rated again", counted(card.rated_again, "closed period"))
+            let erased = match card.erased_accounts {
+                0 => String::new(),
+                count => format!("; {} left as billed", counted(count, "erased account")),
+            };
+            format!("; {} will be rated again{erased}", counted(card.rated_again, "closed period"))
         }
         "withdrawn" => {
             " earlier by `rate-card withdraw`, not imported; remove the file, or import it by naming it".to_owned()

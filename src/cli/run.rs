@@ -15,7 +15,7 @@ use super::source::args::SourceCommand;
 use super::usage::{show_statements, show_usage};
 use super::writes::run_admitted;
 use super::{
-    account, account_end, adjustment, backup, conflict, environment, explain, first_day, manual, print, pull,
+    account, account_end, adjustment, backup, conflict, environment, erase, explain, first_day, manual, print, pull,
     quarantine, rate_card, retention, source, void,
 };
 use crate::catalog::account::Accounts;
@@ -137,6 +137,7 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCod
         Command::Account { command } => account::run(args, books, command).await?,
         Command::Terminate(end) => account_end::run_terminate(args, books, end).await?,
         Command::Reinstate { uin, reason } => account_end::run_reinstate(args, books, *uin, reason).await?,
+        Command::Erase(erase) => return Box::pin(erase::run(args, books, erase)).await,
         Command::Quarantine { command } => return quarantine::run(args, books, command).await,
         Command::Conflict { command } => conflict::run(args, books, command).await?,
         Command::FirstDay { day, reason } => first_day::run(args, books, *day, reason.as_deref()).await?,

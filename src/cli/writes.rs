@@ -41,6 +41,7 @@ fn only_reads(command: &Command) -> bool {
         ),
         Command::Adjustment { command } => matches!(command, AdjustmentCommand::List { .. }),
         Command::Void { command } => matches!(command, VoidCommand::List { .. }),
+        Command::Erase(erase) => !erase.writes(),
         Command::Retention(retention) => !retention.writes(),
         Command::Source { command } => !matches!(
             command,

@@ -9,6 +9,7 @@
 //! draft       what stays open, for dashboards
 //! export      what is closed, at the same time
 //! expire      what is past its time
+//! erase       an account, where that was begun and did not come to its end
 //! maintain    merge small files, rewrite files of before, sweep orphans
 //! report      for the morning, and for `status`
 //! backup      where settings name a folder for it
@@ -29,6 +30,8 @@ use crate::context::missing_files::gone;
 use crate::context::restore_guard::refuse_older_ledger;
 use crate::decisions::conflict;
 use crate::decisions::conflict::Listed;
+use crate::erasure::finish_unfinished;
+use crate::erasure::words::Words;
 use crate::decisions::conflict::at_close::{ClosedOver, closed_over};
 use crate::pipeline::close::draft::draft_open_periods;
 use crate::pipeline::close::{Closed, close};
@@ -82,6 +85,9 @@ pub struct Night {
     /// The backup after it; none without the setting, and where it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackedUp>,
+    /// Numbers of an account that was erased in this night: what is kept of the report does not say them.
+    #[serde(skip)]
+    pub erased_words: Option<Words>,
     /// What needs a person; the exit code says so.
     pub needs_person: Vec<String>,
 }
@@ -134,11 +140,16 @@ async fn run_among_runs(books: &Books, lease: &Lease) -> Result<Night> {
 
 async fn record(books: &Books, lease: &Lease, night: &Night, metered_to: Option<i64>) -> Result<()> {
     let kept = night.to_keep();
+    let (mut report, mut text) = (serde_json::to_string(&kept)?, report::night(&kept));
+    if let Some(words) = &night.erased_words {
+        report = words.erased_json(&report).unwrap_or(report);
+        text = words.erased(&text).unwrap_or(text);
+    }
     let run = NewRun {
         command: COMMAND,
         exit_code: night.exit_code(),
-        report: &serde_json::to_string(&kept)?,
-        text: &report::night(&kept),
+        report: &report,
+        text: &text,
         metered_to,
     };
     store::record_run(books, lease, &run).await
@@ -184,6 +195,22 @@ async fn record_failure(books: &Books, lease: &Lease, error: &Error) {
     }
 }
 
+/// Brings an erasure to its end that was begun. Returns what needs a person, and what the night's report may not say.
+async fn finish_erasure(books: &Books, lease: &Lease) -> Result<(Vec<String>, Option<Words>)> {
+    if books.clock.doubt().is_some() {
+        return Ok((Vec::new(), None));
+    }
+    match Box::pin(finish_unfinished(books, lease)).await {
+        Ok(None) => Ok((Vec::new(), None)),
+        Ok(Some((erased, words))) => Ok((needs_person::of_erasure(&erased).into_iter().collect(), words)),
+        // It waits for a decision, and the night does not.
+        Err(error @ (Error::Usage(_) | Error::NeedsPerson(_) | Error::Damaged { .. })) => {
+            Ok((vec![needs_person::erasure_waits(&error)], None))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     refuse_older_ledger(books).await?;
     let cards = import_cards(books).await?;
@@ -208,6 +235,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let (drafts, exported) = (drafts?, exported?);
     let mut expired = expire(books, lease, &accounts).await?;
     expired.configuration = expire_configuration(books, lease).await?;
+    let (erasure, erased_words) = finish_erasure(books, lease).await?;
     let kept = maintain(books, lease, metered.batch_hi).await?;
     let needs_person = [
         cards.refused,
@@ -219,6 +247,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         needs_person::of_close(&closed),
         needs_person::of_retention(&expired),
         needs_person::of_maintenance(&kept),
+        erasure,
     ];
     Ok(Night {
         as_of: books.clock.text(),
@@ -236,6 +265,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         expired,
         kept,
         backup: None,
+        erased_words,
         needs_person: needs_person.concat(),
     })
 }

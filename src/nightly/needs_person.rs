@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::erasure::Erased;
 use crate::backup::create::BackedUp;
 use crate::context::Books;
 use crate::pipeline::close::{Blocked, Closed};
@@ -113,6 +114,21 @@ pub fn of_backup(done: &BackedUp) -> Vec<String> {
         format!("{place} changed while it was copied, and is not in the backup: run `tallybook backup` again")
     });
     missing.chain(damaged).chain(unsettled).collect()
+}
+
+/// An erasure whose remains the database still has.
+pub fn of_erasure(erased: &Erased) -> Option<String> {
+    let number = erased.erasure.erasure;
+    let why = erased.not_compacted.as_ref()?;
+    Some(format!(
+        "erasure {number} is done, but the database could not be made to forget what it had written over: {why}. The next nightly run tries \
+         again"
+    ))
+}
+
+/// An erasure that was begun and may not go on. The sentence has the number: the report says it until the erasure is done, which takes it out.
+pub fn erasure_waits(why: &Error) -> String {
+    format!("an erasure was begun and waits: {why}")
 }
 
 /// The night is done, and there is no backup of it.

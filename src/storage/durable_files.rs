@@ -143,6 +143,25 @@ pub fn rename_durably(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Moves a file to the place of another one, which goes, within one file system, and makes it permanent.
+pub fn replace_durably(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).at(from)?;
+    failpoint::file("replaced", to);
+    for dir in [from.parent(), to.parent()].into_iter().flatten() {
+        sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+/// Removes a folder with all that is in it; it may be gone already.
+pub fn remove_folder(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).at(folder),
+        _ => failpoint::file("removed", folder),
+    }
+    folder.parent().filter(|parent| parent.is_dir()).map_or(Ok(()), sync_dir)
+}
+
 /// Removes files that may be gone already, and their folders when these are empty.
 pub fn remove_files(paths: &[PathBuf]) -> Result<()> {
     for path in paths {

@@ -24,6 +24,9 @@ pub mod progress;
 /// Values shown in messages.
 pub mod quote;
 
+/// Random bytes.
+pub mod random;
+
 /// Sorting by counting digits.
 pub mod radix_sort;
 pub mod secret_name;
@@ -33,3 +36,4 @@ pub mod table;
 
 /// Several threads for what calls polars.
 pub mod threads;
+pub mod whole_numbers;

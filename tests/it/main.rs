@@ -24,6 +24,9 @@ mod worlds;
 /// Accounts that end, and go on.
 mod account_ends;
 
+/// Accounts that are erased.
+mod erasure;
+
 /// The program against the naive model.
 mod laws;
 
@@ -71,6 +74,9 @@ mod retention_calendar;
 
 /// A year of nights against a model of the policy.
 mod retention_year;
+
+/// Files without an account that was erased.
+mod erasure_files;
 
 /// Nights in a row: late usage, expiry, repeats.
 mod nights;

@@ -347,13 +347,21 @@ async fn columns(shop: &Shop) -> Vec<(String, String)> {
     for table in books.ledger.tables().await.unwrap() {
         let row = query(format!("SELECT * FROM {table} LIMIT 1"));
         match row.fetch_optional(&books.ledger).await.unwrap() {
-            // They come and go within a night; what people settled and withdrew is in edges_corrections.rs.
+            // They come and go within a night; what people settled and withdrew is in edges_corrections.rs, erased accounts in
+            // erasure.rs.
             None => assert!(
                 [
                     "dropped_file",
                     "held_day",
                     "blocked_period",
                     "begun_run",
+                    "erased_account",
+                    "erased_export",
+                    "erased_rows",
+                    "erased_statement",
+                    "erasure",
+                    "erasure_in_progress",
+                    "tombstone",
                     "settlement",
                     "withdrawn_card"
                 ]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
+use super::erased::store::refuse_erased;
 use super::store::{add_accounts, add_terms, load_accounts, usage_files_from};
 use super::terms::{PriceOverride, Terms};
 use super::usage::last_day;
@@ -83,6 +84,7 @@ pub async fn try_add(books: &Books, wanted: Wanted) -> Result<Added> {
 }
 
 async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
+    refuse_erased(&books.ledger, wanted.uin).await?;
     let cards = load_cards(&books.ledger).await?;
     let accounts = load_accounts(&books.ledger).await?;
     let known = accounts.get(wanted.uin);

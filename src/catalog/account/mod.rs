@@ -3,11 +3,12 @@
 pub mod add;
 pub mod cohorts;
 pub mod end;
+pub mod erased;
 pub mod part;
 pub mod store;
 pub mod terms;
 pub mod unknown;
-mod usage;
+pub mod usage;
 
 use std::collections::BTreeMap;
 

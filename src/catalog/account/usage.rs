@@ -31,3 +31,11 @@ pub fn last_record_from(path: &PathBuf, uin: u64, from_ns: i64) -> Result<Option
         .filter_map(|(_, time)| time);
     Ok(own.max().filter(|last| from_ns <= *last))
 }
+
+/// How many records a raw segment has of an account.
+pub fn rows_of(path: &PathBuf, uin: u64) -> Result<i64> {
+    let frame = read_columns(path, &["uin"])?;
+    let uins = frame.column("uin").and_then(Column::u64).doing("reading raw")?;
+    let own = uins.iter().filter(|found| *found == Some(uin)).count();
+    Ok(i64::try_from(own).unwrap_or(i64::MAX))
+}

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use super::additive_check::{Revision, changes_beyond_prices, compare, prices_gone};
 use super::catalog::RateCatalog;
 use super::folder::check_folder;
+use super::store::RatedAgain;
 use super::{Finding, RateCard, store};
 use crate::catalog::account::Accounts;
 use crate::catalog::account::store::load_accounts;
@@ -25,9 +26,17 @@ pub struct Imported {
     pub outcome: &'static str,
     /// Closed periods that a correction rates again; the next statement of each account carries the difference.
     pub rated_again: u64,
-    /// The same, by account and first day.
+    /// Erased accounts that a correction would have rated again: they are left as they are.
+    #[serde(skip_serializing_if = "is_none")]
+    pub erased_accounts: u64,
+    /// The closed periods, by account and first day.
     #[serde(skip)]
     pub again: Vec<(u64, NaiveDate)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Reads card files: given ones, or all `<card>/<date>.toml` of folders.
@@ -151,7 +160,7 @@ async fn import_in(
     for card in &folder.cards {
         let correction = correction.filter(|correction| correction.from == card.from);
         let newest = store::newest(tx, &card.name, card.from).await?;
-        let mut again = Vec::new();
+        let mut again = RatedAgain::default();
         let outcome = match (newest, correction) {
             (None, None) if of_withdrawn == Withdrawn::Told && store::withdrawn(tx, card).await?.is_some() => {
                 "withdrawn"
@@ -206,8 +215,9 @@ async fn import_in(
             from: card.from.to_string(),
             digest: card.digest(),
             outcome,
-            rated_again: again.len() as u64,
-            again,
+            rated_again: again.periods.len() as u64,
+            erased_accounts: again.erased_accounts,
+            again: again.periods,
         });
     }
     Ok(outcomes)
@@ -288,7 +298,7 @@ async fn correct(
     revision: i64,
     correction: Correction<'_>,
     accounts: &Accounts,
-) -> Result<Vec<(u64, NaiveDate)>> {
+) -> Result<RatedAgain> {
     let number = store::add_revision(tx, card, revision, true, &books.clock.text()).await?;
     let until = store::version_after(tx, &card.name, card.from).await?;
     let again = store::rate_again(tx, card, until, number, accounts).await?;
@@ -296,7 +306,7 @@ async fn correct(
         who: &books.settings.who,
         action: "rate-card correct",
         subject: format!("{} of {}", card.name, card.from),
-        detail: serde_json::json!({ "revision": revision, "digest": card.digest(), "closed_periods": again.len() }),
+        detail: serde_json::json!({ "revision": revision, "digest": card.digest(), "closed_periods": again.periods.len() }),
         reason: correction.reason,
         at: books.clock.text(),
     };

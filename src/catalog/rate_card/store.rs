@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use super::RateCard;
 use super::catalog::RateCatalog;
 use crate::catalog::account::Accounts;
+use crate::catalog::account::erased::store::pseudonyms;
 use crate::catalog::account::store::parse_uin;
 use crate::storage::ledger::{Channel, Ledger, Tx, Value, insert_row, insert_rows, next_number, query};
 use crate::storage::raw::store::parse_day;
@@ -236,14 +237,15 @@ pub async fn version_after(tx: &mut Tx, name: &str, from: NaiveDate) -> Result<O
 }
 
 /// Lists the closed periods that a corrected version prices, by account and first day, so that they are rated again. Usage before an account's first
-/// closed period was billed by adjustments, for periods that no row names: they are found by its days.
+/// closed period was billed by adjustments, for periods that no row names: they are found by its days. Erased accounts are left out, and
+/// counted.
 pub async fn rate_again(
     tx: &mut Tx,
     card: &RateCard,
     until: Option<NaiveDate>,
     number: i64,
     accounts: &Accounts,
-) -> Result<Vec<(u64, NaiveDate)>> {
+) -> Result<RatedAgain> {
     let until = until.unwrap_or(NaiveDate::MAX);
     let gone = lines_gone(tx).await?;
     let mut again: BTreeSet<(u64, NaiveDate)> = BTreeSet::new();
@@ -276,6 +278,9 @@ pub async fn rate_again(
             again.insert((uin, period.start));
         }
     }
+    let erased = pseudonyms(&mut *tx).await?;
+    let left_out: BTreeSet<u64> = again.iter().map(|(uin, _)| *uin).filter(|uin| erased.contains(uin)).collect();
+    again.retain(|(uin, _)| !left_out.contains(uin));
     if let Some((uin, start)) = again
         .iter()
         .find(|(uin, start)| gone.get(uin).is_some_and(|to| start < to))
@@ -290,7 +295,19 @@ pub async fn rate_again(
         .iter()
         .map(|(uin, start)| -> [Value; 3] { [uin.to_string().into(), start.to_string().into(), number.into()] });
     insert_rows(tx, "rerate (uin, period_start, card)", rows).await?;
-    Ok(again.into_iter().collect())
+    Ok(RatedAgain {
+        periods: again.into_iter().collect(),
+        erased_accounts: left_out.len() as u64,
+    })
+}
+
+/// What a correction rates again.
+#[derive(Clone, Debug, Default)]
+pub struct RatedAgain {
+    /// By account and first day.
+    pub periods: Vec<(u64, NaiveDate)>,
+    /// Erased accounts that it would have rated again.
+    pub erased_accounts: u64,
 }
 
 /// Accounts with statements whose lines are past their retention, and the end of the last such period.

@@ -25,7 +25,7 @@ use crate::pipeline::close::adjustment::settlement::store::settlements_of;
 use crate::pipeline::close::period_charges::{AccountUsage, NOT_TOUCHED, Touched, adjusted_with, closed_period_of};
 use crate::pipeline::close::statement::Statement;
 use crate::pipeline::close::statement::document::Line;
-use crate::pipeline::close::store::{ClosedAs, closed_periods_of, closings, statements_of};
+use crate::pipeline::close::store::{ClosedAs, closed_periods_of, closings, statements_to_prove};
 use crate::pipeline::close::{ClosingOf, state};
 use crate::pipeline::meter::store::usage_paths;
 use crate::pipeline::rate::Kind;
@@ -123,7 +123,7 @@ pub async fn explain_within(
     limits: Limits,
 ) -> Result<Explanation> {
     let uin = store::account_of(&books.ledger, statement_id).await?;
-    let statements = statements_of(&books.ledger, uin).await?;
+    let statements = statements_to_prove(&books.ledger, uin).await?;
     let at = statements.iter().position(|s| s.statement_id == statement_id);
     let at = at.ok_or_else(|| Error::Usage(format!("there is no statement {statement_id}")))?;
     let statement = &statements[at];

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use chrono::{Days, NaiveDate, TimeDelta, Utc};
 
 use super::{Explained, Known, store};
+use crate::catalog::account::erased::store::pseudonyms;
 use crate::catalog::account::Accounts;
 use crate::catalog::account::add::default_terms;
 use crate::catalog::account::terms::Terms;
@@ -102,6 +103,17 @@ pub async fn add(books: &Books, known: &Known<'_>, lines: &mut [Explained], limi
     // A local day lies in the UTC days around it.
     let first = from.checked_sub_days(Days::new(1)).unwrap_or(from);
     let expired = store::expired(&books.ledger, known.usage.uin, first, to).await?;
+    if pseudonyms(&books.ledger).await?.contains(&known.usage.uin) {
+        for line in lines.iter_mut().filter(|line| line.appid.is_some()) {
+            line.behind = Some(Behind {
+                expired: of_span(&expired, line.span),
+                not_checked: vec!["its account was erased, and with it the raw records".to_owned()],
+                is_part: true,
+                ..Behind::default()
+            });
+        }
+        return Ok(());
+    }
     let segments = segments_of_days(books, first.iter_days().take_while(|day| *day <= to)).await?;
     let rows: i64 = segments.iter().map(|segment| segment.rows).sum();
     let reading = Reading::begin(books, known).await?;

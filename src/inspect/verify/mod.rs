@@ -6,10 +6,12 @@
 //! usage       raw measured again against usage files, these against the dashboards' rows, control totals
 //! statements  rated and adjusted again from the usage, cards and statements of their day; chains of digests
 //! exports     chains of manifests, files on disk, heads of the statement chains
+//! erasures    certificates, second digests, numbers that may be no account's any more
 //! proofs      of days about to go against their rows; raw that is gone, and the digests that stand for it
 //! ```
 
 mod day_digests;
+mod erasures;
 mod exports;
 mod files;
 mod ledger;
@@ -31,6 +33,9 @@ pub struct Verified {
     pub usage_sums: usize,
     pub statements: usize,
     pub exports: usize,
+    /// Accounts whose statements stand under a pseudonym.
+    #[serde(skip_serializing_if = "is_none")]
+    pub erased_accounts: usize,
     /// UTC days whose raw is gone.
     pub expired: Vec<ExpiredDay>,
     /// Inputs whose original was changed after it was read, and what became of it.
@@ -54,6 +59,11 @@ pub struct ExpiredDay {
     pub accounts: i64,
     /// SHA-256 over the accounts' lines `uin digest` of the day, in the order of the numbers.
     pub digest: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Differences told at most; their number is told in full.
@@ -113,6 +123,8 @@ pub async fn verify_scope(books: &Books, scope: Scope) -> Result<Verified> {
     let part = statements::verify(books, scope, &damaged, &mut verified).await;
     verified.part(part);
     let part = exports::verify(books, scope, &mut verified).await;
+    verified.part(part);
+    let part = erasures::verify(books, &mut verified).await;
     verified.part(part);
     let part = day_digests::verify(books, scope, &damaged, &mut verified).await;
     verified.part(part);

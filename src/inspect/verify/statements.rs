@@ -1,13 +1,14 @@
 //! Statements rated again: from the usage, the cards and the statements of their day.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 
 use super::files::DamagedFiles;
 use super::{Scope, Verified};
 use crate::catalog::account::Account;
+use crate::catalog::account::erased::store::pseudonyms;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::store::cards_up_to;
@@ -20,7 +21,8 @@ use crate::pipeline::close::period_charges::{AccountUsage, ClosedPeriod, NOT_TOU
 use crate::pipeline::close::statement::check::verify_chain;
 use crate::pipeline::close::statement::{Statement, document};
 use crate::pipeline::close::store::{
-    ClosedAs, billed_records, closed_periods_of, closings, stated_periods_that_differ, statement_counts, statements_of,
+    ClosedAs, billed_records, closed_periods_of, closings, second_digests, stated_periods_that_differ, statement_counts, statements_of,
+    statements_to_prove,
 };
 use crate::pipeline::close::{ClosingOf, state};
 use crate::pipeline::meter::store::{progress, usage_paths};
@@ -80,8 +82,11 @@ async fn verify_account(
     expired: &BTreeSet<String>,
     verified: &mut Verified,
 ) {
-    let statements = match statements_of(&books.ledger, uin).await {
-        Ok(statements) => statements,
+    let statements = match both_chains(books, closed, uin).await {
+        Ok((statements, differences)) => {
+            differences.into_iter().for_each(|sentence| verified.differs(sentence));
+            statements
+        }
         Err(error) => {
             verified.differs(error.to_string());
             return;
@@ -105,6 +110,20 @@ async fn verify_account(
     }
 }
 
+/// An account's statements as they can be proved. Of an erased account the first digests are a chain still, which is all that can be said of
+/// them.
+async fn both_chains(books: &Books, closed: &ClosedBooks, uin: u64) -> Result<(Vec<Statement>, Vec<String>)> {
+    if !closed.erased.contains(&uin) {
+        return Ok((statements_of(&books.ledger, uin).await?, Vec::new()));
+    }
+    let first = statements_of(&books.ledger, uin).await?;
+    let mut differences: Vec<String> = verify_chain(&first).iter().map(ToString::to_string).collect();
+    let second = second_digests(&books.ledger, uin).await?;
+    let without = first.iter().filter(|statement| !second.contains_key(&statement.period.start));
+    differences.extend(without.map(|statement| format!("statement {} has no second digest", statement.statement_id)));
+    Ok((statements_to_prove(&books.ledger, uin).await?, differences))
+}
+
 /// All usage files; none when one is damaged.
 async fn usage_files(books: &Books, damaged: &DamagedFiles) -> Result<Option<Vec<(String, i64)>>> {
     let (from, to) = all_days();
@@ -118,6 +137,8 @@ async fn usage_files(books: &Books, damaged: &DamagedFiles) -> Result<Option<Vec
 struct ClosedBooks {
     closings: HashMap<i64, ClosedAs>,
     cards: HashMap<i64, RateCatalog>,
+    /// Accounts under a pseudonym.
+    erased: HashSet<u64>,
     /// Periods outside of it are not rated again.
     scope: Scope,
 }
@@ -131,7 +152,12 @@ impl ClosedBooks {
                 place.insert(cards_up_to(&books.ledger, closed_as.card_hi).await?);
             }
         }
-        Ok(Self { closings, cards, scope })
+        Ok(Self {
+            closings,
+            cards,
+            erased: pseudonyms(&books.ledger).await?,
+            scope,
+        })
     }
 
     async fn verify_account(
@@ -173,6 +199,15 @@ impl ClosedBooks {
             };
             let before = statements.partition_point(|s| s.period.start < closed.period.start);
             let stored = statements.get(before).filter(|s| s.period == closed.period);
+            if self.erased.contains(&uin)
+                && let Some(gone) = stored.filter(|stored| stored.document.is_none())
+            {
+                verified.not_proved.push(format!(
+                    "statement {}: its lines had gone before its account was erased; only its totals were checked",
+                    gone.statement_id
+                ));
+                continue;
+            }
             let again = adjusted_with(&periods, at, &settled);
             if again.is_some() && statements[..before].iter().any(|s| s.document.is_none()) {
                 verified.not_proved.push(format!(

@@ -22,7 +22,7 @@ pub async fn sealed_tables(ledger: &Ledger) -> Result<Vec<String>> {
 
 /// Counters and the numbers they gave: each counter is the last number, and no number is missing.
 pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
-    const NUMBERED: [(&str, &str, &str); 16] = [
+    const NUMBERED: [(&str, &str, &str); 17] = [
         ("batch", "batch", "batch"),
         ("metering", "metering", "metering"),
         ("closing", "closing", "closing"),
@@ -40,6 +40,7 @@ pub async fn numbering(ledger: &Ledger) -> Result<Vec<String>> {
         ("settlement", "settlement", "settlement"),
         ("alarm", "alarm", "alarm"),
         ("deletion", "deletion", "deletion"),
+        ("erasure", "erasure", "erasure"),
     ];
     let mut differences = Vec::new();
     for (counter, table, column) in NUMBERED {
@@ -298,4 +299,71 @@ pub async fn expired_days(ledger: &Ledger) -> Result<Vec<ExpiredDay>> {
         });
     }
     Ok(expired)
+}
+
+/// How many tombstones and pseudonyms there are.
+pub async fn erased_counts(ledger: &Ledger) -> Result<(usize, usize)> {
+    let count = async |sql: &'static str| {
+        let row = query(sql).fetch_one(ledger).await?;
+        Ok::<_, Error>(usize::try_from(row.try_get::<i64>(0)?).unwrap_or(0))
+    };
+    Ok((
+        count("SELECT COUNT(*) FROM tombstone").await?,
+        count("SELECT COUNT(*) FROM erased_account").await?,
+    ))
+}
+
+/// Batches of which more rows were erased than were stored.
+pub async fn more_erased_than_stored(ledger: &Ledger) -> Result<Vec<String>> {
+    let rows = query(
+        "SELECT e.batch, e.erased, COALESCE(b.stored_rows, 0) FROM (SELECT batch, SUM(row_count) AS erased FROM erased_rows GROUP BY batch) e \
+         LEFT JOIN batch b ON b.batch = e.batch WHERE e.erased > COALESCE(b.stored_rows, 0) ORDER BY e.batch",
+    )
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let of = |at: usize| row.try_get::<i64>(at);
+            Ok(format!("batch {}: {} records were erased, and {} stored", of(0)?, of(1)?, of(2)?))
+        })
+        .collect()
+}
+
+/// Records stored by all batches against those that are there, have expired or were erased.
+pub async fn rows_that_do_not_add_up(ledger: &Ledger) -> Result<Vec<String>> {
+    let sum = async |sql: &'static str| {
+        let row = query(sql).fetch_one(ledger).await?;
+        row.try_get::<i64>(0)
+    };
+    let stored = sum("SELECT COALESCE(SUM(stored_rows), 0) FROM batch").await?;
+    let there = sum("SELECT COALESCE(SUM(row_count), 0) FROM segment WHERE kind = 'usage'").await?;
+    let expired = sum("SELECT COALESCE(SUM(row_count), 0) FROM expired_day WHERE kind = 'usage'").await?;
+    let erased = sum("SELECT COALESCE(SUM(row_count), 0) FROM erased_rows").await?;
+    if stored == there + expired + erased {
+        return Ok(Vec::new());
+    }
+    Ok(vec![format!(
+        "{stored} records were stored; {there} are there, {expired} have expired and {erased} were erased"
+    )])
+}
+
+/// Accounts that were added at a time or later.
+pub async fn accounts_added_from(ledger: &Ledger, time: &str) -> Result<Vec<u64>> {
+    let rows = query("SELECT uin FROM account WHERE added_at >= ?")
+        .bind(time)
+        .fetch_all(ledger)
+        .await?;
+    rows.iter().map(|row| parse_uin(&row.try_get::<String>(0)?)).collect()
+}
+
+/// The digests of the statements of an erasure, first and second, oldest first.
+pub async fn second_digests_of(ledger: &Ledger, erasure: i64) -> Result<Vec<(String, Option<String>)>> {
+    let rows = query(
+        "SELECT s.digest, e.digest FROM erased_account a JOIN statement s ON s.uin = a.uin LEFT JOIN erased_statement e \
+         ON e.uin = s.uin AND e.month = s.month AND e.period_start = s.period_start WHERE a.erasure = ? ORDER BY s.period_start",
+    )
+    .bind(erasure)
+    .fetch_all(ledger)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

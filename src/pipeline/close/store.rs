@@ -474,6 +474,59 @@ pub async fn statements_from(ledger: &Ledger, uins: &[u64], from: NaiveDate) -> 
     Ok(by_account)
 }
 
+/// Writes down the digests of a statement under a pseudonym: of its document as it is now, none where it is gone, and of the statement
+/// before.
+pub async fn add_second_digest(tx: &mut Tx, statement: &Statement, digest: Option<&str>) -> Result<()> {
+    let row: [Value; 5] = [
+        month_text(statement.period.start).into(),
+        statement.uin.to_string().into(),
+        statement.period.start.to_string().into(),
+        digest.map(str::to_owned).into(),
+        statement.previous_digest.clone().unwrap_or_default().into(),
+    ];
+    let columns = "erased_statement (month, uin, period_start, digest, previous_digest)";
+    insert_row(tx, columns, row).await
+}
+
+/// The second digests of an account's statements, by the period's start: of the document, and of the statement before.
+pub async fn second_digests(ledger: &Ledger, uin: u64) -> Result<BTreeMap<NaiveDate, SecondDigests>> {
+    let rows = query("SELECT period_start, digest, previous_digest FROM erased_statement WHERE uin = ?")
+        .bind(uin.to_string())
+        .fetch_all(ledger)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let digests = SecondDigests {
+                digest: row.try_get(1)?,
+                previous_digest: Some(row.try_get::<String>(2)?).filter(|digest| !digest.is_empty()),
+            };
+            Ok((parse_day(&row.try_get::<String>(0)?)?, digests))
+        })
+        .collect()
+}
+
+/// An account's statements with the digests by which they can be proved: under a pseudonym the second ones, which are of the documents as
+/// they are now. One whose lines had gone before has its first one alone.
+pub async fn statements_to_prove(ledger: &Ledger, uin: u64) -> Result<Vec<Statement>> {
+    let mut statements = statements_of(ledger, uin).await?;
+    let mut second = second_digests(ledger, uin).await?;
+    for statement in &mut statements {
+        if let Some(digests) = second.remove(&statement.period.start) {
+            statement.previous_digest = digests.previous_digest;
+            statement.digest = digests.digest.unwrap_or_else(|| statement.digest.clone());
+        }
+    }
+    Ok(statements)
+}
+
+/// The digests of a statement under a pseudonym.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecondDigests {
+    /// None where its lines had gone before its account was erased.
+    pub digest: Option<String>,
+    pub previous_digest: Option<String>,
+}
+
 /// Gives the statements of a period that no export has to one. Returns how many it has now.
 pub async fn take_for_export(tx: &mut Tx, export: i64, (start, end): (&str, &str)) -> Result<i64> {
     query("UPDATE stated_period SET export = ? WHERE export IS NULL AND period_start = ? AND period_end = ?")

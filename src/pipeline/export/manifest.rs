@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::csv::Written;
-use crate::pipeline::close::statement::Statement;
+use crate::pipeline::close::statement::{Statement, renamed_statement};
 use crate::values::digest::sha256_hex;
 use crate::values::money::{AMOUNT_DECIMALS, Currency, MoneyError, plain, sum};
 
@@ -38,6 +38,9 @@ pub struct Manifest {
     pub totals: BTreeMap<String, CurrencyTotals>,
     /// The last statement of every account that has one, by account (number).
     pub heads: Vec<Head>,
+    /// Of a manifest from which an account was erased: the digest of the one that was exported, which the next manifest names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256_before_erasure: Option<String>,
 }
 
 /// A file of the export.
@@ -50,6 +53,9 @@ pub struct FileEntry {
     pub rows: u64,
     /// Of its bytes.
     pub sha256: String,
+    /// Of a file from which an account was erased: the digest of the one that was exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256_before_erasure: Option<String>,
 }
 
 /// What the statements of one currency add up to; amounts are plain decimals, as in the CSV.
@@ -181,6 +187,7 @@ impl FileEntry {
             name: name.to_owned(),
             rows: written.rows,
             sha256: written.sha256,
+            sha256_before_erasure: None,
         }
     }
 }
@@ -208,8 +215,7 @@ impl Manifest {
         mut heads: Vec<Head>,
     ) -> Self {
         files.sort_by(|one, other| one.name.cmp(&other.name));
-        // Numbers without leading zeros sort by length, then by digits.
-        heads.sort_by(|one, other| (one.uin.len(), &one.uin).cmp(&(other.uin.len(), &other.uin)));
+        sort_heads(&mut heads);
         Self {
             layout: MANIFEST_LAYOUT,
             export_id,
@@ -219,7 +225,24 @@ impl Manifest {
             files,
             totals: totals.entries(),
             heads,
+            sha256_before_erasure: None,
         }
+    }
+
+    /// Whether it names an account.
+    pub fn names(&self, uin: u64) -> bool {
+        let text = uin.to_string();
+        self.heads.iter().any(|head| head.uin == text)
+    }
+
+    /// Names an account by another number in the heads.
+    pub fn rename(&mut self, uin: u64, new_uin: u64) {
+        let text = uin.to_string();
+        for head in self.heads.iter_mut().filter(|head| head.uin == text) {
+            head.statement_id = renamed_statement(&head.statement_id, uin, new_uin);
+            head.uin = new_uin.to_string();
+        }
+        sort_heads(&mut self.heads);
     }
 
     /// The text of the file.
@@ -251,6 +274,11 @@ impl Manifest {
     pub fn digest(&self) -> String {
         sha256_hex(self.to_text().as_bytes())
     }
+}
+
+/// By account. Numbers without leading zeros sort by length, then by digits.
+fn sort_heads(heads: &mut [Head]) {
+    heads.sort_by(|one, other| (one.uin.len(), &one.uin).cmp(&(other.uin.len(), &other.uin)));
 }
 
 #[cfg(test)]

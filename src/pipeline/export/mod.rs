@@ -103,7 +103,8 @@ fn refuse_occupied(path: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn finish_interrupted(books: &Books) -> Result<()> {
+/// Writes exports that the ledger has and the disk has not.
+pub async fn finish_interrupted(books: &Books) -> Result<()> {
     for export in store::exports(&books.ledger).await?.into_iter().filter(|e| !e.written) {
         export_again(books, export.export, None).await?;
     }
@@ -153,7 +154,8 @@ async fn export_period(books: &Books, lease: &Lease, start: &str, end: &str) -> 
     Ok(exported(export, place, taken.statements))
 }
 
-fn place_of(books: &Books, folder: &str) -> PathBuf {
+/// Where an export lies.
+pub fn place_of(books: &Books, folder: &str) -> PathBuf {
     books.data.join("exports").join(folder)
 }
 

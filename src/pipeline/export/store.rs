@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::pipeline::close::store::take_for_export;
 use crate::pipeline::close::store::{STATEMENT_COLUMNS, STATEMENTS, UIN_COLUMN};
-use crate::storage::ledger::{Ledger, Query, Row, Tx, Value, insert_row, query, reseal};
+use crate::storage::ledger::{Ledger, Query, Row, Tx, Value, delete_rows, insert_row, query, reseal};
 use crate::support::error::{Error, Result};
+use crate::values::digest::sha256_hex;
 
 /// A recorded export.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -231,6 +232,14 @@ pub async fn add_export(tx: &mut Tx, export: &Export, previous: &str, taken: &Ta
     Ok(())
 }
 
+/// Digests of manifests that are not those of the chain any more, by export.
+pub async fn second_digests(ledger: &Ledger) -> Result<HashMap<i64, String>> {
+    let rows = query("SELECT export, manifest_digest FROM erased_export")
+        .fetch_all(ledger)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
 pub async fn mark_written(ledger: &Ledger, export: i64) -> Result<()> {
     let mut tx = ledger.begin().await?;
     query("UPDATE export SET written = 1 WHERE export = ?")
@@ -239,4 +248,47 @@ pub async fn mark_written(ledger: &Ledger, export: i64) -> Result<()> {
         .await?;
     reseal(&mut tx, "export", "export = ?", &[export.into()]).await?;
     ledger.commit(tx, "export_written").await
+}
+
+/// Puts another text in the place of a recorded manifest, whose digest stays what the next one names. The export's folder is to be
+/// written again.
+pub async fn replace_manifest(tx: &mut Tx, export: i64, manifest: &str) -> Result<()> {
+    let replaced = query("UPDATE export SET manifest = ?, written = 0 WHERE export = ?")
+        .bind(manifest)
+        .bind(export)
+        .execute(&mut *tx)
+        .await?;
+    if replaced != 1 {
+        return Err(Error::Unbalanced(format!(
+            "export {export} left the ledger while it was in use"
+        )));
+    }
+    reseal(tx, "export", "export = ?", &[export.into()]).await?;
+    delete_rows(tx, "erased_export", "export = ?", &[export.into()]).await?;
+    let row: [Value; 2] = [export.into(), sha256_hex(manifest.as_bytes()).into()];
+    insert_row(tx, "erased_export (export, manifest_digest)", row).await
+}
+
+/// The number and folder of every export, oldest first; not the manifests, which are long.
+pub async fn export_folders(ledger: &Ledger) -> Result<Vec<ExportFolder>> {
+    let rows = query("SELECT export, folder, written FROM export ORDER BY export")
+        .fetch_all(ledger)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ExportFolder {
+                export: row.try_get(0)?,
+                folder: row.try_get(1)?,
+                written: row.try_get::<i64>(2)? == 1,
+            })
+        })
+        .collect()
+}
+
+/// Where an export lies, below `exports/`.
+#[derive(Clone, Debug)]
+pub struct ExportFolder {
+    pub export: i64,
+    pub folder: String,
+    pub written: bool,
 }

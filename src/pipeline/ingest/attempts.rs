@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use super::input::Input;
 use crate::context::Books;
+use crate::storage::durable_files::remove_files;
 use crate::support::error::{AtPath as _, Result};
+use crate::support::whole_numbers::WholeNumbers;
 use crate::values::digest::InputHasher;
 
 /// Readings that may end this process; an input that ended as many is read by another one.
@@ -49,6 +51,27 @@ impl Drop for Attempt {
 /// Whether so many readings of an input ended the process that another process is to read it.
 pub fn is_deadly(books: &Books, input: &Input) -> Result<bool> {
     Ok(place(books, input)?.is_some_and(|place| deaths_at(&place) >= DEATHS_HERE))
+}
+
+/// Forgets readings of inputs in whose names one of these numbers stands.
+pub fn forget_naming(books: &Books, numbers: &WholeNumbers) -> Result<()> {
+    let folder = books.data.join("attempts");
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(&folder).at(&folder)? {
+        let path = entry.at(&folder)?.path();
+        let text = std::fs::read(&path).at(&path)?;
+        // The count of deaths stands before the name.
+        let name = text
+            .iter()
+            .position(|byte| *byte == b' ')
+            .map_or(&text[..], |at| &text[at..]);
+        if numbers.are_in(name) {
+            remove_files(&[path])?;
+        }
+    }
+    Ok(())
 }
 
 /// How often a reading began that did not end; what cannot be read says nothing.

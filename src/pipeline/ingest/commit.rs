@@ -5,7 +5,7 @@ use super::earlier_read::Earlier;
 use super::input::{Input, InputDigest};
 use super::quarantine::alarm;
 use super::read::{ReadInput, paths_of};
-use super::record_rules::refuse_ended_since;
+use super::record_rules::refuse_closed_since;
 use super::store::NewBatch;
 use super::{Ingested, already, earlier_read, quarantine, refuse_other_source, store};
 use crate::context::Books;
@@ -32,7 +32,7 @@ pub(super) async fn commit(
         mut tally,
         segments,
         synced,
-        ended_accounts,
+        closed_accounts,
     } = read;
     tally.refused.sort_by_key(|refused| refused.line);
     let committed_at = books.clock.text();
@@ -76,7 +76,7 @@ pub(super) async fn commit(
         });
     }
     refuse_expired(&mut tx, tally.days.iter().map(|&day| day_of_number(day))).await?;
-    refuse_ended_since(&mut tx, &ended_accounts).await?;
+    refuse_closed_since(&mut tx, &closed_accounts).await?;
     first_day::fix(&mut tx, first_day).await?;
     let batch = match store::add_batch(&mut tx, &new).await {
         Ok(batch) => batch,

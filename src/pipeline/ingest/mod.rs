@@ -10,7 +10,7 @@
 //! ```
 
 pub mod also;
-mod attempts;
+pub(crate) mod attempts;
 pub mod child_process;
 mod commit;
 pub mod drop_folder;

@@ -9,7 +9,7 @@ use super::input::chunk::{Chunk, Chunks};
 use super::input::{Format, Input, InputDigest};
 use super::parallel_read::check_all;
 use super::read_events::read_events;
-use super::record_rules::{EndedAccounts, RecordRules};
+use super::record_rules::{ClosedAccounts, RecordRules};
 use super::segment_builder::{Counts, SegmentBuilder};
 use super::segment_writers::Writers;
 use crate::context::Books;
@@ -18,6 +18,7 @@ use crate::storage::durable_files::remove_files;
 use crate::storage::raw::segment::NewSegment;
 use crate::support::error::{Error, Result};
 use crate::support::failpoint;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// What reading an input left on disk and in memory.
@@ -28,7 +29,7 @@ pub(super) struct ReadInput {
     pub segments: Vec<NewSegment>,
     pub synced: Synced,
     /// By which its records came in.
-    pub ended_accounts: EndedAccounts,
+    pub closed_accounts: Arc<ClosedAccounts>,
 }
 
 pub(super) fn read_input(
@@ -38,7 +39,7 @@ pub(super) fn read_input(
     writing: &WriteAttempt,
 ) -> Result<ReadInput> {
     let intake = writing.number();
-    let ended_accounts = rules.ended_accounts.clone();
+    let closed_accounts = rules.closed_accounts.clone();
     let mut writers = Writers::new(&books.data, intake);
     let attempt = Attempt::begin(books, input)?;
     failpoint::reading(&input.name);
@@ -59,7 +60,7 @@ pub(super) fn read_input(
         tally,
         segments,
         synced,
-        ended_accounts,
+        closed_accounts,
     })
 }
 

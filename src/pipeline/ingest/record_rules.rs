@@ -1,5 +1,5 @@
 //! What every record of an input is held against, beside its own limits: the clock, the first day, expired days, known accounts, accounts that
-//! ended.
+//! ended or were erased.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use super::record::timestamp::utc_day;
 use super::record::timestamp_text::Zones;
 use super::store;
 use crate::catalog::account::end::store::{Ended, ended_accounts};
+use crate::catalog::account::erased::ErasedAccounts;
+use crate::catalog::account::erased::store::{erased_accounts, erased_count};
 use crate::catalog::source::store as sources;
 use crate::context::first_day;
 use crate::context::{Books, UnknownAccounts};
@@ -23,8 +25,13 @@ use crate::support::clock::Clock;
 use crate::support::error::{Error, Result};
 use crate::values::format::Format;
 
-/// Accounts that ended, as they were when the rules were read: shared with the commit, which asks whether they still are so.
-pub type EndedAccounts = Arc<HashMap<u64, Ended>>;
+/// Accounts that take nothing any more, or nothing from a day on, as they were when the rules were read: shared with the commit, which asks
+/// whether they still are so.
+#[derive(Debug, Default)]
+pub struct ClosedAccounts {
+    pub ended: HashMap<u64, Ended>,
+    pub erased: ErasedAccounts,
+}
 
 /// What every record of an input is held against.
 pub struct RecordRules {
@@ -39,8 +46,8 @@ pub struct RecordRules {
     pub expired: HashSet<i32>,
     /// The accounts, when unknown ones are to be refused.
     pub known_accounts: Option<HashSet<u64>>,
-    /// The accounts that ended.
-    pub ended_accounts: EndedAccounts,
+    /// The accounts that ended, and those that were erased.
+    pub closed_accounts: Arc<ClosedAccounts>,
     /// Zones of senders that write local times.
     pub zones: Option<Arc<Zones>>,
     /// What events are read with, where the input is of them.
@@ -76,7 +83,7 @@ impl RecordRules {
             default_source: source.to_owned(),
             expired,
             known_accounts,
-            ended_accounts: EndedAccounts::default(),
+            closed_accounts: Arc::default(),
             zones: None,
             events: None,
             header: None,
@@ -105,16 +112,24 @@ pub(super) async fn record_rules(
         .collect();
     let first_day = first_day::first_day(books).await?;
     let mut rules = RecordRules::new(books.clock, source, expired, known_accounts).from_day(first_day);
-    rules.ended_accounts = Arc::new(ended_accounts(&books.ledger).await?);
+    rules.closed_accounts = Arc::new(ClosedAccounts {
+        ended: ended_accounts(&books.ledger).await?,
+        erased: erased_accounts(&books.ledger).await?,
+    });
     rules.zones = Zones::new(source, &zones(books).await?).map(Arc::new);
     rules.events = event_rules(books, source, format, receipt).await?;
     Ok(rules)
 }
 
-/// Fails when an account ended after the rules were read: records that came in by them may lie after its end.
-pub(super) async fn refuse_ended_since(tx: &mut Tx, known: &EndedAccounts) -> Result<()> {
+/// Fails when an account ended or was erased after the rules were read: records that came in by them may lie after its end.
+pub(super) async fn refuse_closed_since(tx: &mut Tx, known: &ClosedAccounts) -> Result<()> {
+    if erased_count(&mut *tx).await? != known.erased.count() {
+        return Err(Error::Overtaken(
+            "an account was erased while this input was being read; nothing was written: run the same command again".to_owned(),
+        ));
+    }
     let now = ended_accounts(&mut *tx).await?;
-    let mut since = now.iter().filter(|(uin, ended)| known.get(uin) != Some(ended));
+    let mut since = now.iter().filter(|(uin, ended)| known.ended.get(uin) != Some(ended));
     let Some((uin, ended)) = since.next() else {
         return Ok(());
     };

@@ -1,6 +1,6 @@
 //! The ledger of ingest: batches. Refused lines have a store of their own.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::earlier_read::Earlier;
 use super::input::{Input, InputDigest};
@@ -87,6 +87,29 @@ pub async fn batch_of_digest_beginning(ledger: &Ledger, beginning: &str) -> Resu
         .fetch_optional(ledger)
         .await?;
     row.as_ref().map(batch_of).transpose()
+}
+
+/// The digests of the inputs that some batches came with; of a retry, that of the input with the lines.
+pub async fn digests_of(ledger: &Ledger, batches: &BTreeSet<i64>) -> Result<BTreeSet<String>> {
+    let mut inputs = batches.clone();
+    query("SELECT batch, received_by FROM batch WHERE received_by IS NOT NULL")
+        .for_each(ledger, |row| {
+            if batches.contains(&row.try_get::<i64>(0)?) {
+                inputs.insert(row.try_get(1)?);
+            }
+            Ok(())
+        })
+        .await?;
+    let mut digests = BTreeSet::new();
+    query("SELECT batch, digest FROM batch WHERE received_by IS NULL")
+        .for_each(ledger, |row| {
+            if inputs.contains(&row.try_get::<i64>(0)?) {
+                digests.insert(row.try_get(1)?);
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(digests)
 }
 
 /// An earlier state of an input.

@@ -17,16 +17,28 @@ const ORPHAN_AGE_S: i64 = 24 * 3600;
 /// Files are listed before open intakes, and these before named files: a file whose intake is not open any more was
 /// named by then, or never will be.
 pub async fn sweep(books: &Books) -> Result<usize> {
+    sweep_older(books, ORPHAN_AGE_S).await
+}
+
+/// Removes dropped files, and those of every writer that has not committed: none of them can commit any more, and who is still at work
+/// is told to run again.
+pub async fn sweep_at_once(books: &Books) -> Result<usize> {
+    sweep_older(books, 0).await
+}
+
+async fn sweep_older(books: &Books, age_min_s: i64) -> Result<usize> {
     refuse_older_ledger(books).await?;
     let dropped = dropped_files(&books.ledger).await?;
     remove_files(&dropped.iter().map(|p| books.data.join(p)).collect::<Vec<_>>())?;
     forget_dropped(&books.ledger, &dropped).await?;
 
     let on_disk = files_on_disk(books.data.root())?;
+    let with_files: HashSet<i64> = on_disk.iter().filter_map(|path| intake_of(path)).collect();
+    // One without a file may be about to write its first.
     let (dead, alive): (Vec<_>, Vec<_>) = open_intakes(&books.ledger)
         .await?
         .into_iter()
-        .partition(|&(_, age_s)| age_s >= ORPHAN_AGE_S);
+        .partition(|&(intake, age_s)| age_s >= age_min_s && (age_s >= ORPHAN_AGE_S || with_files.contains(&intake)));
     let fenced: HashSet<i64> = fence_intakes(&books.ledger, &dead.iter().map(|d| d.0).collect::<Vec<_>>())
         .await?
         .into_iter()

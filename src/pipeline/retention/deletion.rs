@@ -17,6 +17,8 @@ pub enum Why {
     SourceDisabled,
     /// Its account has ended.
     AccountEnded,
+    /// Its account was erased.
+    AccountErased,
     /// A person did it; the audit trail has the reason.
     ByHand,
 }
@@ -28,15 +30,20 @@ impl Why {
             Self::Raw => "raw",
             Self::SourceDisabled => "source_disabled",
             Self::AccountEnded => "account_ended",
+            Self::AccountErased => "account_erased",
             Self::ByHand => "by_hand",
         }
     }
 }
 
+/// The class of what went with an account that was erased, whatever its clock.
+pub const ERASURE: &str = "erasure";
+
 /// A deletion about to be written.
 #[derive(Clone, Debug)]
 pub struct Deletion {
-    pub class: Class,
+    /// Of a class with a clock, its text; or [`ERASURE`].
+    pub class: &'static str,
     /// The UTC day or the month, or what came before a time.
     pub subject: String,
     /// Records, payloads, lines or files.
@@ -50,7 +57,7 @@ impl Deletion {
     /// One by a clock.
     pub fn by_clock(class: Class, subject: &impl ToString, rows: i64) -> Self {
         Self {
-            class,
+            class: class.text(),
             subject: subject.to_string(),
             rows,
             why: Why::Clock,
@@ -77,7 +84,7 @@ pub async fn note(tx: &mut Tx, books: &Books, deletion: &Deletion) -> Result<()>
     let number = next_number(tx, "deletion").await?;
     let row: [Value; 8] = [
         number.into(),
-        deletion.class.text().into(),
+        deletion.class.into(),
         deletion.subject.as_str().into(),
         deletion.rows.into(),
         books.clock.text().into(),

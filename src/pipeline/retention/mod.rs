@@ -126,6 +126,7 @@ pub async fn expire(books: &Books, lease: &Lease, accounts: &Accounts) -> Result
     expired.queue_data = expire_queue_data(books, lease, &ended, &mut expired.held).await?;
     store::replace_held(&books.ledger, lease, &expired.held).await?;
     expired.original_files = originals::remove_old_files(books, lease).await?;
+    expired.original_files += originals::remove_files_with_erased(books, lease).await?;
     forget_originals(books).await?;
     expired.quarantine_payloads = store::drop_old_payloads(books, lease, books.settings.keep_quarantine_months).await?;
     expired.months = expire_months(books, lease).await?;

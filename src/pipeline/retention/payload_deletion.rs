@@ -48,7 +48,7 @@ pub async fn delete(books: &Books, lease: &Lease, filter: &PayloadFilter, reason
     for rewrite in &rewrites {
         rewrite.swap(&mut tx).await?;
         let deletion = Deletion {
-            class: Class::Queue,
+            class: Class::Queue.text(),
             subject: rewrite.day.to_string(),
             rows: rewrite.removed(),
             why: Why::ByHand,

@@ -12,6 +12,9 @@ pub const LAST_RUN_CLOCK: &str = "last_run_clock";
 /// The UTC day before which usage is refused.
 pub const FIRST_DAY: &str = "first_day";
 
+/// The salt of the tombstones of erased accounts.
+pub const TOMBSTONE_SALT: &str = "tombstone_salt";
+
 /// The value of a fact; none before it was set.
 pub async fn fact(ledger: &Ledger, name: &str) -> Result<Option<String>> {
     let row = query("SELECT value FROM fact WHERE name = ?")

@@ -9,6 +9,7 @@ pub mod fact;
 mod lease;
 pub mod nights;
 mod query;
+mod rewrite;
 mod row_checksum;
 mod schema;
 mod table_checksum;
@@ -26,6 +27,7 @@ pub use engine::{Engine, fault_of_url, has_password, mysql_options, postgres_opt
 use engine::{Pool, Writing};
 pub use lease::{LEASE_LIMIT_S, Lease};
 pub use query::{Channel, Query, query};
+pub use rewrite::{RowEdit, rewrite_rows};
 pub(crate) use row_checksum::{broken_seals, is_sealed, reseal};
 pub use schema::{Found, Schema, newest_schema};
 pub use table_checksum::{TableChecksum, clear_table, delete_rows, table_checksum};
@@ -167,6 +169,30 @@ impl Ledger {
                 Err(error) => patience.bear(error).await?,
             }
         }
+    }
+
+    /// A transaction that erases: see [`Self::overwrite`].
+    pub async fn begin_erasing(&self) -> Result<Tx> {
+        let mut tx = self.begin().await?;
+        self.overwrite(&mut tx).await?;
+        Ok(tx)
+    }
+
+    /// What a transaction writes over or removes from now on is nowhere in the file after it, where the ledger is a file of this machine.
+    pub async fn overwrite(&self, tx: &mut Tx) -> Result<()> {
+        if let Some(overwrite) = self.engine().overwrites() {
+            query(overwrite).fetch_all(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes tables anew without the remains of rows that were changed or removed, and empties the write-ahead log where the ledger is a
+    /// file of this machine.
+    ///
+    /// # Errors
+    /// A server whose user may not do that, and a table that is in use for longer than the ledger waits.
+    pub async fn compact(&self, tables: &[&str]) -> Result<()> {
+        self.pool.compact(tables).await
     }
 
     /// A transaction that reads the ledger in the state of this moment. It keeps nobody from writing.

@@ -1,5 +1,6 @@
 //! Raw: immutable Parquet segments by UTC day, and the care for them.
 
+pub mod account_rows;
 pub mod fingerprints;
 pub mod interner;
 pub mod packed_id;
@@ -7,3 +8,4 @@ pub mod payload;
 pub mod rows;
 pub mod segment;
 pub mod store;
+pub mod without_rows;

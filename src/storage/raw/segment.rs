@@ -100,6 +100,7 @@ pub struct SegmentWriter {
     kind: SegmentKind,
     day: NaiveDate,
     intake: i64,
+    first_part: usize,
     fingerprints: Option<Fingerprints>,
     open: Option<Open>,
     finished: Vec<NewSegment>,
@@ -118,6 +119,7 @@ impl SegmentWriter {
             kind,
             day,
             intake,
+            first_part: 0,
             fingerprints: None,
             open: None,
             finished: Vec::new(),
@@ -133,12 +135,18 @@ impl SegmentWriter {
         }
     }
 
+    /// The same with another number for its first file: an intake may have several writers of one day.
+    #[must_use]
+    pub fn numbered_from(self, first_part: usize) -> Self {
+        Self { first_part, ..self }
+    }
+
     /// Appends one row group, whose columns are `schema`.
     pub fn write(&mut self, group: &RowGroup, schema: impl FnOnce() -> Schema) -> Result<()> {
         let open = match &mut self.open {
             Some(open) => open,
             none => {
-                let part = self.finished.len();
+                let part = self.first_part + self.finished.len();
                 none.insert(open_segment(
                     &self.data,
                     self.kind,
@@ -258,7 +266,14 @@ impl Groups {
         self.starts.len() - 1
     }
 
-    /// Some columns of one of them.
+    /// Names of all columns.
+    pub fn names(&self) -> Vec<&str> {
+        let columns = self.metadata.schema_descr.columns().iter();
+        columns
+            .filter_map(|column| Some(column.path_in_schema.first()?.as_str()))
+            .collect()
+    }
+
     /// Names of columns, with one more where the file has it.
     pub fn with_optional<'n>(&self, columns: &[&'n str], optional: &'n str) -> Vec<&'n str> {
         let has =

@@ -6,6 +6,7 @@
 //! group, or in several that follow each other, and the footer has the accounts' range of each row group.
 
 pub mod daily;
+pub mod renamed;
 pub mod row;
 pub(crate) mod row_group;
 pub mod sku_region;
@@ -33,9 +34,9 @@ pub fn columns(rows: &[UsageRow], places: &SkuRegions, zone_of: impl Fn(u64) -> 
     let units = rows.iter().map(|row| row.unit as u32).collect();
     let days = rows.iter().map(|row| row.day).collect();
     vec![
-        runs("uin", rows, |row| row.uin).with_range(),
+        runs("uin", rows.iter().map(|row| row.uin)).with_range(),
         zones(rows, zone_of),
-        runs("appid", rows, |row| row.appid),
+        runs("appid", rows.iter().map(|row| row.appid)),
         named("region", |place| &place.region),
         named("sku", |place| &place.sku),
         FileColumn::named("unit", units, UnitKind::ALL.iter().map(|unit| unit.text())),
@@ -48,10 +49,9 @@ pub fn columns(rows: &[UsageRow], places: &SkuRegions, zone_of: impl Fn(u64) -> 
 }
 
 /// Numbers that stay the same for many rows: each run's once.
-fn runs(name: &'static str, rows: &[UsageRow], pick: fn(&UsageRow) -> u64) -> FileColumn {
+fn runs(name: &'static str, of_rows: impl Iterator<Item = u64>) -> FileColumn {
     let mut values: Vec<u64> = Vec::new();
-    let numbers = rows.iter().map(|row| {
-        let value = pick(row);
+    let numbers = of_rows.map(|value| {
         if values.last() != Some(&value) {
             values.push(value);
         }

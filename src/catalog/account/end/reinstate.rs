@@ -4,6 +4,7 @@ use chrono::{Days, NaiveDate};
 
 use super::store::take_back;
 use crate::catalog::account::Account;
+use crate::catalog::account::erased::store::refuse_erased;
 use crate::catalog::account::store::load_account;
 use crate::catalog::account::unknown::unknown_account;
 use crate::context::Books;
@@ -42,6 +43,7 @@ pub async fn reinstate(books: &Books, lease: &Lease, uin: u64, reason: &str) -> 
     let Some(account) = load_account(&books.ledger, uin).await? else {
         return Err(unknown_account(&books.ledger, uin).await?);
     };
+    refuse_erased(&books.ledger, uin).await?;
     let end_day = end_to_take_back(books, uin, &account)?;
     let decision = Decision {
         who: &books.settings.who,

@@ -283,6 +283,14 @@ pub fn statement_id(uin: u64, period: &Period) -> String {
     )
 }
 
+/// The name of an account's statement, if the account had another number. A name that is not one of the account's stays.
+pub fn renamed_statement(statement_id: &str, uin: u64, new_uin: u64) -> String {
+    match statement_id.split_once('-') {
+        Some((of, period)) if of == uin.to_string() => format!("{new_uin}-{period}"),
+        _ => statement_id.to_owned(),
+    }
+}
+
 fn check_charges(statement_id: &str, charges: &[Charge]) -> Result<(), StatementError> {
     let statement_id = || statement_id.to_owned();
     if charges.is_empty() {

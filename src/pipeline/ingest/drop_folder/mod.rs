@@ -6,6 +6,7 @@
 //! file there. Names there carry the digest, so equal names never overwrite. What changes there afterwards is read again ([`originals`]).
 
 mod complete_files;
+pub mod holding;
 pub mod names;
 mod open_files;
 mod originals;

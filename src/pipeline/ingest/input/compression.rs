@@ -31,6 +31,13 @@ pub fn unpacked(stored: impl Read + Send + 'static, by_name: Compression) -> io:
     })
 }
 
+/// The bytes that a stored input stands for, by what is stored and whatever its name says.
+pub fn unpacked_by_bytes(stored: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let mut stored = BufReader::with_capacity(BUFFER_BYTES, stored);
+    let packing = packing_of(stored.fill_buf()?);
+    unpacked(stored, packing)
+}
+
 fn packing_of(beginning: &[u8]) -> Compression {
     let is_skippable =
         beginning.first().is_some_and(|first| first >> 4 == 5) && beginning[1..].starts_with(ZSTD_SKIPPABLE);

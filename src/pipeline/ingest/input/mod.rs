@@ -17,7 +17,7 @@ use crate::support::error::{AtPath as _, Error, Result};
 use crate::support::failpoint;
 use crate::values::digest::InputHasher;
 pub use crate::values::format::Format;
-use compression::unpacked;
+use compression::{unpacked, unpacked_by_bytes};
 use folder::{Filled, Folder};
 use utf16::Utf8;
 
@@ -303,6 +303,12 @@ impl Input {
             Format::Parquet => reader,
             Format::Ndjson | Format::Csv | Format::MpsEvents | Format::MediaconvertEvents => Box::new(Utf8::of(reader)),
         }
+    }
+
+    /// The text without compression, by what is stored and whatever the name says.
+    pub fn text_by_bytes(&self) -> io::Result<impl Read + use<>> {
+        let stored = self.stored().map_err(io::Error::other)?;
+        Ok(Utf8::of(unpacked_by_bytes(stored)?))
     }
 
     /// The bytes as they are stored.

@@ -15,7 +15,7 @@ use crate::pipeline::ingest::formats::csv::first_row::first_row;
 use crate::pipeline::ingest::input::{Format, InputDigest};
 use crate::pipeline::ingest::read_events::events_of;
 use crate::pipeline::ingest::record::refusal::{Refusal, code};
-use crate::pipeline::ingest::record_rules::{RecordRules, record_rules, refuse_ended_since};
+use crate::pipeline::ingest::record_rules::{RecordRules, record_rules, refuse_closed_since};
 use crate::pipeline::ingest::segment_builder::{Counts, Refused, SegmentBuilder};
 use crate::pipeline::ingest::segment_writers::Writers;
 use crate::pipeline::ingest::store;
@@ -155,7 +155,7 @@ pub(crate) async fn take_what_passes(
             .map(|&day| crate::values::calendar::day_of_number(day)),
     )
     .await?;
-    refuse_ended_since(&mut tx, &rules.ended_accounts).await?;
+    refuse_closed_since(&mut tx, &rules.closed_accounts).await?;
     let number = match store::add_batch(&mut tx, &new).await {
         Ok(number) => number,
         Err(refused @ Error::Input { .. }) => {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::alarm::store as alarms;
 use super::alarm::{DISMISSED, TAKEN};
 use super::filter::Filter;
+use crate::pipeline::ingest::record::refusal::code;
 use crate::pipeline::ingest::segment_builder::Refused;
 use crate::storage::ledger::{Ledger, Row, Tx, Value, insert_rows, next_numbers, query, reseal};
 use crate::support::error::{Error, Result};
@@ -27,7 +28,9 @@ pub async fn add_quarantine(tx: &mut Tx, batch: i64, refused: Vec<Refused>, rece
     }
     let count = i64::try_from(refused.len()).unwrap_or(i64::MAX);
     let first = next_numbers(tx, "quarantine", count).await?;
+    let has_erased = refused.iter().any(Refused::is_of_erased_account);
     let rows = (first..).zip(refused).map(|(number, refused)| -> [Value; 9] {
+        let is_kept = !refused.is_of_erased_account();
         [
             number.into(),
             batch.into(),
@@ -36,7 +39,7 @@ pub async fn add_quarantine(tx: &mut Tx, batch: i64, refused: Vec<Refused>, rece
             refused.refusal.sentence.into(),
             i64::try_from(refused.bytes.len()).unwrap_or(i64::MAX).into(),
             sha256_hex(&refused.bytes).into(),
-            Value::Bytes(refused.bytes),
+            Value::Bytes(if is_kept { refused.bytes } else { Vec::new() }),
             received_at.into(),
         ]
     });
@@ -46,7 +49,31 @@ pub async fn add_quarantine(tx: &mut Tx, batch: i64, refused: Vec<Refused>, rece
         rows,
     )
     .await?;
+    if has_erased {
+        query("UPDATE quarantine SET payload = NULL WHERE batch = ? AND code = ?")
+            .bind(batch)
+            .bind(code::ACCOUNT_ERASED)
+            .execute(tx)
+            .await?;
+    }
     Ok(())
+}
+
+/// Beginnings of the digests of inputs that had lines of accounts that are erased: their files are not kept.
+pub async fn digests_with_erased(ledger: &Ledger, digits: usize) -> Result<HashSet<String>> {
+    let rows = query(
+        "SELECT b.digest FROM batch b WHERE b.batch IN (SELECT q.batch FROM quarantine q WHERE q.code = ?) \
+         OR b.batch IN (SELECT e.batch FROM erased_rows e)",
+    )
+    .bind(code::ACCOUNT_ERASED)
+    .fetch_all(ledger)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let digest: String = row.try_get(0)?;
+            Ok(digest.chars().take(digits).collect())
+        })
+        .collect()
 }
 
 /// A refused line.

@@ -65,6 +65,7 @@ codes! {
     BEFORE_FIRST_DAY = "before_first_day", "`finished_at` is before the first billing day";
     UNKNOWN_ACCOUNT = "unknown_account", "`uin` is not an account, and the settings do not add accounts automatically";
     ACCOUNT_ENDED = "account_ended", "`finished_at` is on the day on which the account ended, or later";
+    ACCOUNT_ERASED = "account_erased", "the account was erased; the line is counted, and its bytes are not kept";
     UNKNOWN_KIND = "unknown_kind", "`kind` is neither usage nor void";
     UNKNOWN_STATUS = "unknown_status", "`status` is neither SUCCESS nor FAIL";
     VOIDS_ON_USAGE = "voids_on_usage", "`voids` on a record that is not a void";

@@ -2,7 +2,7 @@
 
 use super::{Besides, SegmentBuilder};
 use crate::pipeline::ingest::formats::events::{Event, EventRecord, Outcome};
-use crate::pipeline::ingest::record::refusal::Refusal;
+use crate::pipeline::ingest::record::refusal::{Refusal, code};
 use crate::pipeline::ingest::record::timestamp::utc_day;
 use crate::pipeline::ingest::record::{Record, Scratch, parse_line};
 use crate::storage::raw::payload::{PayloadRow, payload_columns};
@@ -107,6 +107,10 @@ impl SegmentBuilder<'_> {
 }
 
 fn of_record((refusal, id): (Refusal, &str)) -> Refusal {
+    // Nor is the name of its work kept.
+    if refusal.code == code::ACCOUNT_ERASED {
+        return refusal;
+    }
     Refusal::new(
         refusal.code,
         format!(

@@ -51,6 +51,13 @@ pub struct Refused {
     pub bytes: Vec<u8>,
 }
 
+impl Refused {
+    /// Whether its bytes are not kept.
+    pub fn is_of_erased_account(&self) -> bool {
+        self.refusal.code == code::ACCOUNT_ERASED
+    }
+}
+
 /// What a segment builder counted.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -362,6 +369,10 @@ impl<'d> SegmentBuilder<'d> {
                 "the input has more than 2^32 lines; split it",
             ));
         };
+        // First of all: what is refused for anything else is kept.
+        if !self.rules.closed_accounts.erased.is_empty() {
+            self.check_erased(record)?;
+        }
         if let Some(at) = record.finished_at {
             check_time(at, self.rules.now_ns, |day| self.rules.expired.contains(&day))?;
             check_first_day(at, self.rules.first_ns)?;
@@ -412,7 +423,7 @@ impl<'d> SegmentBuilder<'d> {
     }
 
     fn check_account(&self, record: &Record) -> std::result::Result<(), Refusal> {
-        if !self.rules.ended_accounts.is_empty() {
+        if !self.rules.closed_accounts.ended.is_empty() {
             self.check_ended(record)?;
         }
         match (&self.rules.known_accounts, record.uin) {
@@ -424,11 +435,21 @@ impl<'d> SegmentBuilder<'d> {
         }
     }
 
+    fn check_erased(&self, record: &Record) -> std::result::Result<(), Refusal> {
+        match record.uin {
+            Some(uin) if self.rules.closed_accounts.erased.refuses(uin) => Err(Refusal::new(
+                code::ACCOUNT_ERASED,
+                "the account was erased, which is for good; the line is counted, and its bytes are not kept",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn check_ended(&self, record: &Record) -> std::result::Result<(), Refusal> {
         let (Some(uin), Some(at)) = (record.uin, record.finished_at) else {
             return Ok(());
         };
-        match self.rules.ended_accounts.get(&uin) {
+        match self.rules.closed_accounts.ended.get(&uin) {
             Some(ended) if ended.from_ns <= at => Err(after_end(uin, *ended, at)),
             _ => Ok(()),
         }

@@ -18,6 +18,7 @@ use super::aggregate::measure::{Listing, measure_segment};
 use super::dedupe::stored_verdicts::{AsOf, Keys};
 use super::store::{Progress, cards_are_the_same, progress, usage_paths};
 use crate::catalog::account::add::default_terms;
+use crate::catalog::account::erased::store::pseudonyms;
 use crate::catalog::account::part::Part;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::store::{cards_up_to, load_cards};
@@ -125,6 +126,8 @@ struct Metered {
     /// UTC days whose raw is gone.
     expired: HashSet<NaiveDate>,
     map: AccountCards,
+    /// Accounts whose raw is gone because they were erased.
+    erased: HashSet<u64>,
     /// Whether all meterings knew the same cards.
     same_cards: bool,
 }
@@ -150,6 +153,7 @@ impl Metered {
             left_out,
             expired: expired_days(ledger).await?,
             map: AccountCards::new(&load_accounts(ledger).await?, cards, &default_terms),
+            erased: pseudonyms(ledger).await?,
             same_cards: cards_are_the_same(ledger).await?,
         })
     }
@@ -310,7 +314,7 @@ impl Counting<'_> {
                 |at| file.read(at),
                 |rows| {
                     rows.for_each(|row| {
-                        if days.contains(&row.day) && part.has(row.uin) {
+                        if days.contains(&row.day) && part.has(row.uin) && !self.metered.erased.contains(&row.uin) {
                             stored.push(Sum {
                                 key: Key {
                                     uin: row.uin,

@@ -11,7 +11,10 @@ pub use claims::{
     add_completions, add_conflicts, add_voids, book_replacements, cut_lines, dismiss_void, end_waits, let_conflicts_go,
     load_resolutions, load_voids, resolve_conflict, voided_rows,
 };
-pub use files::{replace_unmetered_file, replace_usage_file, unmetered_files_of_before, usage_files_of_before};
+pub use files::{
+    replace_key_run, replace_unmetered, replace_unmetered_file, replace_usage_file, unmetered_files_of_before,
+    usage_files_of_before,
+};
 
 use super::aggregate::measure::UnmeteredRecord;
 use super::balance::Amounts;

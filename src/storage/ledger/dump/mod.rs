@@ -24,6 +24,7 @@ mod write;
 pub use read::Dump;
 pub(super) use restore::RESTORING;
 pub use restore::{end_restore, restore_rows};
+pub(super) use tables::order_of;
 pub use tables::{LEFT_OUT, dumped_tables};
 pub use write::{Dumped, write_dump};
 

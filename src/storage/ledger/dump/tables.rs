@@ -6,7 +6,7 @@ use crate::support::error::{Error, Result};
 
 /// A table and the order of its rows. Tables that others refer to stand before these. Where no key orders all rows, their seals do: rows
 /// of equal content have equal ones.
-pub(super) const TABLES: [(&str, &str); 55] = [
+pub(super) const TABLES: [(&str, &str); 61] = [
     ("fact", "name"),
     ("counter", "name"),
     ("tally", "name"),
@@ -62,11 +62,17 @@ pub(super) const TABLES: [(&str, &str); 55] = [
     ("held_day", "day, code"),
     ("waiver", "day"),
     ("deletion", "deletion"),
+    ("erasure", "erasure"),
+    ("erased_account", "uin"),
+    ("tombstone", "hash"),
+    ("erased_statement", "month, uin, period_start"),
+    ("erased_export", "export"),
+    ("erased_rows", "erasure, batch, day"),
 ];
 
-/// Tables that say who works now and where: leases, runs that have begun, and files of this data folder that wait for their removal.
-/// A restored ledger has none of them.
-pub const LEFT_OUT: [&str; 3] = ["lease", "begun_run", "dropped_file"];
+/// Tables that say who works now and where: leases, runs that have begun, files of this data folder that wait for their removal, and an
+/// erasure on its way, which knows the account. A restored ledger has none of them.
+pub const LEFT_OUT: [&str; 4] = ["lease", "begun_run", "dropped_file", "erasure_in_progress"];
 
 /// A column that is not dumped as it is: a writer that is open has files that no backup has, so it is fenced there, and can commit
 /// nothing into a ledger that was restored.
@@ -93,7 +99,7 @@ pub fn dumped_tables() -> impl Iterator<Item = &'static str> {
 }
 
 /// The order of a table's rows; none for a table that no dump has.
-pub(super) fn order_of(table: &str) -> Option<&'static str> {
+pub(in crate::storage::ledger) fn order_of(table: &str) -> Option<&'static str> {
     TABLES.iter().find(|(name, _)| *name == table).map(|(_, order)| *order)
 }
 

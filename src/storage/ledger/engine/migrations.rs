@@ -38,6 +38,7 @@ macro_rules! steps {
             "0025_gone_objects",
             "0028_retention",
             "0029_account_ends",
+            "0030_erasure",
         )
     };
     (@ $engine:literal, $($name:literal,)*) => {

@@ -151,6 +151,11 @@ impl Engine {
         }
     }
 
+    /// Makes a session overwrite what it removes. Servers have no such thing: their tables are written anew afterwards.
+    pub(super) fn overwrites(self) -> Option<&'static str> {
+        (self == Self::Sqlite).then_some("PRAGMA secure_delete = ON")
+    }
+
     /// Begins a transaction that reads the ledger in one state: in SQLite the first answer fixes it.
     fn begin_reading(self) -> &'static str {
         match self {
@@ -259,6 +264,15 @@ impl Pool {
         let steps = steps.filter(|step| step.version <= version).cloned().collect();
         let migrations = Migrator::with_migrations(steps);
         on!(Pool, self, |pool| migrations.run(pool).await)
+    }
+
+    /// Writes tables anew without the remains of what was in them.
+    pub async fn compact(&self, tables: &[&str]) -> Result<()> {
+        match self {
+            Self::Sqlite(pool) => sqlite::compact(pool).await,
+            Self::Postgres(pool) => postgres::compact(pool, tables).await,
+            Self::MySql(pool) => mysql::compact(pool, tables).await,
+        }
     }
 
     pub async fn begin_reading(&self) -> sqlx::Result<Reading> {

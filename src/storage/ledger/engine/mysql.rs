@@ -11,7 +11,7 @@ use super::url::{has_password, password_from_environment, unreadable, without_br
 use super::{CONNECTIONS_MAX, Engine, driver, migrations};
 use crate::storage::ledger::bulk::{Target, insert_statement};
 use crate::storage::ledger::value::Value;
-use crate::support::error::Result;
+use crate::support::error::{Error, Result};
 
 pub static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::mysql);
 
@@ -74,6 +74,23 @@ pub async fn begin(pool: &MySqlPool) -> sqlx::Result<Transaction<'static, MySql>
         .execute(&mut *tx)
         .await?;
     Ok(tx)
+}
+
+/// Writes tables anew. What is wrong is told in the answer's rows.
+pub async fn compact(pool: &MySqlPool, tables: &[&str]) -> Result<()> {
+    for table in tables {
+        let answer = sqlx::query(AssertSqlSafe(format!("OPTIMIZE TABLE {table}")))
+            .persistent(false)
+            .fetch_all(pool)
+            .await?;
+        for row in answer {
+            let (kind, text): (String, String) = (row.try_get_unchecked(2)?, row.try_get_unchecked(3)?);
+            if kind.eq_ignore_ascii_case("error") {
+                return Err(Error::NeedsPerson(format!("OPTIMIZE TABLE {table}: {text}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn value(row: &MySqlRow, at: usize) -> sqlx::Result<Value> {

@@ -94,6 +94,16 @@ pub fn numbered(sql: &str) -> String {
     text
 }
 
+/// Writes tables anew. Their owner alone may.
+pub async fn compact(pool: &PgPool, tables: &[&str]) -> Result<()> {
+    for table in tables {
+        sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (FULL, ANALYZE) {table}")))
+            .execute(pool)
+            .await?;
+    }
+    Ok(())
+}
+
 fn value(row: &PgRow, at: usize) -> sqlx::Result<Value> {
     let kind = row.column(at).type_info();
     if row.try_get_raw(at)?.is_null() {

@@ -16,7 +16,7 @@ use super::{CONNECTIONS_MAX, Engine, driver, migrations, url};
 use crate::storage::durable_files::{TO_THE_END, begin_writeback};
 use crate::storage::ledger::bulk::{Target, insert_statement};
 use crate::storage::ledger::value::{Value, amount_text};
-use crate::support::error::Result;
+use crate::support::error::{Error, Result};
 
 pub static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
 
@@ -128,6 +128,27 @@ pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(pool).await?;
     }
     Ok(())
+}
+
+/// Times that the log is asked to be emptied: while somebody reads from it, it stays.
+const EMPTYINGS_MAX: usize = 20;
+
+/// Between two of them.
+const EMPTIED_AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// Writes the file anew, which leaves no free page and no remains in a page that is used, and empties the write-ahead log, which had both.
+pub async fn compact(pool: &SqlitePool) -> Result<()> {
+    sqlx::query("VACUUM").execute(pool).await?;
+    for _ in 0..EMPTYINGS_MAX {
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+        if row.try_get::<i64, _>(0)? == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(EMPTIED_AGAIN_AFTER).await;
+    }
+    Err(Error::InUse(
+        "the ledger's write-ahead log could not be emptied, because another program reads the ledger: end it".to_owned(),
+    ))
 }
 
 /// The value as it lies in the row, whatever its column should hold.

@@ -9,6 +9,7 @@
 
 pub mod format;
 mod read;
+mod renamed;
 #[cfg(test)]
 mod tests;
 pub mod v1;
@@ -22,6 +23,7 @@ use rust_decimal::Decimal;
 use crate::pipeline::rate::{Charge, Kind};
 use crate::values::calendar::Period;
 pub use read::{groups, head, lines, rows};
+pub use renamed::{Renaming, renamed};
 pub use write::write;
 
 /// All values of a line, as people are shown them.

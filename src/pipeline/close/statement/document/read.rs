@@ -33,7 +33,7 @@ pub fn head(document: &str) -> Result<Option<Head<'_>>, DocumentError> {
     Ok(parsed(document)?.statement)
 }
 
-fn parsed(document: &str) -> Result<Document<'_>, DocumentError> {
+pub(super) fn parsed(document: &str) -> Result<Document<'_>, DocumentError> {
     if !document.starts_with(BEGIN) {
         return Err(unknown_version(document));
     }

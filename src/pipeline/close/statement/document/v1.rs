@@ -7,7 +7,7 @@
 //! A statement rated again must come out with its digest, also when its lines are gone: so the text can still be made, for that alone.
 
 use super::format::{Group, More, Row, Text};
-use super::{DocumentError, Line};
+use super::{DocumentError, Line, Renaming};
 use crate::pipeline::close::statement::Statement;
 use crate::values::digest::sha256_hex;
 use crate::values::money::{AMOUNT_DECIMALS, plain};
@@ -82,6 +82,26 @@ pub(super) fn groups(document: &str) -> Result<Vec<Group<'_>>, DocumentError> {
         });
     }
     Ok(groups)
+}
+
+/// The text with other numbers.
+pub(super) fn renamed(document: &str, renaming: &Renaming) -> Result<String, DocumentError> {
+    let mut stored: Vec<Stored> = serde_json::from_str(document).map_err(|error| DocumentError::Shape {
+        what: error.to_string(),
+    })?;
+    let corrects = OWN.iter().position(|name| *name == "corrects_statement");
+    let corrects = corrects.expect("it is one of them");
+    let mut row = 0;
+    for (_, appid, .., lines) in &mut stored {
+        renaming.rename_app(appid, row + 1)?;
+        for own in lines {
+            row += 1;
+            if let Some(id) = own.get_mut(corrects) {
+                renaming.rename_id(id);
+            }
+        }
+    }
+    Ok(serde_json::to_string(&stored).expect("strings in arrays always have a JSON text"))
 }
 
 fn row_of<'a>(own: Vec<Text<'a>>, (meter, unit): (&Text<'a>, &Text<'a>), row: usize) -> Result<Row<'a>, DocumentError> {

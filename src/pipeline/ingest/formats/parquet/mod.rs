@@ -123,11 +123,29 @@ impl<'a> Rows<'a> {
 
     /// Gives a slice's rows to a segment builder. A row's line is its number in the file, from 1.
     pub fn check(&self, builder: &mut SegmentBuilder, slice: Slice) -> Result<()> {
+        fast::check(builder, &self.frame(slice)?, self.first_line + slice.first as u64)
+    }
+
+    /// Hands on each row of a slice as its line, and whether all of its values can be read.
+    pub fn for_each_line(&self, slice: Slice, mut take: impl FnMut(&[u8], bool)) -> Result<()> {
+        let frame = self.frame(slice)?;
+        let is_read = !frame
+            .columns
+            .iter()
+            .any(|column| matches!(column.spelling, line::Spelling::Named(_)));
+        for row in 0..frame.height {
+            let text = decoded(|| line::of_row(&frame, row)).map_err(|what| unusable(self.name, what))?;
+            take(&text, is_read);
+        }
+        Ok(())
+    }
+
+    fn frame(&self, slice: Slice) -> Result<Frame> {
         let mut reader = ParquetReader::new(File::open(self.path).at(self.path)?)
             .read_parallel(ParallelStrategy::None)
             .with_slice(Some((slice.first, slice.count)));
         reader.set_metadata(self.metadata.clone());
-        let frame = decoded(|| {
+        decoded(|| {
             let mut rows = reader.finish()?;
             for (name, value) in self.filled {
                 let column = StringChunked::full(name.as_str().into(), value, rows.height());
@@ -141,8 +159,7 @@ impl<'a> Rows<'a> {
                 slice.first + 1
             );
             unusable(self.name, what)
-        })?;
-        fast::check(builder, &frame, self.first_line + slice.first as u64)
+        })
     }
 }
 
