@@ -14,7 +14,7 @@ const OURS: &str = "TALLYBOOK_";
 const OF_TESTS: &str = "TALLYBOOK_TEST_";
 
 /// Settings that no flag has, the password of the ledger, and the one that Grafana's files ask for.
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 22] = [
     "TALLYBOOK_SOURCE",
     "TALLYBOOK_SOURCES",
     "TALLYBOOK_DEFAULT_CARD",
@@ -33,6 +33,7 @@ const SETTINGS: [&str; 21] = [
     "TALLYBOOK_LEDGER_WAIT_S",
     "TALLYBOOK_CLOCK_JUMP_DAYS",
     "TALLYBOOK_BACKUP",
+    "TALLYBOOK_BACKUP_POINTS",
     "TALLYBOOK_FIRST_DAY",
     "TALLYBOOK_LEDGER_PASSWORD",
     "TALLYBOOK_READER_PASSWORD",
