@@ -1,10 +1,13 @@
 //! Whether backups are what their manifests say: every file by its digest, and the chain of manifests.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use super::location::Location;
 use super::manifest::Object;
 use super::payloads;
+use super::points::{manifests_of_points, objects_of_point};
 use super::repository::{Repository, Saved};
 use crate::storage::ledger::dump::Dump;
 use crate::support::error::{Error, Result};
@@ -16,6 +19,9 @@ pub struct Checked {
     pub number: u64,
     pub taken_at: String,
     pub manifests: usize,
+    /// Earlier backups that can be restored.
+    pub points: usize,
+    /// Of the newest backup, and of those.
     pub files: usize,
     pub bytes: u64,
     pub ledger_rows: u64,
@@ -23,7 +29,7 @@ pub struct Checked {
     pub differences: Vec<String>,
 }
 
-/// Reads every file of the newest backup.
+/// Reads every file of the newest backup, and of the earlier ones that can be restored.
 ///
 /// # Errors
 /// [`Error::Usage`] for a folder without a backup, and [`Error::Damaged`] when the newest manifest has changed. What else differs is no
@@ -47,7 +53,12 @@ pub fn check(at: impl Into<Location>) -> Result<Checked> {
         differences,
         ..Checked::default()
     };
-    let objects = newest.manifest.objects();
+    let mut objects: BTreeMap<String, Object> = by_key(newest.manifest.objects());
+    for point in manifests_of_points(&repository, &newest.manifest)? {
+        checked.points += 1;
+        objects.extend(by_key(objects_of_point(&point, &newest.manifest)));
+    }
+    let objects: Vec<Object> = objects.into_values().collect();
     checked.files = objects.len();
     checked.bytes = objects.iter().map(|object| object.bytes).sum();
     let damaged: Vec<String> = repository.on_threads(|| {
@@ -68,6 +79,10 @@ pub fn check(at: impl Into<Location>) -> Result<Checked> {
         checked.ledger_rows = contents(&repository, &newest, &mut checked.differences)?;
     }
     Ok(checked)
+}
+
+fn by_key(objects: Vec<Object>) -> BTreeMap<String, Object> {
+    objects.into_iter().map(|object| (object.key.clone(), object)).collect()
 }
 
 /// The folder has no backup that came to its end.

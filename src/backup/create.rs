@@ -4,22 +4,27 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono::NaiveDate;
 use rayon::prelude::*;
 
 use super::contents::{Original, Wanted, originals, stand_of, wanted};
 use super::location::Location;
 use super::manifest::{
-    BooksOf, LedgerDump, Manifest, MissingFile, Object, PayloadDay, SavedFile, SavedOriginal, VERSION, key_of_file,
+    BooksOf, Deletions, LedgerDump, Manifest, MissingFile, Object, PayloadDay, SavedFile, SavedOriginal, VERSION,
+    key_of_file,
 };
 use super::packing::copy_packed;
-use super::prune::{MANIFESTS_KEPT, prune_repository};
+use super::points::{Candidate, Ended, candidates, decide};
+use super::prune::{kept_with, prune_repository};
 use super::repository::{NAME_DIGITS, Repository, Saved, Taken};
 use super::{payloads, store};
 use crate::context::Books;
+use crate::pipeline::meter::store::{progress, unbooked_days, unmetered_days};
+use crate::pipeline::retention::deletion::{deletions_after, last_deletion};
 use crate::storage::durable_files::DigestedFile;
-use crate::storage::ledger::dump::write_dump;
+use crate::storage::ledger::dump::{Dump, write_dump};
 use crate::storage::ledger::{Lease, Reading, newest_schema};
-use crate::storage::raw::store::files_in_use;
+use crate::storage::raw::store::{days_after, files_in_use};
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::support::failpoint;
 
@@ -43,8 +48,10 @@ pub struct BackedUp {
     /// What went over.
     pub new_files: u64,
     pub new_bytes: u64,
-    /// What is in the folder no more: expired, merged or replaced in the books.
+    /// What is in the folder no more: expired in the books, or needed by no backup that can be restored.
     pub removed_files: u64,
+    /// Earlier backups that can be restored.
+    pub points: u64,
     /// What it should have and has not. Then what the newest whole backup has of it was not removed.
     pub missing: Vec<String>,
     /// Rows of the ledger that do not fit their checksums.
@@ -100,9 +107,9 @@ async fn back_up_to(books: &Books, to: &Path, open: impl FnOnce(Location) -> Res
 
 async fn back_up_into(books: &Books, repository: &Repository, lease: Option<&Lease>) -> Result<BackedUp> {
     let before = repository.newest()?;
-    let mut work = Work::new(books, repository, lease, before);
+    let mut work = Work::new(books, repository, lease, before)?;
     for _ in 0..READINGS_MAX {
-        let state = State::read(books, repository, work.before.as_ref()).await?;
+        let state = State::read(books, repository, &work).await?;
         failpoint::point("backup.read");
         let made = work.copy(state).await?;
         repository.forget_written()?;
@@ -152,17 +159,45 @@ struct State {
     wanted: Vec<Wanted>,
     /// Beginnings of the digests of inputs.
     inputs: HashSet<String>,
+    held: Held,
+}
+
+/// What says which earlier backups can be restored.
+struct Held {
+    deletions: Deletions,
+    erasures: i64,
+    unmetered_days: Vec<NaiveDate>,
+    unmeasured_days: Vec<NaiveDate>,
+}
+
+impl Held {
+    /// `points`: the earlier backups that could be restored.
+    async fn read(reading: &mut Reading, points: &[Candidate]) -> Result<Self> {
+        let last = last_deletion(reading).await?;
+        let points = points.iter().filter_map(|point| point.manifest.as_ref());
+        let known = points.map(|point| point.deletions.last).min();
+        let since = deletions_after(reading, known.unwrap_or(last)).await?;
+        let metered_to = progress(&mut *reading).await?.batch_hi;
+        let mut unmeasured = days_after(reading, metered_to).await?;
+        unmeasured.extend(unbooked_days(reading).await?);
+        Ok(Self {
+            deletions: Deletions { last, since },
+            erasures: store::erasures(reading).await?,
+            unmetered_days: unmetered_days(reading).await?.into_iter().collect(),
+            unmeasured_days: unmeasured.into_iter().collect(),
+        })
+    }
 }
 
 impl State {
-    async fn read(books: &Books, repository: &Repository, before: Option<&Saved>) -> Result<Self> {
+    async fn read(books: &Books, repository: &Repository, work: &Work<'_>) -> Result<Self> {
         let mut reading = books.ledger.begin_reading().await?;
         let of = store::books_of(&mut reading).await?;
-        if let Some(before) = before {
+        if let Some(before) = &work.before {
             refuse_other_books(repository, &before.manifest, &of)?;
         }
-        let number = before.map_or(1, |before| before.manifest.number + 1);
-        let (dump, damaged) = dump(repository, &mut reading, number).await?;
+        let held = Held::read(&mut reading, &work.points).await?;
+        let (dump, damaged) = dump(repository, &mut reading, work.number()).await?;
         let payloads = payloads::write(repository, &mut reading).await?;
         let wanted = wanted(&mut reading).await?;
         let inputs = store::read_inputs(&mut reading).await?;
@@ -174,6 +209,7 @@ impl State {
             damaged,
             wanted,
             inputs,
+            held,
         })
     }
 }
@@ -185,6 +221,12 @@ pub(super) fn refuse_other_books(repository: &Repository, newest: &Manifest, now
     if theirs.is_some() && ours.is_some() && theirs != ours {
         return Err(Error::NeedsPerson(format!(
             "{folder} has backups of other books: name another folder. Nothing was changed"
+        )));
+    }
+    if newest.books.restored != now.restored {
+        return Err(Error::NeedsPerson(format!(
+            "{folder} has backups of these books as they went on without the restore of an earlier backup: back the restored ones up into \
+             a new folder or prefix (setting `backup`), and keep this one until you need it no more. Nothing was changed"
         )));
     }
     if (theirs.is_some() && ours.is_none()) || now.writers < newest.books.writers {
@@ -224,6 +266,21 @@ fn is_gone(error: &Error, file: &Path) -> bool {
     matches!(error, Error::Io { path, source } if path == file && source.kind() == std::io::ErrorKind::NotFound)
 }
 
+/// Reads a dump back from where it is kept.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not what was written.
+fn read_again(repository: &Repository, ledger: &LedgerDump) -> Result<()> {
+    let rows = Dump::open(&repository.unchanged(&ledger.object)?)?.read_to_its_end()?;
+    if rows == ledger.rows {
+        return Ok(());
+    }
+    Err(Error::damaged(
+        repository.path(&ledger.object.key),
+        format!("has {rows} rows instead of {}: back up again", ledger.rows),
+    ))
+}
+
 /// What became of a file of the data folder.
 enum Fate {
     Saved(SavedFile),
@@ -247,6 +304,8 @@ struct Work<'a> {
     /// Of a bucket.
     lease: Option<&'a Lease>,
     before: Option<Saved>,
+    /// Backups that can be restored before this one is made, the oldest first.
+    points: Vec<Candidate>,
     /// Of the newest backup, by path and by place.
     known_files: BTreeMap<String, SavedFile>,
     known_originals: BTreeMap<String, SavedOriginal>,
@@ -258,14 +317,24 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(books: &'a Books, repository: &'a Repository, lease: Option<&'a Lease>, before: Option<Saved>) -> Self {
+    fn new(
+        books: &'a Books,
+        repository: &'a Repository,
+        lease: Option<&'a Lease>,
+        before: Option<Saved>,
+    ) -> Result<Self> {
+        let points = match &before {
+            Some(before) => candidates(repository, before)?,
+            None => Vec::new(),
+        };
         let known = before.as_ref().map(|before| &before.manifest);
         let files = known.into_iter().flat_map(|known| &known.files);
         let originals = known.into_iter().flat_map(|known| &known.originals);
-        Self {
+        Ok(Self {
             books,
             repository,
             lease,
+            points,
             known_files: files.map(|file| (file.path.clone(), file.clone())).collect(),
             stored_originals: originals
                 .clone()
@@ -276,7 +345,12 @@ impl<'a> Work<'a> {
             new_files: AtomicU64::new(0),
             new_bytes: AtomicU64::new(0),
             unsettled: Vec::new(),
-        }
+        })
+    }
+
+    /// The number of this backup.
+    fn number(&self) -> u64 {
+        self.before.as_ref().map_or(1, |before| before.manifest.number + 1)
     }
 
     /// Copies what the folder has not, and adds the manifest. None when a file was removed before it was copied, because the books went on.
@@ -307,10 +381,10 @@ impl<'a> Work<'a> {
             }
             quarantine.push(day);
         }
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             format: Manifest::format(),
             version: VERSION,
-            number: self.before.as_ref().map_or(1, |before| before.manifest.number + 1),
+            number: self.number(),
             previous: self.before.as_ref().map(|before| before.digest.clone()),
             taken_at: self.books.clock.text(),
             books: state.of,
@@ -320,12 +394,31 @@ impl<'a> Work<'a> {
             originals,
             missing,
             damaged: state.damaged,
+            deletions: state.held.deletions,
+            erasures: state.held.erasures,
+            unmetered_days: state.held.unmetered_days,
+            unmeasured_days: state.held.unmeasured_days,
+            points: Vec::new(),
+            ended: Vec::new(),
         };
+        self.decide_points(&mut manifest);
         let keys = manifest.objects().into_iter().map(|object| object.key);
         self.repository.sync(keys)?;
         self.refuse_overtaken().await?;
         self.repository.add_manifest(&manifest)?;
         Ok(Some(manifest))
+    }
+
+    /// Says which earlier backups can still be restored.
+    fn decide_points(&self, manifest: &mut Manifest) {
+        let keep = usize::try_from(self.books.settings.backup_points).unwrap_or(usize::MAX);
+        let (points, mut ended) = decide(&self.points, manifest, keep);
+        manifest.points = points;
+        let oldest = manifest.number.saturating_sub(kept_with(manifest) as u64);
+        let before = self.before.iter().flat_map(|before| &before.manifest.ended);
+        ended.extend(before.filter(|one| one.number > oldest).copied());
+        ended.sort_unstable_by_key(|one: &Ended| one.number);
+        manifest.ended = ended;
     }
 
     /// Whether nobody else backed these books up since this backup began, as far as that can be known.
@@ -463,9 +556,15 @@ impl<'a> Work<'a> {
         Ok(stored)
     }
 
-    /// Removes what is needed no more, now that a newer backup is there.
+    /// Removes what is needed no more, now that a newer backup is there. Where ledgers go that were the only ones of their time, the newest
+    /// must be one that can be read.
     fn end(self, manifest: &Manifest) -> Result<BackedUp> {
-        let pruned = prune_repository(self.repository, MANIFESTS_KEPT)?;
+        let ended_before = self.before.as_ref().map(|before| &before.manifest.ended);
+        let is_new = |one: &&Ended| !ended_before.is_some_and(|before| before.contains(one));
+        if manifest.ended.iter().filter(is_new).any(|one| one.why.is_given_up()) {
+            tokio::task::block_in_place(|| read_again(self.repository, &manifest.ledger))?;
+        }
+        let pruned = prune_repository(self.repository, None)?;
         let objects = manifest.objects();
         Ok(BackedUp {
             number: manifest.number,
@@ -476,6 +575,7 @@ impl<'a> Work<'a> {
             new_files: self.new_files.into_inner(),
             new_bytes: self.new_bytes.into_inner(),
             removed_files: pruned.removed_files as u64,
+            points: manifest.points.len() as u64,
             missing: manifest.missing_sentences(),
             damaged: manifest.damaged.clone(),
             unsettled: self.unsettled,

@@ -4,9 +4,12 @@
 
 use std::path::{Component, Path};
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::packing::PACKED;
+use super::points::Ended;
+use crate::pipeline::retention::deletion::NumberedDeletion;
 use crate::support::error::{Error, Result};
 use crate::support::quote::quoted;
 use crate::values::digest::sha256_hex;
@@ -15,7 +18,7 @@ use crate::values::digest::sha256_hex;
 const FORMAT: &str = "tallybook backup";
 
 /// The layout of the folder and of manifests; a change of it changes the number.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Folders of the data folder whose files a backup has.
 const FOLDERS: [&str; 7] = ["raw", "log", "payload", "usage", "keys", "unmetered", "exports"];
@@ -43,6 +46,18 @@ pub struct Manifest {
     pub missing: Vec<MissingFile>,
     /// Rows of the ledger that do not fit their checksums. The dump has them as they are.
     pub damaged: Vec<String>,
+    /// What the books know of deletions.
+    pub deletions: Deletions,
+    /// How many accounts were erased by then.
+    pub erasures: i64,
+    /// UTC days of records without a meter.
+    pub unmetered_days: Vec<NaiveDate>,
+    /// UTC days of records that metering has still to read.
+    pub unmeasured_days: Vec<NaiveDate>,
+    /// Earlier backups that can be restored, too, the oldest first.
+    pub points: Vec<EarlierBackup>,
+    /// Earlier backups that can be restored no more, the oldest first, as long as their manifests are there.
+    pub ended: Vec<Ended>,
 }
 
 /// Which books these are, and how far they are: a folder has backups of one set of books, and none goes back.
@@ -53,6 +68,27 @@ pub struct BooksOf {
     pub first_batch: Option<String>,
     /// The last number that a writer of files was given.
     pub writers: i64,
+    /// When and from which earlier backup the books were restored last; none where they only ever went on.
+    pub restored: Option<String>,
+}
+
+/// A backup that was made before another one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierBackup {
+    pub number: u64,
+    /// Of its manifest.
+    pub digest: String,
+}
+
+/// What was deleted from the books, as far as an earlier backup that can be restored may still have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deletions {
+    /// The number of the last one in the ledger.
+    pub last: i64,
+    /// Those since the oldest backup that could be restored before this one.
+    pub since: Vec<NumberedDeletion>,
 }
 
 /// A file of a backup.
@@ -236,6 +272,54 @@ fn is_below(path: &str, folders: &[&str]) -> bool {
         .all(|part| matches!(part, Component::Normal(_)));
     let folder = path.split_once('/').filter(|(_, rest)| !rest.is_empty());
     is_plain && folder.is_some_and(|(folder, _)| folders.contains(&folder))
+}
+
+/// Manifests for tests.
+#[cfg(test)]
+pub mod samples {
+    use super::*;
+
+    /// A manifest of a number with files of these paths.
+    pub fn manifest(number: u64, paths: &[&str]) -> Manifest {
+        let file = |path: &&str| SavedFile {
+            path: (*path).to_owned(),
+            bytes: 1,
+            sha256: sha256_hex(path.as_bytes()),
+        };
+        let object = Object {
+            key: format!("ledger/{number:08}-0.jsonl.zst"),
+            bytes: 1,
+            sha256: String::new(),
+        };
+        Manifest {
+            format: Manifest::format(),
+            version: VERSION,
+            number,
+            previous: None,
+            taken_at: "2026-01-01T00:00:00+00:00".to_owned(),
+            books: BooksOf {
+                first_batch: None,
+                writers: 1,
+                restored: None,
+            },
+            ledger: LedgerDump {
+                schema: 1,
+                rows: 0,
+                object,
+            },
+            quarantine: Vec::new(),
+            files: paths.iter().map(file).collect(),
+            originals: Vec::new(),
+            missing: Vec::new(),
+            damaged: Vec::new(),
+            deletions: Deletions::default(),
+            erasures: 0,
+            unmetered_days: Vec::new(),
+            unmeasured_days: Vec::new(),
+            points: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Files of the books are never altered and no name is used twice, so each goes over once. The ledger is read first and in one state;
-//! if a file that it names is removed before it was copied (a night merges and expires), the ledger is read again. What no manifest
-//! but an older one names is removed after a whole backup: what expired in the books is gone here with the next backup.
+//! if a file that it names is removed before it was copied (a night merges and expires), the ledger is read again. What neither the newest
+//! backup needs nor an earlier one that can be restored is removed after a backup, and so is what expired in the books: see `points.rs`.
 
 /// Whether a backup is what its manifest says.
 pub mod check;
@@ -24,6 +24,9 @@ mod contents;
 
 /// One backup.
 pub mod create;
+
+/// What a restore of an earlier backup leaves out.
+mod leave_out;
 
 /// Where backups are.
 pub mod location;
@@ -36,6 +39,9 @@ mod packing;
 
 /// Bytes of refused lines.
 mod payloads;
+
+/// Earlier backups that can be restored.
+pub mod points;
 
 /// What goes from the place.
 pub mod prune;

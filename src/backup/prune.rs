@@ -7,14 +7,15 @@ use super::check::no_backup;
 use super::create::{SCRATCH, refuse_other_books};
 use super::location::Location;
 use super::manifest::{Manifest, key_of_file};
+use super::points::{manifests_of_points, objects_of_point, raw_day, raw_days};
 use super::repository::{Repository, Saved};
 use super::store::books_of;
 use crate::context::Books;
 use crate::storage::ledger::Lease;
 use crate::support::error::Result;
 
-/// Manifests that every backup leaves: two months of a backup each day. Their own files are long gone; they say when there were backups,
-/// and of what.
+/// Manifests that every backup leaves: two months of a backup each day, and those of all that can be restored. They say when there were
+/// backups, and of what, also where their own files are long gone.
 pub const MANIFESTS_KEPT: usize = 60;
 
 /// What is in the folder no more.
@@ -24,12 +25,13 @@ pub struct Pruned {
     pub removed_manifests: usize,
 }
 
-/// Prunes a folder of backups. `keep`: how many of the newest manifests stay, at least 1.
+/// Prunes a folder of backups. `keep`: how many of the newest manifests stay, at least 1; earlier backups can be restored no more. None: as
+/// many as a backup leaves.
 ///
 /// # Errors
 /// [`crate::support::error::Error::Usage`] for a folder without a backup, and
 /// [`crate::support::error::Error::InUse`] while another command has it.
-pub fn prune(folder: &Path, keep: usize) -> Result<Pruned> {
+pub fn prune(folder: &Path, keep: Option<usize>) -> Result<Pruned> {
     let repository = Repository::open(folder)?;
     repository.newest()?.ok_or_else(|| no_backup(&repository))?;
     repository.forget_written()?;
@@ -40,14 +42,14 @@ pub fn prune(folder: &Path, keep: usize) -> Result<Pruned> {
 ///
 /// # Errors
 /// Those of [`prune`], and [`crate::support::error::Error::LeaseHeld`] while a backup of these books is made.
-pub async fn prune_bucket(books: &Books, at: Location, keep: usize) -> Result<Pruned> {
+pub async fn prune_bucket(books: &Books, at: Location, keep: Option<usize>) -> Result<Pruned> {
     let lease = Lease::take_backup(&books.ledger, "backup prune").await?;
     let pruned = prune_of(books, at.working_in(books.data.join(SCRATCH)), keep).await;
     lease.release().await?;
     pruned
 }
 
-async fn prune_of(books: &Books, at: Location, keep: usize) -> Result<Pruned> {
+async fn prune_of(books: &Books, at: Location, keep: Option<usize>) -> Result<Pruned> {
     let mut reading = books.ledger.begin_reading().await?;
     let of = books_of(&mut reading).await?;
     reading.end().await?;
@@ -58,16 +60,39 @@ async fn prune_of(books: &Books, at: Location, keep: usize) -> Result<Pruned> {
     prune_repository(&repository, keep)
 }
 
-/// The same for one that is open, and has a backup.
-pub(super) fn prune_repository(repository: &Repository, keep: usize) -> Result<Pruned> {
-    let needed = needed(&repository.newest_to_a_whole_one()?);
+/// The same for one that is open, and has a backup. Manifests go first: an earlier backup without its files must not be told as one that
+/// can be restored.
+pub(super) fn prune_repository(repository: &Repository, keep: Option<usize>) -> Result<Pruned> {
+    let newest = repository.newest_to_a_whole_one()?;
+    let kept = keep.unwrap_or_else(|| {
+        newest
+            .first()
+            .map_or(MANIFESTS_KEPT, |newest| kept_with(&newest.manifest))
+    });
+    let removed_manifests = repository.remove_manifests(kept)?;
+    let mut needed = needed(&newest);
+    if let Some(newest) = newest.first() {
+        for point in manifests_of_points(repository, &newest.manifest)? {
+            let objects = objects_of_point(&point, &newest.manifest);
+            needed.extend(objects.into_iter().map(|object| object.key));
+        }
+    }
     let keys = repository.keys()?.into_iter();
     let unneeded: Vec<String> = keys.filter(|key| !needed.contains(key)).collect();
     repository.remove(&unneeded)?;
     Ok(Pruned {
         removed_files: unneeded.len(),
-        removed_manifests: repository.remove_manifests(keep)?,
+        removed_manifests,
     })
+}
+
+/// How many manifests a backup leaves.
+pub(super) fn kept_with(newest: &Manifest) -> usize {
+    let to_oldest = newest
+        .points
+        .first()
+        .map_or(1, |oldest| newest.number - oldest.number + 1);
+    MANIFESTS_KEPT.max(usize::try_from(to_oldest).unwrap_or(usize::MAX))
 }
 
 /// What the newest backup has; and where that lacks something, what the newest whole one had of it, as far as the books may still keep it.
@@ -89,18 +114,6 @@ fn needed(newest: &[Saved]) -> BTreeSet<String> {
 
 fn keys_of(manifest: &Manifest) -> impl Iterator<Item = String> {
     manifest.objects().into_iter().map(|object| object.key)
-}
-
-/// Days of raw records that the books have, whether their files are there or not: `raw/day=2026-10-01`.
-fn raw_days(manifest: &Manifest) -> BTreeSet<&str> {
-    let files = manifest.files.iter().map(|file| file.path.as_str());
-    let missing = manifest.missing.iter().map(|missing| missing.path.as_str());
-    files.chain(missing).filter_map(raw_day).collect()
-}
-
-fn raw_day(path: &str) -> Option<&str> {
-    let (day, _) = path.rsplit_once('/')?;
-    day.starts_with("raw/").then_some(day)
 }
 
 /// Whether a file that the books have no more can have been merged into one that is missing. Raw records of a day that the books have

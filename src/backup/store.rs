@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::manifest::BooksOf;
 use crate::pipeline::ingest::drop_folder::DIGEST_DIGITS;
-use crate::storage::ledger::{Reading, query};
+use crate::storage::ledger::fact::{RESTORED, fact};
+use crate::storage::ledger::{Reading, Tx, query};
 use crate::support::error::Result;
 
 /// Which books these are, and how far they are.
@@ -17,12 +18,30 @@ pub async fn books_of(reading: &mut Reading) -> Result<BooksOf> {
         Ok(format!("{digest} {at}"))
     });
     let writers = query("SELECT value FROM counter WHERE name = 'intake'")
-        .fetch_one(reading)
+        .fetch_one(&mut *reading)
         .await?;
     Ok(BooksOf {
         first_batch: first.transpose()?,
         writers: writers.try_get(0)?,
+        restored: fact(reading, RESTORED).await?,
     })
+}
+
+/// How many accounts were erased.
+pub async fn erasures(reading: &mut Reading) -> Result<i64> {
+    if !reading.has_table("erasure").await? {
+        return Ok(0);
+    }
+    let row = query("SELECT COUNT(*) FROM erasure").fetch_one(reading).await?;
+    row.try_get(0)
+}
+
+/// The last number in quarantine; 0 before the first.
+pub async fn last_in_quarantine(tx: &mut Tx) -> Result<i64> {
+    let row = query("SELECT COALESCE(MAX(quarantine), 0) FROM quarantine")
+        .fetch_one(tx)
+        .await?;
+    row.try_get(0)
 }
 
 /// The beginnings of the digests of all inputs that were read, as names in `done/` have them.

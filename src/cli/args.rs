@@ -6,8 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::account_end::TerminateArgs;
+use super::backup::{BackupArgs, time_of_backup};
 use super::erase::EraseArgs;
-use super::backup::BackupArgs;
 use super::parse;
 use super::quarantine::args::QuarantineCommand;
 use super::retention::RetentionArgs;
@@ -255,13 +255,19 @@ pub enum Command {
     /// Files that are there already are not copied again, and what is gone from the books is removed there. It can run at any
     /// time, also during a nightly run, and is safe to kill and to run again.
     Backup(BackupArgs),
-    /// Restore the newest backup of a folder or bucket into a new data folder and verify it
+    /// Restore the newest backup of a folder or bucket, or an earlier one, into a new data folder and verify it
     ///
     /// The ledger may be of any engine; its database must have no tallybook tables. It is safe to kill it and to run it again.
     Restore {
         /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`)
         #[arg(value_name = "FROM")]
         from: PathBuf,
+        /// Restore the newest backup made by this time, without what has expired since: an instant (RFC 3339), or a day (UTC) to its end
+        #[arg(long, value_name = "TIME", value_parser = time_of_backup)]
+        to_time: Option<DateTime<Utc>>,
+        /// Restore the backup with this number, without what has expired since
+        #[arg(long, value_name = "NUMBER", conflicts_with = "to_time")]
+        to: Option<u64>,
     },
     /// Rewrite Parquet files of older versions, in which Spark and DuckDB miss rows; nightly runs also do this, a few at a time
     RewriteFiles,

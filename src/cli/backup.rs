@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -14,9 +15,9 @@ use crate::backup::check::{Checked, check};
 use crate::backup::create::{BackedUp, back_up};
 use crate::backup::location::Location;
 use crate::backup::manifest::Manifest;
-use crate::backup::prune::{MANIFESTS_KEPT, Pruned, prune, prune_bucket};
+use crate::backup::prune::{Pruned, prune, prune_bucket};
 use crate::backup::repository::Repository;
-use crate::backup::restore::{Restored, restore};
+use crate::backup::restore::{Point, Restored, restore_point};
 use crate::context::{Books, Settings};
 use crate::inspect::verify::{Verified, verify};
 use crate::nightly::needs_person::of_backup;
@@ -40,26 +41,26 @@ pub struct BackupArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
-    /// List the backups of a folder or bucket; only the newest can be restored
+    /// List the backups of a folder or bucket, which of them can be restored, and why others cannot
     List {
         /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
         #[arg(value_name = "FROM")]
         from: Option<PathBuf>,
     },
-    /// Read every file of the newest backup and compare it with its digest
+    /// Read every file of the backups that can be restored and compare it with its digest
     Verify {
         /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
         #[arg(value_name = "FROM")]
         from: Option<PathBuf>,
     },
-    /// Delete what no backup needs any more, and manifests of older backups; every backup also does this
+    /// Delete what is needed to restore no backup, and manifests of older backups; every backup also does this
     Prune {
         /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
         #[arg(value_name = "FROM")]
         from: Option<PathBuf>,
-        /// How many of the newest manifests stay
-        #[arg(long, value_name = "N", default_value_t = MANIFESTS_KEPT, value_parser = at_least_one)]
-        keep: usize,
+        /// How many of the newest manifests stay; earlier backups cannot be restored any more [default: 60, and those that can be restored]
+        #[arg(long, value_name = "N", value_parser = at_least_one)]
+        keep: Option<usize>,
     },
     /// Restore the newest backup into a folder of its own with an embedded ledger, verify the books, and delete them again
     Drill {
@@ -141,7 +142,7 @@ pub async fn about(args: &Args, command: &BackupCommand, clock: Clock) -> Result
 }
 
 /// The ledger of the books says that nobody backs them up meanwhile.
-async fn prune_with_books(args: &Args, from: &Location, keep: usize, clock: Clock) -> Result<Pruned> {
+async fn prune_with_books(args: &Args, from: &Location, keep: Option<usize>, clock: Clock) -> Result<Pruned> {
     let books = open_books(args, clock).await?;
     let pruned = prune_bucket(&books, from.clone(), keep).await;
     books.ledger.close().await;
@@ -165,43 +166,65 @@ struct Listed {
     bytes: u64,
     ledger_rows: u64,
     is_whole: bool,
-    /// The files of older ones went when a newer one was whole.
     is_newest: bool,
+    can_be_restored: bool,
+    /// Of one that cannot.
+    why_not: Option<&'static str>,
+}
+
+impl Listed {
+    fn of(manifest: &Manifest, newest: &Manifest) -> Self {
+        let objects = manifest.objects();
+        let is_newest = manifest.number == newest.number;
+        let can_be_restored = is_newest || newest.points.iter().any(|point| point.number == manifest.number);
+        let ended = newest.ended.iter().find(|ended| ended.number == manifest.number);
+        let why_not = ended.map_or("replaced", |ended| ended.why.sentence());
+        Self {
+            number: manifest.number,
+            is_whole: manifest.is_whole(),
+            taken_at: manifest.taken_at.clone(),
+            files: objects.len(),
+            bytes: objects.iter().map(|object| object.bytes).sum(),
+            ledger_rows: manifest.ledger.rows,
+            is_newest,
+            can_be_restored,
+            why_not: (!can_be_restored).then_some(why_not),
+        }
+    }
+
+    fn state(&self) -> String {
+        let state = match self.why_not {
+            Some(why_not) => return format!("cannot be restored: {why_not}"),
+            None if self.is_newest => "newest",
+            None => "can be restored",
+        };
+        let lacks = if self.is_whole {
+            ""
+        } else {
+            ", something is missing or damaged"
+        };
+        format!("{state}{lacks}")
+    }
 }
 
 fn list(args: &Args, from: Location) -> Result<ExitCode> {
     let read = Repository::open_to_list(from)?.manifests()?.into_iter();
     let manifests = read.collect::<crate::support::error::Result<Vec<_>>>()?;
-    let count = manifests.len();
-    let listed = |(at, manifest): (usize, Manifest)| {
-        let objects = manifest.objects();
-        Listed {
-            number: manifest.number,
-            is_whole: manifest.is_whole(),
-            taken_at: manifest.taken_at,
-            files: objects.len(),
-            bytes: objects.iter().map(|object| object.bytes).sum(),
-            ledger_rows: manifest.ledger.rows,
-            is_newest: at + 1 == count,
-        }
-    };
-    let manifests = manifests.into_iter().map(|saved| saved.manifest);
-    let all: Vec<Listed> = manifests.enumerate().map(listed).collect();
+    let newest = manifests.last();
+    let listed = manifests.iter().zip(newest.into_iter().cycle());
+    let all: Vec<Listed> = listed
+        .map(|(saved, newest)| Listed::of(&saved.manifest, &newest.manifest))
+        .collect();
     report(args, &all, || {
         let mut table = Table::new(&["backup", "taken at", "files", "bytes", "ledger rows", "state"]);
         for one in &all {
-            let state = match (one.is_newest, one.is_whole) {
-                (true, true) => "newest",
-                (true, false) => "newest, something is missing or damaged",
-                (false, _) => "replaced",
-            };
             table.row([
                 one.number.to_string(),
                 one.taken_at.clone(),
                 one.files.to_string(),
                 grouped_size(one.bytes),
                 grouped_size(one.ledger_rows),
-                state.to_owned(),
+                one.state(),
             ]);
         }
         table.text()
@@ -211,9 +234,13 @@ fn list(args: &Args, from: Location) -> Result<ExitCode> {
 
 fn checked_text(from: &Location, checked: &Checked) -> String {
     let mut text = format!(
-        "backup {} of {} in {from}: {}, {} bytes, {}, {}: ",
+        "backup {} of {} in {from}, {}: {}, {} bytes, {}, {}: ",
         checked.number,
         checked.taken_at,
+        match checked.points {
+            0 => "no earlier one".to_owned(),
+            points => counted(points, "earlier one"),
+        },
         counted(checked.files, "file"),
         grouped_size(checked.bytes),
         counted(checked.ledger_rows, "ledger row"),
@@ -236,14 +263,26 @@ struct RestoredAndVerified<'a> {
     verified: &'a Verified,
 }
 
+/// The time by which a backup was made: an instant, or a day (UTC) to its end.
+pub fn time_of_backup(text: &str) -> std::result::Result<DateTime<Utc>, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
+    }
+    let day: Option<NaiveDate> = text.parse().ok();
+    let end = day.and_then(|day| day.and_hms_opt(23, 59, 59));
+    end.map(|end| end.and_utc())
+        .ok_or_else(|| "must be a day or an instant, such as 2026-11-30 or 2026-11-30T06:00:00Z".to_owned())
+}
+
 /// Restores, and verifies what is there then.
-pub async fn run_restore(args: &Args, from: &Path, clock: Clock) -> Result<ExitCode> {
+pub async fn run_restore(args: &Args, from: &Path, point: Point, clock: Clock) -> Result<ExitCode> {
     let Named {
         data_dir,
         ledger,
         settings,
     } = settings_of(args)?;
-    restore_and_verify(args, from, &data_dir, ledger.as_deref(), clock, settings).await
+    let wanted = (point, clock);
+    restore_and_verify(args, from, wanted, (&data_dir, ledger.as_deref()), settings).await
 }
 
 /// Whether a backup can be restored, tried out. What was restored is deleted, also when it does not agree.
@@ -263,7 +302,7 @@ async fn drill(args: &Args, from: &Path, work: Option<&Path>, clock: Clock) -> R
         drop: None,
         ..settings_of(args)?.settings
     };
-    let outcome = restore_and_verify(args, from, &folder, None, clock, settings).await;
+    let outcome = restore_and_verify(args, from, (Point::Newest, clock), (&folder, None), settings).await;
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("deleting {}", folder.display()))?;
     }
@@ -273,12 +312,12 @@ async fn drill(args: &Args, from: &Path, work: Option<&Path>, clock: Clock) -> R
 async fn restore_and_verify(
     args: &Args,
     from: &Path,
-    data_dir: &Path,
-    ledger: Option<&str>,
-    clock: Clock,
+    wanted: (Point, Clock),
+    (data_dir, ledger): (&Path, Option<&str>),
     settings: Settings,
 ) -> Result<ExitCode> {
-    let restored = restore(from, data_dir, ledger, &settings).await?;
+    let restored = Box::pin(restore_point(from, wanted, data_dir, ledger, &settings)).await?;
+    let clock = wanted.1;
     let mut books = Books::open_there(data_dir, ledger, clock, settings).await?;
     if !args.json {
         books.progress = Progress::on_terminal();
@@ -305,6 +344,14 @@ fn restored_text(restored: &Restored) -> String {
         counted(restored.ledger_rows, "ledger row"),
         restored.engine,
     );
+    if let Some(left_out) = &restored.left_out {
+        text.push_str(&format!(
+            "left out what had expired by backup {} of {}: {}\n",
+            left_out.newest,
+            left_out.newest_taken_at,
+            counted(left_out.files, "file")
+        ));
+    }
     for sentence in restored.missing.iter().chain(&restored.damaged) {
         text.push_str(&format!("when it was backed up: {sentence}\n"));
     }

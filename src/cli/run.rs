@@ -18,6 +18,7 @@ use super::{
     account, account_end, adjustment, backup, conflict, environment, erase, explain, first_day, manual, print, pull,
     quarantine, rate_card, retention, source, void,
 };
+use crate::backup::restore::Point;
 use crate::catalog::account::Accounts;
 use crate::catalog::account::store::load_accounts;
 use crate::context::Books;
@@ -63,7 +64,14 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
         Command::Demo { records, seed } => return Box::pin(run_demo(args, *seed, *records)).await,
         Command::Completions { shell } => return Ok(manual::print_completions(*shell)),
         Command::Man { dir } => return manual::write_pages(dir.as_deref()),
-        Command::Restore { from } => return Box::pin(backup::run_restore(args, from, clock)).await,
+        Command::Restore { from, to_time, to } => {
+            let point = match (to_time, to) {
+                (Some(time), _) => Point::At(*time),
+                (None, Some(number)) => Point::Number(*number),
+                (None, None) => Point::Newest,
+            };
+            return Box::pin(backup::run_restore(args, from, point, clock)).await;
+        }
         _ => {}
     }
     let mut books = open_books(args, clock).await?;

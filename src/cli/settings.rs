@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use super::args::{Args, Command};
 use super::environment::setting;
 use super::source_settings::Sources;
+use crate::backup::points::POINTS_MAX;
 use crate::catalog::source::configured::{Configured, configured_in};
 use crate::context::ChildReader;
 use crate::context::find_books::{DEFAULT_DATA_DIR, made_beside};
@@ -56,6 +57,7 @@ struct File {
     clock_jump_days: Option<u32>,
     backup: Option<PathBuf>,
     backup_bucket: Option<toml::Table>,
+    backup_points: Option<u32>,
     first_day: Option<String>,
 }
 
@@ -151,6 +153,8 @@ pub fn settings_of(args: &Args) -> Result<Named> {
         clock_jump_days: clock_jump_days(file.clock_jump_days)?,
         backup: setting("TALLYBOOK_BACKUP").map(PathBuf::from).or(file.backup),
         backup_bucket: file.backup_bucket,
+        backup_points: within("backup_points", "backups", file.backup_points, 0..=POINTS_MAX)?
+            .unwrap_or(defaults.backup_points),
         first_day: first_day(file.first_day)?,
     };
     refuse_short_usage(&settings)?;
@@ -462,6 +466,7 @@ mod tests {
         assert_eq!(file.alarm_refused_percent, Some(defaults.alarm_refused_percent));
         assert_eq!(file.ledger_wait_s, Some(defaults.ledger_wait_s));
         assert_eq!(file.clock_jump_days, Some(CLOCK_JUMP_DAYS));
+        assert_eq!(file.backup_points, Some(defaults.backup_points));
         assert!(
             file.keep_usage_months
                 .is_some_and(|months| months >= KEEP_USAGE_MONTHS_MIN)

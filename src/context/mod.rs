@@ -102,6 +102,8 @@ pub struct Settings {
     pub backup: Option<PathBuf>,
     /// How a bucket of backups is reached.
     pub backup_bucket: Option<toml::Table>,
+    /// How many earlier backups can be restored beside the newest one.
+    pub backup_points: u32,
     /// UTC day before which usage is refused; none: see [`crate::context::first_day`].
     pub first_day: Option<NaiveDate>,
 }
@@ -144,6 +146,7 @@ impl Default for Settings {
             clock_jump_days: CLOCK_JUMP_DAYS,
             backup: None,
             backup_bucket: None,
+            backup_points: 14,
             first_day: None,
         }
     }

@@ -23,12 +23,16 @@ mod moves;
 /// Nights that end with a backup.
 mod nights;
 
+/// Earlier backups that can be restored.
+mod points;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tallybook::backup::check::check;
 use tallybook::backup::create::{BackedUp, back_up};
 use tallybook::backup::manifest::Manifest;
+use tallybook::backup::points::{manifests_of_points, objects_of_point};
 use tallybook::backup::repository::Repository;
 use tallybook::backup::restore::{Restored, restore};
 use tallybook::inspect::verify::verify;
@@ -93,11 +97,19 @@ fn newest(folder: &Path) -> Manifest {
     Repository::open(folder).unwrap().newest().unwrap().unwrap().manifest
 }
 
-/// All files of a folder of backups that a manifest could name, and all that the newest names.
-fn kept_and_named(folder: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
-    let kept = Repository::open(folder).unwrap().keys().unwrap().into_iter().collect();
-    let named = newest(folder).objects().into_iter().map(|object| object.key).collect();
-    (kept, named)
+/// All files of a folder of backups that a manifest could name, and all that are needed for the backups that can be restored.
+pub fn kept_and_named(folder: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
+    kept_and_named_in(&Repository::open(folder).unwrap())
+}
+
+fn kept_and_named_in(repository: &Repository) -> (BTreeSet<String>, BTreeSet<String>) {
+    let newest = repository.newest().unwrap().unwrap().manifest;
+    let mut objects = newest.objects();
+    for point in manifests_of_points(repository, &newest).unwrap() {
+        objects.extend(objects_of_point(&point, &newest));
+    }
+    let kept = repository.keys().unwrap().into_iter().collect();
+    (kept, objects.into_iter().map(|object| object.key).collect())
 }
 
 fn has(folder: &Path, beginning: &str) -> bool {
@@ -166,10 +178,10 @@ fn what_is_in_the_folder_is_not_copied_again_and_what_the_books_have_no_more_goe
         (first.files, first.bytes, 0)
     );
     let again = backed_up(&shop.place, "2024-12-11T00:00:00Z");
-    // The ledger's dump alone, in the place of the one before.
+    // The ledger's dump alone, beside the one before.
     assert_eq!(
-        (again.number, again.new_files, again.removed_files),
-        (2, 1, 1),
+        (again.number, again.new_files, again.removed_files, again.points),
+        (2, 1, 0, 1),
         "{again:?}"
     );
     for kind in [
@@ -243,10 +255,10 @@ fn a_folder_of_another_layout_is_refused_with_the_cure() {
     backed_up(&shop.place, now);
     let mark = std::fs::read_to_string(folder.join("backup.json")).unwrap();
     for (version, cure) in [
-        ("1", "back up into a new folder"),
+        ("2", "back up into a new folder"),
         ("9", "install the program that wrote it"),
     ] {
-        let other = mark.replace("\"version\":2", &format!("\"version\":{version}"));
+        let other = mark.replace("\"version\":3", &format!("\"version\":{version}"));
         assert_ne!(other, mark);
         std::fs::write(folder.join("backup.json"), &other).unwrap();
         says(&try_back_up(&shop.place, now, &folder).unwrap_err(), 3, cure);
@@ -345,7 +357,8 @@ fn a_changed_manifest_breaks_the_chain() {
 
 #[test]
 fn a_backup_that_lacks_a_file_says_so_and_removes_nothing() {
-    let shop = small_books();
+    let mut shop = small_books();
+    shop.place.settings().backup_points = 0;
     let folder = beside(&shop.place);
     let first = backed_up(&shop.place, "2024-12-11T00:00:00Z");
     let (before, _) = kept_and_named(&folder);

@@ -13,6 +13,7 @@ use tallybook::inspect::verify::verify;
 use tallybook::pipeline::ingest::payloads::PayloadFilter;
 use tallybook::storage::ledger::query;
 
+use crate::backups::kept_and_named;
 use crate::queue_data::{deleted, drop_event, edit, place, set_state};
 use crate::world::{Place, line, run};
 
@@ -193,14 +194,14 @@ fn in_books(place: &Place, now: DateTime<Utc>) -> There {
     }
 }
 
-/// What the newest backup has; its folder must have nothing else.
+/// What is in the folder of backups, in which earlier ones can be restored, too.
 fn in_backup(folder: &Path) -> There {
     let repository = Repository::open(folder).unwrap();
     let manifest: Manifest = repository.newest().unwrap().unwrap().manifest;
-    let kept: BTreeSet<String> = repository.keys().unwrap().into_iter().collect();
-    let named: BTreeSet<String> = manifest.objects().into_iter().map(|object| object.key).collect();
-    assert_eq!(kept, named, "files in the folder that no backup names");
-    let paths = || manifest.files.iter().map(|file| file.path.as_str());
+    drop(repository);
+    let (kept, named) = kept_and_named(folder);
+    assert_eq!(kept, named, "files in the folder that no backup needs");
+    let paths = || kept.iter().filter_map(|key| key.strip_prefix("files/"));
     let days_of = |kind: &str| {
         let below = paths().filter_map(|path| path.strip_prefix(kind)?.strip_prefix('/')?.split_once('/'));
         below.map(|(day, _)| day.to_owned()).collect()

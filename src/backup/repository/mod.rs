@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::location::{BucketLocation, Location};
-use super::manifest::{Manifest, Object, VERSION};
+use super::manifest::{EarlierBackup, Manifest, Object, VERSION};
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::values::digest::{Hasher, sha256_hex};
 use folder::{Folder, Hold};
@@ -190,6 +190,14 @@ impl Repository {
         }
     }
 
+    /// The manifest of an earlier backup, whatever a listing says; none where it was removed.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where it has changed.
+    pub fn manifest_of(&self, earlier: &EarlierBackup) -> Result<Option<Saved>> {
+        self.manifest(&manifest_key(earlier.number, &earlier.digest))
+    }
+
     /// Says so when another backup was made since this one was read: what is missing now was replaced by it.
     ///
     /// # Errors
@@ -255,10 +263,8 @@ impl Repository {
 
     /// Adds a manifest: from then on, its backup is the newest. All that it names was synced.
     pub fn add_manifest(&self, manifest: &Manifest) -> Result<()> {
-        let digest = manifest.digest();
-        let name = format!("{:08}-{}.json", manifest.number, &digest[..NAME_DIGITS]);
-        self.place
-            .add(&format!("{MANIFESTS}/{name}"), manifest.to_text().as_bytes())
+        let key = manifest_key(manifest.number, &manifest.digest());
+        self.place.add(&key, manifest.to_text().as_bytes())
     }
 
     /// Reads a manifest; none where it is gone. Its name has the beginning of its digest, as no other manifest names the newest.
@@ -364,6 +370,12 @@ impl Repository {
     pub fn unchanged(&self, object: &Object) -> Result<PathBuf> {
         self.place.unchanged(object)
     }
+}
+
+/// The key of a manifest. `digest`: of its bytes, or the beginning of that.
+fn manifest_key(number: u64, digest: &str) -> String {
+    let beginning = digest.get(..NAME_DIGITS).unwrap_or(digest);
+    format!("{MANIFESTS}/{number:08}-{beginning}.json")
 }
 
 fn give(place: &dyn Place, object: &Object, to: &mut dyn Write, path: &Path) -> Result<()> {

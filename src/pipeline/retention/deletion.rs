@@ -1,8 +1,10 @@
 //! What was deleted: when, by whom and why. Written in the transaction that deletes, and never deleted itself.
 
+use chrono::NaiveDate;
+
 use crate::context::Books;
 use crate::context::keeping::Class;
-use crate::storage::ledger::{Ledger, Tx, Value, insert_row, next_number, query};
+use crate::storage::ledger::{Ledger, Reading, Row, Tx, Value, insert_row, next_number, query};
 use crate::support::error::Result;
 
 /// Why something was deleted.
@@ -77,6 +79,44 @@ pub struct Deleted {
     pub who: Option<String>,
     pub why: String,
     pub audit_entry: Option<i64>,
+}
+
+/// A deletion by its number, and what it was of.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumberedDeletion {
+    pub number: i64,
+    pub class: String,
+    pub subject: String,
+}
+
+/// The number of the last deletion; 0 before the first.
+pub async fn last_deletion(reading: &mut Reading) -> Result<i64> {
+    let row = query("SELECT COALESCE(MAX(deletion), 0) FROM deletion")
+        .fetch_one(reading)
+        .await?;
+    row.try_get(0)
+}
+
+/// Deletions after a number.
+pub async fn deletions_after(reading: &mut Reading, number: i64) -> Result<Vec<NumberedDeletion>> {
+    let rows = query("SELECT deletion, class, subject FROM deletion WHERE deletion > ? ORDER BY deletion")
+        .bind(number)
+        .fetch_all(reading)
+        .await?;
+    let deletion = |row: &Row| {
+        Ok(NumberedDeletion {
+            number: row.try_get(0)?,
+            class: row.try_get(1)?,
+            subject: row.try_get(2)?,
+        })
+    };
+    rows.iter().map(deletion).collect()
+}
+
+/// What a deletion of service-log fields in queue data is of.
+pub fn bared_subject(day: NaiveDate) -> String {
+    format!("{day} in queue data")
 }
 
 /// Writes a deletion down.

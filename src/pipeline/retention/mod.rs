@@ -16,6 +16,7 @@
 pub mod blockers;
 pub mod day_digest;
 pub mod deletion;
+pub mod mark_again;
 pub mod originals;
 pub mod payload_deletion;
 pub mod payload_files;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::blockers::Held;
-use super::deletion::{Deletion, Why, note};
+use super::deletion::{Deletion, Why, bared_subject, note};
 use super::payload_files::{KINDS, rewrite, sync};
 use super::{is_past, store};
 use crate::catalog::account::end::store::ended_accounts;
@@ -196,7 +196,7 @@ impl Due<'_> {
             note(&mut tx, books, &deletion).await?;
         }
         if bare > 0 {
-            let subject = format!("{} in queue data", self.day);
+            let subject = bared_subject(self.day);
             note(&mut tx, books, &Deletion::by_clock(Class::Log, &subject, bare)).await?;
         }
         attempt.commit(tx, synced).await?;

@@ -1,6 +1,6 @@
 //! Facts: what the books know of themselves, one value a name.
 
-use super::{Ledger, Tx, Value, delete_rows, insert_row, query};
+use super::{Channel, Tx, Value, delete_rows, insert_row, query};
 use crate::support::error::Result;
 
 /// The newest machine's clock that was accepted.
@@ -15,11 +15,14 @@ pub const FIRST_DAY: &str = "first_day";
 /// The salt of the tombstones of erased accounts.
 pub const TOMBSTONE_SALT: &str = "tombstone_salt";
 
+/// When and from which earlier backup the books were restored last.
+pub const RESTORED: &str = "restored";
+
 /// The value of a fact; none before it was set.
-pub async fn fact(ledger: &Ledger, name: &str) -> Result<Option<String>> {
+pub async fn fact<'c>(on: impl Into<Channel<'c>>, name: &str) -> Result<Option<String>> {
     let row = query("SELECT value FROM fact WHERE name = ?")
         .bind(name)
-        .fetch_optional(ledger)
+        .fetch_optional(on)
         .await?;
     row.map(|row| row.try_get(0)).transpose()
 }

@@ -64,6 +64,12 @@ impl Reading {
         self.inner.engine()
     }
 
+    /// Whether the ledger has a table.
+    pub async fn has_table(&mut self, table: &str) -> Result<bool> {
+        let columns = query(self.engine().columns()).bind(table).fetch_all(self).await?;
+        Ok(!columns.is_empty())
+    }
+
     /// Ends it.
     pub async fn end(self) -> Result<()> {
         Ok(self.inner.end().await?)

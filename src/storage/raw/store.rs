@@ -1,9 +1,11 @@
 //! The ledger's manifest of segments.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 
 use super::segment::{NewSegment, SegmentKind};
-use crate::storage::ledger::{Channel, Ledger, Row, Tx, Value, delete_rows, insert_rows, query, reseal};
+use crate::storage::ledger::{Channel, Ledger, Reading, Row, Tx, Value, delete_rows, insert_rows, query, reseal};
 use crate::storage::parquet_writer::LAYOUT;
 use crate::support::error::{Error, Result};
 
@@ -85,6 +87,23 @@ pub async fn segments_from(tx: &mut Tx, kind: SegmentKind, day: NaiveDate) -> Re
     .fetch_all(tx)
     .await?;
     rows.iter().map(segment_of).collect()
+}
+
+/// UTC days with records of a batch after `after`.
+pub async fn days_after(reading: &mut Reading, after: i64) -> Result<BTreeSet<NaiveDate>> {
+    let rows = query("SELECT DISTINCT day FROM segment WHERE kind = 'usage' AND batch_hi > ?")
+        .bind(after)
+        .fetch_all(reading)
+        .await?;
+    rows.iter().map(|row| parse_day(&row.try_get::<String>(0)?)).collect()
+}
+
+/// Takes files out of the manifest that are not there: nothing is removed from disk.
+pub async fn forget_segments(tx: &mut Tx, paths: &[String]) -> Result<()> {
+    for path in paths {
+        delete_rows(tx, "segment", "path = ?", &[path.as_str().into()]).await?;
+    }
+    Ok(())
 }
 
 fn segment_of(row: &Row) -> Result<Segment> {

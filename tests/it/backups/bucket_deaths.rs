@@ -29,6 +29,7 @@ impl<'a> Ground<'a> {
         let before = place();
         let mut settings = toml::Table::new();
         settings.insert("backup_bucket".to_owned(), table(bucket, before.path()).into());
+        settings.insert("backup_points".to_owned(), 0.into());
         std::fs::write(before.path().join("tallybook.toml"), settings.to_string()).unwrap();
         ends(&mut night(before.path()), 0);
         let after = tempfile::tempdir().unwrap();

@@ -147,7 +147,7 @@ fn a_manifest_that_is_gone_and_still_listed_is_not_taken_for_the_newest() {
         run(delete(bucket, &key));
         assert!(run(bucket.keys()).contains(&key), "it is listed");
         assert_eq!(newest(&place_of).manifest.number, 2);
-        assert_eq!(pruned(&shop.place, &place_of, 1).unwrap().removed_manifests, 1);
+        assert_eq!(pruned(&shop.place, &place_of, Some(1)).unwrap().removed_manifests, 1);
         assert_eq!(newest(&place_of).manifest.number, 2);
         agrees(&place_of);
     });
@@ -166,11 +166,11 @@ fn manifests_go_one_after_another_the_oldest_first() {
         // The second cannot be deleted: what is left has no gap.
         let second = format!("/{PREFIX}/manifests/00000002");
         proxy.refuse_after(0, &second, (403, "AccessDenied"), || ());
-        says(&pruned(&shop.place, &place_of, 1).unwrap_err(), 3, "AccessDenied");
+        says(&pruned(&shop.place, &place_of, Some(1)).unwrap_err(), 3, "AccessDenied");
         proxy.allow();
         assert_eq!(try_check(&place_of).unwrap().manifests, 3);
         agrees(&place_of);
-        assert_eq!(pruned(&shop.place, &place_of, 1).unwrap().removed_manifests, 2);
+        assert_eq!(pruned(&shop.place, &place_of, Some(1)).unwrap().removed_manifests, 2);
         agrees(&place_of);
     });
 }

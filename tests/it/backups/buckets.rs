@@ -13,7 +13,7 @@ use tallybook::storage::objects::Cloud;
 use tallybook::support::error::Error;
 use tallybook::support::error::exit_code::ExitCode;
 
-use super::{differences, restored, says, small_books, try_back_up, try_restore};
+use super::{differences, kept_and_named_in, restored, says, small_books, try_back_up, try_restore};
 use crate::crashes::books::{difference, dump};
 use crate::crashes::play::DAY;
 use crate::exactly_once::shop::usage;
@@ -67,6 +67,7 @@ pub fn table(bucket: &TestBucket, folder: &Path) -> toml::Table {
 pub fn reach(place: &mut Place, bucket: &TestBucket) {
     let table = table(bucket, place.path());
     place.settings().backup_bucket = Some(table);
+    place.settings().backup_points = 0;
 }
 
 pub fn location(place: &mut Place, bucket: &TestBucket) -> Location {
@@ -78,7 +79,7 @@ pub fn try_check(at: &Location) -> Result<Checked, Error> {
     run(async { check(at.clone()) })
 }
 
-pub fn pruned(place: &Place, from: &Location, keep: usize) -> Result<Pruned, Error> {
+pub fn pruned(place: &Place, from: &Location, keep: Option<usize>) -> Result<Pruned, Error> {
     run(async {
         let books = place.books(at(NOW)).await;
         let pruned = prune_bucket(&books, from.clone(), keep).await;
@@ -95,14 +96,9 @@ pub fn newest(at: &Location) -> Saved {
     run(async { Repository::open_to_read(at.clone()).unwrap().newest().unwrap().unwrap() })
 }
 
-/// All files that a manifest could name, and all that the newest names.
+/// All files that a manifest could name, and all that are needed for the backups that can be restored.
 pub fn kept_and_named(at: &Location) -> (BTreeSet<String>, BTreeSet<String>) {
-    let kept = run(async { Repository::open_to_read(at.clone()).unwrap().keys().unwrap() });
-    let objects = newest(at).manifest.objects();
-    (
-        kept.into_iter().collect(),
-        objects.into_iter().map(|object| object.key).collect(),
-    )
+    run(async { kept_and_named_in(&Repository::open_to_read(at.clone()).unwrap()) })
 }
 
 #[test]
@@ -302,7 +298,7 @@ fn a_bucket_has_backups_of_one_set_of_books_below_a_prefix_of_their_own() {
         says(&refused, 3, "has more than these books");
         let place_of = location(&mut shop.place, bucket);
         says(
-            &pruned(&older, &place_of, 1).unwrap_err(),
+            &pruned(&older, &place_of, Some(1)).unwrap_err(),
             3,
             "has more than these books",
         );

@@ -65,6 +65,7 @@ fn restores(from: &Path, books: &str) {
 /// A place with a night behind it, and no backup.
 fn first_ground() -> tempfile::TempDir {
     let place = place();
+    std::fs::write(place.path().join("tallybook.toml"), "backup_points = 0\n").unwrap();
     ends(&mut night(place.path()), 0);
     place
 }

@@ -36,7 +36,7 @@ fn contents(path: &Path) -> Vec<u8> {
 }
 
 /// Files below a folder that have these words in them; Base64 of the beginning of a line counts too.
-fn files_with(folder: &Path, words: &str) -> Vec<PathBuf> {
+pub fn files_with(folder: &Path, words: &str) -> Vec<PathBuf> {
     use base64::Engine as _;
     let plain = words.as_bytes();
     // Whole groups of three bytes are the same wherever they end.
@@ -52,12 +52,12 @@ fn files_with(folder: &Path, words: &str) -> Vec<PathBuf> {
     found
 }
 
-fn is_in(found: &[PathBuf], folder: &str) -> bool {
+pub fn is_in(found: &[PathBuf], folder: &str) -> bool {
     found.iter().any(|path| path.starts_with(folder))
 }
 
 /// Books with words of their own for each class of data: an identity, a service-log field, a refused line.
-fn spoken_books() -> Shop {
+pub fn spoken_books() -> Shop {
     let shop = Shop::new("CNY", "\"A\" = { unit_price = \"3\", origin = \"illustrative\" }");
     let line = usage("identity-seven", 7, "A", DAY, 60_000);
     let line = line.replace("\"appid\":1", "\"appid\":1,\"task_id\":\"task-of-the-log\"");
@@ -89,8 +89,9 @@ fn what_expired_is_in_no_byte_of_the_folder_after_the_next_backup() {
     assert!(is_in(&files_with(&folder, "identity-seven"), "files/raw"));
     shop.place.night("2025-06-19T00:00:00Z");
     shop.place.night("2025-06-20T00:00:00Z");
-    backed_up(&shop.place, "2025-06-20T00:00:00Z");
+    let done = backed_up(&shop.place, "2025-06-20T00:00:00Z");
     assert_eq!(files_with(&folder, "identity-seven"), Vec::<PathBuf>::new());
+    assert_eq!(done.points, 2, "the earlier backups can be restored without it");
 }
 
 #[test]
@@ -168,9 +169,10 @@ fn manifests_of_long_ago_go_with_a_backup_and_by_hand_and_the_chain_holds() {
     assert_eq!(manifests(), MANIFESTS_KEPT);
     let agrees = || assert_eq!(check(&folder).unwrap().differences, Vec::<String>::new());
     agrees();
-    let pruned = prune(&folder, 2).unwrap();
+    // Of the earlier backups that can be restored one stays, and the ledgers of the others go.
+    let pruned = prune(&folder, Some(2)).unwrap();
     let expected = Pruned {
-        removed_files: 0,
+        removed_files: 13,
         removed_manifests: MANIFESTS_KEPT - 2,
     };
     assert_eq!(pruned, expected);
@@ -178,7 +180,9 @@ fn manifests_of_long_ago_go_with_a_backup_and_by_hand_and_the_chain_holds() {
     // What a killed backup left goes too.
     std::fs::write(folder.join("originals/left"), "left").unwrap();
     std::fs::write(folder.join("tmp/left"), "left").unwrap();
-    let pruned = prune(&folder, 1).unwrap();
+    let pruned = prune(&folder, None).unwrap();
+    assert_eq!((pruned.removed_files, pruned.removed_manifests), (1, 0));
+    let pruned = prune(&folder, Some(1)).unwrap();
     assert_eq!((pruned.removed_files, pruned.removed_manifests), (1, 1));
     assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 0);
     let (kept, named) = kept_and_named(&folder);
@@ -186,5 +190,5 @@ fn manifests_of_long_ago_go_with_a_backup_and_by_hand_and_the_chain_holds() {
     let next = try_back_up(&shop.place, now, &folder).unwrap();
     assert_eq!(next.number, past as u64 + 1);
     agrees();
-    says(&prune(shop.place.path(), 1).unwrap_err(), 2, "has no backups");
+    says(&prune(shop.place.path(), None).unwrap_err(), 2, "has no backups");
 }

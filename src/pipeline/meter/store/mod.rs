@@ -3,7 +3,7 @@
 mod claims;
 mod files;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 
@@ -19,8 +19,9 @@ pub use files::{
 use super::aggregate::measure::UnmeteredRecord;
 use super::balance::Amounts;
 use super::classify::historic_cards::MeteredBatches;
-use crate::storage::ledger::{Ledger, Row, Tx, Value, delete_rows, insert_row, insert_rows, query};
+use crate::storage::ledger::{Channel, Ledger, Reading, Row, Tx, Value, delete_rows, insert_row, insert_rows, query};
 use crate::storage::parquet_writer::LAYOUT;
+use crate::storage::raw::store::parse_day;
 use crate::storage::usage::sku_region::SkuRegion;
 use crate::support::error::{Error, Result};
 use crate::values::calendar::{day_of_number, month_text};
@@ -37,9 +38,9 @@ pub struct Progress {
 }
 
 /// The last metering; zeros before the first.
-pub async fn progress(ledger: &Ledger) -> Result<Progress> {
+pub async fn progress<'c>(on: impl Into<Channel<'c>>) -> Result<Progress> {
     let row = query("SELECT batch_hi, metering, card_hi FROM metering ORDER BY metering DESC LIMIT 1")
-        .fetch_optional(ledger)
+        .fetch_optional(on)
         .await?;
     row.map_or_else(
         || {
@@ -204,6 +205,27 @@ pub async fn drop_unmetered(tx: &mut Tx, paths: &[String]) -> Result<()> {
         delete_rows(tx, "unmetered_file", "path = ?", &[path.as_str().into()]).await?;
     }
     crate::storage::raw::store::note_dropped(tx, paths).await
+}
+
+/// UTC days of records without a meter.
+pub async fn unmetered_days(reading: &mut Reading) -> Result<BTreeSet<NaiveDate>> {
+    let rows = query("SELECT DISTINCT utc_day FROM unmetered")
+        .fetch_all(reading)
+        .await?;
+    rows.iter().map(|row| parse_day(&row.try_get::<String>(0)?)).collect()
+}
+
+/// UTC days of records that stand in the place of others by a person's word, which no metering has booked yet, and of those others.
+pub async fn unbooked_days(reading: &mut Reading) -> Result<BTreeSet<NaiveDate>> {
+    let rows = query("SELECT utc_day, first_utc_day FROM conflict WHERE state = 'replaced' AND metering IS NULL")
+        .fetch_all(reading)
+        .await?;
+    let mut days = BTreeSet::new();
+    for row in rows {
+        days.insert(parse_day(&row.try_get::<String>(0)?)?);
+        days.insert(parse_day(&row.try_get::<String>(1)?)?);
+    }
+    Ok(days)
 }
 
 /// What unmetered records are listed by: account, UTC day, task type, parameters, code, sentence.

@@ -21,7 +21,7 @@ mod restore;
 mod tables;
 mod write;
 
-pub use read::Dump;
+pub use read::{Dump, DumpRow};
 pub(super) use restore::RESTORING;
 pub use restore::{end_restore, restore_rows};
 pub(super) use tables::order_of;

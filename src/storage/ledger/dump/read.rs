@@ -95,6 +95,20 @@ impl Dump {
         Ok(self.rows)
     }
 
+    /// Hands on the rows of some tables, in their order, and reads all others.
+    pub fn each_row(&mut self, tables: &[&str], mut take: impl FnMut(DumpRow<'_>) -> Result<()>) -> Result<()> {
+        while let Some(table) = self.next_table()? {
+            let is_wanted = tables.contains(&table.name.as_str());
+            let mut rows = self.rows(&table);
+            for values in rows.by_ref().filter(|_| is_wanted) {
+                let (table, values) = (&table, &values);
+                take(DumpRow { table, values })?;
+            }
+            rows.ended()?;
+        }
+        Ok(())
+    }
+
     /// The rows of a table.
     pub(super) fn rows<'a>(&'a mut self, table: &'a Table) -> Rows<'a> {
         Rows {
@@ -146,6 +160,47 @@ impl Dump {
 
     fn damaged(&self, what: &str) -> Error {
         Error::damaged(&self.path, format!("line {} of the dump: {what}", self.number))
+    }
+}
+
+/// A row of a table of a dump.
+#[derive(Debug)]
+pub struct DumpRow<'a> {
+    table: &'a Table,
+    values: &'a [Value],
+}
+
+impl DumpRow<'_> {
+    pub fn table(&self) -> &str {
+        &self.table.name
+    }
+
+    /// The text in a column.
+    pub fn text(&self, column: &str) -> Result<&str> {
+        match self.value(column) {
+            Some(Value::Text(text)) => Ok(text),
+            _ => Err(self.lacks("text", column)),
+        }
+    }
+
+    /// The integer in a column.
+    pub fn integer(&self, column: &str) -> Result<i64> {
+        match self.value(column) {
+            Some(Value::Integer(number)) => Ok(*number),
+            _ => Err(self.lacks("integer", column)),
+        }
+    }
+
+    fn value(&self, column: &str) -> Option<&Value> {
+        let at = self.table.columns.iter().position(|(name, _)| name == column)?;
+        self.values.get(at)
+    }
+
+    fn lacks(&self, kind: &str, column: &str) -> Error {
+        Error::Unbalanced(format!(
+            "the dump has a row of {} without a value in {column} that is of the type {kind}",
+            self.table.name
+        ))
     }
 }
 
