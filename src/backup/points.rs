@@ -46,6 +46,8 @@ pub enum WhyEnded {
     Usage,
     /// Its ledger has lines of statements that have expired since.
     Statements,
+    /// Its ledger has definitions of sources that were deleted after the end of their account.
+    Configuration,
     /// Its ledger has records without a meter of a day that has expired since.
     Unmetered,
     /// It has records that were to be measured, of a day that has expired since.
@@ -62,6 +64,7 @@ impl WhyEnded {
             Self::Erased => "an account was erased since",
             Self::Usage => "its ledger has usage for dashboards that has expired since",
             Self::Statements => "its ledger has lines of statements that have expired since",
+            Self::Configuration => "its ledger has definitions of sources that were deleted since",
             Self::Unmetered => "its ledger has records without a meter of a day that has expired since",
             Self::Unmeasured => "it has records that were not measured yet, of a day that has expired since",
             Self::Damaged => "its manifest has changed",
@@ -156,6 +159,8 @@ fn why_ended(point: &Manifest, newest: &Manifest) -> Option<WhyEnded> {
         Some(WhyEnded::Usage)
     } else if given_up.has(Class::Statements) {
         Some(WhyEnded::Statements)
+    } else if given_up.has(Class::Configuration) {
+        Some(WhyEnded::Configuration)
     } else if point.unmetered_days.iter().any(is_lost) {
         Some(WhyEnded::Unmetered)
     } else if point.unmeasured_days.iter().any(|day| given_up.has_no_raw(*day)) {
@@ -321,6 +326,7 @@ mod tests {
         for (class, why) in [
             (Class::Usage, WhyEnded::Usage),
             (Class::Statements, WhyEnded::Statements),
+            (Class::Configuration, WhyEnded::Configuration),
         ] {
             let found = ended(&|_, newest| newest.deletions.since = deleted(class, "2026-01"));
             assert_eq!(found, Some(why));
