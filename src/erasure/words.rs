@@ -125,7 +125,10 @@ impl Words {
         for (id, instead) in &self.ids {
             let written = match form {
                 Form::Plain => id.clone(),
-                Form::Json => serde_json::Value::from(id.as_str()).to_string().trim_matches('"').to_owned(),
+                Form::Json => serde_json::Value::from(id.as_str())
+                    .to_string()
+                    .trim_matches('"')
+                    .to_owned(),
             };
             let now: &str = found.as_deref().unwrap_or(text);
             if now.contains(&written) {
@@ -221,7 +224,9 @@ mod tests {
             Some("account erased, app erased, 1 line")
         );
         assert_eq!(
-            words.pseudonymized("100000000007-20241101-20241201 of usage-100000000007.csv").as_deref(),
+            words
+                .pseudonymized("100000000007-20241101-20241201 of usage-100000000007.csv")
+                .as_deref(),
             Some("1111111111111111-20241101-20241201 of usage-1111111111111111.csv")
         );
         for other in ["1000000000070", "2100000000007", "app 1", "13000000011", ""] {
@@ -248,12 +253,18 @@ mod tests {
     #[test]
     fn a_short_number_is_found_where_the_text_says_that_it_is_an_account() {
         let words = words(7);
-        assert_eq!(words.erased("7 records of account 7").as_deref(), Some("7 records of account erased"));
+        assert_eq!(
+            words.erased("7 records of account 7").as_deref(),
+            Some("7 records of account erased")
+        );
         assert_eq!(
             words.erased_json(r#"{"uin":"7","of":{"uin":7},"rows":7}"#).as_deref(),
             Some(r#"{"uin":"erased","of":{"uin":"erased"},"rows":7}"#)
         );
-        assert_eq!(words.erased("7-20241101-20241201").as_deref(), Some("erased-20241101-20241201"));
+        assert_eq!(
+            words.erased("7-20241101-20241201").as_deref(),
+            Some("erased-20241101-20241201")
+        );
         assert_eq!(words.erased("minute 7: 7"), None);
     }
 
@@ -261,6 +272,9 @@ mod tests {
     fn ids_are_replaced_wherever_they_stand() {
         let words = words(7).with_ids([("a\"1".to_owned(), "x".to_owned())].into());
         assert_eq!(words.pseudonymized("void a\"1 of s").as_deref(), Some("void x of s"));
-        assert_eq!(words.pseudonymized_json(r#"{"id":"a\"1"}"#).as_deref(), Some(r#"{"id":"x"}"#));
+        assert_eq!(
+            words.pseudonymized_json(r#"{"id":"a\"1"}"#).as_deref(),
+            Some(r#"{"id":"x"}"#)
+        );
     }
 }

@@ -112,11 +112,17 @@ fn a_source_of_other_accounts_too_loses_the_versions_that_name_the_account_once_
     assert_eq!(versions(&place, "2026-02-07T03:00:00Z"), ["shared 1"]);
     let told = night.needs_person.join("\n");
     assert!(
-        told.contains("source shared: its definition names account 100000000000") && told.contains("remove the account"),
+        told.contains("source shared: its definition names account 100000000000")
+            && told.contains("remove the account"),
         "{told}"
     );
     let longer = held(&place, "2026-02-07T03:00:00Z").longer;
-    assert!(longer[0].why.contains("account 100000000000, which ended on 2026-01-07"), "{longer:?}");
+    assert!(
+        longer[0]
+            .why
+            .contains("account 100000000000, which ended on 2026-01-07"),
+        "{longer:?}"
+    );
     define(&mut place, "1250000002 = 7\n");
     let night = place.night("2026-02-08T02:00:00Z");
     assert_eq!(night.needs_person, Vec::<String>::new());

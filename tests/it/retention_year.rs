@@ -9,11 +9,14 @@ use tallybook::backup::check::check;
 use tallybook::backup::create::back_up;
 use tallybook::backup::manifest::Manifest;
 use tallybook::backup::repository::Repository;
+use tallybook::catalog::account::end::terminate::terminate;
+use tallybook::erasure::{Wanted, erase};
 use tallybook::inspect::verify::verify;
 use tallybook::pipeline::ingest::payloads::PayloadFilter;
-use tallybook::storage::ledger::query;
+use tallybook::storage::ledger::{Lease, query};
 
 use crate::backups::kept_and_named;
+use crate::erasure::search::{found_in_files, found_in_tables};
 use crate::queue_data::{deleted, drop_event, edit, place, set_state};
 use crate::world::{Place, line, run};
 
@@ -29,6 +32,13 @@ const BACKUP_EVERY: u64 = 4;
 const DISABLED_AFTER: u64 = 150;
 const DELETED_AFTER: u64 = 200;
 
+/// An account that sends a file of its own in every fifth night, ends after one night and is erased after another.
+const ERASED: u64 = 100_000_000_042;
+const ERASED_APP: u64 = 1_300_000_042;
+const FILE_EVERY: u64 = 5;
+const ENDED_AFTER: u64 = 120;
+const ERASED_AFTER: u64 = 140;
+
 /// What was written: the policy in a few lines, with no file and no table.
 #[derive(Default)]
 struct Model {
@@ -41,6 +51,8 @@ struct Model {
     refused: BTreeSet<DateTime<Utc>>,
     /// Receipts of files.
     files: Vec<DateTime<Utc>>,
+    /// Of those that have the account which is erased.
+    files_of_erased: Vec<DateTime<Utc>>,
     disabled: Option<NaiveDate>,
 }
 
@@ -87,7 +99,12 @@ impl Model {
                 .filter(|at| **at >= limit)
                 .map(|at| at.date_naive().to_string())
                 .collect(),
-            files: self.files.iter().filter(|at| **at >= limit).count(),
+            files: self
+                .files
+                .iter()
+                .chain(&self.files_of_erased)
+                .filter(|at| **at >= limit)
+                .count(),
         }
     }
 
@@ -113,6 +130,19 @@ impl Model {
         }
         place.drop(&format!("n{number}.ndjson"), text);
         self.files.push(now);
+        if number <= ENDED_AFTER && number.is_multiple_of(FILE_EVERY) {
+            let own = line(
+                &format!("own-{number}"),
+                ERASED,
+                &format!("{yesterday}T11:00:00Z"),
+                60_000,
+            );
+            place.drop(
+                &format!("own{number}.ndjson"),
+                own.replace("\"appid\":1", &format!("\"appid\":{ERASED_APP}")),
+            );
+            self.files_of_erased.push(now);
+        }
         if number.is_multiple_of(EVENTS_EVERY) {
             let source = if number.is_multiple_of(2 * EVENTS_EVERY) {
                 "mps"
@@ -216,6 +246,34 @@ fn in_backup(folder: &Path) -> There {
     }
 }
 
+fn decide(place: &Place, now: DateTime<Utc>, decision: impl AsyncFnOnce(&tallybook::context::Books, &Lease)) {
+    run(async {
+        let books = place.books(now).await;
+        let lease = Lease::take(&books.ledger, "test").await.unwrap();
+        decision(&books, &lease).await;
+        lease.release().await.unwrap();
+        books.ledger.close().await;
+    });
+}
+
+fn in_files(folder: &Path) -> Vec<String> {
+    let texts = [ERASED.to_string(), ERASED_APP.to_string()];
+    found_in_files(folder, &texts, &[ERASED, ERASED_APP])
+}
+
+/// What the data folder and the ledger have of the account that is erased.
+fn of_erased(place: &Place, now: DateTime<Utc>) -> Vec<String> {
+    let mut found = in_files(&place.data());
+    found.extend(run(async {
+        let books = place.books(now).await;
+        let texts = [ERASED.to_string(), ERASED_APP.to_string()];
+        let found = found_in_tables(&books, &texts).await;
+        books.ledger.close().await;
+        found
+    }));
+    found
+}
+
 #[test]
 fn a_years_nights_leave_what_the_policy_says_in_books_ledger_and_backup() {
     let place = place();
@@ -243,6 +301,36 @@ fn a_years_nights_leave_what_the_policy_says_in_books_ledger_and_backup() {
         if number == DISABLED_AFTER {
             set_state(&place, &after.to_rfc3339(), "other", false);
             model.disabled = Some(after.date_naive());
+        }
+        if number == ENDED_AFTER {
+            let end_day = (now + Days::new(1)).date_naive();
+            decide(&place, after, async |books, lease| {
+                terminate(books, lease, ERASED, end_day, "it moves").await.unwrap();
+            });
+        }
+        if number == ERASED_AFTER {
+            let wanted = Wanted {
+                uin: ERASED,
+                request: "letter 12",
+                page: None,
+            };
+            assert_ne!(of_erased(&place, after), Vec::<String>::new());
+            decide(&place, after, async |books, lease| {
+                erase(books, lease, wanted).await.unwrap();
+            });
+            model.files_of_erased.clear();
+        }
+        if number > ERASED_AFTER && number % BACKUP_EVERY == 0 {
+            assert_eq!(
+                of_erased(&place, after),
+                Vec::<String>::new(),
+                "after the night of {now}"
+            );
+            assert_eq!(
+                in_files(&backups),
+                Vec::<String>::new(),
+                "the backup after the night of {now}"
+            );
         }
         if number == DELETED_AFTER {
             let filter = PayloadFilter {

@@ -232,7 +232,9 @@ async fn configuration(books: &Books) -> Result<Found> {
         let until = last_ends.filter_map(|day| day.checked_add_days(keep)).min();
         found.next = found.next.min(until).or(found.next).or(until);
         let newest = versions.last().map(|version| &version.definition.source.owner);
-        let left = newest.filter(|owner| over.all_of(owner).is_none()).map(|owner| over.among(owner));
+        let left = newest
+            .filter(|owner| over.all_of(owner).is_none())
+            .map(|owner| over.among(owner));
         found.longer.extend(left.into_iter().flatten().map(|(uin, day)| Longer {
             what: format!("definition of source {source}"),
             why: format!("it names account {uin}, which ended on {day}, beside others; remove the account from it"),

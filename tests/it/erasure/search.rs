@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use tallybook::context::Books;
 use tallybook::storage::ledger::{Value, query};
 use tallybook::storage::raw::segment::read_columns;
 
@@ -71,23 +72,29 @@ fn in_columns(file: &Path, text: &str) -> bool {
 
 /// Rows of the ledger that have one of the texts.
 pub fn found_in_ledger(path: &Path, texts: &[String]) -> Vec<String> {
-    with_books(path, async |books| {
-        let mut found = Vec::new();
-        for table in books.ledger.tables().await.unwrap() {
-            let rows = query(format!("SELECT * FROM {table}")).fetch_all(&books.ledger).await.unwrap();
-            for row in rows {
-                for (column, value) in row.names().iter().zip(row.values()) {
-                    let cell = match value {
-                        Value::Text(text) => text.clone(),
-                        Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                        Value::Integer(number) => number.to_string(),
-                        _ => continue,
-                    };
-                    let said = texts.iter().filter(|text| cell.contains(*text));
-                    found.extend(said.map(|text| format!("{text} in {table}.{column}: {cell}")));
-                }
+    with_books(path, async |books| found_in_tables(&books, texts).await)
+}
+
+/// The same, of books that are open.
+pub async fn found_in_tables(books: &Books, texts: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for table in books.ledger.tables().await.unwrap() {
+        let rows = query(format!("SELECT * FROM {table}"))
+            .fetch_all(&books.ledger)
+            .await
+            .unwrap();
+        for row in rows {
+            for (column, value) in row.names().iter().zip(row.values()) {
+                let cell = match value {
+                    Value::Text(text) => text.clone(),
+                    Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                    Value::Integer(number) => number.to_string(),
+                    _ => continue,
+                };
+                let said = texts.iter().filter(|text| cell.contains(*text));
+                found.extend(said.map(|text| format!("{text} in {table}.{column}: {cell}")));
             }
         }
-        found
-    })
+    }
+    found
 }
