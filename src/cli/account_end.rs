@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use super::args::{Args, not_blank};
 use super::parse;
 use super::run::report;
-use crate::catalog::account::end::reinstate::{Reinstated, last_day_to_reinstate, reinstate};
+use crate::catalog::account::end::reinstate::{Reinstated, last_day_to_reinstate, reinstate, try_reinstate};
 use crate::catalog::account::end::terminate::{Terminated, terminate, try_terminate};
 use crate::catalog::rate_card::store::load_cards;
 use crate::context::Books;
@@ -68,17 +68,22 @@ pub(super) async fn run_terminate(args: &Args, books: &Books, end: &TerminateArg
     Ok(())
 }
 
-/// Takes back the end of an account.
-pub(super) async fn run_reinstate(args: &Args, books: &Books, uin: u64, reason: &str) -> Result<()> {
-    let lease = Lease::take(&books.ledger, "reinstate").await?;
-    let reinstated = reinstate(books, &lease, uin, reason).await;
-    lease.release().await?;
-    let reinstated = reinstated?;
+/// Takes back the end of an account, or tells what that would do.
+pub(super) async fn run_reinstate(args: &Args, books: &Books, uin: u64, reason: &str, dry_run: bool) -> Result<()> {
+    let reinstated = if dry_run {
+        try_reinstate(books, uin, reason).await?
+    } else {
+        let lease = Lease::take(&books.ledger, "reinstate").await?;
+        let reinstated = reinstate(books, &lease, uin, reason).await;
+        lease.release().await?;
+        reinstated?
+    };
     let told = serde_json::json!({
         "uin": uin.to_string(),
         "end_day": reinstated.end_day,
         "period": reinstated.period,
         "audit_entry": reinstated.audit_entry,
+        "dry_run": dry_run,
     });
     report(args, &told, || reinstated_text(&reinstated));
     Ok(())
@@ -137,10 +142,18 @@ fn reinstated_text(reinstated: &Reinstated) -> String {
         period,
         audit_entry,
     } = reinstated;
+    let done = match audit_entry {
+        Some(entry) => format!("account {uin} goes on: its end on {end_day} is taken back (audit entry {entry})"),
+        None => format!("account {uin} would go on: its end on {end_day} would be taken back"),
+    };
+    let last = match audit_entry {
+        Some(_) => "run `tallybook quarantine retry --code account_ended` for lines that were refused since",
+        None => "dry run: nothing was written",
+    };
     format!(
-        "account {uin} goes on: its end on {end_day} is taken back (audit entry {audit_entry})\n\
+        "{done}\n\
          a new period begins on that day, {} to {}\n\
-         run `tallybook quarantine retry --code account_ended` for lines that were refused since\n",
+         {last}\n",
         period.start, period.end
     )
 }

@@ -191,6 +191,9 @@ pub enum Command {
         /// The reason, for the audit trail
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
         reason: String,
+        /// Write nothing; show what would happen
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Erase an account on request, for good: its records, files and names go, its statements stay under a random number
     ///

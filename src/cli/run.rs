@@ -144,7 +144,9 @@ pub(super) async fn run_with_books(args: &Args, books: &Books) -> Result<ExitCod
         Command::RateCard { command } => rate_card::run(args, books, command).await?,
         Command::Account { command } => account::run(args, books, command).await?,
         Command::Terminate(end) => account_end::run_terminate(args, books, end).await?,
-        Command::Reinstate { uin, reason } => account_end::run_reinstate(args, books, *uin, reason).await?,
+        Command::Reinstate { uin, reason, dry_run } => {
+            account_end::run_reinstate(args, books, *uin, reason, *dry_run).await?;
+        }
         Command::Erase(erase) => return Box::pin(erase::run(args, books, erase)).await,
         Command::Quarantine { command } => return quarantine::run(args, books, command).await,
         Command::Conflict { command } => conflict::run(args, books, command).await?,

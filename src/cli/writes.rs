@@ -27,6 +27,7 @@ fn only_reads(command: &Command) -> bool {
         | Command::Backup(_)
         | Command::Meter { rebuild: true }
         | Command::Terminate(TerminateArgs { dry_run: true, .. })
+        | Command::Reinstate { dry_run: true, .. }
         | Command::FirstDay { day: None, .. } => true,
         Command::RateCard { command } => matches!(
             command,

@@ -395,6 +395,14 @@ fn a_dry_run_tells_what_an_end_would_do_and_writes_nothing() {
     open     2024-11-01 to 2024-11-20
     ");
     assert!(printed(path, &["status"]).contains(", 1 ended"));
+    let args = ["reinstate", "7", "--reason", "it stays", "--dry-run"];
+    let before = crate::crashes::books::dump(path);
+    insta::assert_snapshot!(printed(path, &args), @r"
+    account 7 would go on: its end on 2024-11-20 would be taken back
+    a new period begins on that day, 2024-11-20 to 2024-12-01
+    dry run: nothing was written
+    ");
+    assert!(crate::crashes::books::dump(path) == before);
     insta::assert_snapshot!(printed(path, &["reinstate", "7", "--reason", "it stays"]), @r"
     account 7 goes on: its end on 2024-11-20 is taken back (audit entry 2)
     a new period begins on that day, 2024-11-20 to 2024-12-01

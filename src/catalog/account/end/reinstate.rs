@@ -8,7 +8,7 @@ use crate::catalog::account::erased::store::refuse_erased;
 use crate::catalog::account::store::load_account;
 use crate::catalog::account::unknown::unknown_account;
 use crate::context::Books;
-use crate::storage::ledger::{Decision, Lease, add_audit};
+use crate::storage::ledger::{Decision, Lease, Tx, add_audit};
 use crate::support::error::{Error, Result};
 use crate::values::calendar::{Period, local_day};
 
@@ -23,7 +23,8 @@ pub struct Reinstated {
     pub end_day: NaiveDate,
     /// The period that begins on that day.
     pub period: Period,
-    pub audit_entry: i64,
+    /// The entry of the audit trail; none where nothing was written.
+    pub audit_entry: Option<i64>,
 }
 
 /// The last day on which an account that ends on a day can be taken back, in its zone.
@@ -40,6 +41,23 @@ pub fn last_day_to_reinstate(end_day: NaiveDate) -> NaiveDate {
 pub async fn reinstate(books: &Books, lease: &Lease, uin: u64, reason: &str) -> Result<Reinstated> {
     let mut tx = books.ledger.begin().await?;
     lease.check(&mut tx).await?;
+    let reinstated = reinstate_in(books, &mut tx, uin, reason).await?;
+    books.ledger.commit(tx, "reinstate").await?;
+    Ok(reinstated)
+}
+
+/// Does what [`reinstate`] does, and undoes it.
+pub async fn try_reinstate(books: &Books, uin: u64, reason: &str) -> Result<Reinstated> {
+    let mut tx = books.ledger.begin().await?;
+    let reinstated = reinstate_in(books, &mut tx, uin, reason).await?;
+    drop(tx);
+    Ok(Reinstated {
+        audit_entry: None,
+        ..reinstated
+    })
+}
+
+async fn reinstate_in(books: &Books, tx: &mut Tx, uin: u64, reason: &str) -> Result<Reinstated> {
     let Some(account) = load_account(&books.ledger, uin).await? else {
         return Err(unknown_account(&books.ledger, uin).await?);
     };
@@ -53,14 +71,13 @@ pub async fn reinstate(books: &Books, lease: &Lease, uin: u64, reason: &str) -> 
         reason,
         at: books.clock.text(),
     };
-    let audit_entry = add_audit(&mut tx, &decision).await?;
-    take_back(&mut tx, audit_entry, uin).await?;
-    books.ledger.commit(tx, "reinstate").await?;
+    let audit_entry = add_audit(tx, &decision).await?;
+    take_back(tx, audit_entry, uin).await?;
     Ok(Reinstated {
         uin,
         end_day,
         period: account.period_from(end_day),
-        audit_entry,
+        audit_entry: Some(audit_entry),
     })
 }
 
