@@ -19,6 +19,8 @@ pub struct Wanted {
     /// Below the data folder.
     pub path: String,
     pub sha256: String,
+    /// An export that was written anew without an account: an earlier backup has another file of this name.
+    pub is_rewritten: bool,
     /// What a person does when it is gone or has changed.
     pub cure: String,
 }
@@ -40,6 +42,7 @@ pub async fn wanted(reading: &mut Reading) -> Result<Vec<Wanted>> {
         wanted.push(Wanted {
             path: file.path,
             sha256: file.digest,
+            is_rewritten: false,
             cure: "`tallybook verify` says what depends on it".to_owned(),
         });
     }
@@ -51,11 +54,18 @@ pub async fn wanted(reading: &mut Reading) -> Result<Vec<Wanted>> {
             "`tallybook export --again {}` recreates it",
             manifest.export_id.trim_start_matches('0')
         );
-        let files = manifest.files.into_iter().map(|file| (file.name, file.sha256));
-        for (name, sha256) in files.chain([(MANIFEST_NAME.to_owned(), sha256)]) {
+        let files = manifest.files.into_iter();
+        let files = files.map(|file| (file.name, file.sha256, file.sha256_before_erasure.is_some()));
+        let itself = (
+            MANIFEST_NAME.to_owned(),
+            sha256,
+            manifest.sha256_before_erasure.is_some(),
+        );
+        for (name, sha256, is_rewritten) in files.chain([itself]) {
             wanted.push(Wanted {
                 path: format!("exports/{folder}/{name}"),
                 sha256,
+                is_rewritten,
                 cure: cure.clone(),
             });
         }

@@ -446,7 +446,7 @@ impl<'a> Work<'a> {
     fn save(&self, wanted: &Wanted) -> Result<Fate> {
         let key = key_of_file(&wanted.path);
         if let Some(known) = self.known_files.get(&wanted.path) {
-            if known.sha256 != wanted.sha256 {
+            if known.sha256 != wanted.sha256 && !wanted.is_rewritten {
                 return Err(Error::NeedsPerson(format!(
                     "the newest backup in {} has another file {}: it is of another history of these books. Back them up into another \
                      folder. Nothing was changed",
@@ -454,7 +454,7 @@ impl<'a> Work<'a> {
                     wanted.path
                 )));
             }
-            if self.repository.has(&known.object())? {
+            if known.sha256 == wanted.sha256 && self.repository.has(&known.object())? {
                 return Ok(Fate::Saved(known.clone()));
             }
         }

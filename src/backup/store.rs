@@ -53,9 +53,12 @@ pub async fn read_inputs(reading: &mut Reading) -> Result<HashSet<String>> {
 
 /// Folder, manifest and its digest of every export whose files are in place.
 pub async fn written_exports(reading: &mut Reading) -> Result<Vec<(String, String, String)>> {
-    let rows = query("SELECT folder, manifest, manifest_digest FROM export WHERE written = 1 ORDER BY export")
-        .fetch_all(reading)
-        .await?;
+    let rows = query(
+        "SELECT e.folder, e.manifest, COALESCE(n.manifest_digest, e.manifest_digest) FROM export e \
+         LEFT JOIN erased_export n ON n.export = e.export WHERE e.written = 1 ORDER BY e.export",
+    )
+    .fetch_all(reading)
+    .await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()

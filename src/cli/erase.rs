@@ -13,7 +13,7 @@ use crate::context::Books;
 use crate::erasure::plan::{Counted, Plan};
 use crate::erasure::store::{Erasure, erasure, erasures};
 use crate::erasure::{Erased, Wanted, erase, try_erase};
-use crate::nightly::needs_person::{failed_backup, of_backup};
+use crate::nightly::needs_person::of_backup;
 use crate::storage::ledger::Lease;
 use crate::support::error::exit_code::ExitCode;
 use crate::support::table::{Table, grouped};
@@ -107,8 +107,9 @@ async fn back_up(books: &Books) -> Vec<String> {
     match Box::pin(back_up_again(books, folder)).await {
         Ok(done) => of_backup(&done),
         Err(error) => vec![format!(
-            "{}. The account is erased here; until a backup succeeds, that place still has it",
-            failed_backup(folder, &error)
+            "the backup in {0} failed: {error}. The account is erased here, and that place has it until a backup succeeds: run `tallybook \
+             backup {0}`",
+            folder.display()
         )],
     }
 }

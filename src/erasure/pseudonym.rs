@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::support::error::Result;
+use crate::support::error::{Error, Result};
 use crate::support::random::random;
 
 /// The numbers of an account and of its apps, and what stands in their place.
@@ -12,7 +12,8 @@ pub struct Pseudonyms {
     pub erased_uin: u64,
     /// What stands in its place.
     pub uin: u64,
-    /// The same of its apps. They are in the same order, so that the lines of a statement stay in theirs.
+    /// The same of its apps. They are in the same order: lines of a statement are in the order of apps, and take the slices of a tier in that
+    /// order.
     pub apps: BTreeMap<u64, u64>,
 }
 
@@ -44,6 +45,19 @@ impl Pseudonyms {
             uin: pseudonym,
             apps: apps.iter().copied().zip(chosen).collect(),
         })
+    }
+
+    /// Fails where apps have pseudonyms in another order: statements would be rated otherwise under them.
+    ///
+    /// # Errors
+    /// [`Error::Unbalanced`] for that.
+    pub fn check_order(&self) -> Result<()> {
+        if self.apps.values().is_sorted_by(|one, next| one < next) {
+            return Ok(());
+        }
+        Err(Error::Unbalanced(
+            "pseudonyms are not in the order of the apps".to_owned(),
+        ))
     }
 }
 

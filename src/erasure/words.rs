@@ -2,7 +2,7 @@
 //!
 //! A number is a run of digits that is no part of a longer one. Numbers of apps with fewer than [`LONG`] digits are not looked for: they
 //! would be found in times and counts. A number of an account with fewer is found where the text says that it is one: after `account` or
-//! `uin`, or at the head of a statement's id.
+//! `uin`, or at the head of a statement's id. Ids of the customer's records are looked for as whole words.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,9 @@ use super::pseudonym::Pseudonyms;
 
 /// Digits from which on a number is known by itself.
 const LONG: usize = 5;
+
+/// What a query looks for at most.
+const NEEDLES_MAX: usize = 64;
 
 /// What stands in the place of a number where its pseudonym has no place.
 pub const ERASED: &str = "erased";
@@ -62,9 +65,15 @@ impl Words {
         Self { ids, ..self }
     }
 
-    /// The numbers that a query looks for, to read no row in vain; none where rows cannot be chosen so.
-    pub fn numbers(&self) -> Option<impl Iterator<Item = &str>> {
-        (self.uin.len() >= LONG && self.ids.is_empty()).then(|| self.numbers.keys().map(String::as_str))
+    /// What a query looks for, to read no row in vain; none where rows cannot be chosen so.
+    pub fn needles(&self) -> Option<Vec<&str>> {
+        let is_plain = |id: &String| {
+            id.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte))
+        };
+        let are_few = self.numbers.len() + self.ids.len() <= NEEDLES_MAX;
+        let may_be_chosen = self.uin.len() >= LONG && are_few && self.ids.keys().all(is_plain);
+        may_be_chosen.then(|| self.numbers.keys().chain(self.ids.keys()).map(String::as_str).collect())
     }
 
     /// Whether bytes have one of the numbers.
@@ -123,17 +132,14 @@ impl Words {
     fn without_ids(&self, text: &str, form: Form) -> Option<String> {
         let mut found = None;
         for (id, instead) in &self.ids {
+            let quoted = serde_json::Value::from(id.as_str()).to_string();
             let written = match form {
-                Form::Plain => id.clone(),
-                Form::Json => serde_json::Value::from(id.as_str())
-                    .to_string()
-                    .trim_matches('"')
-                    .to_owned(),
+                Form::Plain => id.as_str(),
+                Form::Json => &quoted[1..quoted.len() - 1],
             };
             let now: &str = found.as_deref().unwrap_or(text);
-            if now.contains(&written) {
-                found = Some(now.replace(&written, instead));
-            }
+            let other = replaced_whole(now, written, instead, id.len() >= LONG);
+            found = other.or(found);
         }
         found
     }
@@ -145,6 +151,24 @@ impl Words {
         let is_meant = digits.len() >= LONG || is_called_account(&bytes[..start]) || begins_statement(&bytes[end..]);
         is_meant.then_some(pseudonym)
     }
+}
+
+/// A text with other words in the place of whole ones, which no letter, digit, `-` or `_` continues. Short ones are known between quotes alone.
+/// None where there is none of them.
+fn replaced_whole(text: &str, word: &str, instead: &str, is_long: bool) -> Option<String> {
+    let goes_on = |sign: char| sign.is_alphanumeric() || sign == '-' || sign == '_';
+    let (mut out, mut done) = (String::new(), 0);
+    for (at, _) in text.match_indices(word).filter(|_| !word.is_empty()) {
+        let (before, after) = (text[..at].chars().next_back(), text[at + word.len()..].chars().next());
+        let is_whole = !before.is_some_and(goes_on) && !after.is_some_and(goes_on);
+        let is_quoted = before == Some('"') && after == Some('"');
+        if at >= done && (is_long && is_whole || is_quoted) {
+            out.push_str(&text[done..at]);
+            out.push_str(instead);
+            done = at + word.len();
+        }
+    }
+    (done > 0).then(|| out + &text[done..])
 }
 
 /// Runs of digits: where each begins and ends.
@@ -269,12 +293,19 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_replaced_wherever_they_stand() {
-        let words = words(7).with_ids([("a\"1".to_owned(), "x".to_owned())].into());
-        assert_eq!(words.pseudonymized("void a\"1 of s").as_deref(), Some("void x of s"));
+    fn ids_are_replaced_where_they_are_whole() {
+        let words = words(7).with_ids(
+            [("work\"1", "x"), ("abc", "y")]
+                .map(|(id, to)| (id.to_owned(), to.to_owned()))
+                .into(),
+        );
+        assert_eq!(words.pseudonymized("void work\"1 of s").as_deref(), Some("void x of s"));
+        assert_eq!(words.pseudonymized("void work\"12 of abc"), None);
         assert_eq!(
-            words.pseudonymized_json(r#"{"id":"a\"1"}"#).as_deref(),
-            Some(r#"{"id":"x"}"#)
+            words
+                .erased_json(r#"{"id":"work\"1","of":"abc","is":"no abc"}"#)
+                .as_deref(),
+            Some(r#"{"id":"x","of":"y","is":"no abc"}"#)
         );
     }
 }

@@ -91,10 +91,7 @@ pub async fn rename(
     rows::rename(tx, names, files, &mut renamed).await?;
     let words = Words::of(names);
     let ids = work::rename(books, tx, &words, files, names, &mut renamed).await?;
-    texts::rename(tx, &words, &mut renamed).await?;
-    if !ids.is_empty() {
-        texts::rename_trail(tx, &words.with_ids(ids), &mut renamed).await?;
-    }
+    texts::rename(tx, &words.with_ids(ids), &mut renamed).await?;
     remove_true_account(tx, names.erased_uin).await?;
     add_tombstone(tx, names.erased_uin).await?;
     Ok(renamed)

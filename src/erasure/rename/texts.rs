@@ -48,14 +48,6 @@ pub async fn rename(tx: &mut Tx, words: &Words, renamed: &mut Renamed) -> Result
     Ok(())
 }
 
-/// Renames the audit trail alone: what it says of the customer's records.
-pub async fn rename_trail(tx: &mut Tx, words: &Words, renamed: &mut Renamed) -> Result<()> {
-    for (table, column, form) in TEXTS.into_iter().filter(|(table, ..)| *table == "audit") {
-        rename_column(tx, (table, column, form), words, renamed).await?;
-    }
-    Ok(())
-}
-
 async fn rename_column(
     tx: &mut Tx,
     (table, column, form): (&'static str, &str, Form),
@@ -82,12 +74,12 @@ async fn rename_column(
     Ok(())
 }
 
-/// SQL for rows that may say a number: not all reports are read to find the few.
+/// SQL for rows that may say one of the words: not all reports are read to find the few.
 fn says_a_number(column: &str, words: &Words) -> (String, Vec<Value>) {
-    let Some(numbers) = words.numbers() else {
+    let Some(needles) = words.needles() else {
         return ("1 = 1".to_owned(), Vec::new());
     };
-    let binds: Vec<Value> = numbers.map(|number| format!("%{number}%").into()).collect();
+    let binds: Vec<Value> = needles.iter().map(|needle| format!("%{needle}%").into()).collect();
     let likes = vec![format!("{column} LIKE ?"); binds.len()];
     (likes.join(" OR "), binds)
 }

@@ -397,7 +397,8 @@ fn a_bucket_that_keeps_what_is_deleted_is_refused_before_anything_is_put() {
 
 #[test]
 fn keys_that_may_not_write_are_told_with_the_cure_and_no_secret_is_shown() {
-    on_each(|bucket| {
+    // Moto takes any keys.
+    let case = |bucket: &TestBucket| {
         let (id, secret) = match bucket.cloud {
             Cloud::S3 => ("idThatMayNothing", "secretThatMayNothing"),
             Cloud::Cos => ("AKIDthatMayNothing", "secretThatMayNothing"),
@@ -413,5 +414,7 @@ fn keys_that_may_not_write_are_told_with_the_cure_and_no_secret_is_shown() {
             let said = refused.to_string();
             assert!(!said.contains(secret) && !said.contains(id), "{said}");
         }
-    });
+    };
+    on(Cloud::S3, case);
+    on(Cloud::Cos, case);
 }

@@ -89,6 +89,7 @@ pub fn november() -> tempfile::TempDir {
         + &conflicting
         + &refused
         + &own("late", 1, "2024-10-21T10:00:00Z")
+        + &own("d", 0, "2024-11-12T10:00:00Z")
         + &other("o2", "2024-11-10T10:00:00Z")
         + &other("o3", "2024-11-12T10:00:00Z")
         + "{\"id\":\"void-1\",\"kind\":\"void\",\"voids\":\"work-of-seven-v\"}\n";

@@ -42,7 +42,19 @@ fn a_record_of_an_erased_account_is_counted_and_nothing_of_it_is_kept() {
     );
     assert!(said(path, NEXT, &["retention", "deleted"]).contains("account_erased"));
     run(path, NEXT, &["quarantine", "retry"], 0);
-    run(path, NEXT, &["quarantine", "dismiss", "--all", "--reason", "erased"], 0);
+    run(
+        path,
+        NEXT,
+        &[
+            "quarantine",
+            "dismiss",
+            "--code",
+            "account_erased",
+            "--reason",
+            "erased",
+        ],
+        0,
+    );
     run(path, "2024-12-13T00:00:00Z", &["nightly"], 0);
     assert_eq!(differences(path), Vec::<String>::new());
 }

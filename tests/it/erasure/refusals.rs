@@ -101,7 +101,22 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
     let before = dump(path);
     let uin = UIN.to_string();
     let shown = super::books::said(path, ERASE_AT, &["erase", &uin, "--request", "letter 12", "--dry-run"]);
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r"
+    account 100000000007
+    would go                            rows
+    raw records                            8
+    refused lines whose bytes are kept     1
+    names of records in conflicts          1
+    would stay under a pseudonym  rows
+    statements                       2
+    lines of statements              8
+    months of daily usage            2
+    proofs of days                   0
+    finance has it in these exports; what was fetched from there is not in reach:
+      exports/2024-10-01_2024-11-01/000001
+      exports/2024-11-01_2024-11-21/000002
+    dry run: nothing was written
+    ");
     assert!(dump(path) == before);
 }
 

@@ -14,16 +14,17 @@ impl Bucket {
     /// # Errors
     /// Where the bucket does not say so.
     pub async fn keeps_what_is_deleted(&self) -> Result<Option<String>, StoreError> {
+        // A lock comes with versions, which cannot be suspended.
+        if self.says("object-lock", "ObjectLockEnabled").await?.as_deref() == Some("Enabled") {
+            return Ok(Some(format!(
+                "{} has an object lock, so what expired could not be deleted there: name a bucket without one",
+                self.name()
+            )));
+        }
         if self.says("versioning", "Status").await?.as_deref() == Some("Enabled") {
             return Ok(Some(format!(
                 "{} keeps old versions of its objects, so what expired would stay there: suspend its versioning and delete the old \
                  versions, or name another bucket",
-                self.name()
-            )));
-        }
-        if self.says("object-lock", "ObjectLockEnabled").await?.as_deref() == Some("Enabled") {
-            return Ok(Some(format!(
-                "{} has an object lock, so what expired could not be deleted there: name a bucket without one",
                 self.name()
             )));
         }
