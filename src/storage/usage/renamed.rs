@@ -238,9 +238,12 @@ mod tests {
     }
 
     proptest! {
+        // Each case writes and reads two files of many row groups.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn rows_are_those_of_before_under_the_new_numbers_and_in_order(
-            mut uins in prop::collection::vec(0_u64..8, 1..60),
+            mut uins in prop::collection::vec(0_u64..8, 1..40),
             group_rows in 1_usize..12,
             uin in 0_u64..8,
             new_uin in prop_oneof![Just(100_u64), Just(u64::MAX), Just(1000)],
