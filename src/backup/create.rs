@@ -107,7 +107,8 @@ async fn back_up_into(books: &Books, repository: &Repository, lease: Option<&Lea
         let made = work.copy(state).await?;
         repository.forget_written()?;
         if let Some(manifest) = made {
-            return work.end(&manifest);
+            let last_erased = store::last_erased(&books.ledger).await?;
+            return work.end(&manifest, last_erased.as_deref());
         }
         tracing::info!("files that the ledger named were removed before they were copied: reading the ledger again");
     }
@@ -464,8 +465,18 @@ impl<'a> Work<'a> {
     }
 
     /// Removes what is needed no more, now that a newer backup is there.
-    fn end(self, manifest: &Manifest) -> Result<BackedUp> {
-        let pruned = prune_repository(self.repository, MANIFESTS_KEPT)?;
+    /// How many manifests stay: names of input files may say the number of an account, so that those of before its erasure go.
+    fn manifests_kept(&self, last_erased: Option<&str>) -> Result<usize> {
+        let Some(erased_at) = last_erased else {
+            return Ok(MANIFESTS_KEPT);
+        };
+        let all = self.repository.manifests()?;
+        let later = all.iter().flatten().filter(|saved| *saved.manifest.taken_at > *erased_at);
+        Ok(later.count().clamp(1, MANIFESTS_KEPT))
+    }
+
+    fn end(self, manifest: &Manifest, last_erased: Option<&str>) -> Result<BackedUp> {
+        let pruned = prune_repository(self.repository, self.manifests_kept(last_erased)?)?;
         let objects = manifest.objects();
         Ok(BackedUp {
             number: manifest.number,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::manifest::BooksOf;
 use crate::pipeline::ingest::drop_folder::DIGEST_DIGITS;
-use crate::storage::ledger::{Reading, query};
+use crate::storage::ledger::{Ledger, Reading, query};
 use crate::support::error::Result;
 
 /// Which books these are, and how far they are.
@@ -56,4 +56,10 @@ pub async fn each_payload(
     )
     .for_each_in(reading, |row| act(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
     .await
+}
+
+/// When an account was erased last, RFC 3339.
+pub async fn last_erased(ledger: &Ledger) -> Result<Option<String>> {
+    let row = query("SELECT MAX(erased_at) FROM erasure").fetch_one(ledger).await?;
+    row.try_get(0)
 }
