@@ -69,7 +69,7 @@ pub(super) fn prune_repository(repository: &Repository, keep: Option<usize>) -> 
             .first()
             .map_or(MANIFESTS_KEPT, |newest| kept_with(&newest.manifest))
     });
-    let removed_manifests = repository.remove_manifests(kept)?;
+    let removed_manifests = repository.remove_manifests(kept.min(since_erasure(repository)?))?;
     let mut needed = needed(&newest);
     if let Some(newest) = newest.first() {
         for point in manifests_of_points(repository, &newest.manifest)? {
@@ -84,6 +84,16 @@ pub(super) fn prune_repository(repository: &Repository, keep: Option<usize>) -> 
         removed_files: unneeded.len(),
         removed_manifests,
     })
+}
+
+/// How many of the newest manifests know of all accounts that were erased. Those of before have names of input files, which may say an
+/// account's number.
+fn since_erasure(repository: &Repository) -> Result<usize> {
+    let all = repository.manifests()?;
+    let erasures = |saved: &Saved| saved.manifest.erasures;
+    let newest = all.iter().rev().flatten().next().map(erasures);
+    let knows = |saved: &&Saved| Some(erasures(saved)) == newest;
+    Ok(all.iter().flatten().filter(knows).count().max(1))
 }
 
 /// How many manifests a backup leaves.

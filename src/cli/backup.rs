@@ -15,6 +15,7 @@ use crate::backup::check::{Checked, check};
 use crate::backup::create::{BackedUp, back_up};
 use crate::backup::location::Location;
 use crate::backup::manifest::Manifest;
+use crate::backup::points::Ended;
 use crate::backup::prune::{Pruned, prune, prune_bucket};
 use crate::backup::repository::Repository;
 use crate::backup::restore::{Point, Restored, restore_point};
@@ -161,18 +162,37 @@ fn pruned_text(from: &Location, pruned: Pruned) -> String {
 #[derive(Serialize)]
 struct Listed {
     number: u64,
-    taken_at: String,
-    files: usize,
-    bytes: u64,
-    ledger_rows: u64,
-    is_whole: bool,
+    /// None where its manifest was removed, because it may have said whose account was erased since.
+    #[serde(flatten)]
+    what: Option<ListedManifest>,
     is_newest: bool,
     can_be_restored: bool,
     /// Of one that cannot.
     why_not: Option<&'static str>,
 }
 
+/// What the manifest of a backup says.
+#[derive(Serialize)]
+struct ListedManifest {
+    taken_at: String,
+    files: usize,
+    bytes: u64,
+    ledger_rows: u64,
+    is_whole: bool,
+}
+
 impl Listed {
+    /// Of one whose manifest was removed.
+    fn gone(ended: &Ended) -> Self {
+        Self {
+            number: ended.number,
+            what: None,
+            is_newest: false,
+            can_be_restored: false,
+            why_not: Some(ended.why.sentence()),
+        }
+    }
+
     fn of(manifest: &Manifest, newest: &Manifest) -> Self {
         let objects = manifest.objects();
         let is_newest = manifest.number == newest.number;
@@ -181,11 +201,13 @@ impl Listed {
         let why_not = ended.map_or("replaced", |ended| ended.why.sentence());
         Self {
             number: manifest.number,
-            is_whole: manifest.is_whole(),
-            taken_at: manifest.taken_at.clone(),
-            files: objects.len(),
-            bytes: objects.iter().map(|object| object.bytes).sum(),
-            ledger_rows: manifest.ledger.rows,
+            what: Some(ListedManifest {
+                taken_at: manifest.taken_at.clone(),
+                files: objects.len(),
+                bytes: objects.iter().map(|object| object.bytes).sum(),
+                ledger_rows: manifest.ledger.rows,
+                is_whole: manifest.is_whole(),
+            }),
             is_newest,
             can_be_restored,
             why_not: (!can_be_restored).then_some(why_not),
@@ -198,10 +220,9 @@ impl Listed {
             None if self.is_newest => "newest",
             None => "can be restored",
         };
-        let lacks = if self.is_whole {
-            ""
-        } else {
-            ", something is missing or damaged"
+        let lacks = match &self.what {
+            Some(what) if !what.is_whole => ", something is missing or damaged",
+            _ => "",
         };
         format!("{state}{lacks}")
     }
@@ -212,18 +233,24 @@ fn list(args: &Args, from: Location) -> Result<ExitCode> {
     let manifests = read.collect::<crate::support::error::Result<Vec<_>>>()?;
     let newest = manifests.last();
     let listed = manifests.iter().zip(newest.into_iter().cycle());
-    let all: Vec<Listed> = listed
+    let mut all: Vec<Listed> = listed
         .map(|(saved, newest)| Listed::of(&saved.manifest, &newest.manifest))
         .collect();
+    let ended = newest.iter().flat_map(|newest| &newest.manifest.ended);
+    let is_gone = |one: &&Ended| manifests.iter().all(|saved| saved.manifest.number != one.number);
+    all.extend(ended.filter(is_gone).map(Listed::gone));
+    all.sort_unstable_by_key(|one| one.number);
     report(args, &all, || {
         let mut table = Table::new(&["backup", "taken at", "files", "bytes", "ledger rows", "state"]);
         for one in &all {
+            let what = one.what.as_ref();
+            let cell = |text: fn(&ListedManifest) -> String| what.map_or_else(String::new, text);
             table.row([
                 one.number.to_string(),
-                one.taken_at.clone(),
-                one.files.to_string(),
-                grouped_size(one.bytes),
-                grouped_size(one.ledger_rows),
+                cell(|what| what.taken_at.clone()),
+                cell(|what| what.files.to_string()),
+                cell(|what| grouped_size(what.bytes)),
+                cell(|what| grouped_size(what.ledger_rows)),
                 one.state(),
             ]);
         }

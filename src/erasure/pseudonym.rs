@@ -56,7 +56,7 @@ impl Pseudonyms {
             return Ok(());
         }
         Err(Error::Unbalanced(
-            "pseudonyms are not in the order of the apps".to_owned(),
+            "pseudonyms are not in the order of the applications".to_owned(),
         ))
     }
 }

@@ -234,6 +234,38 @@ fn a_correction_of_prices_leaves_an_erased_account_as_it_was_billed_and_says_so(
 }
 
 #[test]
+fn an_account_whose_records_and_lines_have_expired_is_erased_from_what_is_left() {
+    let dir = ended_and_exported();
+    let path = dir.path();
+    for night in ["2025-06-20T00:00:00Z", "2025-06-21T00:00:00Z"] {
+        run(path, night, &["nightly"], 0);
+    }
+    let mut night = crate::crashes::process::program(path, "2026-02-01T00:00:00Z", &["nightly"]);
+    night.env("TALLYBOOK_KEEP_STATEMENT_MONTHS", "12");
+    let ended = crate::crashes::process::run(&mut night);
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    run(
+        path,
+        "2026-02-02T00:00:00Z",
+        &["erase", &UIN.to_string(), "--request", "letter 12"],
+        0,
+    );
+    assert_eq!(found_in_ledger(path, &texts()), Vec::<String>::new());
+    assert_eq!(
+        found_in_files(&path.join("books"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
+    let verified = said(path, "2026-02-02T00:00:00Z", &["verify"]);
+    assert!(verified.contains(", 1 erased account: all agree"), "{verified}");
+    assert!(
+        verified.contains("its lines had gone before its account was erased"),
+        "{verified}"
+    );
+    run(path, "2026-02-03T00:00:00Z", &["nightly"], 0);
+    assert_eq!(differences(path), Vec::<String>::new());
+}
+
+#[test]
 fn a_row_that_is_lost_after_an_erasure_is_found_as_before() {
     if !is_embedded() {
         return;

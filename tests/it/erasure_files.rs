@@ -17,7 +17,7 @@ use tallybook::inspect::verify::verify;
 use tallybook::pipeline::export::manifest::Manifest;
 use tallybook::pipeline::meter::dedupe::identity_index::KeyRun;
 use tallybook::pipeline::meter::dedupe::resolution::Resolution;
-use tallybook::storage::ledger::{Lease, query, register_intake};
+use tallybook::storage::ledger::{Lease, commit_intake, query, register_intake};
 use tallybook::storage::raw::store::{batches_by_intake, files_in_use};
 use tallybook::values::digest::sha256_hex_of_file;
 
@@ -179,8 +179,8 @@ fn account_books() -> Place {
     books_of(UIN, APPS)
 }
 
-/// What runs that were killed left behind, with the account in it.
-async fn leave_behind(books: &Books) {
+/// What runs that were killed left behind, with the account in it. Returns the number of a writer that did not commit.
+async fn leave_behind(books: &Books) -> i64 {
     let intake = register_intake(&books.ledger, "ingest").await.unwrap();
     let raw = first_file(&books.data.join("raw"));
     std::fs::copy(&raw, raw.with_file_name(format!("i{intake:08}-000.parquet"))).unwrap();
@@ -193,6 +193,7 @@ async fn leave_behind(books: &Books) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
+    intake
 }
 
 fn first_file(folder: &Path) -> PathBuf {
@@ -305,10 +306,6 @@ struct Told {
 
 impl Told {
     fn of(rewritten: &Rewritten) -> Self {
-        let mut removed = BTreeMap::new();
-        for file in rewritten.files() {
-            *removed.entry(file.class).or_default() += file.removed;
-        }
         let rows = rewritten.erased_rows().iter();
         let exports = rewritten.exports().iter().map(|export| {
             let sheets = export.sheets.iter();
@@ -334,7 +331,7 @@ impl Told {
             digests: digests
                 .map(|file| (file.before.clone(), file.new_path.clone(), file.after.clone()))
                 .collect(),
-            removed,
+            removed: rewritten.removed(),
             exports: exports.collect(),
             inputs: rewritten.inputs().files.clone(),
             unreadable: rewritten.inputs().unreadable.clone(),
@@ -437,7 +434,7 @@ fn sheets(place: &Place, name: &str, without: &[&str]) -> Vec<(String, Vec<Vec<S
 #[test]
 fn no_file_has_the_account_any_more_and_all_other_rows_are_as_before() {
     let place = account_books();
-    with_books(&place, ERASED, async |books, _| leave_behind(books).await);
+    let killed = with_books(&place, ERASED, async |books, _| leave_behind(books).await);
     for folder in [
         "raw",
         "log",
@@ -476,7 +473,10 @@ fn no_file_has_the_account_any_more_and_all_other_rows_are_as_before() {
     for class in [Class::Log, Class::Payload, Class::Identities] {
         assert!(told.removed[&class] > 0, "{class:?}");
     }
-    assert_eq!((told.removed[&Class::Usage], told.removed[&Class::Unmetered]), (0, 1));
+    assert_eq!(
+        (told.removed.get(&Class::Usage), told.removed[&Class::Unmetered]),
+        (None, 1)
+    );
     assert_eq!(
         (finished.exports, finished.inputs),
         (told.exports.len(), told.inputs.len())
@@ -485,6 +485,10 @@ fn no_file_has_the_account_any_more_and_all_other_rows_are_as_before() {
     assert_eq!(others, "1 in/other.ndjson\n");
     with_books(&place, ERASED, async |books, _| {
         files_agree(books).await;
+        let mut tx = books.ledger.begin().await.unwrap();
+        let late = commit_intake(&mut tx, killed).await.unwrap_err().to_string();
+        assert!(late.contains("run the command again"), "{late}");
+        drop(tx);
         let batches = batches_by_intake(&books.ledger).await.unwrap();
         let number = |text: &str| text.parse::<i64>().unwrap();
         let own = own.iter().map(|(intake, line)| {
@@ -560,6 +564,64 @@ fn input_files_that_hold_the_account_or_cannot_be_read_go_and_all_others_stay() 
         known.len() == 4 && known.iter().all(|place| place.starts_with("done/")),
         "{known:?}"
     );
+}
+
+#[test]
+fn input_files_are_looked_through_however_they_are_packed_and_written() {
+    let place = Place::new();
+    let folder = |name: &str, text: &str| {
+        let folder = place.data().join("drop").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("part-0.ndjson"), text).unwrap();
+        std::fs::write(folder.join("_SUCCESS"), "").unwrap();
+    };
+    let of_account = format!("no usage of {UIN}\n");
+    let utf16: Vec<u8> = format!("\u{feff}{of_account}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let parquet = |owner: &str| {
+        let mut frame = df!("id" => [owner], "owner" => [UIN], "text" => ["no usage"]).unwrap();
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).finish(&mut frame).unwrap();
+        bytes
+    };
+    let others = as_parquet(7, 1, "2026-02-04");
+    place.drop("stays.ndjson", of_others("a", "2026-02-04"));
+    place.drop("stays-longer.ndjson", format!("no usage of {UIN}1, nor of 1{UIN}\n"));
+    place.drop("stays.parquet", &others);
+    place.drop(
+        "stays.parquet.zst",
+        zstd::encode_all(&as_parquet(8, 1, "2026-02-04")[..], 1).unwrap(),
+    );
+    folder("stays", &of_others("b", "2026-02-04"));
+    place.drop("goes.csv", format!("id,uin\na,{UIN}\n"));
+    place.drop("goes.ndjson", utf16);
+    place.drop("goes.ndjson.zst", zstd::encode_all(of_account.as_bytes(), 1).unwrap());
+    place.drop("goes.parquet", parquet("a"));
+    place.drop("goes.parquet.zst", zstd::encode_all(&parquet("b")[..], 1).unwrap());
+    place.drop("goes-unread.xlsx", b"PK\x03\x04\0\0");
+    folder("goes", &of_account);
+    place.night("2026-02-05T02:00:00Z");
+    let (told, _) = erased(&place);
+    let own_name = |place: &String| place.split_once('/').unwrap().1[17..].to_owned();
+    let gone: BTreeSet<String> = told.inputs.iter().map(own_name).collect();
+    let goes = [
+        "goes",
+        "goes-unread.xlsx",
+        "goes.csv",
+        "goes.ndjson",
+        "goes.ndjson.zst",
+        "goes.parquet",
+        "goes.parquet.zst",
+    ];
+    assert_eq!(gone, BTreeSet::from(goes.map(str::to_owned)));
+    assert_eq!(
+        told.unreadable.iter().map(own_name).collect::<Vec<_>>(),
+        ["goes-unread.xlsx"]
+    );
+    let left = ["done", "refused"].map(|name| files_below(&place.data().join("drop").join(name)).len());
+    assert_eq!(left.iter().sum::<usize>(), 6, "one of them is a folder of two files");
 }
 
 #[test]

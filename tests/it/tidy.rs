@@ -74,7 +74,7 @@ const READERS: [(&str, &str); 12] = [
     ("pipeline/meter", "batch reread"),
     ("pipeline/close", "counter expired_month late_usage rerate"),
     ("pipeline/export", "stated_period statement"),
-    ("backup", "batch counter erased_export export quarantine"),
+    ("backup", "batch counter erased_export erasure export quarantine"),
     (
         "erasure",
         "conflict document erased_export export late_usage proved_account quarantine rerate settlement source_version stated_period statement \

@@ -8,11 +8,9 @@ use std::path::PathBuf;
 use itertools::Itertools as _;
 
 use super::{Class, RewrittenFile};
-use crate::context::Books;
-use crate::context::write_attempt::WriteAttempt;
 use crate::pipeline::meter::dedupe::identity_index::{Key, KeyRun, KeyWriter, Verdict};
 use crate::pipeline::meter::store::NewKeyRun;
-use crate::storage::durable_files::remove_files;
+use crate::storage::durable_files::{DataDir, remove_files};
 use crate::storage::raw::account_rows::RowSet;
 use crate::storage::raw::store::FileInUse;
 use crate::support::error::Result;
@@ -24,10 +22,10 @@ pub struct RewrittenRun {
     pub new: Option<NewKeyRun>,
 }
 
-/// Writes identity files anew that have keys of `rows`, which are by batch.
+/// Writes identity files anew that have keys of `rows`, which are by batch; not synced.
 pub fn rewrite_runs(
-    books: &Books,
-    attempt: &WriteAttempt<'_>,
+    data: &DataDir,
+    intake: i64,
     files: &[FileInUse],
     rows: &RowSet,
 ) -> Result<(Vec<RewrittenRun>, Vec<RewrittenFile>)> {
@@ -35,7 +33,7 @@ pub fn rewrite_runs(
         return Ok((Vec::new(), Vec::new()));
     }
     let goes = |key: &Key| rows.has(i64::from(key.batch), key.line);
-    let place = |file: &FileInUse| books.data.join(&file.path);
+    let place = |file: &FileInUse| data.join(&file.path);
     let runs: Vec<KeyRun> = files
         .iter()
         .map(|file| KeyRun::open(&place(file)))
@@ -46,7 +44,7 @@ pub fn rewrite_runs(
         writers.push(
             run.iter()
                 .any(|key| goes(&key))
-                .then(|| Writing::new(books, attempt, at, run)),
+                .then(|| Writing::new(data, intake, at, run)),
         );
     }
     if writers.iter().all(Option::is_none) {
@@ -79,7 +77,7 @@ pub fn rewrite_runs(
         let removed = writing.removed;
         let new = writing.finish()?;
         if removed == 0 {
-            let unused = new.iter().map(|new| books.data.join(&new.path)).collect::<Vec<_>>();
+            let unused = new.iter().map(|new| data.join(&new.path)).collect::<Vec<_>>();
             remove_files(&unused)?;
             continue;
         }
@@ -109,10 +107,10 @@ struct Writing<'r> {
 }
 
 impl<'r> Writing<'r> {
-    fn new(books: &Books, attempt: &WriteAttempt<'_>, at: usize, run: &'r KeyRun) -> Self {
-        let path = format!("keys/i{:08}-{at:03}.keys", attempt.number());
+    fn new(data: &DataDir, intake: i64, at: usize, run: &'r KeyRun) -> Self {
+        let path = format!("keys/i{intake:08}-{at:03}.keys");
         Self {
-            place: books.data.join(&path),
+            place: data.join(&path),
             path,
             run,
             out: None,
@@ -137,5 +135,95 @@ impl<'r> Writing<'r> {
             bytes: written.bytes,
             digest: written.digest,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::raw::fingerprints::Fingerprints;
+
+    fn key(hash: u64, batch: u32, line: u32, verdict: Verdict) -> Key {
+        Key {
+            hash,
+            content: 5,
+            batch,
+            line,
+            day: 20_000,
+            verdict,
+        }
+    }
+
+    fn write(data: &DataDir, name: &str, keys: &[Key]) -> FileInUse {
+        let path = format!("keys/{name}.keys");
+        let mut run = KeyWriter::create(&data.join(&path), Fingerprints::Spelling).unwrap();
+        for key in keys {
+            run.push(*key).unwrap();
+        }
+        let written = run.finish(&[]).unwrap();
+        FileInUse {
+            path,
+            digest: written.digest,
+            bytes: None,
+        }
+    }
+
+    #[test]
+    fn keys_of_rows_that_go_go_unless_another_row_is_known_by_them() {
+        use Verdict::{Accepted, Conflict};
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::at(folder.path());
+        std::fs::create_dir(folder.path().join("keys")).unwrap();
+        let own = [(1, 1), (1, 2), (1, 3), (2, 3)];
+        let files = [
+            write(
+                &data,
+                "mixed",
+                &[
+                    key(10, 1, 1, Accepted),
+                    key(20, 1, 2, Accepted),
+                    key(30, 1, 9, Accepted),
+                ],
+            ),
+            write(&data, "own", &[key(40, 1, 3, Accepted)]),
+            // A conflict with a row that goes, and one that goes with another row.
+            write(&data, "later", &[key(10, 2, 1, Conflict), key(30, 2, 3, Conflict)]),
+            write(&data, "others", &[key(50, 3, 1, Accepted)]),
+        ];
+        let mut rows = RowSet::default();
+        rows.extend(own);
+        let (rewritten, told) = rewrite_runs(&data, 7, &files, &rows).unwrap();
+        let left = |run: &RewrittenRun| -> Option<Vec<(u64, u32)>> {
+            let new = KeyRun::open(&data.join(&run.new.as_ref()?.path)).unwrap();
+            assert_eq!(new.fingerprints(), Fingerprints::Spelling);
+            Some(new.iter().map(|key| (key.hash, key.batch)).collect())
+        };
+        let found: Vec<(&str, Option<Vec<(u64, u32)>>)> = rewritten.iter().map(|run| (&*run.path, left(run))).collect();
+        assert_eq!(
+            found,
+            [
+                ("keys/mixed.keys", Some(vec![(10, 1), (30, 1)])),
+                ("keys/own.keys", None),
+                ("keys/later.keys", Some(vec![(10, 2)])),
+            ]
+        );
+        assert_eq!(told.iter().map(|file| file.removed).collect::<Vec<_>>(), [1, 1, 1]);
+        assert_eq!(std::fs::read_dir(folder.path().join("keys")).unwrap().count(), 4 + 2);
+    }
+
+    #[test]
+    fn a_file_whose_only_key_is_wanted_by_others_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::at(folder.path());
+        std::fs::create_dir(folder.path().join("keys")).unwrap();
+        let files = [
+            write(&data, "own", &[key(10, 1, 1, Verdict::Accepted)]),
+            write(&data, "others", &[key(10, 2, 1, Verdict::Conflict)]),
+        ];
+        let mut rows = RowSet::default();
+        rows.extend([(1, 1)]);
+        let (rewritten, told) = rewrite_runs(&data, 7, &files, &rows).unwrap();
+        assert!(rewritten.is_empty() && told.is_empty());
+        assert_eq!(std::fs::read_dir(folder.path().join("keys")).unwrap().count(), 2);
     }
 }

@@ -15,26 +15,30 @@ use crate::support::whole_numbers::WholeNumbers;
 pub async fn remove_leftovers(books: &Books, numbers: &WholeNumbers) -> Result<usize> {
     let removed = sweep_at_once(books).await?;
     tokio::task::block_in_place(|| {
-        remove_copies(&books.data.join("spool"))?;
+        remove_copies(&books.data.join("spool"), numbers)?;
         forget_naming(books, numbers)
     })?;
     Ok(removed)
 }
 
-/// Removes copies of what sources handed over. One that is being read is locked; those of writers were swept.
-fn remove_copies(folder: &Path) -> Result<()> {
+/// Removes copies of what sources handed over that have one of the numbers, or are no text. One that is being read is locked; those of
+/// writers were swept.
+fn remove_copies(folder: &Path, numbers: &WholeNumbers) -> Result<()> {
     if !folder.is_dir() {
         return Ok(());
     }
     for entry in std::fs::read_dir(folder).at(folder)? {
         let path = entry.at(folder)?.path();
         if path.is_dir() {
-            remove_copies(&path)?;
-        } else if intake_of(&path.to_string_lossy()).is_none()
-            && File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
-        {
+            remove_copies(&path, numbers)?;
+        } else if intake_of(&path.to_string_lossy()).is_none() && is_left_with(&path, numbers) {
             remove_files(&[path])?;
         }
     }
     Ok(())
+}
+
+/// Whether nobody reads a file in which a number stands, or may.
+fn is_left_with(path: &Path, numbers: &WholeNumbers) -> bool {
+    File::open(path).is_ok_and(|file| file.try_lock().is_ok() && numbers.are_read(file).unwrap_or(true))
 }

@@ -23,7 +23,7 @@ mod segments;
 mod sheet;
 mod usage;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -34,6 +34,7 @@ use crate::pipeline::ingest::drop_folder::holding::{Account, holding};
 use crate::pipeline::meter::store::replace_key_run;
 use crate::storage::ledger::{Lease, Tx};
 use crate::storage::raw::store::{FileInUse, files_in_use};
+use crate::storage::usage::row::Status;
 use crate::storage::usage::table::UsageRows;
 use crate::support::error::{Error, Result};
 pub use exports::{RewrittenExport, RewrittenSheet};
@@ -73,6 +74,20 @@ pub enum Class {
     Identities,
     Usage,
     Unmetered,
+}
+
+impl Class {
+    /// What goes from its files; from usage files nothing does.
+    pub fn rows(self) -> &'static str {
+        match self {
+            Self::Raw => "raw records",
+            Self::Log => "service-log rows",
+            Self::Payload => "events",
+            Self::Identities => "identities",
+            Self::Usage => "usage rows",
+            Self::Unmetered => "unmetered records",
+        }
+    }
 }
 
 /// A file that was written anew.
@@ -136,14 +151,15 @@ pub async fn apps_of(books: &Books, uin: u64) -> Result<BTreeSet<u64>> {
     tokio::task::block_in_place(|| {
         for file in &files {
             UsageRows::open(&books.data.join(&file.path))?.for_each_of(uin, |row| {
-                apps.insert(row.appid);
+                // Usage that is not metered has no application.
+                if row.status == Status::Metered {
+                    apps.insert(row.appid);
+                }
                 Ok(())
             })?;
         }
         Ok::<_, Error>(())
     })?;
-    // Usage that is not metered has no application.
-    apps.remove(&0);
     Ok(apps)
 }
 
@@ -164,7 +180,12 @@ pub async fn rewrite<'b>(books: &'b Books, lease: &'b Lease, names: &Pseudonyms)
     let attempt = WriteAttempt::register(books, "erase").await?;
     let (segments, mut files) = rewrite_segments(books, &attempt, uin, &found.rows).await?;
     let (runs, usage, (unmetered, unmetered_rows)) = tokio::task::block_in_place(|| {
-        let (runs, told) = rewrite_runs(books, &attempt, &in_folder(&in_use, "keys"), &found.rows_by_batch)?;
+        let (runs, told) = rewrite_runs(
+            &books.data,
+            attempt.number(),
+            &in_folder(&in_use, "keys"),
+            &found.rows_by_batch,
+        )?;
         files.extend(told);
         let (usage, told) = rewrite_usage(books, &attempt, &in_folder(&in_use, "usage"), names)?;
         files.extend(told);
@@ -263,6 +284,15 @@ impl Rewritten<'_> {
     /// Files that were written anew, but for exports.
     pub fn files(&self) -> &[RewrittenFile] {
         &self.files
+    }
+
+    /// How many of each class go: only classes of which something does.
+    pub fn removed(&self) -> BTreeMap<Class, i64> {
+        let mut removed = BTreeMap::new();
+        for file in self.files.iter().filter(|file| file.removed > 0) {
+            *removed.entry(file.class).or_default() += file.removed;
+        }
+        removed
     }
 
     pub fn exports(&self) -> &[RewrittenExport] {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use polars::prelude::*;
 
+use super::row::Status;
 use super::row_group::uin_ranges;
 use super::runs;
 use crate::storage::parquet_writer::{ColumnFile, FileColumn, Packing, RowGroup, schema_of};
@@ -89,18 +90,20 @@ fn own_rows(groups: &Groups, names: &[&str], may_have: &[bool], renaming: &Renam
 
 fn renamed(mut own: DataFrame, renaming: &Renaming) -> Result<DataFrame> {
     let apps = own.column("appid").and_then(Column::u64).doing("renaming usage")?;
-    let new_app = |app: u64| match renaming.apps.get(&app) {
-        Some(new) => Ok(*new),
-        None if app == NO_APP => Ok(NO_APP),
-        None => Err(Error::Unbalanced(format!(
-            "account {} has usage of application {app}, which has no pseudonym",
-            renaming.uin
-        ))),
+    let statuses = own.column("status").and_then(Column::str).doing("renaming usage")?;
+    let new_app = |(app, status): (Option<u64>, Option<&str>)| {
+        let app = app.unwrap_or(NO_APP);
+        match renaming.apps.get(&app) {
+            // Zero is the number of an application as well.
+            _ if status != Some(Status::Metered.text()) && app == NO_APP => Ok(NO_APP),
+            Some(new) => Ok(*new),
+            None => Err(Error::Unbalanced(format!(
+                "account {} has usage of application {app}, which has no pseudonym",
+                renaming.uin
+            ))),
+        }
     };
-    let apps: Vec<u64> = apps
-        .iter()
-        .map(|app| new_app(app.unwrap_or(NO_APP)))
-        .collect::<Result<_>>()?;
+    let apps: Vec<u64> = apps.iter().zip(statuses.iter()).map(new_app).collect::<Result<_>>()?;
     let mut order: Vec<IdxSize> = (0..).take(apps.len()).collect();
     order.sort_by_key(|at| apps[*at as usize]);
     let uins = vec![renaming.new_uin; apps.len()];
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
     use crate::storage::parquet_writer;
     use crate::storage::usage::columns;
-    use crate::storage::usage::row::{Status, UsageRow};
+    use crate::storage::usage::row::UsageRow;
     use crate::storage::usage::sku_region::{SkuRegion, SkuRegions, UnitKind};
     use crate::storage::usage::table::UsageRows;
     use proptest::prelude::*;
@@ -184,7 +187,11 @@ mod tests {
         UsageRow {
             uin,
             appid,
-            status: Status::Metered,
+            status: if appid == NO_APP {
+                Status::Failed
+            } else {
+                Status::Metered
+            },
             code: 2,
             unit: UnitKind::ALL[0],
             day,
@@ -238,9 +245,12 @@ mod tests {
     }
 
     proptest! {
+        // Each case writes and reads two files of many row groups.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn rows_are_those_of_before_under_the_new_numbers_and_in_order(
-            mut uins in prop::collection::vec(0_u64..8, 1..60),
+            mut uins in prop::collection::vec(0_u64..8, 1..40),
             group_rows in 1_usize..12,
             uin in 0_u64..8,
             new_uin in prop_oneof![Just(100_u64), Just(u64::MAX), Just(1000)],
@@ -288,6 +298,28 @@ mod tests {
                 prop_assert!(!(first..=last).contains(&uin) || first < uin && uin < last);
             }
         }
+    }
+
+    #[test]
+    fn the_application_zero_is_one_and_usage_that_is_not_metered_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = [
+            row(1, 0, 20_000, 1),
+            UsageRow {
+                status: Status::Metered,
+                ..row(1, 0, 20_001, 1)
+            },
+        ];
+        let (before, after) = (write_file(folder.path(), &rows, 9), folder.path().join("after"));
+        let apps = BTreeMap::from([(0, 50)]);
+        let renaming = Renaming {
+            uin: 1,
+            new_uin: 9,
+            apps: &apps,
+        };
+        write_renamed(&before, &after, &renaming).unwrap();
+        let apps: Vec<(u64, i32)> = read(&after).into_iter().map(|row| (row.1, row.2)).collect();
+        assert_eq!(apps, [(0, 20_000), (50, 20_001)]);
     }
 
     #[test]

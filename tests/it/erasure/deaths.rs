@@ -64,23 +64,23 @@ fn without_random(path: &Path) -> String {
     lines.join("\n")
 }
 
-/// A line without what has 16 or 64 hexadecimal digits, and without seals and sizes.
+/// A line without seals and sizes, and with a word in the place of hexadecimal digits of random ids, salts and digests.
 fn without_digests(line: &str) -> String {
-    let is_hex = |word: &str| [16, 64].contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let words = line.split_inclusive(|sign: char| !sign.is_ascii_alphanumeric());
+    let is_hex = |word: &str| [16, 32, 64].contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let cells = line
+        .split(' ')
+        .filter(|cell| !cell.starts_with("seal=") && !cell.starts_with("bytes="));
+    let text = cells.collect::<Vec<_>>().join(" ");
+    let words = text.split_inclusive(|sign: char| !sign.is_ascii_alphanumeric());
     let words = words.map(|word| {
         let bare = word.trim_end_matches(|sign: char| !sign.is_ascii_alphanumeric());
         if is_hex(bare) {
-            "HEX ".to_owned()
+            word.replace(bare, "HEX")
         } else {
             word.to_owned()
         }
     });
-    let text: String = words.collect();
-    let cells = text
-        .split(' ')
-        .filter(|cell| !cell.starts_with("seal=") && !cell.starts_with("bytes="));
-    cells.collect::<Vec<_>>().join(" ")
+    words.collect()
 }
 
 /// How often an erasure passes each point, and the books after it.
@@ -172,7 +172,8 @@ fn an_input_that_was_being_read_while_the_account_was_erased_is_read_again() {
     .unwrap();
     super::books::erase(path, &[]);
     let ended = stopped.go_on();
-    assert_eq!(ended.code, Some(5), "{}", ended.said);
+    // What it wrote was removed, so it is told to run again, or finds its files gone.
+    assert!(matches!(ended.code, Some(1 | 5)), "{ended:?}");
     assert_eq!(is_erased(path), Ok(()));
     run(path, ERASE_AT, &["ingest", "in/late.ndjson"], 3);
 }

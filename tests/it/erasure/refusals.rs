@@ -109,7 +109,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
     names of records in conflicts          1
     would stay under a pseudonym  rows
     statements                       2
-    lines of statements              8
+    lines of statements              7
     months of daily usage            2
     proofs of days                   0
     finance has it in these exports; what was fetched from there is not in reach:
