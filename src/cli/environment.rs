@@ -14,7 +14,7 @@ const OURS: &str = "TALLYBOOK_";
 const OF_TESTS: &str = "TALLYBOOK_TEST_";
 
 /// Settings that no flag has, the password of the ledger, and the one that Grafana's files ask for.
-const SETTINGS: [&str; 22] = [
+const SETTINGS: [&str; 23] = [
     "TALLYBOOK_SOURCE",
     "TALLYBOOK_SOURCES",
     "TALLYBOOK_DEFAULT_CARD",
@@ -34,6 +34,7 @@ const SETTINGS: [&str; 22] = [
     "TALLYBOOK_CLOCK_JUMP_DAYS",
     "TALLYBOOK_BACKUP",
     "TALLYBOOK_BACKUP_POINTS",
+    "TALLYBOOK_BACKUP_AGE_IDENTITY_FILE",
     "TALLYBOOK_FIRST_DAY",
     "TALLYBOOK_LEDGER_PASSWORD",
     "TALLYBOOK_READER_PASSWORD",

@@ -82,7 +82,8 @@ const READERS: [(&str, &str); 11] = [
 ];
 
 /// Where a crate with a wide surface may be named: folders and files under `src/`.
-const MET_IN: [(&str, &[&str]); 12] = [
+const MET_IN: [(&str, &[&str]); 13] = [
+    ("age", &["backup/encryption.rs"]),
     (
         "polars",
         &[
