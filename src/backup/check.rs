@@ -9,6 +9,7 @@ use super::manifest::Object;
 use super::payloads;
 use super::points::{manifests_of_points, objects_of_point};
 use super::repository::{Repository, Saved};
+use crate::context::Settings;
 use crate::storage::ledger::dump::Dump;
 use crate::support::error::{Error, Result};
 
@@ -21,6 +22,8 @@ pub struct Checked {
     pub manifests: usize,
     /// Earlier backups that can be restored.
     pub points: usize,
+    /// Whether files could be read, and not only compared with what was stored: those that are encrypted need an identity.
+    pub is_decrypted: bool,
     /// Of the newest backup, and of those.
     pub files: usize,
     pub bytes: u64,
@@ -35,7 +38,15 @@ pub struct Checked {
 /// [`Error::Usage`] for a folder without a backup, and [`Error::Damaged`] when the newest manifest has changed. What else differs is no
 /// error.
 pub fn check(at: impl Into<Location>) -> Result<Checked> {
-    let repository = Repository::open_to_read(at)?;
+    check_with(at, &Settings::default())
+}
+
+/// The same, and decrypts what is encrypted with the identity that the settings name, if they name one.
+///
+/// # Errors
+/// Those of [`check`], and those of reading the identity.
+pub fn check_with(at: impl Into<Location>, settings: &Settings) -> Result<Checked> {
+    let repository = Repository::open_to_read(at)?.decrypting(settings)?;
     let (mut manifests, mut differences) = (Vec::new(), Vec::new());
     for read in repository.manifests()? {
         match read {
@@ -51,6 +62,7 @@ pub fn check(at: impl Into<Location>) -> Result<Checked> {
         taken_at: newest.manifest.taken_at.clone(),
         manifests: manifests.len(),
         differences,
+        is_decrypted: repository.is_readable(),
         ..Checked::default()
     };
     let mut objects: BTreeMap<String, Object> = by_key(newest.manifest.objects());
@@ -75,7 +87,7 @@ pub fn check(at: impl Into<Location>) -> Result<Checked> {
     checked.differences.extend(newest.manifest.missing_sentences());
     checked.differences.extend(newest.manifest.damaged.iter().cloned());
     // What is read below was found to be what was written.
-    if !is_damaged {
+    if !is_damaged && repository.is_readable() {
         checked.ledger_rows = contents(&repository, &newest, &mut checked.differences)?;
     }
     Ok(checked)
@@ -112,6 +124,19 @@ fn broken_chain(manifests: &[Saved]) -> Vec<String> {
 
 /// What is wrong with a file; none when it is as it was written.
 fn damage(repository: &Repository, object: &Object) -> Result<Option<String>> {
+    let stored = stored_damage(repository, object)?;
+    if stored.is_some() || object.plain_sha256.is_none() || !repository.is_readable() {
+        return Ok(stored);
+    }
+    match repository.give(object, &mut std::io::sink(), &repository.path(&object.key)) {
+        Ok(()) => Ok(None),
+        Err(error @ (Error::Io { .. } | Error::Damaged { .. } | Error::Usage(_))) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same of what is stored, encrypted or not.
+fn stored_damage(repository: &Repository, object: &Object) -> Result<Option<String>> {
     let what = match repository.digest_of(&object.key) {
         Ok(None) => format!("{} is missing; the next backup copies it again", object.key),
         Err(error @ (Error::Io { .. } | Error::Damaged { .. })) => format!("{} cannot be read: {error}", object.key),

@@ -8,20 +8,21 @@ use chrono::NaiveDate;
 use rayon::prelude::*;
 
 use super::contents::{Original, Wanted, originals, stand_of, wanted};
+use super::encryption::Recipients;
 use super::location::Location;
 use super::manifest::{
     BooksOf, Deletions, LedgerDump, Manifest, MissingFile, Object, PayloadDay, SavedFile, SavedOriginal, VERSION,
     key_of_file,
 };
+use super::object_writer::{Made, plain_key};
 use super::packing::copy_packed;
 use super::points::{Candidate, Ended, candidates, decide};
 use super::prune::{kept_with, prune_repository};
-use super::repository::{NAME_DIGITS, Repository, Saved, Taken};
+use super::repository::{NAME_DIGITS, Repository, Saved};
 use super::{payloads, store};
 use crate::context::Books;
 use crate::pipeline::meter::store::{progress, unbooked_days, unmetered_days};
 use crate::pipeline::retention::deletion::{deletions_after, last_deletion};
-use crate::storage::durable_files::DigestedFile;
 use crate::storage::ledger::dump::{Dump, write_dump};
 use crate::storage::ledger::{Lease, Reading, newest_schema};
 use crate::storage::raw::store::{days_after, files_in_use};
@@ -73,7 +74,8 @@ impl BackedUp {
 /// [`Error::Usage`] for a folder that holds something else or lies in the data folder, [`Error::NeedsPerson`] when the newest backup there
 /// is of other books or of a later state of these, [`Error::InUse`] while another command has the folder.
 pub async fn back_up(books: &Books, to: &Path) -> Result<BackedUp> {
-    back_up_to(books, to, Repository::open_or_make).await
+    let recipients = Recipients::of(&books.settings)?;
+    back_up_to(books, to, |at| Repository::open_or_make(at, recipients)).await
 }
 
 /// The same into a folder that has backups already: where nobody looks, an empty folder is a disk that is not there.
@@ -81,8 +83,9 @@ pub async fn back_up(books: &Books, to: &Path) -> Result<BackedUp> {
 /// # Errors
 /// Those of [`back_up`], and [`Error::Usage`] for a folder that has no backups.
 pub async fn back_up_again(books: &Books, to: &Path) -> Result<BackedUp> {
+    let recipients = Recipients::of(&books.settings)?;
     back_up_to(books, to, |at| {
-        let repository = Repository::open(at)?;
+        let repository = Repository::open(at)?.encrypting(recipients)?;
         repository.forget_written()?;
         Ok(repository)
     })
@@ -244,21 +247,16 @@ async fn dump(
     reading: &mut Reading,
     number: u64,
 ) -> Result<((PathBuf, LedgerDump), Vec<String>)> {
-    let path = repository.new_path();
-    let (file, digest) = DigestedFile::create_new(&path)?;
-    let (_, dumped) = write_dump(reading, file, &path).await?;
-    let sha256 = digest.hex();
-    let object = Object {
-        key: format!("ledger/{number:08}-{}.jsonl.zst", &sha256[..NAME_DIGITS]),
-        bytes: std::fs::metadata(&path).at(&path)?.len(),
-        sha256,
-    };
+    let file = repository.create()?;
+    let path = file.path().to_owned();
+    let (file, dumped) = write_dump(reading, file, &path).await?;
+    let made = file.finish(|sha256| format!("ledger/{number:08}-{}.jsonl.zst", &sha256[..NAME_DIGITS]))?;
     let dump = LedgerDump {
         schema: newest_schema(),
         rows: dumped.rows,
-        object,
+        object: made.object,
     };
-    Ok(((path, dump), dumped.damaged))
+    Ok(((made.path, dump), dumped.damaged))
 }
 
 /// Whether an error says that this file is not there.
@@ -271,12 +269,20 @@ fn is_gone(error: &Error, file: &Path) -> bool {
 /// # Errors
 /// [`Error::Damaged`] where it is not what was written.
 fn read_again(repository: &Repository, ledger: &LedgerDump) -> Result<()> {
+    let key = &ledger.object.key;
+    // Who backs up need not be able to decrypt.
+    if repository.is_encrypted() {
+        let digest = repository.digest_of(key)?;
+        let is_same = digest.as_ref() == Some(&ledger.object.sha256);
+        let changed = || Error::damaged(repository.path(key), "is not what was written: back up again");
+        return is_same.then_some(()).ok_or_else(changed);
+    }
     let rows = Dump::open(&repository.unchanged(&ledger.object)?)?.read_to_its_end()?;
     if rows == ledger.rows {
         return Ok(());
     }
     Err(Error::damaged(
-        repository.path(&ledger.object.key),
+        repository.path(key),
         format!("has {rows} rows instead of {}: back up again", ledger.rows),
     ))
 }
@@ -309,6 +315,8 @@ struct Work<'a> {
     /// Of the newest backup, by path and by place.
     known_files: BTreeMap<String, SavedFile>,
     known_originals: BTreeMap<String, SavedOriginal>,
+    /// Refused lines of the newest backup, by day.
+    known_payloads: BTreeMap<String, Object>,
     /// Input files in the folder, by key: those of the newest backup, and those that went over since.
     stored_originals: BTreeMap<String, Object>,
     new_files: AtomicU64,
@@ -329,12 +337,14 @@ impl<'a> Work<'a> {
         };
         let known = before.as_ref().map(|before| &before.manifest);
         let files = known.into_iter().flat_map(|known| &known.files);
+        let payloads = known.into_iter().flat_map(|known| &known.quarantine);
         let originals = known.into_iter().flat_map(|known| &known.originals);
         Ok(Self {
             books,
             repository,
             lease,
             points,
+            known_payloads: payloads.map(|day| (day.day.clone(), day.object.clone())).collect(),
             known_files: files.map(|file| (file.path.clone(), file.clone())).collect(),
             stored_originals: originals
                 .clone()
@@ -375,10 +385,12 @@ impl<'a> Work<'a> {
         let (dump_path, ledger) = state.dump;
         self.keep(&dump_path, &ledger.object)?;
         let mut quarantine = Vec::new();
-        for (path, day) in state.payloads {
-            if self.repository.has_left(&day.object.key, &day.object.sha256)?.is_none() {
-                self.keep(&path, &day.object)?;
-            }
+        for (path, mut day) in state.payloads {
+            let made = Made {
+                path,
+                object: day.object,
+            };
+            day.object = self.keep_or_known(made, self.known_payloads.get(&day.day))?;
             quarantine.push(day);
         }
         let mut manifest = Manifest {
@@ -462,33 +474,59 @@ impl<'a> Work<'a> {
             let path = wanted.path.clone();
             Ok(Fate::Lost(MissingFile { path, why }))
         };
-        let saved = |bytes: u64| {
+        let saved = |object: Object| {
             Fate::Saved(SavedFile {
                 path: wanted.path.clone(),
-                bytes,
+                bytes: object.bytes,
                 sha256: wanted.sha256.clone(),
+                stored: object.plain_sha256.is_some().then_some(object),
             })
         };
-        if let Some(bytes) = self.repository.has_left(&key, &wanted.sha256)? {
-            return Ok(saved(bytes));
+        // An encrypted file that the newest backup has is there and is not what it was.
+        let may_be_left = !self.repository.is_encrypted() || !self.known_files.contains_key(&wanted.path);
+        if may_be_left && let Some(left) = self.repository.left(&key, &wanted.sha256)? {
+            return Ok(saved(left));
         }
         let path = self.books.data.join(&wanted.path);
         let missing = || lost(format!("{} is missing; {}", wanted.path, wanted.cure));
-        let taken = match self.repository.take(&path) {
+        let taken = match self.repository.take(&path, &key) {
             Err(error) if is_gone(&error, &path) => return missing(),
             taken => taken?,
         };
-        if taken.sha256 != wanted.sha256 {
+        let found = taken.object.content_sha256();
+        if found != wanted.sha256 {
             return lost(format!(
-                "{} has changed since it was written: its SHA-256 is {}, recorded is {}; {}",
-                wanted.path, taken.sha256, wanted.sha256, wanted.cure
+                "{} has changed since it was written: its SHA-256 is {found}, recorded is {}; {}",
+                wanted.path, wanted.sha256, wanted.cure
             ));
         }
-        let Taken { bytes, sha256, .. } = taken;
-        match self.keep(&taken.path, &Object { key, bytes, sha256 }) {
+        match self.keep(&taken.path, &taken.object) {
             // Into a bucket it goes from where it is.
             Err(error) if is_gone(&error, &path) => missing(),
-            kept => kept.map(|()| saved(bytes)),
+            kept => kept.map(|()| saved(taken.object)),
+        }
+    }
+
+    /// Has a new file in the place, where the newest backup or one that came to no end may have the same.
+    fn keep_or_known(&self, made: Made, known: Option<&Object>) -> Result<Object> {
+        let Made { path, object } = made;
+        // A key stands for what a file has.
+        if let Some(known) = known.filter(|known| known.key == object.key) {
+            if self.repository.has(known)? {
+                return Ok(known.clone());
+            }
+        } else if let Some(left) = self.left(&object)? {
+            return Ok(left);
+        }
+        self.keep(&path, &object)?;
+        Ok(object)
+    }
+
+    /// What an interrupted backup left under the key of a new file, if it is the same.
+    fn left(&self, object: &Object) -> Result<Option<Object>> {
+        match &object.plain_sha256 {
+            None => self.repository.left(&object.key, &object.sha256),
+            Some(plain) => self.repository.left(plain_key(&object.key), plain),
         }
     }
 
@@ -525,8 +563,7 @@ impl<'a> Work<'a> {
         {
             return Ok(OriginalFate::Saved(known.clone()));
         }
-        let copy = self.repository.new_path();
-        let copied = match copy_packed(&original.path, &copy) {
+        let copied = match copy_packed(&original.path, self.repository.create()?) {
             Err(error) if is_gone(&error, &original.path) => return Ok(OriginalFate::Gone),
             copied => copied?,
         };
@@ -535,7 +572,7 @@ impl<'a> Work<'a> {
         }
         Ok(OriginalFate::Saved(SavedOriginal {
             place: original.place.clone(),
-            stored: self.keep_original(&copy, copied.stored)?,
+            stored: self.keep_original(copied.stored)?,
             bytes: copied.bytes,
             sha256: copied.sha256,
             modified_ns: original.modified_ns,
@@ -543,15 +580,9 @@ impl<'a> Work<'a> {
     }
 
     /// Has a copy in the folder under its key, where the same file may be by another name: packed, perhaps, by another version of zstd.
-    fn keep_original(&mut self, copy: &Path, stored: Object) -> Result<Object> {
-        if let Some(known) = self.stored_originals.get(&stored.key)
-            && self.repository.has(known)?
-        {
-            return Ok(known.clone());
-        }
-        if self.repository.has_left(&stored.key, &stored.sha256)?.is_none() {
-            self.keep(copy, &stored)?;
-        }
+    fn keep_original(&mut self, copy: Made) -> Result<Object> {
+        let known = self.stored_originals.get(&copy.object.key);
+        let stored = self.keep_or_known(copy, known)?;
         self.stored_originals.insert(stored.key.clone(), stored.clone());
         Ok(stored)
     }

@@ -1,17 +1,19 @@
 //! An earlier backup is restored without what the books gave up since: the newest backup says what that is, and the restored ledger is
 //! marked so.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::manifest::Manifest;
+use super::manifest::{Manifest, SavedFile};
 use super::points::GivenUp;
 use super::repository::Saved;
 use crate::catalog::account::store::parse_uin;
 use crate::pipeline::retention::day_digest::Proof;
-use crate::pipeline::retention::mark_again::{ExpiredMark, Marks, NotedDeletion, mark_again, marked_days};
+use crate::pipeline::retention::mark_again::{ExpiredMark, Marks, NotedDeletion, mark_again};
 use crate::pipeline::retention::record_digest::ProvedDay;
+use crate::pipeline::retention::store::marked_days;
 use crate::storage::ledger::dump::{Dump, DumpRow};
 use crate::storage::ledger::fact::{RESTORED, fact, set_fact};
 use crate::storage::ledger::{Decision, Ledger, add_audit};
@@ -31,17 +33,30 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// What of it is restored, and the paths of its files that are not.
+    /// What of it is restored, and the paths of its files that are not. What the newest backup has too is taken from there.
     pub fn without_what_was_given_up(&self) -> (Manifest, Vec<String>) {
         let mut kept = self.saved.manifest.clone();
         let newest = &self.newest.manifest;
         let given_up = GivenUp::since(&kept, newest);
-        let (gone, files) = kept.files.into_iter().partition(|file| given_up.has_file(&file.path));
+        let (gone, mut files): (Vec<SavedFile>, Vec<SavedFile>) =
+            kept.files.into_iter().partition(|file| given_up.has_file(&file.path));
+        let named: HashMap<&str, &SavedFile> = newest.files.iter().map(|file| (&*file.path, file)).collect();
+        for file in &mut files {
+            if let Some(same) = named.get(&*file.path) {
+                file.clone_from(same);
+            }
+        }
         kept.files = files;
         // An input file that the newest backup has not has expired; one that it has otherwise has changed since.
-        kept.originals.retain(|original| newest.originals.contains(original));
+        let had: HashSet<(&str, &str)> = kept
+            .originals
+            .iter()
+            .map(|file| (&*file.place, &*file.sha256))
+            .collect();
+        let originals = newest.originals.iter();
+        let originals = originals.filter(|file| had.contains(&(&*file.place, &*file.sha256)));
+        kept.originals = originals.cloned().collect();
         kept.quarantine.clone_from(&newest.quarantine);
-        let gone: Vec<super::manifest::SavedFile> = gone;
         (kept, gone.into_iter().map(|file| file.path).collect())
     }
 

@@ -99,6 +99,9 @@ pub struct Object {
     pub key: String,
     pub bytes: u64,
     pub sha256: String,
+    /// Of what was encrypted; none where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_sha256: Option<String>,
 }
 
 /// The ledger.
@@ -127,8 +130,13 @@ pub struct PayloadDay {
 pub struct SavedFile {
     /// Below the data folder.
     pub path: String,
+    /// In the backup.
     pub bytes: u64,
+    /// Of the file of the data folder.
     pub sha256: String,
+    /// The same file in the backup, where it is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Object>,
 }
 
 /// A file of the data folder that the backup has not.
@@ -150,7 +158,8 @@ pub struct SavedOriginal {
     /// Of the file as it was.
     pub bytes: u64,
     pub sha256: String,
-    /// The same file in the backup: packed with zstd if its key ends in `.zst`. The same bytes are there once, whatever their names.
+    /// The same file in the backup: packed with zstd if its key has the ending `.zst`, and perhaps encrypted. The same bytes are there
+    /// once, whatever their names.
     pub stored: Object,
     /// The file's time, nanoseconds since 1970: it is kept for a month from it.
     pub modified_ns: i64,
@@ -158,17 +167,27 @@ pub struct SavedOriginal {
 
 impl SavedFile {
     pub fn object(&self) -> Object {
-        Object {
+        let as_it_is = || Object {
             key: key_of_file(&self.path),
             bytes: self.bytes,
             sha256: self.sha256.clone(),
-        }
+            plain_sha256: None,
+        };
+        self.stored.clone().unwrap_or_else(as_it_is)
     }
 }
 
 impl SavedOriginal {
     pub fn is_packed(&self) -> bool {
-        self.stored.key.ends_with(PACKED)
+        // Digests have no dots.
+        self.stored.key.contains(PACKED)
+    }
+}
+
+impl Object {
+    /// The SHA-256 of what it is when it is not encrypted.
+    pub fn content_sha256(&self) -> &str {
+        self.plain_sha256.as_ref().unwrap_or(&self.sha256)
     }
 }
 
@@ -285,11 +304,13 @@ pub mod samples {
             path: (*path).to_owned(),
             bytes: 1,
             sha256: sha256_hex(path.as_bytes()),
+            stored: None,
         };
         let object = Object {
             key: format!("ledger/{number:08}-0.jsonl.zst"),
             bytes: 1,
             sha256: String::new(),
+            plain_sha256: None,
         };
         Manifest {
             format: Manifest::format(),

@@ -7,6 +7,7 @@
 //! files/raw/day=.../...        files that the ledger names, and exports, laid out as in the data folder
 //! originals/SHA256.zst         input files of done/ and refused/, packed but for those that are compressed already
 //! quarantine/DAY-...jsonl.zst  bytes of refused lines, by the day of their receipt: they go before the ledger's rows do
+//! ....SHA256.age               any of these files, encrypted: see `encryption.rs`
 //! tmp/                         what is being written; in a folder alone
 //! lock                         held by who reads or writes the folder; in a folder alone
 //! newest                       the key of the newest manifest; in a bucket alone
@@ -25,6 +26,9 @@ mod contents;
 /// One backup.
 pub mod create;
 
+/// Encryption with age.
+mod encryption;
+
 /// What a restore of an earlier backup leaves out.
 mod leave_out;
 
@@ -33,6 +37,9 @@ pub mod location;
 
 /// What a backup has.
 pub mod manifest;
+
+/// Files while they are written.
+mod object_writer;
 
 /// Input files, packed.
 mod packing;

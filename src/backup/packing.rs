@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Write};
 use std::path::Path;
 
-use super::manifest::Object;
-use crate::storage::durable_files::DigestedFile;
+use super::object_writer::{Made, ObjectWriter};
 use crate::support::error::{AtPath as _, Result};
 use crate::values::digest::Hasher;
 
@@ -34,20 +33,20 @@ const COMPRESSED: [&[u8]; 7] = [
 pub struct Copied {
     pub bytes: u64,
     pub sha256: String,
-    pub stored: Object,
+    pub stored: Made,
 }
 
-/// Copies an input file to a new path, packed if that is of use. It is not synced yet.
+/// Copies an input file into a new file of a backup, packed if that is of use. It is not synced yet.
 ///
 /// # Errors
 /// That of the file which cannot be read or written; the path in it says which.
-pub fn copy_packed(source: &Path, copy: &Path) -> Result<Copied> {
+pub fn copy_packed(source: &Path, to: ObjectWriter) -> Result<Copied> {
+    let copy = &to.path().to_owned();
     let mut from = File::open(source).at(source)?;
     let mut block = vec![0; BLOCK_BYTES];
     let mut read = from.read(&mut block).at(source)?;
     let is_packed = read > 0 && !COMPRESSED.iter().any(|begins| block[..read].starts_with(begins));
-    let (file, stored) = DigestedFile::create_new(copy)?;
-    let mut out = Out::of(file, is_packed).at(copy)?;
+    let mut out = Out::of(to, is_packed).at(copy)?;
     let (mut bytes, mut plain) = (0, Hasher::default());
     while read > 0 {
         out.write_all(&block[..read]).at(copy)?;
@@ -55,14 +54,10 @@ pub fn copy_packed(source: &Path, copy: &Path) -> Result<Copied> {
         bytes += read as u64;
         read = from.read(&mut block).at(source)?;
     }
-    out.end().at(copy)?;
+    let out = out.end().at(copy)?;
     let sha256 = plain.hex();
     let ending = if is_packed { PACKED } else { "" };
-    let stored = Object {
-        key: format!("originals/{sha256}{ending}"),
-        bytes: std::fs::metadata(copy).at(copy)?.len(),
-        sha256: stored.hex(),
-    };
+    let stored = out.finish(|_| format!("originals/{sha256}{ending}"))?;
     Ok(Copied { bytes, sha256, stored })
 }
 
@@ -89,10 +84,10 @@ impl<W: Write> Out<W> {
         }
     }
 
-    fn end(self) -> std::io::Result<()> {
+    fn end(self) -> std::io::Result<W> {
         match self {
-            Self::Plain(mut file) => file.flush(),
-            Self::Packed(packed) => packed.finish().map(drop),
+            Self::Plain(file) => Ok(file),
+            Self::Packed(packed) => packed.finish(),
         }
     }
 }
@@ -105,7 +100,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (source, copy) = (folder.path().join("a"), folder.path().join("b"));
         std::fs::write(&source, bytes).unwrap();
-        let copied = copy_packed(&source, &copy).unwrap();
+        let copied = copy_packed(&source, ObjectWriter::create(&copy, None).unwrap()).unwrap();
         (copied, std::fs::read(copy).unwrap())
     }
 
@@ -114,15 +109,16 @@ mod tests {
         let lines = "job-1,1001,Transcode,60000\n".repeat(100_000);
         let (packed, stored) = copied(lines.as_bytes());
         assert_eq!(packed.bytes, lines.len() as u64);
-        assert!(packed.stored.bytes < packed.bytes / 20, "{packed:?}");
-        assert_eq!(packed.stored.key, format!("originals/{}.zst", packed.sha256));
+        assert!(packed.stored.object.bytes < packed.bytes / 20, "{packed:?}");
+        assert_eq!(packed.stored.object.key, format!("originals/{}.zst", packed.sha256));
         assert_eq!(zstd::decode_all(&stored[..]).unwrap(), lines.as_bytes());
         for begins in COMPRESSED {
             let bytes = [begins, b"the rest"].concat();
             let (plain, stored) = copied(&bytes);
             assert_eq!(stored, bytes);
-            assert_eq!(plain.stored.key, format!("originals/{}", plain.sha256));
-            assert_eq!((plain.bytes, plain.sha256), (plain.stored.bytes, plain.stored.sha256));
+            assert_eq!(plain.stored.object.key, format!("originals/{}", plain.sha256));
+            let stored = plain.stored.object;
+            assert_eq!((plain.bytes, plain.sha256), (stored.bytes, stored.sha256));
         }
         assert_eq!(copied(b"").1, b"");
     }

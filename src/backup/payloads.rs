@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::manifest::{Object, PayloadDay};
+use super::manifest::PayloadDay;
+use super::object_writer::ObjectWriter;
 use super::repository::{NAME_DIGITS, Repository};
 use super::store;
-use crate::storage::durable_files::{DigestedFile, WrittenDigest};
 use crate::storage::ledger::Reading;
 use crate::support::error::{AtPath as _, Error, Result};
 
@@ -45,21 +45,19 @@ struct OpenDay {
     day: String,
     lines: u64,
     path: PathBuf,
-    digest: WrittenDigest,
-    out: zstd::Encoder<'static, DigestedFile>,
+    out: zstd::Encoder<'static, ObjectWriter>,
 }
 
 impl OpenDay {
     fn begin(repository: &Repository, day: String) -> Result<Self> {
-        let path = repository.new_path();
-        let (file, digest) = DigestedFile::create_new(&path)?;
+        let file = repository.create()?;
+        let path = file.path().to_owned();
         let mut out = zstd::Encoder::new(file, LEVEL).at(&path)?;
         out.include_checksum(true).at(&path)?;
         Ok(Self {
             day,
             lines: 0,
             path,
-            digest,
             out,
         })
     }
@@ -70,17 +68,14 @@ impl OpenDay {
     }
 
     fn end(self) -> Result<(PathBuf, PayloadDay)> {
-        self.out.finish().at(&self.path)?;
-        let sha256 = self.digest.hex();
-        let key = format!("quarantine/{}-{}.jsonl.zst", self.day, &sha256[..NAME_DIGITS]);
-        let bytes = std::fs::metadata(&self.path).at(&self.path)?.len();
-        let object = Object { key, bytes, sha256 };
+        let out = self.out.finish().at(&self.path)?;
+        let made = out.finish(|sha256| format!("quarantine/{}-{}.jsonl.zst", self.day, &sha256[..NAME_DIGITS]))?;
         let day = PayloadDay {
             day: self.day,
             lines: self.lines,
-            object,
+            object: made.object,
         };
-        Ok((self.path, day))
+        Ok((made.path, day))
     }
 }
 

@@ -178,7 +178,8 @@ pub fn erased_since(point: &Manifest, newest: &Manifest) -> bool {
 /// The files of an earlier backup that are needed to restore it, beside those of the newest.
 pub fn objects_of_point(point: &Manifest, newest: &Manifest) -> Vec<Object> {
     let given_up = GivenUp::since(point, newest);
-    let kept = point.files.iter().filter(|file| !given_up.has_file(&file.path));
+    let is_needed = |path: &str| !given_up.is_named(path) && !given_up.has_file(path);
+    let kept = point.files.iter().filter(|file| is_needed(&file.path));
     std::iter::once(point.ledger.object.clone())
         .chain(kept.map(SavedFile::object))
         .collect()
@@ -204,6 +205,11 @@ impl<'m> GivenUp<'m> {
         }
     }
 
+    /// Whether the newest backup has a file, too.
+    fn is_named(&self, path: &str) -> bool {
+        self.files.contains(path)
+    }
+
     /// Whether something of a class was deleted.
     fn has(&self, class: Class) -> bool {
         self.deletions.iter().any(|(of, _)| *of == class.text())
@@ -220,7 +226,7 @@ impl<'m> GivenUp<'m> {
 
     /// Whether a file of the earlier backup has something of what the books gave up. What was only merged since stays.
     pub fn has_file(&self, path: &str) -> bool {
-        if self.files.contains(path) {
+        if self.is_named(path) {
             return false;
         }
         let Some((kind, day)) = kind_and_day(path) else {

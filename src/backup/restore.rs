@@ -187,7 +187,8 @@ impl Place<'_> {
     ) -> Result<Restored> {
         let data = DataDir::at(self.folder);
         let at = Location::of(from, self.settings)?.working_in(data.join(SCRATCH));
-        let repository = Repository::open_to_read(at)?;
+        let repository = Repository::open_to_read(at)?.decrypting(self.settings)?;
+        repository.refuse_unreadable()?;
         let (saved, earlier) = choose(&repository)?;
         let (manifest, gone) = earlier.as_ref().map_or_else(
             || (saved.manifest.clone(), Vec::new()),
@@ -374,7 +375,8 @@ fn restore_files(repository: &Repository, manifest: &Manifest, data: &DataDir, s
 /// Puts a file into its place, whole or not at all. An input file that is there stays as it is: a drop folder may lie outside of the data
 /// folder, and have outlived it.
 fn restore_file(repository: &Repository, target: &Target) -> Result<()> {
-    if target.path.exists() && (target.original.is_some() || sha256_hex_of_file(&target.path)? == target.object.sha256)
+    if target.path.exists()
+        && (target.original.is_some() || sha256_hex_of_file(&target.path)? == target.object.content_sha256())
     {
         return Ok(());
     }

@@ -258,9 +258,10 @@ pub enum Command {
     /// Files that are there already are not copied again, and what is gone from the books is removed there. It can run at any
     /// time, also during a nightly run, and is safe to kill and to run again.
     Backup(BackupArgs),
-    /// Restore the newest backup of a folder or bucket, or an earlier one, into a new data folder and verify it
+    /// Restore the newest backup of a folder or bucket into a new data folder and verify it
     ///
-    /// The ledger may be of any engine; its database must have no tallybook tables. It is safe to kill it and to run it again.
+    /// With --to-time or --to it is an earlier one, without what has expired since. The ledger may be of any engine; its database must
+    /// have no tallybook tables. It is safe to kill it and to run it again.
     Restore {
         /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`)
         #[arg(value_name = "FROM")]
@@ -271,6 +272,9 @@ pub enum Command {
         /// Restore the backup with this number, without what has expired since
         #[arg(long, value_name = "NUMBER", conflicts_with = "to_time")]
         to: Option<u64>,
+        /// File of the secret key of age that opens encrypted backups [default: setting `backup_age_identity_file`]
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
     /// Rewrite Parquet files of older versions, in which Spark and DuckDB miss rows; nightly runs also do this, a few at a time
     RewriteFiles,

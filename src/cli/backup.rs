@@ -11,7 +11,7 @@ use super::args::Args;
 use super::print;
 use super::run::report;
 use super::settings::{Named, open_books, settings_of};
-use crate::backup::check::{Checked, check};
+use crate::backup::check::{Checked, check_with};
 use crate::backup::create::{BackedUp, back_up};
 use crate::backup::location::Location;
 use crate::backup::manifest::Manifest;
@@ -53,6 +53,9 @@ pub enum BackupCommand {
         /// Folder or bucket of backups (`s3://BUCKET/PREFIX`, `cos://BUCKET/PREFIX`) [default: setting `backup`]
         #[arg(value_name = "FROM")]
         from: Option<PathBuf>,
+        /// File of the secret key of age that opens encrypted backups [default: setting `backup_age_identity_file`]
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
     /// Delete what is needed to restore no backup, and manifests of older backups; every backup also does this
     Prune {
@@ -71,6 +74,9 @@ pub enum BackupCommand {
         /// Folder for the restored books, which must not exist yet [default: one among the system's temporary files]
         #[arg(long, value_name = "DIR")]
         work: Option<PathBuf>,
+        /// File of the secret key of age that opens encrypted backups [default: setting `backup_age_identity_file`]
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
 }
 
@@ -108,6 +114,13 @@ fn backed_up_text(done: &BackedUp) -> String {
     text
 }
 
+/// An argument names the identity in the place of the settings.
+fn open_with(settings: &mut Settings, identity: Option<&PathBuf>) {
+    if let Some(identity) = identity {
+        settings.backup_age_identity_file = Some(identity.clone());
+    }
+}
+
 /// The folder or bucket of backups that an argument or the settings name.
 fn named<'a>(argument: Option<&'a PathBuf>, settings: &'a Settings) -> Result<&'a Path> {
     let folder = argument.or(settings.backup.as_ref());
@@ -117,12 +130,13 @@ fn named<'a>(argument: Option<&'a PathBuf>, settings: &'a Settings) -> Result<&'
 }
 
 pub async fn about(args: &Args, command: &BackupCommand, clock: Clock) -> Result<ExitCode> {
-    let settings = settings_of(args)?.settings;
+    let mut settings = settings_of(args)?.settings;
     match command {
         BackupCommand::List { from } => list(args, Location::of(named(from.as_ref(), &settings)?, &settings)?),
-        BackupCommand::Verify { from } => {
+        BackupCommand::Verify { from, identity } => {
+            open_with(&mut settings, identity.as_ref());
             let from = Location::of(named(from.as_ref(), &settings)?, &settings)?;
-            let checked = check(from.clone())?;
+            let checked = check_with(from.clone(), &settings)?;
             report(args, &checked, || checked_text(&from, &checked));
             Ok(ExitCode::unless(checked.differences.is_empty(), ExitCode::Unbalanced))
         }
@@ -135,9 +149,10 @@ pub async fn about(args: &Args, command: &BackupCommand, clock: Clock) -> Result
             report(args, &pruned, || pruned_text(&from, pruned));
             Ok(ExitCode::Done)
         }
-        BackupCommand::Drill { from, work } => {
-            let from = named(from.as_ref(), &settings)?;
-            Box::pin(drill(args, from, work.as_deref(), clock)).await
+        BackupCommand::Drill { from, work, identity } => {
+            open_with(&mut settings, identity.as_ref());
+            let from = named(from.as_ref(), &settings)?.to_owned();
+            Box::pin(drill(args, &from, work.as_deref(), clock, settings)).await
         }
     }
 }
@@ -273,10 +288,10 @@ fn checked_text(from: &Location, checked: &Checked) -> String {
         counted(checked.ledger_rows, "ledger row"),
         counted(checked.manifests, "manifest"),
     );
-    text.push_str(if checked.differences.is_empty() {
-        "all agree\n"
-    } else {
-        "DIFFERENCES:\n"
+    text.push_str(match (checked.differences.is_empty(), checked.is_decrypted) {
+        (true, true) => "all agree\n",
+        (true, false) => "all agree with what was stored; encrypted, and not opened without an identity\n",
+        (false, _) => "DIFFERENCES:\n",
     });
     text.extend(checked.differences.iter().map(|difference| format!("  {difference}\n")));
     text
@@ -302,18 +317,23 @@ pub fn time_of_backup(text: &str) -> std::result::Result<DateTime<Utc>, String> 
 }
 
 /// Restores, and verifies what is there then.
-pub async fn run_restore(args: &Args, from: &Path, point: Point, clock: Clock) -> Result<ExitCode> {
+pub async fn run_restore(
+    args: &Args,
+    from: &Path,
+    identity: Option<&PathBuf>,
+    wanted: (Point, Clock),
+) -> Result<ExitCode> {
     let Named {
         data_dir,
         ledger,
-        settings,
+        mut settings,
     } = settings_of(args)?;
-    let wanted = (point, clock);
+    open_with(&mut settings, identity);
     restore_and_verify(args, from, wanted, (&data_dir, ledger.as_deref()), settings).await
 }
 
 /// Whether a backup can be restored, tried out. What was restored is deleted, also when it does not agree.
-async fn drill(args: &Args, from: &Path, work: Option<&Path>, clock: Clock) -> Result<ExitCode> {
+async fn drill(args: &Args, from: &Path, work: Option<&Path>, clock: Clock, settings: Settings) -> Result<ExitCode> {
     // Nobody else may read it, and it goes with this value.
     let scratch;
     let folder = if let Some(work) = work {
@@ -325,10 +345,7 @@ async fn drill(args: &Args, from: &Path, work: Option<&Path>, clock: Clock) -> R
     if folder.exists() {
         return Err(Error::Usage(format!("{} exists: name a new folder", folder.display())).into());
     }
-    let settings = Settings {
-        drop: None,
-        ..settings_of(args)?.settings
-    };
+    let settings = Settings { drop: None, ..settings };
     let outcome = restore_and_verify(args, from, (Point::Newest, clock), (&folder, None), settings).await;
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("deleting {}", folder.display()))?;

@@ -64,13 +64,18 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
         Command::Demo { records, seed } => return Box::pin(run_demo(args, *seed, *records)).await,
         Command::Completions { shell } => return Ok(manual::print_completions(*shell)),
         Command::Man { dir } => return manual::write_pages(dir.as_deref()),
-        Command::Restore { from, to_time, to } => {
+        Command::Restore {
+            from,
+            to_time,
+            to,
+            identity,
+        } => {
             let point = match (to_time, to) {
                 (Some(time), _) => Point::At(*time),
                 (None, Some(number)) => Point::Number(*number),
                 (None, None) => Point::Newest,
             };
-            return Box::pin(backup::run_restore(args, from, point, clock)).await;
+            return Box::pin(backup::run_restore(args, from, identity.as_ref(), (point, clock))).await;
         }
         _ => {}
     }

@@ -58,6 +58,8 @@ struct File {
     backup: Option<PathBuf>,
     backup_bucket: Option<toml::Table>,
     backup_points: Option<u32>,
+    backup_age_recipients: Option<Vec<String>>,
+    backup_age_identity_file: Option<PathBuf>,
     first_day: Option<String>,
 }
 
@@ -155,6 +157,10 @@ pub fn settings_of(args: &Args) -> Result<Named> {
         backup_bucket: file.backup_bucket,
         backup_points: within("backup_points", "backups", file.backup_points, 0..=POINTS_MAX)?
             .unwrap_or(defaults.backup_points),
+        backup_age_recipients: file.backup_age_recipients.unwrap_or_default(),
+        backup_age_identity_file: setting("TALLYBOOK_BACKUP_AGE_IDENTITY_FILE")
+            .map(PathBuf::from)
+            .or(file.backup_age_identity_file),
         first_day: first_day(file.first_day)?,
     };
     refuse_short_usage(&settings)?;

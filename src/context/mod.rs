@@ -104,6 +104,10 @@ pub struct Settings {
     pub backup_bucket: Option<toml::Table>,
     /// How many earlier backups can be restored beside the newest one.
     pub backup_points: u32,
+    /// Public keys of age to which backups are encrypted; none: they are not.
+    pub backup_age_recipients: Vec<String>,
+    /// The file of secret keys of age that open encrypted backups.
+    pub backup_age_identity_file: Option<PathBuf>,
     /// UTC day before which usage is refused; none: see [`crate::context::first_day`].
     pub first_day: Option<NaiveDate>,
 }
@@ -147,6 +151,8 @@ impl Default for Settings {
             backup: None,
             backup_bucket: None,
             backup_points: 14,
+            backup_age_recipients: Vec::new(),
+            backup_age_identity_file: None,
             first_day: None,
         }
     }

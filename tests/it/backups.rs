@@ -14,6 +14,9 @@ mod deaths;
 /// The ledger as a file.
 mod dumps;
 
+/// Encrypted with age.
+mod encrypted;
+
 /// What stays in a folder of backups and what goes.
 mod kept;
 

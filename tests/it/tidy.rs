@@ -89,7 +89,8 @@ const READERS: [(&str, &str); 12] = [
 ];
 
 /// Where a crate with a wide surface may be named: folders and files under `src/`.
-const MET_IN: [(&str, &[&str]); 14] = [
+const MET_IN: [(&str, &[&str]); 15] = [
+    ("age", &["backup/encryption.rs"]),
     (
         "polars",
         &[

@@ -16,7 +16,8 @@ use tokio::runtime::Handle;
 
 use super::super::location::BucketLocation;
 use super::super::manifest::Object;
-use super::place::{Place, Taken};
+use super::super::object_writer::Made;
+use super::place::Place;
 use super::{FOLDERS, MANIFESTS, MARK, give};
 use crate::catalog::source::kinds::objects::KeyPlaces;
 use crate::catalog::source::secret::SecretPlace;
@@ -270,13 +271,12 @@ impl Place for BucketPlace {
         if self.listed_bytes(&object.key)? == Some(object.bytes) {
             return Ok(true);
         }
-        Ok(self.has_left(&object.key, &object.sha256)? == Some(object.bytes))
+        Ok(self.left(&object.key)? == Some((object.bytes, object.sha256.clone())))
     }
 
-    fn has_left(&self, key: &str, sha256: &str) -> Result<Option<u64>> {
+    fn left(&self, key: &str) -> Result<Option<(u64, String)>> {
         let noted = self.wait(self.bucket.noted(&self.key(key)))?;
-        let same = noted.filter(|noted| noted.sha256.as_deref() == Some(sha256));
-        Ok(same.map(|noted| noted.bytes))
+        Ok(noted.and_then(|noted| Some((noted.bytes, noted.sha256?))))
     }
 
     fn new_path(&self) -> PathBuf {
@@ -299,12 +299,16 @@ impl Place for BucketPlace {
     }
 
     /// It is read again when it goes over.
-    fn take(&self, source: &Path) -> Result<Taken> {
-        let bytes = std::fs::metadata(source).at(source)?.len();
-        Ok(Taken {
-            path: source.to_owned(),
-            bytes,
+    fn take(&self, source: &Path, key: &str) -> Result<Made> {
+        let object = Object {
+            key: key.to_owned(),
+            bytes: std::fs::metadata(source).at(source)?.len(),
             sha256: sha256_hex_of_file(source)?,
+            plain_sha256: None,
+        };
+        Ok(Made {
+            path: source.to_owned(),
+            object,
         })
     }
 
@@ -352,6 +356,10 @@ impl Place for BucketPlace {
         let mut file = std::fs::File::create(&path).at(&path)?;
         give(self, object, &mut file, &path)?;
         Ok(path)
+    }
+
+    fn done_with(&self, path: &Path) -> Result<()> {
+        std::fs::remove_file(path).at(path)
     }
 
     fn threads(&self) -> Option<&rayon::ThreadPool> {

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::super::manifest::Object;
-use super::place::{Place, Taken};
+use super::super::object_writer::{Made, ObjectWriter};
+use super::place::Place;
 use super::{MARK, changed, missing, no_backups};
-use crate::storage::durable_files::{
-    DigestedFile, create_dir_durably, remove_files, rename_durably, sync_dir, write_durably,
-};
+use crate::storage::durable_files::{create_dir_durably, remove_files, rename_durably, sync_dir, write_durably};
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::support::failpoint;
 use crate::values::digest::sha256_hex_of_file;
@@ -148,12 +147,13 @@ impl Place for Folder {
         Ok(fs::metadata(self.path(&object.key)).is_ok_and(|file| file.is_file() && file.len() == object.bytes))
     }
 
-    fn has_left(&self, key: &str, sha256: &str) -> Result<Option<u64>> {
+    fn left(&self, key: &str) -> Result<Option<(u64, String)>> {
         let path = self.path(key);
-        if path.is_file() && sha256_hex_of_file(&path)? == sha256 {
-            return Ok(Some(fs::metadata(&path).at(&path)?.len()));
+        if !path.is_file() {
+            return Ok(None);
         }
-        Ok(None)
+        let bytes = fs::metadata(&path).at(&path)?.len();
+        Ok(Some((bytes, sha256_hex_of_file(&path)?)))
     }
 
     fn new_path(&self) -> PathBuf {
@@ -172,16 +172,9 @@ impl Place for Folder {
     }
 
     /// Copies it. The copy is not synced yet.
-    fn take(&self, source: &Path) -> Result<Taken> {
-        let path = self.new_path();
-        let (mut to, digest) = DigestedFile::create_new(&path)?;
-        let mut bytes = 0;
-        read_blocks(File::open(source).at(source)?, source, &mut |block| {
-            bytes += block.len() as u64;
-            to.write_all(block).at(&path)
-        })?;
-        let sha256 = digest.hex();
-        Ok(Taken { path, bytes, sha256 })
+    fn take(&self, source: &Path, key: &str) -> Result<Made> {
+        let file = File::open(source).at(source)?;
+        copied(file, source, ObjectWriter::create(&self.new_path(), None)?, key)
     }
 
     /// Syncs a new file and gives it its name. Its folder is synced by [`Self::sync`].
@@ -237,9 +230,21 @@ impl Place for Folder {
         Err(changed(self, &digest, object))
     }
 
+    /// It is the file itself.
+    fn done_with(&self, _path: &Path) -> Result<()> {
+        Ok(())
+    }
+
     fn threads(&self) -> Option<&rayon::ThreadPool> {
         None
     }
+}
+
+/// Copies an open file into a new one of a backup.
+pub fn copied(from: File, source: &Path, mut to: ObjectWriter, key: &str) -> Result<Made> {
+    let path = to.path().to_owned();
+    read_blocks(from, source, &mut |block| to.write_all(block).at(&path))?;
+    to.finish(|_| key.to_owned())
 }
 
 /// Hands the bytes of an open file on.

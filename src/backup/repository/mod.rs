@@ -5,16 +5,21 @@ mod bucket;
 mod folder;
 mod place;
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::encryption::{Identities, Recipients};
 use super::location::{BucketLocation, Location};
 use super::manifest::{EarlierBackup, Manifest, Object, VERSION};
+use super::object_writer::{Made, ObjectWriter, encrypted_key};
+use crate::context::Settings;
+use crate::pipeline::ingest::trial::ScratchFolder;
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::values::digest::{Hasher, sha256_hex};
-use folder::{Folder, Hold};
+use folder::{Folder, Hold, copied};
 use place::Place;
-pub use place::Taken;
 
 /// Says what the place is.
 const MARK: &str = "backup.json";
@@ -30,6 +35,20 @@ pub const NAME_DIGITS: usize = 16;
 #[derive(Debug)]
 pub struct Repository {
     place: Box<dyn Place>,
+    /// The names of the keys to which everything in it is encrypted; none where it is not encrypted.
+    encrypted_to: Vec<String>,
+    /// Of what is written.
+    recipients: Option<Recipients>,
+    /// Of what is read.
+    secrets: Option<Secrets>,
+}
+
+/// What opens encrypted files, and where these are while they are open.
+#[derive(Debug)]
+struct Secrets {
+    identities: Identities,
+    opened: ScratchFolder,
+    count: AtomicU64,
 }
 
 /// A manifest, and the digest of its bytes.
@@ -44,37 +63,130 @@ pub struct Saved {
 struct Mark {
     format: String,
     version: u32,
+    /// Public keys of age to which everything is encrypted; none where it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<String>,
 }
 
 impl Repository {
     /// Opens a place for another backup; makes a folder where there is none, and marks an empty place.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a place that has something else in it, [`Error::NeedsPerson`] for a bucket that keeps what is deleted, and
-    /// [`Error::InUse`] while another command has the folder.
-    pub fn open_or_make(at: impl Into<Location>) -> Result<Self> {
+    /// [`Error::Usage`] for a place that has something else in it, [`Error::NeedsPerson`] for a bucket that keeps what is deleted and for a
+    /// place that is encrypted otherwise, and [`Error::InUse`] while another command has the folder.
+    pub fn open_or_make(at: impl Into<Location>, recipients: Option<Recipients>) -> Result<Self> {
         let place: Box<dyn Place> = match at.into() {
             Location::Folder(root) => Box::new(Folder::open_or_make(&root)?),
             Location::Bucket(at) => opened_bucket(&at, true)?,
         };
-        let repository = Self { place };
+        let mut repository = Self::of(place);
+        let names = recipients.as_ref().map(Recipients::names).unwrap_or_default();
         match repository.mark() {
-            Ok(Some(mark)) => repository.refuse_other_layout(&mark)?,
+            Ok(Some(mark)) => {
+                repository.refuse_other_layout(&mark)?;
+                repository.encrypted_to = mark.recipients;
+            }
             Ok(None) => {
                 repository.place.refuse_other_files()?;
-                repository.add_mark()?;
+                repository.add_mark(names)?;
             }
             // A power cut while the place was marked.
-            Err(Error::Damaged { .. }) if repository.place.list(MANIFESTS)?.is_empty() => repository.add_mark()?,
+            Err(Error::Damaged { .. }) if repository.place.list(MANIFESTS)?.is_empty() => repository.add_mark(names)?,
             Err(error) => return Err(error),
         }
+        let repository = repository.encrypting(recipients)?;
         repository.forget_written()?;
         Ok(repository)
     }
 
-    fn add_mark(&self) -> Result<()> {
-        let mark = format!("{{\"format\":\"{}\",\"version\":{VERSION}}}\n", Manifest::format());
-        self.place.add(MARK, mark.as_bytes())
+    fn of(place: Box<dyn Place>) -> Self {
+        Self {
+            place,
+            encrypted_to: Vec::new(),
+            recipients: None,
+            secrets: None,
+        }
+    }
+
+    fn add_mark(&mut self, recipients: Vec<String>) -> Result<()> {
+        let mark = Mark {
+            format: Manifest::format(),
+            version: VERSION,
+            recipients,
+        };
+        let text = serde_json::to_string(&mark)? + "\n";
+        self.place.add(MARK, text.as_bytes())?;
+        self.encrypted_to = mark.recipients;
+        Ok(())
+    }
+
+    /// The same place, in which what is written is encrypted to these keys.
+    ///
+    /// # Errors
+    /// [`Error::NeedsPerson`] where what is there is not encrypted, or to other keys: a place is one or the other.
+    pub fn encrypting(mut self, recipients: Option<Recipients>) -> Result<Self> {
+        let names = recipients.as_ref().map(Recipients::names).unwrap_or_default();
+        if names == self.encrypted_to {
+            self.recipients = recipients;
+            return Ok(self);
+        }
+        let what = match (self.encrypted_to.is_empty(), names.is_empty()) {
+            (true, _) => "is not encrypted, and the settings name recipients (`backup_age_recipients`)".to_owned(),
+            (_, true) => format!(
+                "is encrypted, and the settings name no recipients: write backup_age_recipients = {:?}, to which it is encrypted",
+                self.encrypted_to
+            ),
+            _ => format!(
+                "is encrypted to {}, and the settings name other recipients",
+                self.encrypted_to.join(", ")
+            ),
+        };
+        Err(Error::NeedsPerson(format!(
+            "what {} has {what}; or back up into a new folder or prefix, and delete this one when you need it no more. Nothing was changed",
+            self.name()
+        )))
+    }
+
+    /// The same place, of which encrypted files can be read with the identity that the settings name, if they name one.
+    ///
+    /// # Errors
+    /// Those of reading the identity.
+    pub fn decrypting(mut self, settings: &Settings) -> Result<Self> {
+        if self.is_encrypted()
+            && let Some(identities) = Identities::of(settings)?
+        {
+            self.secrets = Some(Secrets {
+                identities,
+                opened: ScratchFolder::make()?,
+                count: AtomicU64::new(0),
+            });
+        }
+        Ok(self)
+    }
+
+    /// Whether what is there is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        !self.encrypted_to.is_empty()
+    }
+
+    /// Whether what is there can be read.
+    pub fn is_readable(&self) -> bool {
+        !self.is_encrypted() || self.secrets.is_some()
+    }
+
+    /// Refuses encrypted backups without an identity.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] then.
+    pub fn refuse_unreadable(&self) -> Result<()> {
+        if self.is_readable() {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "the backups in {} are encrypted: name the file of the identity that opens them (`--identity FILE`, or the setting \
+             `backup_age_identity_file`). Nothing was changed",
+            self.name()
+        )))
     }
 
     /// Opens a place that has backups to change it.
@@ -107,10 +219,11 @@ impl Repository {
             Location::Folder(root) => Box::new(Folder::open(&root, hold)?),
             Location::Bucket(at) => opened_bucket(&at, hold == Hold::Alone)?,
         };
-        let repository = Self { place };
+        let mut repository = Self::of(place);
         let mark = repository.mark()?;
         let mark = mark.ok_or_else(|| no_backups(&repository.name(), &repository.name()))?;
         repository.refuse_other_layout(&mark)?;
+        repository.encrypted_to = mark.recipients;
         Ok(repository)
     }
 
@@ -129,7 +242,7 @@ impl Repository {
 
     /// A place whose layout is of another version of the program.
     fn refuse_other_layout(&self, mark: &Mark) -> Result<()> {
-        let Mark { format, version } = mark;
+        let Mark { format, version, .. } = mark;
         if *format != Manifest::format() {
             return Err(Error::damaged(self.place.path(MARK), "is no mark of backups"));
         }
@@ -296,9 +409,19 @@ impl Repository {
         self.place.has(object)
     }
 
-    /// How long a file is that no manifest names, if it is what is wanted: one of a backup that came to no end.
-    pub fn has_left(&self, key: &str, sha256: &str) -> Result<Option<u64>> {
-        self.place.has_left(key, sha256)
+    /// A file that no manifest names, if it is what is wanted: one of a backup that came to no end. `content_sha256`: of what it is when
+    /// it is not encrypted. That of one that is encrypted is in its key: it was written whole, or is not there.
+    pub fn left(&self, key: &str, content_sha256: &str) -> Result<Option<Object>> {
+        let encrypted = self.is_encrypted().then(|| encrypted_key(key, content_sha256));
+        let stored = encrypted.as_deref().unwrap_or(key);
+        let left = self.place.left(stored)?;
+        let object = left.map(|(bytes, sha256)| Object {
+            key: stored.to_owned(),
+            bytes,
+            sha256,
+            plain_sha256: self.is_encrypted().then(|| content_sha256.to_owned()),
+        });
+        Ok(object.filter(|object| object.content_sha256() == content_sha256))
     }
 
     /// Removes what was written and not kept: it may be what the books do not keep any longer.
@@ -311,14 +434,18 @@ impl Repository {
         self.place.own_new_files();
     }
 
-    /// A path on this machine for a new file.
-    pub fn new_path(&self) -> PathBuf {
-        self.place.new_path()
+    /// Begins a new file on this machine.
+    pub fn create(&self) -> Result<ObjectWriter> {
+        ObjectWriter::create(&self.place.new_path(), self.recipients.as_ref())
     }
 
     /// Reads a file of the books, and says its digest.
-    pub fn take(&self, source: &Path) -> Result<Taken> {
-        self.place.take(source)
+    pub fn take(&self, source: &Path, key: &str) -> Result<Made> {
+        if self.recipients.is_none() {
+            return self.place.take(source, key);
+        }
+        let file = File::open(source).at(source)?;
+        copied(file, source, self.create()?, key)
     }
 
     /// Gives a file its key. [`Self::sync`] makes that permanent.
@@ -355,20 +482,40 @@ impl Repository {
         Ok(is_there.then(|| digest.hex()))
     }
 
-    /// Writes the bytes of a file to a place, whose path is `path`.
+    /// Writes what a file has to a place, whose path is `path`.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when it is not as it was when it was backed up.
+    /// [`Error::Damaged`] when it is not as it was when it was backed up, and [`Error::Usage`] when it cannot be decrypted.
     pub fn give(&self, object: &Object, to: &mut dyn Write, path: &Path) -> Result<()> {
-        give(&*self.place, object, to, path)
+        if object.plain_sha256.is_none() {
+            return give(&*self.place, object, to, path);
+        }
+        let encrypted = self.place.unchanged(object)?;
+        let given = self.secrets()?.identities.decrypt(object, &encrypted, (to, path));
+        self.place.done_with(&encrypted)?;
+        given
     }
 
-    /// A path on this machine where a file can be read that is as it was when it was backed up.
+    fn secrets(&self) -> Result<&Secrets> {
+        self.refuse_unreadable()?;
+        let missing = || Error::damaged(self.place.path(MARK), "does not say that what is there is encrypted");
+        self.secrets.as_ref().ok_or_else(missing)
+    }
+
+    /// A path on this machine where what a file has can be read, which is as it was when it was backed up. Others than that of a file
+    /// which is not encrypted go with this value.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when it is not.
+    /// Those of [`Self::give`].
     pub fn unchanged(&self, object: &Object) -> Result<PathBuf> {
-        self.place.unchanged(object)
+        if object.plain_sha256.is_none() {
+            return self.place.unchanged(object);
+        }
+        let Secrets { opened, count, .. } = self.secrets()?;
+        let path = opened.path().join(count.fetch_add(1, Ordering::Relaxed).to_string());
+        let mut file = File::create_new(&path).at(&path)?;
+        self.give(object, &mut file, &path)?;
+        Ok(path)
     }
 }
 

@@ -4,16 +4,8 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use super::super::manifest::Object;
+use super::super::object_writer::Made;
 use crate::support::error::Result;
-
-/// A file of the books whose digest is known.
-#[derive(Debug)]
-pub struct Taken {
-    /// Where it is read from when it is kept.
-    pub path: PathBuf,
-    pub bytes: u64,
-    pub sha256: String,
-}
 
 /// A place that has files by their keys. A file is there whole or not at all, and has its bytes for good.
 pub trait Place: Debug + Send + Sync {
@@ -35,8 +27,8 @@ pub trait Place: Debug + Send + Sync {
     /// Whether a file that the newest manifest names is there and as long as it was.
     fn has(&self, object: &Object) -> Result<bool>;
 
-    /// How long a file is that no manifest names, if it is what is wanted: one of a backup that came to no end.
-    fn has_left(&self, key: &str, sha256: &str) -> Result<Option<u64>>;
+    /// The length and the SHA-256 of a file that no manifest names: one of a backup that came to no end.
+    fn left(&self, key: &str) -> Result<Option<(u64, String)>>;
 
     /// A path on this machine for a new file.
     fn new_path(&self) -> PathBuf;
@@ -47,8 +39,8 @@ pub trait Place: Debug + Send + Sync {
     /// Removes what was written and not kept: it may be what the books do not keep any longer.
     fn forget_written(&self) -> Result<()>;
 
-    /// Reads a file of the books, and says its digest.
-    fn take(&self, source: &Path) -> Result<Taken>;
+    /// Reads a file of the books, and says its digest. What it returns is where it is read from when it is kept.
+    fn take(&self, source: &Path, key: &str) -> Result<Made>;
 
     /// Gives a file of this machine its key. What an interrupted backup left there is replaced.
     fn keep(&self, made: &Path, object: &Object) -> Result<()>;
@@ -64,6 +56,9 @@ pub trait Place: Debug + Send + Sync {
 
     /// A path on this machine where a file can be read that is as it was.
     fn unchanged(&self, object: &Object) -> Result<PathBuf>;
+
+    /// Says that a path that [`Self::unchanged`] gave is needed no more.
+    fn done_with(&self, path: &Path) -> Result<()>;
 
     /// Threads for which it pays to work here at once; none: as many as there are.
     fn threads(&self) -> Option<&rayon::ThreadPool>;

@@ -1,6 +1,6 @@
 //! Marks of books that went on, set again in an earlier state of them: what has expired since is gone from there, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
@@ -8,9 +8,8 @@ use super::day_digest::Proof;
 use super::record_digest::ProvedDay;
 use super::store::{mark_expired, replace_proofs};
 use crate::pipeline::meter::store::let_conflicts_go;
-use crate::storage::ledger::{Tx, Value, insert_row, query, set_counter};
+use crate::storage::ledger::{Tx, Value, insert_row, set_counter};
 use crate::storage::raw::segment::SegmentKind;
-use crate::storage::raw::store::parse_day;
 use crate::support::error::{Error, Result};
 
 /// A day that has expired, as the ledger marks it.
@@ -46,14 +45,6 @@ pub struct Marks {
     pub proofs: BTreeMap<NaiveDate, (ProvedDay, Vec<Proof>)>,
     /// In the order of their numbers.
     pub deletions: Vec<NotedDeletion>,
-}
-
-/// Days that are marked as expired, with their kind.
-pub async fn marked_days(tx: &mut Tx) -> Result<BTreeSet<(NaiveDate, String)>> {
-    let rows = query("SELECT day, kind FROM expired_day").fetch_all(tx).await?;
-    rows.iter()
-        .map(|row| Ok((parse_day(&row.try_get::<String>(0)?)?, row.try_get(1)?)))
-        .collect()
 }
 
 /// Sets marks with their proofs, lets open conflicts of those days go, and writes the deletions down.

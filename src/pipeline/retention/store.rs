@@ -56,6 +56,14 @@ pub async fn mark_expired(
     insert_row(tx, "expired_day (day, kind, expired_at, row_count, duration_ms)", row).await
 }
 
+/// Days that are marked as expired, with their kind.
+pub async fn marked_days(tx: &mut Tx) -> Result<BTreeSet<(NaiveDate, String)>> {
+    let rows = query("SELECT day, kind FROM expired_day").fetch_all(tx).await?;
+    rows.iter()
+        .map(|row| Ok((parse_day(&row.try_get::<String>(0)?)?, row.try_get(1)?)))
+        .collect()
+}
+
 /// What stands for a day, if it is proved.
 pub async fn proved_day(ledger: &Ledger, day: NaiveDate) -> Result<Option<ProvedDay>> {
     let row = query("SELECT row_count, duration_ms, accounts FROM proved_day WHERE day = ?")

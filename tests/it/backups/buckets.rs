@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tallybook::backup::check::{Checked, check};
+use tallybook::backup::check::{Checked, check, check_with};
 use tallybook::backup::location::Location;
 use tallybook::backup::prune::{Pruned, prune_bucket};
 use tallybook::backup::repository::{Repository, Saved};
+use tallybook::backup::restore::Point;
 use tallybook::context::Settings;
 use tallybook::nightly::Night;
 use tallybook::storage::objects::Cloud;
 use tallybook::support::error::Error;
 use tallybook::support::error::exit_code::ExitCode;
 
+use super::encrypted::{encrypt, with_identity};
+use super::points::{empty_place_for, try_restore_to, without_restore};
 use super::{differences, kept_and_named_in, restored, says, small_books, try_back_up, try_restore};
 use crate::crashes::books::{difference, dump};
 use crate::crashes::play::DAY;
@@ -144,6 +147,40 @@ fn books_go_into_a_bucket_and_come_back_and_what_they_have_no_more_goes_from_it(
         );
         assert!(!is_gone("files/usage/") && !is_gone("files/exports/"), "{kept:?}");
         agrees(&place_of);
+    });
+}
+
+#[test]
+fn an_earlier_backup_in_a_bucket_can_be_restored_also_where_it_is_encrypted() {
+    on_each(|bucket| {
+        for is_encrypted in [false, true] {
+            let mut shop = small_books();
+            reach(&mut shop.place, bucket);
+            shop.place.settings().backup_points = 2;
+            if is_encrypted {
+                encrypt(&mut shop.place);
+            }
+            let to: PathBuf = bucket.name_of(if is_encrypted { "encrypted" } else { "plain" }).into();
+            try_back_up(&shop.place, NOW, &to).unwrap();
+            let then = shop.place.copy();
+            shop.drop(&[usage("b", 7, "A", DAY, 30_000)]);
+            shop.place.night("2024-12-12T00:00:00Z");
+            let second = try_back_up(&shop.place, "2024-12-12T00:00:00Z", &to).unwrap();
+            assert_eq!((second.number, second.points), (2, 1));
+            let settings = with_identity(&mut shop.place);
+            let place_of = Location::of(&to, &settings).unwrap();
+            let checked = run(async { check_with(place_of.clone(), &settings) }).unwrap();
+            assert_eq!((checked.points, checked.is_decrypted), (1, true));
+            assert_eq!(checked.differences, Vec::<String>::new());
+            let (kept, named) = kept_and_named(&place_of);
+            assert_eq!(kept, named);
+            let mut place = empty_place_for(&mut shop.place);
+            try_restore_to(&to, Point::Number(1), &mut place).unwrap();
+            let both = [&then, &place];
+            let books = |of: &Place| without_restore(of, both);
+            assert_eq!(difference(&books(&then), &books(&place)), None);
+            assert_eq!(differences(&place, NOW), Vec::<String>::new());
+        }
     });
 }
 

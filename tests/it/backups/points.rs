@@ -25,14 +25,14 @@ use crate::world::{Place, at, line, run};
 
 const RESTORED_AT: &str = "2025-06-21T00:00:00Z";
 
-fn try_restore_to(from: &Path, point: Point, place: &mut Place) -> Result<Restored, Error> {
+pub fn try_restore_to(from: &Path, point: Point, place: &mut Place) -> Result<Restored, Error> {
     let (folder, ledger) = (place.data(), url(place.path()));
     let settings = place.settings().clone();
     let wanted = (point, Clock::at(at(RESTORED_AT)));
     run(restore_point(from, wanted, &folder, ledger.as_deref(), &settings))
 }
 
-fn empty_place_for(place: &mut Place) -> Place {
+pub fn empty_place_for(place: &mut Place) -> Place {
     let settings = place.settings().clone();
     let mut empty = Place::with_cards(&settings.rate_cards, "c");
     *empty.settings() = settings;
@@ -50,7 +50,7 @@ fn agrees(place: &Place, now: &str) {
 }
 
 /// Books without what their restore has written, and without the names of the folders that inputs came from.
-fn without_restore(place: &Place, of: [&Place; 2]) -> String {
+pub fn without_restore(place: &Place, of: [&Place; 2]) -> String {
     let text = super::without_names_of(of, place);
     let is_of_books = |line: &&str| {
         !line.starts_with("audit:") && !line.contains("name=restored") && !line.starts_with("counter: name=audit")
