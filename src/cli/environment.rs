@@ -14,7 +14,7 @@ const OURS: &str = "TALLYBOOK_";
 const OF_TESTS: &str = "TALLYBOOK_TEST_";
 
 /// Settings that no flag has, the password of the ledger, and the one that Grafana's files ask for.
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 24] = [
     "TALLYBOOK_SOURCE",
     "TALLYBOOK_SOURCES",
     "TALLYBOOK_DEFAULT_CARD",
