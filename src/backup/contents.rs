@@ -56,7 +56,11 @@ pub async fn wanted(reading: &mut Reading) -> Result<Vec<Wanted>> {
         );
         let files = manifest.files.into_iter();
         let files = files.map(|file| (file.name, file.sha256, file.sha256_before_erasure.is_some()));
-        let itself = (MANIFEST_NAME.to_owned(), sha256, manifest.sha256_before_erasure.is_some());
+        let itself = (
+            MANIFEST_NAME.to_owned(),
+            sha256,
+            manifest.sha256_before_erasure.is_some(),
+        );
         for (name, sha256, is_rewritten) in files.chain([itself]) {
             wanted.push(Wanted {
                 path: format!("exports/{folder}/{name}"),

@@ -471,7 +471,10 @@ impl<'a> Work<'a> {
             return Ok(MANIFESTS_KEPT);
         };
         let all = self.repository.manifests()?;
-        let later = all.iter().flatten().filter(|saved| *saved.manifest.taken_at > *erased_at);
+        let later = all
+            .iter()
+            .flatten()
+            .filter(|saved| *saved.manifest.taken_at > *erased_at);
         Ok(later.count().clamp(1, MANIFESTS_KEPT))
     }
 

@@ -38,8 +38,8 @@ pub async fn written_exports(reading: &mut Reading) -> Result<Vec<(String, Strin
         "SELECT e.folder, e.manifest, COALESCE(n.manifest_digest, e.manifest_digest) FROM export e \
          LEFT JOIN erased_export n ON n.export = e.export WHERE e.written = 1 ORDER BY e.export",
     )
-        .fetch_all(reading)
-        .await?;
+    .fetch_all(reading)
+    .await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()

@@ -6,8 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::account_end::TerminateArgs;
-use super::erase::EraseArgs;
 use super::backup::BackupArgs;
+use super::erase::EraseArgs;
 use super::parse;
 use super::quarantine::args::QuarantineCommand;
 use super::retention::RetentionArgs;

@@ -132,7 +132,10 @@ struct Told<'a> {
 
 fn erased_text(told: &Told) -> String {
     let (erasure, certificate) = (&told.erased.erasure, &told.erased.certificate);
-    let mut text = format!("erasure {}: done, audit entry {}\n", erasure.erasure, erasure.audit_entry);
+    let mut text = format!(
+        "erasure {}: done, audit entry {}\n",
+        erasure.erasure, erasure.audit_entry
+    );
     let mut table = Table::new(&["deleted", "rows"]);
     for (what, rows) in &certificate.deleted {
         table.row([what.clone(), grouped(*rows)]);

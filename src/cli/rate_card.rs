@@ -68,7 +68,10 @@ fn imported_text(card: &Imported) -> String {
                 0 => String::new(),
                 count => format!("; {} left as billed", counted(count, "erased account")),
             };
-            format!("; {} will be rated again{erased}", counted(card.rated_again, "closed period"))
+            format!(
+                "; {} will be rated again{erased}",
+                counted(card.rated_again, "closed period")
+            )
         }
         "withdrawn" => {
             " earlier by `rate-card withdraw`, not imported; remove the file, or import it by naming it".to_owned()

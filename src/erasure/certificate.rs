@@ -120,7 +120,12 @@ impl Certificate {
             erased_at: books.clock.text(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
             deleted,
-            renamed: done.renamed.rows.iter().map(|(table, rows)| ((*table).to_owned(), *rows)).collect(),
+            renamed: done
+                .renamed
+                .rows
+                .iter()
+                .map(|(table, rows)| ((*table).to_owned(), *rows))
+                .collect(),
             statements: done.renamed.digests.iter().map(Digests::from).collect(),
             files: digests(files),
             last_manifest: done.last_manifest.as_ref().map(|(before, after)| Digests {

@@ -67,7 +67,10 @@ pub async fn try_erase(books: &Books, wanted: Wanted<'_>) -> Result<Plan> {
 /// [`Error::Usage`] with everything that keeps it from being done, each with its cure.
 pub async fn erase(books: &Books, lease: &Lease, wanted: Wanted<'_>) -> Result<Erased> {
     if let Some(unfinished) = store::unfinished(&books.ledger).await? {
-        let is_this = unfinished.names.as_ref().is_some_and(|names| names.erased_uin == wanted.uin);
+        let is_this = unfinished
+            .names
+            .as_ref()
+            .is_some_and(|names| names.erased_uin == wanted.uin);
         let page = wanted.page.filter(|_| is_this);
         let erased = go_on(books, lease, unfinished, page).await?;
         if is_this {
@@ -117,7 +120,8 @@ async fn go_on(books: &Books, lease: &Lease, unfinished: Unfinished, page: Optio
         (_, _, Some(number)) => number,
         _ => {
             return Err(Error::Unbalanced(
-                "the ledger has an erasure that has not ended, without what it needs to go on; run `tallybook verify`".to_owned(),
+                "the ledger has an erasure that has not ended, without what it needs to go on; run `tallybook verify`"
+                    .to_owned(),
             ));
         }
     };

@@ -55,7 +55,9 @@ impl Pseudonyms {
         if self.apps.values().is_sorted_by(|one, next| one < next) {
             return Ok(());
         }
-        Err(Error::Unbalanced("pseudonyms are not in the order of the applications".to_owned()))
+        Err(Error::Unbalanced(
+            "pseudonyms are not in the order of the applications".to_owned(),
+        ))
     }
 }
 

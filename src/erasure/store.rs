@@ -51,7 +51,8 @@ pub async fn unfinished(ledger: &Ledger) -> Result<Option<Unfinished>> {
     let state = State::ALL.into_iter().find(|state| state.text() == text);
     let names: Option<String> = row.try_get(3)?;
     Ok(Some(Unfinished {
-        state: state.ok_or_else(|| Error::Unbalanced(format!("an erasure in the ledger is {text:?}, which is no state")))?,
+        state: state
+            .ok_or_else(|| Error::Unbalanced(format!("an erasure in the ledger is {text:?}, which is no state")))?,
         request: row.try_get(1)?,
         erasure: row.try_get(2)?,
         names: names.as_deref().map(serde_json::from_str).transpose()?,
@@ -88,7 +89,12 @@ pub async fn go_on(tx: &mut Tx, state: State, erasure: i64, at: &str) -> Result<
         erasure.into(),
         names.filter(|_| state != State::Compacting).into(),
     ];
-    insert_row(tx, "erasure_in_progress (slot, state, request, begun_at, erasure, names)", row).await
+    insert_row(
+        tx,
+        "erasure_in_progress (slot, state, request, begun_at, erasure, names)",
+        row,
+    )
+    .await
 }
 
 /// Forgets the erasure that was on its way.
@@ -113,9 +119,10 @@ pub struct Erasure {
 
 /// All erasures, oldest first.
 pub async fn erasures(ledger: &Ledger) -> Result<Vec<Erasure>> {
-    let rows = query("SELECT erasure, audit_entry, erased_at, request, certificate, digest FROM erasure ORDER BY erasure")
-        .fetch_all(ledger)
-        .await?;
+    let rows =
+        query("SELECT erasure, audit_entry, erased_at, request, certificate, digest FROM erasure ORDER BY erasure")
+            .fetch_all(ledger)
+            .await?;
     rows.iter()
         .map(|row| {
             Ok(Erasure {
@@ -136,7 +143,11 @@ pub async fn erasures(ledger: &Ledger) -> Result<Vec<Erasure>> {
 /// [`Error::Usage`] where there is none of this number.
 pub async fn erasure(ledger: &Ledger, number: i64) -> Result<Erasure> {
     let found = erasures(ledger).await?.into_iter().find(|of| of.erasure == number);
-    found.ok_or_else(|| Error::Usage(format!("there is no erasure {number}; `tallybook erase list` shows all")))
+    found.ok_or_else(|| {
+        Error::Usage(format!(
+            "there is no erasure {number}; `tallybook erase list` shows all"
+        ))
+    })
 }
 
 /// Writes an erasure down.
@@ -188,7 +199,8 @@ pub struct Waiting {
 pub async fn waiting(ledger: &Ledger, uin: u64) -> Result<Waiting> {
     let late = "SELECT COUNT(*) FROM late_usage WHERE uin = ? AND closing IS NULL";
     let corrections = "SELECT COUNT(*) FROM rerate WHERE uin = ? AND closing IS NULL";
-    let unmetered = "SELECT COALESCE(SUM(records), 0) FROM unmetered WHERE uin = ? AND utc_day NOT IN (SELECT day FROM waiver)";
+    let unmetered =
+        "SELECT COALESCE(SUM(records), 0) FROM unmetered WHERE uin = ? AND utc_day NOT IN (SELECT day FROM waiver)";
     let unexported = "SELECT COUNT(*) FROM statement s WHERE s.uin = ? AND EXISTS (SELECT 1 FROM stated_period p WHERE \
                       p.closing = s.closing AND p.period_start = s.period_start AND p.period_end = s.period_end AND p.export IS NULL)";
     Ok(Waiting {
@@ -276,8 +288,18 @@ pub struct Held {
 pub async fn held(ledger: &Ledger, uin: u64) -> Result<Held> {
     Ok(Held {
         statements: count(ledger, "SELECT COUNT(*) FROM statement WHERE uin = ?", uin).await?,
-        statement_lines: count(ledger, "SELECT COALESCE(SUM(line_count), 0) FROM statement WHERE uin = ?", uin).await?,
-        months_of_usage: count(ledger, "SELECT COUNT(DISTINCT month) FROM usage_daily WHERE uin = ?", uin).await?,
+        statement_lines: count(
+            ledger,
+            "SELECT COALESCE(SUM(line_count), 0) FROM statement WHERE uin = ?",
+            uin,
+        )
+        .await?,
+        months_of_usage: count(
+            ledger,
+            "SELECT COUNT(DISTINCT month) FROM usage_daily WHERE uin = ?",
+            uin,
+        )
+        .await?,
         proofs: count(ledger, "SELECT COUNT(*) FROM proved_account WHERE uin = ?", uin).await?,
         conflicts: count(ledger, "SELECT COUNT(*) FROM conflict WHERE uin = ?", uin).await?,
     })

@@ -67,7 +67,10 @@ impl Words {
 
     /// What a query looks for, to read no row in vain; none where rows cannot be chosen so.
     pub fn needles(&self) -> Option<Vec<&str>> {
-        let is_plain = |id: &String| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte));
+        let is_plain = |id: &String| {
+            id.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte))
+        };
         let are_few = self.numbers.len() + self.ids.len() <= NEEDLES_MAX;
         let may_be_chosen = self.uin.len() >= LONG && are_few && self.ids.keys().all(is_plain);
         may_be_chosen.then(|| self.numbers.keys().chain(self.ids.keys()).map(String::as_str).collect())
@@ -245,7 +248,9 @@ mod tests {
             Some("account erased, app erased, 1 line")
         );
         assert_eq!(
-            words.pseudonymized("100000000007-20241101-20241201 of usage-100000000007.csv").as_deref(),
+            words
+                .pseudonymized("100000000007-20241101-20241201 of usage-100000000007.csv")
+                .as_deref(),
             Some("1111111111111111-20241101-20241201 of usage-1111111111111111.csv")
         );
         for other in ["1000000000070", "2100000000007", "app 1", "13000000011", ""] {
@@ -272,22 +277,34 @@ mod tests {
     #[test]
     fn a_short_number_is_found_where_the_text_says_that_it_is_an_account() {
         let words = words(7);
-        assert_eq!(words.erased("7 records of account 7").as_deref(), Some("7 records of account erased"));
+        assert_eq!(
+            words.erased("7 records of account 7").as_deref(),
+            Some("7 records of account erased")
+        );
         assert_eq!(
             words.erased_json(r#"{"uin":"7","of":{"uin":7},"rows":7}"#).as_deref(),
             Some(r#"{"uin":"erased","of":{"uin":"erased"},"rows":7}"#)
         );
-        assert_eq!(words.erased("7-20241101-20241201").as_deref(), Some("erased-20241101-20241201"));
+        assert_eq!(
+            words.erased("7-20241101-20241201").as_deref(),
+            Some("erased-20241101-20241201")
+        );
         assert_eq!(words.erased("minute 7: 7"), None);
     }
 
     #[test]
     fn ids_are_replaced_where_they_are_whole() {
-        let words = words(7).with_ids([("work\"1", "x"), ("abc", "y")].map(|(id, to)| (id.to_owned(), to.to_owned())).into());
+        let words = words(7).with_ids(
+            [("work\"1", "x"), ("abc", "y")]
+                .map(|(id, to)| (id.to_owned(), to.to_owned()))
+                .into(),
+        );
         assert_eq!(words.pseudonymized("void work\"1 of s").as_deref(), Some("void x of s"));
         assert_eq!(words.pseudonymized("void work\"12 of abc"), None);
         assert_eq!(
-            words.erased_json(r#"{"id":"work\"1","of":"abc","is":"no abc"}"#).as_deref(),
+            words
+                .erased_json(r#"{"id":"work\"1","of":"abc","is":"no abc"}"#)
+                .as_deref(),
             Some(r#"{"id":"x","of":"y","is":"no abc"}"#)
         );
     }

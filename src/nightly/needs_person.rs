@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::erasure::Erased;
 use crate::backup::create::BackedUp;
 use crate::context::Books;
+use crate::erasure::Erased;
 use crate::pipeline::close::{Blocked, Closed};
 use crate::pipeline::ingest::drop_folder::Dropped;
 use crate::pipeline::maintenance::Maintained;

@@ -159,7 +159,10 @@ pub fn remove_folder(folder: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).at(folder),
         _ => failpoint::file("removed", folder),
     }
-    folder.parent().filter(|parent| parent.is_dir()).map_or(Ok(()), sync_dir)
+    folder
+        .parent()
+        .filter(|parent| parent.is_dir())
+        .map_or(Ok(()), sync_dir)
 }
 
 /// Removes files that may be gone already, and their folders when these are empty.

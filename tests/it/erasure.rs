@@ -40,7 +40,9 @@ fn numbers() -> Vec<u64> {
 /// The number under which the account stands now.
 fn pseudonym(path: &std::path::Path) -> u64 {
     with_books(path, async |books| {
-        let all = tallybook::catalog::account::erased::store::pseudonyms(&books.ledger).await.unwrap();
+        let all = tallybook::catalog::account::erased::store::pseudonyms(&books.ledger)
+            .await
+            .unwrap();
         assert_eq!(all.len(), 1);
         all.into_iter().next().unwrap()
     })
@@ -52,12 +54,18 @@ fn after_an_erasure_no_file_and_no_row_has_the_numbers_or_the_names_of_the_work(
     let path = dir.path();
     let before = found_in_files(&path.join("books"), &texts(), &numbers());
     for folder in ["raw/", "log/", "exports/", "drop/done/", "usage/"] {
-        assert!(before.iter().any(|found| found.contains(folder)), "{folder} in {before:#?}");
+        assert!(
+            before.iter().any(|found| found.contains(folder)),
+            "{folder} in {before:#?}"
+        );
     }
     assert!(!found_in_ledger(path, &texts()).is_empty());
     erase(path, &["--page", "page.html"]);
     assert_eq!(found_in_ledger(path, &texts()), Vec::<String>::new());
-    assert_eq!(found_in_files(&path.join("books"), &texts(), &numbers()), Vec::<String>::new());
+    assert_eq!(
+        found_in_files(&path.join("books"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
     let page = std::fs::read_to_string(path.join("page.html")).unwrap();
     assert!(page.contains(&UIN.to_string()) && page.contains("letter 12"));
     let certificate = said(path, ERASE_AT, &["erase", "certificate", "1"]);
@@ -75,12 +83,20 @@ fn the_books_prove_themselves_after_an_erasure_and_after_the_next_nights() {
     erase(path, &[]);
     assert_eq!(differences(path), Vec::<String>::new());
     assert!(said(path, ERASE_AT, &["verify"]).contains(", 1 erased account: all agree"));
-    for night in ["2024-12-12T00:00:00Z", "2025-01-10T00:00:00Z", "2025-06-20T00:00:00Z", "2025-06-21T00:00:00Z"] {
+    for night in [
+        "2024-12-12T00:00:00Z",
+        "2025-01-10T00:00:00Z",
+        "2025-06-20T00:00:00Z",
+        "2025-06-21T00:00:00Z",
+    ] {
         run(path, night, &["nightly"], 0);
         assert_eq!(differences(path), Vec::<String>::new(), "{night}");
     }
     assert_eq!(found_in_ledger(path, &texts()), Vec::<String>::new());
-    assert_eq!(found_in_files(&path.join("books"), &texts(), &numbers()), Vec::<String>::new());
+    assert_eq!(
+        found_in_files(&path.join("books"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -113,13 +129,22 @@ fn statements_are_shown_explained_and_exported_again_under_the_pseudonym() {
     assert_eq!(total(pseudonym), before);
     let id = format!("{pseudonym}-20241101-20241121");
     let explained = said(path, ERASE_AT, &["explain", &id]);
-    assert!(explained.contains("its account was erased, and with it the raw records"), "{explained}");
-    let month = said(path, ERASE_AT, &["usage", &pseudonym.to_string(), "--month", "2024-11", "--json"]);
+    assert!(
+        explained.contains("its account was erased, and with it the raw records"),
+        "{explained}"
+    );
+    let month = said(
+        path,
+        ERASE_AT,
+        &["usage", &pseudonym.to_string(), "--month", "2024-11", "--json"],
+    );
     assert!(month.contains("records"), "{month}");
     let files = || {
         let mut all = Vec::new();
         search::files_below(&path.join("books/exports"), &mut all);
-        all.into_iter().map(|file| std::fs::read(&file).unwrap()).collect::<Vec<_>>()
+        all.into_iter()
+            .map(|file| std::fs::read(&file).unwrap())
+            .collect::<Vec<_>>()
     };
     let written = files();
     for export in ["1", "2", "3"] {
@@ -147,7 +172,11 @@ fn the_backup_that_follows_has_the_account_no_more_and_restores_books_that_know_
     let restored = said(other.path(), ERASE_AT, &["restore", store.to_str().unwrap()]);
     assert!(restored.contains(", 1 erased account: all agree"), "{restored}");
     std::fs::create_dir(other.path().join("in")).unwrap();
-    std::fs::write(other.path().join("in/x.ndjson"), books::own("y", 0, "2024-11-10T12:00:00Z")).unwrap();
+    std::fs::write(
+        other.path().join("in/x.ndjson"),
+        books::own("y", 0, "2024-11-10T12:00:00Z"),
+    )
+    .unwrap();
     let ingested = crate::crashes::process::run(&mut crate::crashes::process::program(
         other.path(),
         ERASE_AT,
@@ -160,7 +189,10 @@ fn the_backup_that_follows_has_the_account_no_more_and_restores_books_that_know_
 fn ended_as_erased(path: &std::path::Path) -> i64 {
     with_books(path, async |books| {
         let sql = "SELECT COUNT(*) FROM quarantine WHERE code = 'account_erased'";
-        let row = tallybook::storage::ledger::query(sql).fetch_one(&books.ledger).await.unwrap();
+        let row = tallybook::storage::ledger::query(sql)
+            .fetch_one(&books.ledger)
+            .await
+            .unwrap();
         row.try_get(0).unwrap()
     })
 }
@@ -173,7 +205,10 @@ fn when_the_backup_fails_the_erasure_is_done_and_needs_a_person() {
     let mut erasing = crate::crashes::process::program(path, ERASE_AT, &["erase", &uin, "--request", "letter 12"]);
     let ended = crate::crashes::process::run(erasing.env("TALLYBOOK_BACKUP", "nowhere"));
     assert_eq!(ended.code, Some(3), "{}", ended.said);
-    assert_eq!(found_in_files(&path.join("books"), &texts(), &numbers()), Vec::<String>::new());
+    assert_eq!(
+        found_in_files(&path.join("books"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
     assert!(said(path, ERASE_AT, &["erase", "list"]).contains("letter 12"));
 }
 
@@ -183,7 +218,15 @@ fn a_correction_of_prices_leaves_an_erased_account_as_it_was_billed_and_says_so(
     let path = dir.path();
     erase(path, &[]);
     crate::crashes::play::card(path, "0.6", false);
-    let args = ["rate-card", "import", "cards", "--corrects", "2024-01-01", "--reason", "a typing error"];
+    let args = [
+        "rate-card",
+        "import",
+        "cards",
+        "--corrects",
+        "2024-01-01",
+        "--reason",
+        "a typing error",
+    ];
     let imported = said(path, "2024-12-12T00:00:00Z", &args);
     assert!(imported.contains("1 erased account left as billed"), "{imported}");
     run(path, "2025-01-10T00:00:00Z", &["nightly"], 0);
@@ -201,12 +244,23 @@ fn an_account_whose_records_and_lines_have_expired_is_erased_from_what_is_left()
     night.env("TALLYBOOK_KEEP_STATEMENT_MONTHS", "12");
     let ended = crate::crashes::process::run(&mut night);
     assert_eq!(ended.code, Some(0), "{}", ended.said);
-    run(path, "2026-02-02T00:00:00Z", &["erase", &UIN.to_string(), "--request", "letter 12"], 0);
+    run(
+        path,
+        "2026-02-02T00:00:00Z",
+        &["erase", &UIN.to_string(), "--request", "letter 12"],
+        0,
+    );
     assert_eq!(found_in_ledger(path, &texts()), Vec::<String>::new());
-    assert_eq!(found_in_files(&path.join("books"), &texts(), &numbers()), Vec::<String>::new());
+    assert_eq!(
+        found_in_files(&path.join("books"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
     let verified = said(path, "2026-02-02T00:00:00Z", &["verify"]);
     assert!(verified.contains(", 1 erased account: all agree"), "{verified}");
-    assert!(verified.contains("its lines had gone before its account was erased"), "{verified}");
+    assert!(
+        verified.contains("its lines had gone before its account was erased"),
+        "{verified}"
+    );
     run(path, "2026-02-03T00:00:00Z", &["nightly"], 0);
     assert_eq!(differences(path), Vec::<String>::new());
 }
@@ -221,7 +275,9 @@ fn a_row_that_is_lost_after_an_erasure_is_found_as_before() {
     erase(path, &[]);
     let second = "UPDATE erased_statement SET digest = 'beef' WHERE period_start = '2024-11-01'";
     let rows = "UPDATE erased_rows SET row_count = row_count - 1";
-    let back = format!("INSERT INTO account SELECT '{UIN}', added_by, '2025-01-01T00:00:00Z', first_day, seal FROM account LIMIT 1");
+    let back = format!(
+        "INSERT INTO account SELECT '{UIN}', added_by, '2025-01-01T00:00:00Z', first_day, seal FROM account LIMIT 1"
+    );
     for (damage, told) in [
         (second, "digest is stored as `beef`"),
         (rows, "were erased"),

@@ -279,7 +279,11 @@ pub async fn rate_again(
         }
     }
     let erased = pseudonyms(&mut *tx).await?;
-    let left_out: BTreeSet<u64> = again.iter().map(|(uin, _)| *uin).filter(|uin| erased.contains(uin)).collect();
+    let left_out: BTreeSet<u64> = again
+        .iter()
+        .map(|(uin, _)| *uin)
+        .filter(|uin| erased.contains(uin))
+        .collect();
     again.retain(|(uin, _)| !left_out.contains(uin));
     if let Some((uin, start)) = again
         .iter()

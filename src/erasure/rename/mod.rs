@@ -45,9 +45,32 @@ impl Renamed {
 
 /// Tables that an erasure writes to: these are written anew afterwards, so that nothing of what they were remains.
 pub fn tables() -> Vec<&'static str> {
-    let own = ["account", "account_end", "erasure_in_progress", "statement", "document", "terms", "quarantine", "void"];
-    let files = ["dropped_file", "export", "key_run", "original", "segment", "unmetered", "unmetered_file", "usage_file"];
-    let mut all: Vec<&str> = own.into_iter().chain(files).chain(rows::tables()).chain(texts::tables()).collect();
+    let own = [
+        "account",
+        "account_end",
+        "erasure_in_progress",
+        "statement",
+        "document",
+        "terms",
+        "quarantine",
+        "void",
+    ];
+    let files = [
+        "dropped_file",
+        "export",
+        "key_run",
+        "original",
+        "segment",
+        "unmetered",
+        "unmetered_file",
+        "usage_file",
+    ];
+    let mut all: Vec<&str> = own
+        .into_iter()
+        .chain(files)
+        .chain(rows::tables())
+        .chain(texts::tables())
+        .collect();
     all.sort_unstable();
     all.dedup();
     all

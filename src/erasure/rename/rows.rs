@@ -48,7 +48,10 @@ pub async fn rename(tx: &mut Tx, names: &Pseudonyms, files: &Rewritten<'_>, rena
             delete_rows(tx, table, "day = ?", &[day.as_str().into()]).await?;
         }
     }
-    let rows = rewrite_rows(tx, "proved_account", "uin = ?", &uin, |row| row.set("uin", names.uin.to_string())).await?;
+    let rows = rewrite_rows(tx, "proved_account", "uin = ?", &uin, |row| {
+        row.set("uin", names.uin.to_string())
+    })
+    .await?;
     renamed.add("proved_account", rows);
     Ok(())
 }
@@ -60,7 +63,10 @@ fn days_under(text: &str, names: &Pseudonyms) -> Result<String> {
     for sku in skus.iter_mut().filter(|sku| sku.appid != 0) {
         let pseudonym = names.apps.get(&sku.appid);
         sku.appid = *pseudonym.ok_or_else(|| {
-            Error::Unbalanced(format!("usage of the account has the app {}, which no usage file has", sku.appid))
+            Error::Unbalanced(format!(
+                "usage of the account has the app {}, which no usage file has",
+                sku.appid
+            ))
         })?;
     }
     daily::to_text(&skus)

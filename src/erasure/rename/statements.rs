@@ -57,7 +57,9 @@ pub async fn rename(books: &Books, tx: &mut Tx, names: &Pseudonyms) -> Result<Ve
 }
 
 fn unreadable(error: impl std::fmt::Display) -> Error {
-    Error::Unbalanced(format!("a statement of the account cannot be written under its pseudonym: {error}"))
+    Error::Unbalanced(format!(
+        "a statement of the account cannot be written under its pseudonym: {error}"
+    ))
 }
 
 /// The statement as it would have been closed under the pseudonym, after a statement with the digest `before`.
@@ -91,7 +93,10 @@ async fn rewrite(tx: &mut Tx, statement: &Statement, names: &Pseudonyms) -> Resu
     })
     .await?;
     if let Some(body) = &statement.document {
-        rewrite_rows(tx, "document", "document = ?", &[document], |row| row.set("body", body.clone())).await?;
+        rewrite_rows(tx, "document", "document = ?", &[document], |row| {
+            row.set("body", body.clone())
+        })
+        .await?;
     }
     Ok(())
 }

@@ -50,24 +50,31 @@ pub async fn rename(
         };
         Ok(u32::try_from(*line).is_ok_and(|line| files.voids().contains(&(*batch, line))))
     };
-    let rows = rewrite_rows(tx, "conflict", "uin = ? OR uin IS NULL", &[names.erased_uin.to_string().into()], |row| {
-        let is_own = row.text("uin")?.is_some();
-        let is_of_void = is_of_it(row, ["batch", "line"])? || is_of_it(row, ["first_batch", "first_line"])?;
-        if is_own {
-            row.set("uin", names.uin.to_string())?;
-        }
-        if is_own || is_of_void {
-            ids.replace(row, "id")?;
-        }
-        Ok(())
-    })
+    let rows = rewrite_rows(
+        tx,
+        "conflict",
+        "uin = ? OR uin IS NULL",
+        &[names.erased_uin.to_string().into()],
+        |row| {
+            let is_own = row.text("uin")?.is_some();
+            let is_of_void = is_of_it(row, ["batch", "line"])? || is_of_it(row, ["first_batch", "first_line"])?;
+            if is_own {
+                row.set("uin", names.uin.to_string())?;
+            }
+            if is_own || is_of_void {
+                ids.replace(row, "id")?;
+            }
+            Ok(())
+        },
+    )
     .await?;
     renamed.add("conflict", rows);
     let known: Vec<String> = ids.0.keys().cloned().collect();
     let rows = rewrite_rows(tx, "void", "1 = 1", &[], |row| {
         let is_void = is_of_it(row, ["batch", "line"])?;
         let target = row.text("target")?.unwrap_or_default();
-        let says_number = words.mentions(target.as_bytes()) || words.mentions(row.text("id")?.unwrap_or_default().as_bytes());
+        let says_number =
+            words.mentions(target.as_bytes()) || words.mentions(row.text("id")?.unwrap_or_default().as_bytes());
         if is_void || says_number || known.iter().any(|id| id == target) {
             ids.replace(row, "target")?;
             ids.replace(row, "id")?;

@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 use chrono::{Days, NaiveDate, TimeDelta, Utc};
 
 use super::{Explained, Known, store};
-use crate::catalog::account::erased::store::pseudonyms;
 use crate::catalog::account::Accounts;
 use crate::catalog::account::add::default_terms;
+use crate::catalog::account::erased::store::pseudonyms;
 use crate::catalog::account::terms::Terms;
 use crate::catalog::rate_card::store::{cards_up_to, load_cards};
 use crate::context::Books;

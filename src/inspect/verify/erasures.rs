@@ -48,7 +48,12 @@ pub async fn verify(books: &Books, verified: &mut Verified) -> Result<()> {
 }
 
 /// The second digests of a certificate are those that the ledger has.
-async fn verify_certificate(books: &Books, number: i64, certificate: &Certificate, verified: &mut Verified) -> Result<()> {
+async fn verify_certificate(
+    books: &Books,
+    number: i64,
+    certificate: &Certificate,
+    verified: &mut Verified,
+) -> Result<()> {
     let known = store::second_digests_of(&books.ledger, number).await?;
     let told: Vec<(String, Option<String>)> = certificate
         .statements

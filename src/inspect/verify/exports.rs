@@ -9,7 +9,9 @@ use super::{Scope, Verified, store};
 use crate::context::Books;
 use crate::pipeline::close::store::chain_heads;
 use crate::pipeline::export::manifest::Manifest;
-use crate::pipeline::export::store::{Export, TakenByExport, exports, previous_digests, second_digests, taken_by_exports};
+use crate::pipeline::export::store::{
+    Export, TakenByExport, exports, previous_digests, second_digests, taken_by_exports,
+};
 use crate::support::error::{AtPath as _, Error, Result};
 use crate::support::table::counted;
 use crate::values::digest::sha256_hex_of_file;

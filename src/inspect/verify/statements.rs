@@ -21,8 +21,8 @@ use crate::pipeline::close::period_charges::{AccountUsage, ClosedPeriod, NOT_TOU
 use crate::pipeline::close::statement::check::verify_chain;
 use crate::pipeline::close::statement::{Statement, document};
 use crate::pipeline::close::store::{
-    ClosedAs, billed_records, closed_periods_of, closings, second_digests, stated_periods_that_differ, statement_counts, statements_of,
-    statements_to_prove,
+    ClosedAs, billed_records, closed_periods_of, closings, second_digests, stated_periods_that_differ,
+    statement_counts, statements_of, statements_to_prove,
 };
 use crate::pipeline::close::{ClosingOf, state};
 use crate::pipeline::meter::store::{progress, usage_paths};
@@ -119,7 +119,9 @@ async fn both_chains(books: &Books, closed: &ClosedBooks, uin: u64) -> Result<(V
     let first = statements_of(&books.ledger, uin).await?;
     let mut differences: Vec<String> = verify_chain(&first).iter().map(ToString::to_string).collect();
     let second = second_digests(&books.ledger, uin).await?;
-    let without = first.iter().filter(|statement| !second.contains_key(&statement.period.start));
+    let without = first
+        .iter()
+        .filter(|statement| !second.contains_key(&statement.period.start));
     differences.extend(without.map(|statement| format!("statement {} has no second digest", statement.statement_id)));
     Ok((statements_to_prove(&books.ledger, uin).await?, differences))
 }

@@ -324,7 +324,12 @@ pub async fn more_erased_than_stored(ledger: &Ledger) -> Result<Vec<String>> {
     rows.iter()
         .map(|row| {
             let of = |at: usize| row.try_get::<i64>(at);
-            Ok(format!("batch {}: {} records were erased, and {} stored", of(0)?, of(1)?, of(2)?))
+            Ok(format!(
+                "batch {}: {} records were erased, and {} stored",
+                of(0)?,
+                of(1)?,
+                of(2)?
+            ))
         })
         .collect()
 }

@@ -125,7 +125,8 @@ pub(super) async fn record_rules(
 pub(super) async fn refuse_closed_since(tx: &mut Tx, known: &ClosedAccounts) -> Result<()> {
     if erased_count(&mut *tx).await? != known.erased.count() {
         return Err(Error::Overtaken(
-            "an account was erased while this input was being read; nothing was written: run the same command again".to_owned(),
+            "an account was erased while this input was being read; nothing was written: run the same command again"
+                .to_owned(),
         ));
     }
     let now = ended_accounts(&mut *tx).await?;

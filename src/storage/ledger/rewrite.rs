@@ -67,9 +67,7 @@ impl RowEdit {
 
     fn changed(&self) -> Vec<usize> {
         let before = self.row.values();
-        (0..before.len())
-            .filter(|at| before[*at] != self.values[*at])
-            .collect()
+        (0..before.len()).filter(|at| before[*at] != self.values[*at]).collect()
     }
 }
 
@@ -82,7 +80,8 @@ pub async fn rewrite_rows(
     binds: &[Value],
     mut edit: impl FnMut(&mut RowEdit) -> Result<()>,
 ) -> Result<i64> {
-    let keys = order_of(table).ok_or_else(|| Error::Unbalanced(format!("table {table} has no key to write it anew by")))?;
+    let keys =
+        order_of(table).ok_or_else(|| Error::Unbalanced(format!("table {table} has no key to write it anew by")))?;
     // By their keys and one by one: a report or a document of each would be too many at once.
     let found = query(format!("SELECT {keys} FROM {table} WHERE {condition}"))
         .bind_all(binds.to_vec())

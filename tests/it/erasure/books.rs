@@ -109,14 +109,29 @@ pub fn ended_and_exported() -> tempfile::TempDir {
 }
 
 pub fn decide(path: &Path) {
-    run(path, "2024-11-14T00:00:00Z", &["conflict", "keep", "1", "--reason", "the first is right"], 0);
-    run(path, "2024-11-14T00:00:00Z", &["quarantine", "dismiss", "1", "--reason", "a mistake"], 0);
+    run(
+        path,
+        "2024-11-14T00:00:00Z",
+        &["conflict", "keep", "1", "--reason", "the first is right"],
+        0,
+    );
+    run(
+        path,
+        "2024-11-14T00:00:00Z",
+        &["quarantine", "dismiss", "1", "--reason", "a mistake"],
+        0,
+    );
 }
 
 pub fn terminate(path: &Path) {
     let uin = UIN.to_string();
     let reason = format!("account {uin} moves");
-    run(path, "2024-11-14T00:00:00Z", &["terminate", &uin, "--on", "2024-11-21", "--reason", &reason], 0);
+    run(
+        path,
+        "2024-11-14T00:00:00Z",
+        &["terminate", &uin, "--on", "2024-11-21", "--reason", &reason],
+        0,
+    );
 }
 
 /// Erases the account.
@@ -130,7 +145,9 @@ pub fn erase(path: &Path, more: &[&str]) {
 pub fn exported_rows(path: &Path, uin: u64) -> Vec<String> {
     let mut files = Vec::new();
     files_below(&path.join("books/exports"), &mut files);
-    let sheets = files.into_iter().filter(|file| file.extension().is_some_and(|it| it == "csv"));
+    let sheets = files
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|it| it == "csv"));
     let of_it = |file| {
         let text: String = std::fs::read_to_string(file).unwrap();
         let rows = text.lines().filter(|row| row.contains(&uin.to_string()));
@@ -148,7 +165,10 @@ pub fn raw_rows(path: &Path, uin: u64) -> Vec<String> {
         let frame = read_columns(&file, &[]).unwrap();
         let uins = frame.column("uin").unwrap().u64().unwrap().clone();
         for row in (0..frame.height()).filter(|row| uins.get(*row) == Some(uin)) {
-            let cells = frame.columns().iter().map(|column| format!("{}={}", column.name(), column.get(row).unwrap()));
+            let cells = frame
+                .columns()
+                .iter()
+                .map(|column| format!("{}={}", column.name(), column.get(row).unwrap()));
             rows.push(cells.collect::<Vec<_>>().join(" "));
         }
     }

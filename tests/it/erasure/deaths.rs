@@ -34,13 +34,19 @@ fn erasing(path: &Path) -> std::process::Command {
 /// The books as text, with words in the place of random numbers and of digests that follow from them.
 fn without_random(path: &Path) -> String {
     let random: Vec<String> = with_books(path, async |books| {
-        let rows = query("SELECT uin, days FROM usage_daily").fetch_all(&books.ledger).await.unwrap();
+        let rows = query("SELECT uin, days FROM usage_daily")
+            .fetch_all(&books.ledger)
+            .await
+            .unwrap();
         let mut found = Vec::new();
         for row in rows {
             let (uin, days): (String, String) = (row.try_get(0).unwrap(), row.try_get(1).unwrap());
             let digits = |text: &str| {
                 let words = text.split(|sign: char| !sign.is_ascii_digit());
-                words.filter(|word| word.len() == 16).map(str::to_owned).collect::<Vec<_>>()
+                words
+                    .filter(|word| word.len() == 16)
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
             };
             found.extend(digits(&uin));
             found.extend(digits(&days));
@@ -61,12 +67,18 @@ fn without_random(path: &Path) -> String {
 /// A line without seals and sizes, and with a word in the place of hexadecimal digits of random ids, salts and digests.
 fn without_digests(line: &str) -> String {
     let is_hex = |word: &str| [16, 32, 64].contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let cells = line.split(' ').filter(|cell| !cell.starts_with("seal=") && !cell.starts_with("bytes="));
+    let cells = line
+        .split(' ')
+        .filter(|cell| !cell.starts_with("seal=") && !cell.starts_with("bytes="));
     let text = cells.collect::<Vec<_>>().join(" ");
     let words = text.split_inclusive(|sign: char| !sign.is_ascii_alphanumeric());
     let words = words.map(|word| {
         let bare = word.trim_end_matches(|sign: char| !sign.is_ascii_alphanumeric());
-        if is_hex(bare) { word.replace(bare, "HEX") } else { word.to_owned() }
+        if is_hex(bare) {
+            word.replace(bare, "HEX")
+        } else {
+            word.to_owned()
+        }
     });
     words.collect()
 }
@@ -104,7 +116,11 @@ fn is_erased(path: &Path) -> Result<(), String> {
     let mut found = found_in_ledger(path, &texts());
     found.extend(found_in_files(&path.join("books"), &texts(), &numbers()));
     found.extend(differences(path));
-    if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(found.join("\n"))
+    }
 }
 
 #[test]
@@ -144,8 +160,16 @@ fn a_night_finishes_an_erasure_that_was_killed() {
 fn an_input_that_was_being_read_while_the_account_was_erased_is_read_again() {
     let dir = ended_and_exported();
     let path = dir.path();
-    std::fs::write(path.join("in/late.ndjson"), super::books::own("late-2", 0, "2024-11-10T13:00:00Z")).unwrap();
-    let stopped = stop_at(&mut program(path, ERASE_AT, &["ingest", "in/late.ndjson"]), "synced raw").unwrap();
+    std::fs::write(
+        path.join("in/late.ndjson"),
+        super::books::own("late-2", 0, "2024-11-10T13:00:00Z"),
+    )
+    .unwrap();
+    let stopped = stop_at(
+        &mut program(path, ERASE_AT, &["ingest", "in/late.ndjson"]),
+        "synced raw",
+    )
+    .unwrap();
     super::books::erase(path, &[]);
     let ended = stopped.go_on();
     // What it wrote was removed, so it is told to run again, or finds its files gone.

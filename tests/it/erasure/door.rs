@@ -36,10 +36,25 @@ fn a_record_of_an_erased_account_is_counted_and_nothing_of_it_is_kept() {
     run(path, NEXT, &["ingest", "in/one.ndjson"], 3);
     assert_eq!(refused(path), (3, 0));
     assert_eq!(found_in_ledger(path, &texts()), Vec::<String>::new());
-    assert_eq!(found_in_files(&path.join("books"), &texts(), &numbers()), Vec::<String>::new());
+    assert_eq!(
+        found_in_files(&path.join("books"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
     assert!(said(path, NEXT, &["retention", "deleted"]).contains("account_erased"));
     run(path, NEXT, &["quarantine", "retry"], 0);
-    run(path, NEXT, &["quarantine", "dismiss", "--code", "account_erased", "--reason", "erased"], 0);
+    run(
+        path,
+        NEXT,
+        &[
+            "quarantine",
+            "dismiss",
+            "--code",
+            "account_erased",
+            "--reason",
+            "erased",
+        ],
+        0,
+    );
     run(path, "2024-12-13T00:00:00Z", &["nightly"], 0);
     assert_eq!(differences(path), Vec::<String>::new());
 }
@@ -67,7 +82,10 @@ fn a_file_of_before_that_comes_again_is_known_and_not_kept() {
     drop_file(path, "october.ndjson", &text);
     run(path, NEXT, &["nightly"], 0);
     assert_eq!(refused(path), (0, 0), "the same bytes change nothing");
-    assert_eq!(found_in_files(&path.join("books"), &texts(), &numbers()), Vec::<String>::new());
+    assert_eq!(
+        found_in_files(&path.join("books"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
     assert_eq!(differences(path), Vec::<String>::new());
 }
 
@@ -79,11 +97,26 @@ fn the_number_cannot_be_an_account_again_and_the_pseudonym_takes_nothing() {
     let (uin, pseudonym) = (UIN.to_string(), pseudonym(path).to_string());
     for (args, told) in [
         (vec!["account", "add", &uin], "was erased, which is for good"),
-        (vec!["account", "add", &pseudonym], "is the pseudonym of an erased account"),
-        (vec!["erase", &uin, "--request", "again"], "was erased, which is for good"),
-        (vec!["erase", &pseudonym, "--request", "again"], "is the pseudonym of an erased account"),
-        (vec!["reinstate", &pseudonym, "--reason", "it stays"], "is the pseudonym of an erased account"),
-        (vec!["terminate", &uin, "--on", "2024-12-20", "--reason", "it goes"], "there is no account"),
+        (
+            vec!["account", "add", &pseudonym],
+            "is the pseudonym of an erased account",
+        ),
+        (
+            vec!["erase", &uin, "--request", "again"],
+            "was erased, which is for good",
+        ),
+        (
+            vec!["erase", &pseudonym, "--request", "again"],
+            "is the pseudonym of an erased account",
+        ),
+        (
+            vec!["reinstate", &pseudonym, "--reason", "it stays"],
+            "is the pseudonym of an erased account",
+        ),
+        (
+            vec!["terminate", &uin, "--on", "2024-12-20", "--reason", "it goes"],
+            "there is no account",
+        ),
     ] {
         let output = program(path, NEXT, &args).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -27,9 +27,17 @@ fn says(said: &str, all: &[&str]) {
 #[test]
 fn an_account_that_goes_on_is_not_erased_and_a_mistyped_number_is_answered() {
     let dir = november();
-    says(&refused(dir.path(), ERASE_AT, "letter 12"), &["it has not ended: end it (`tallybook terminate"]);
-    let output = program(dir.path(), ERASE_AT, &["erase", "100000000077", "--request", "x"]).stderr(Stdio::piped()).output();
-    says(&String::from_utf8_lossy(&output.unwrap().stderr), &["there is no account 100000000077; did you mean"]);
+    says(
+        &refused(dir.path(), ERASE_AT, "letter 12"),
+        &["it has not ended: end it (`tallybook terminate"],
+    );
+    let output = program(dir.path(), ERASE_AT, &["erase", "100000000077", "--request", "x"])
+        .stderr(Stdio::piped())
+        .output();
+    says(
+        &String::from_utf8_lossy(&output.unwrap().stderr),
+        &["there is no account 100000000077; did you mean"],
+    );
 }
 
 #[test]
@@ -51,23 +59,38 @@ fn all_that_waits_is_named_at_once() {
     );
     decide(path);
     run(path, "2024-11-25T00:00:00Z", &["close"], 0);
-    says(&refused(path, "2024-11-25T00:00:00Z", "letter 12"), &["1 statement is not exported, and finance must have them first"]);
+    says(
+        &refused(path, "2024-11-25T00:00:00Z", "letter 12"),
+        &["1 statement is not exported, and finance must have them first"],
+    );
     std::fs::write(path.join("in/other.ndjson"), other("o9", "2024-11-24T10:00:00Z")).unwrap();
     run(path, "2024-11-25T00:00:00Z", &["ingest", "in/other.ndjson"], 0);
-    says(&refused(path, "2024-11-25T00:00:00Z", "letter 12"), &["records are not metered yet"]);
+    says(
+        &refused(path, "2024-11-25T00:00:00Z", "letter 12"),
+        &["records are not metered yet"],
+    );
 }
 
 #[test]
 fn a_record_without_a_meter_is_placed_or_waived_first() {
     let dir = ground();
     let path = dir.path();
-    let text = own("a", 0, "2024-11-10T10:00:00Z") + &own("e", 0, "2024-11-10T11:00:00Z").replace("Transcode", "Evaluation");
+    let text =
+        own("a", 0, "2024-11-10T10:00:00Z") + &own("e", 0, "2024-11-10T11:00:00Z").replace("Transcode", "Evaluation");
     drop_file(path, "a.ndjson", &text);
     run(path, "2024-11-13T00:00:00Z", &["nightly"], 0);
     terminate(path);
     run(path, "2024-12-10T00:00:00Z", &["nightly"], 0);
-    says(&refused(path, ERASE_AT, "letter 12"), &["1 record without a meter: add a meter to the rate card"]);
-    run(path, ERASE_AT, &["expire", "--waive", "2024-11-10", "--reason", "a trial"], 0);
+    says(
+        &refused(path, ERASE_AT, "letter 12"),
+        &["1 record without a meter: add a meter to the rate card"],
+    );
+    run(
+        path,
+        ERASE_AT,
+        &["expire", "--waive", "2024-11-10", "--reason", "a trial"],
+        0,
+    );
     super::books::erase(path, &[]);
 }
 
@@ -103,7 +126,12 @@ fn a_page_is_never_written_over_what_is_there() {
     let path = dir.path();
     std::fs::write(path.join("page.html"), "mine").unwrap();
     let uin = UIN.to_string();
-    run(path, ERASE_AT, &["erase", &uin, "--request", "letter 12", "--page", "page.html"], 2);
+    run(
+        path,
+        ERASE_AT,
+        &["erase", &uin, "--request", "letter 12", "--page", "page.html"],
+        2,
+    );
     assert_eq!(std::fs::read_to_string(path.join("page.html")).unwrap(), "mine");
     assert!(super::books::said(path, ERASE_AT, &["erase", "list"]).contains("no account was erased"));
 }

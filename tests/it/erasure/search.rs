@@ -74,7 +74,10 @@ pub fn found_in_ledger(path: &Path, texts: &[String]) -> Vec<String> {
     with_books(path, async |books| {
         let mut found = Vec::new();
         for table in books.ledger.tables().await.unwrap() {
-            let rows = query(format!("SELECT * FROM {table}")).fetch_all(&books.ledger).await.unwrap();
+            let rows = query(format!("SELECT * FROM {table}"))
+                .fetch_all(&books.ledger)
+                .await
+                .unwrap();
             for row in rows {
                 for (column, value) in row.names().iter().zip(row.values()) {
                     let cell = match value {

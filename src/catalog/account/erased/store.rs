@@ -79,7 +79,8 @@ pub async fn add_pseudonym(tx: &mut Tx, erasure: i64, uin: u64, pseudonym: u64) 
         .bind(uin.to_string())
         .fetch_optional(&mut *tx)
         .await?;
-    let row = row.ok_or_else(|| Error::Unbalanced(format!("account {uin} has disappeared while it was being erased")))?;
+    let row =
+        row.ok_or_else(|| Error::Unbalanced(format!("account {uin} has disappeared while it was being erased")))?;
     let columns: [Value; 4] = [
         pseudonym.to_string().into(),
         row.try_get::<String>(0)?.into(),

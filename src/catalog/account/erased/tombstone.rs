@@ -78,7 +78,8 @@ pub fn tombstone(salt: &Salt, uin: u64) -> String {
 }
 
 fn hash(salt: &Salt, uin: u64) -> String {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).expect("the parameters are within their limits");
+    let params =
+        Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).expect("the parameters are within their limits");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let mut out = [0; HASH_BYTES];
     argon2

@@ -147,7 +147,8 @@ pub async fn compact(pool: &SqlitePool) -> Result<()> {
         tokio::time::sleep(EMPTIED_AGAIN_AFTER).await;
     }
     Err(Error::InUse(
-        "the ledger's write-ahead log could not be emptied, because another program reads the ledger: end it".to_owned(),
+        "the ledger's write-ahead log could not be emptied, because another program reads the ledger: end it"
+            .to_owned(),
     ))
 }
 
