@@ -1,6 +1,6 @@
 //! The contract: every point at which the program can be stopped.
 
-/// Every transaction there is but those of a restore, which is a play of its own: each has a point before its commit and one after it. Who adds one adds it here; none is removed
+/// Every transaction there is but those of a restore and of an erasure, which are plays of their own: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
 pub const COMMITS: [&str; 45] = [
     "account",
