@@ -264,15 +264,35 @@ fn a_backup_is_chosen_by_time_and_one_that_can_be_restored_no_more_is_refused_wi
     }
 }
 
+/// A table of erasures, which goes with this value: other tests take over the ledgers of servers.
+struct Erasures(PathBuf);
+
+impl Erasures {
+    fn of(place: &Place) -> Self {
+        execute(place.path(), "CREATE TABLE erasure (erasure INTEGER)");
+        Self(place.path().to_owned())
+    }
+
+    fn add(&self) {
+        execute(&self.0, "INSERT INTO erasure VALUES (1)");
+    }
+}
+
+impl Drop for Erasures {
+    fn drop(&mut self) {
+        execute(&self.0, "DROP TABLE erasure");
+    }
+}
+
 #[test]
 fn an_erasure_ends_the_backups_before_it() {
     let mut shop = small_books();
     let from = beside(&shop.place);
     backed_up(&shop.place, "2024-12-11T00:00:00Z");
-    execute(shop.place.path(), "CREATE TABLE erasure (erasure INTEGER)");
+    let erasures = Erasures::of(&shop.place);
     backed_up(&shop.place, "2024-12-12T00:00:00Z");
     assert_eq!(numbers(&from), [1]);
-    execute(shop.place.path(), "INSERT INTO erasure VALUES (1)");
+    erasures.add();
     assert_eq!(backed_up(&shop.place, "2024-12-13T00:00:00Z").points, 0);
     assert_eq!(ended(&from), [(1, WhyEnded::Erased), (2, WhyEnded::Erased)]);
     let (kept, named) = kept_and_named(&from);
