@@ -30,6 +30,7 @@ const DEFAULT_SOURCES: &str = "sources";
 /// The settings file.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "fields are named as the keys of the file are")]
 struct File {
     data_dir: Option<PathBuf>,
     ledger: Option<String>,
