@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use books::{APPS, ERASE_AT, OTHER, UIN, ended_and_exported, erase, exported_rows, raw_rows, run, said};
 use search::{found_in_files, found_in_ledger};
 
+use crate::backups::kept_and_named;
 use crate::crashes::books::{differences, with_books};
 use crate::ledgers::is_embedded;
 
@@ -183,6 +184,35 @@ fn the_backup_that_follows_has_the_account_no_more_and_restores_books_that_know_
         &["ingest", "in/x.ndjson"],
     ));
     assert_eq!(ended_as_erased(other.path()), 1, "{}", ingested.said);
+}
+
+#[test]
+fn an_erasure_ends_the_backups_before_it_and_the_list_says_so() {
+    let dir = ended_and_exported();
+    let path = dir.path();
+    let list = |path| said(path, ERASE_AT, &["backup", "list", "kept"]);
+    run(path, "2024-12-10T01:00:00Z", &["backup", "kept"], 0);
+    run(path, "2024-12-10T02:00:00Z", &["backup", "kept"], 0);
+    assert!(list(path).contains("can be restored"), "{}", list(path));
+    erase(path, &[]);
+    run(path, "2024-12-11T01:00:00Z", &["backup", "kept"], 0);
+    let ended = "cannot be restored: an account was erased since";
+    assert_eq!(list(path).matches(ended).count(), 2, "{}", list(path));
+    let (kept, named) = kept_and_named(&path.join("kept"));
+    assert_eq!(kept, named);
+    assert_eq!(
+        found_in_files(&path.join("kept"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
+    if is_embedded() {
+        let args = ["--data-dir", "other", "restore", "kept", "--to", "1"];
+        let refused = crate::crashes::process::run(&mut crate::crashes::process::program(path, ERASE_AT, &args));
+        assert_eq!(refused.code, Some(2), "{}", refused.said);
+        assert!(refused.said.contains("an account was erased since"), "{}", refused.said);
+    }
+    // Those after it are points again.
+    run(path, "2024-12-12T01:00:00Z", &["backup", "kept"], 0);
+    assert_eq!(list(path).matches("can be restored").count(), 1, "{}", list(path));
 }
 
 /// Lines refused as of an erased account.

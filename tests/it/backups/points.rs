@@ -19,7 +19,7 @@ use crate::crashes::play::{self, DAY};
 use crate::crashes::process::{program, run as run_program};
 use crate::exactly_once::shop::{Shop, usage};
 use crate::faults::small::{NIGHT, ends, night, place};
-use crate::ledgers::{execute, is_embedded, url};
+use crate::ledgers::{is_embedded, url};
 use crate::queue_data;
 use crate::world::{Place, at, line, run};
 
@@ -262,48 +262,6 @@ fn a_backup_is_chosen_by_time_and_one_that_can_be_restored_no_more_is_refused_wi
         );
         agrees(&place, RESTORED_AT);
     }
-}
-
-/// A table of erasures, which goes with this value: other tests take over the ledgers of servers.
-struct Erasures(PathBuf);
-
-impl Erasures {
-    fn of(place: &Place) -> Self {
-        execute(place.path(), "CREATE TABLE erasure (erasure INTEGER)");
-        Self(place.path().to_owned())
-    }
-
-    fn add(&self) {
-        execute(&self.0, "INSERT INTO erasure VALUES (1)");
-    }
-}
-
-impl Drop for Erasures {
-    fn drop(&mut self) {
-        execute(&self.0, "DROP TABLE erasure");
-    }
-}
-
-#[test]
-fn an_erasure_ends_the_backups_before_it() {
-    let mut shop = small_books();
-    let from = beside(&shop.place);
-    backed_up(&shop.place, "2024-12-11T00:00:00Z");
-    let erasures = Erasures::of(&shop.place);
-    backed_up(&shop.place, "2024-12-12T00:00:00Z");
-    assert_eq!(numbers(&from), [1]);
-    erasures.add();
-    assert_eq!(backed_up(&shop.place, "2024-12-13T00:00:00Z").points, 0);
-    assert_eq!(ended(&from), [(1, WhyEnded::Erased), (2, WhyEnded::Erased)]);
-    let (kept, named) = kept_and_named(&from);
-    assert_eq!(kept, named);
-    let ledgers = kept.iter().filter(|key| key.starts_with("ledger/")).count();
-    assert_eq!(ledgers, 1, "what the earlier ledgers have of the account is gone");
-    let mut place = empty_place_for(&mut shop.place);
-    let refused = try_restore_to(&from, Point::Number(2), &mut place).unwrap_err();
-    says(&refused, 2, "an account was erased since");
-    // Those after it are points again.
-    assert_eq!(backed_up(&shop.place, "2024-12-14T00:00:00Z").points, 1);
 }
 
 #[test]
