@@ -291,6 +291,9 @@ async fn erase_from_files(books: &Books, lease: &Lease) -> Told {
     told
 }
 
+/// The name of a file of an export, and its digests before and after.
+type Sheet = (String, String, String);
+
 /// What an erasure says of itself.
 #[derive(Debug)]
 struct Told {
@@ -299,7 +302,7 @@ struct Told {
     unmetered: Vec<(i64, i64)>,
     removed: BTreeMap<Class, i64>,
     digests: Vec<(String, Option<String>, Option<String>)>,
-    exports: Vec<(i64, String, String, Vec<(String, String, String)>)>,
+    exports: Vec<(i64, String, String, Vec<Sheet>)>,
     inputs: Vec<String>,
     unreadable: Vec<String>,
 }

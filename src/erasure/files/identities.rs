@@ -143,6 +143,9 @@ mod tests {
     use super::*;
     use crate::storage::raw::fingerprints::Fingerprints;
 
+    /// Each with the batch of its key.
+    type Hashes = Vec<(u64, u32)>;
+
     fn key(hash: u64, batch: u32, line: u32, verdict: Verdict) -> Key {
         Key {
             hash,
@@ -193,12 +196,12 @@ mod tests {
         let mut rows = RowSet::default();
         rows.extend(own);
         let (rewritten, told) = rewrite_runs(&data, 7, &files, &rows).unwrap();
-        let left = |run: &RewrittenRun| -> Option<Vec<(u64, u32)>> {
+        let left = |run: &RewrittenRun| -> Option<Hashes> {
             let new = KeyRun::open(&data.join(&run.new.as_ref()?.path)).unwrap();
             assert_eq!(new.fingerprints(), Fingerprints::Spelling);
             Some(new.iter().map(|key| (key.hash, key.batch)).collect())
         };
-        let found: Vec<(&str, Option<Vec<(u64, u32)>>)> = rewritten.iter().map(|run| (&*run.path, left(run))).collect();
+        let found: Vec<(&str, Option<Hashes>)> = rewritten.iter().map(|run| (&*run.path, left(run))).collect();
         assert_eq!(
             found,
             [

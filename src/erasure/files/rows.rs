@@ -78,7 +78,7 @@ fn find_in(
     }
     let own_apps: BTreeSet<u64> = apps.difference(&of_others).copied().collect();
     let numbers = numbers_of(uin, &own_apps);
-    for (segment, void) in voids.of_account(identities, &numbers) {
+    for (segment, void) in voids.of_account(&identities, &numbers) {
         found.rows.extend([(void.intake, void.line)]);
         found
             .voids
@@ -141,11 +141,11 @@ impl<'v> Voids<'v> {
     }
 
     /// Those of an account which has records of these identities, each with its segment.
-    fn of_account(&self, identities: Vec<(String, String)>, numbers: &WholeNumbers) -> Vec<(usize, &'v VoidRow)> {
+    fn of_account(&self, identities: &[(String, String)], numbers: &WholeNumbers) -> Vec<(usize, &'v VoidRow)> {
         let names_it = |void: &VoidRow| numbers.are_in(&void.id) || numbers.are_in(&void.target);
         let mut found: BTreeMap<(i64, u32), (usize, &VoidRow)> = BTreeMap::new();
         let mut next: Vec<(usize, &VoidRow)> = Vec::new();
-        for (source, id) in &identities {
+        for (source, id) in identities {
             next.extend(self.by_target.get(&(&**source, &**id)).into_iter().flatten());
         }
         let all = self.by_target.values().flatten();
@@ -191,7 +191,7 @@ mod tests {
             let identities = identities
                 .iter()
                 .map(|(source, id)| ((*source).to_owned(), (*id).to_owned()));
-            let found = voids.of_account(identities.collect(), &numbers);
+            let found = voids.of_account(&identities.collect::<Vec<_>>(), &numbers);
             found.into_iter().map(|(_, void)| void.line).collect()
         };
         assert_eq!(lines(&[("s", "a")]), [1, 2, 4, 5]);

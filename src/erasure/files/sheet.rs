@@ -54,7 +54,7 @@ impl<R: BufRead> Rows<R> {
         self.row.clear();
         loop {
             let read = self.reader.read_until(b'\n', &mut self.row)?;
-            let is_quoted = self.row.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+            let is_quoted = memchr::memchr_iter(b'"', &self.row).count() % 2 == 1;
             if read == 0 || !is_quoted {
                 return Ok((!self.row.is_empty()).then_some(&self.row));
             }
