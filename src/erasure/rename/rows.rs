@@ -59,15 +59,18 @@ pub async fn rename(tx: &mut Tx, names: &Pseudonyms, files: &Rewritten<'_>, rena
 /// The text of `usage_daily.days` with the pseudonyms of apps.
 fn days_under(text: &str, names: &Pseudonyms) -> Result<String> {
     let mut skus = daily::from_text(text)?;
-    // 0 is what has no app.
-    for sku in skus.iter_mut().filter(|sku| sku.appid != 0) {
-        let pseudonym = names.apps.get(&sku.appid);
-        sku.appid = *pseudonym.ok_or_else(|| {
-            Error::Unbalanced(format!(
-                "usage of the account has the app {}, which no usage file has",
-                sku.appid
-            ))
-        })?;
+    for sku in &mut skus {
+        sku.appid = match names.apps.get(&sku.appid) {
+            Some(pseudonym) => *pseudonym,
+            // What has no app has none under the pseudonym.
+            None if sku.appid == 0 => 0,
+            None => {
+                return Err(Error::Unbalanced(format!(
+                    "usage of the account has the app {}, which no usage file has",
+                    sku.appid
+                )));
+            }
+        };
     }
     daily::to_text(&skus)
 }

@@ -20,11 +20,11 @@ pub struct SecondDigest {
 /// Renames an account's statements, documents and settlements. Returns the digests, oldest first.
 pub async fn rename(books: &Books, tx: &mut Tx, names: &Pseudonyms) -> Result<Vec<SecondDigest>> {
     let app = |app: &str| {
-        if app == "0" {
-            return Some(app.to_owned());
-        }
-        let pseudonym = names.apps.get(&app.parse().ok()?)?;
-        Some(pseudonym.to_string())
+        let number: u64 = app.parse().ok()?;
+        let pseudonym = names.apps.get(&number).copied();
+        pseudonym
+            .or_else(|| (number == 0).then_some(0))
+            .map(|app| app.to_string())
     };
     let id = |id: &str| renamed_statement(id, names.erased_uin, names.uin);
     let renaming = Renaming {

@@ -1,6 +1,6 @@
 //! Names of the customer's records: ids in conflicts and voids, and the bytes of refused lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::Renamed;
 use crate::context::Books;
@@ -9,6 +9,7 @@ use crate::erasure::pseudonym::Pseudonyms;
 use crate::erasure::store;
 use crate::erasure::words::Words;
 use crate::storage::ledger::{RowEdit, Tx, Value, rewrite_rows};
+use crate::storage::raw::store::expired_days;
 use crate::support::error::Result;
 use crate::support::random::random;
 use crate::values::digest::hex;
@@ -22,7 +23,7 @@ impl Ids {
         if let Some(known) = self.0.get(id) {
             return Ok(known.clone());
         }
-        let made = format!("erased-{}", hex(&random::<8>()?));
+        let made = format!("{REPLACED}{}", hex(&random::<8>()?));
         self.0.insert(id.to_owned(), made.clone());
         Ok(made)
     }
@@ -31,6 +32,13 @@ impl Ids {
         let id = row.text(column)?.unwrap_or_default().to_owned();
         row.set(column, self.instead_of(&id)?)
     }
+}
+
+/// How an id begins that stands in the place of another.
+const REPLACED: &str = "erased-";
+
+fn is_replaced(id: &str) -> bool {
+    id.starts_with(REPLACED)
 }
 
 /// Renames what the ledger knows by the customer's own names. Returns ids with what stands in their place.
@@ -70,6 +78,9 @@ pub async fn rename(
     .await?;
     renamed.add("conflict", rows);
     let known: Vec<String> = ids.0.keys().cloned().collect();
+    let expired = expired_days(&books.ledger).await?;
+    let expired: HashSet<String> = expired.iter().map(ToString::to_string).collect();
+    let mut of_nobody = Ids::default();
     let rows = rewrite_rows(tx, "void", "1 = 1", &[], |row| {
         let is_void = is_of_it(row, ["batch", "line"])?;
         let target = row.text("target")?.unwrap_or_default();
@@ -78,6 +89,10 @@ pub async fn rename(
         if is_void || says_number || known.iter().any(|id| id == target) {
             ids.replace(row, "target")?;
             ids.replace(row, "id")?;
+        } else if row.text("utc_day")?.is_some_and(|day| expired.contains(day)) && !is_replaced(target) {
+            // Nobody can tell whose the record was, and nothing looks for its id any more.
+            of_nobody.replace(row, "target")?;
+            of_nobody.replace(row, "id")?;
         }
         Ok(())
     })
