@@ -59,7 +59,8 @@ fn everything_but_manifests_is_encrypted_and_books_come_back_with_the_key_alone(
     for key in &kept {
         let bytes = std::fs::read(folder.join(key)).unwrap();
         assert!(
-            key.ends_with(".age") && bytes.starts_with(b"age-encryption.org/v1\n"),
+            Path::new(key).extension().is_some_and(|ending| ending == "age")
+                && bytes.starts_with(b"age-encryption.org/v1\n"),
             "{key}"
         );
     }
