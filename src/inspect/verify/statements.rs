@@ -84,7 +84,9 @@ async fn verify_account(
 ) {
     let statements = match both_chains(books, closed, uin).await {
         Ok((statements, differences)) => {
-            differences.into_iter().for_each(|sentence| verified.differs(sentence));
+            for sentence in differences {
+                verified.differs(sentence);
+            }
             statements
         }
         Err(error) => {
