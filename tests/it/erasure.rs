@@ -205,8 +205,10 @@ fn an_erasure_ends_the_backups_before_it_and_the_list_says_so() {
         Vec::<String>::new()
     );
     if is_embedded() {
-        let args = ["--data-dir", "other", "restore", "kept", "--to", "1"];
-        let refused = crate::crashes::process::run(&mut crate::crashes::process::program(path, ERASE_AT, &args));
+        let (other, kept) = (tempfile::tempdir().unwrap(), path.join("kept"));
+        let args = ["restore", kept.to_str().unwrap(), "--to", "1"];
+        let refused =
+            crate::crashes::process::run(&mut crate::crashes::process::program(other.path(), ERASE_AT, &args));
         assert_eq!(refused.code, Some(2), "{}", refused.said);
         assert!(refused.said.contains("an account was erased since"), "{}", refused.said);
     }
