@@ -115,33 +115,16 @@ pub fn settings_of(args: &Args) -> Result<Named> {
             1..=1200,
         )?
         .unwrap_or(defaults.keep_quarantine_months),
-        keep_raw_months: clock(
-            "keep_raw_months",
-            "months",
-            file.keep_raw_months,
-            defaults.keep_raw_months,
-        )?,
-        keep_log_months: clock(
-            "keep_log_months",
-            "months",
-            file.keep_log_months,
-            defaults.keep_log_months,
-        )?,
+        keep_raw_months: clock("keep_raw_months", file.keep_raw_months, defaults.keep_raw_months)?,
+        keep_log_months: clock("keep_log_months", file.keep_log_months, defaults.keep_log_months)?,
         keep_original_months: clock(
             "keep_original_months",
-            "months",
             file.keep_original_months,
             defaults.keep_original_months,
         )?,
-        keep_queue_days: clock(
-            "keep_queue_days",
-            "days",
-            file.keep_queue_days,
-            defaults.keep_queue_days,
-        )?,
+        keep_queue_days: clock("keep_queue_days", file.keep_queue_days, defaults.keep_queue_days)?,
         keep_configuration_days: clock(
             "keep_configuration_days",
-            "days",
             file.keep_configuration_days,
             defaults.keep_configuration_days,
         )?,
@@ -333,7 +316,8 @@ fn months(name: &str, in_file: Option<u32>, least: u32) -> Result<Option<u32>> {
 }
 
 /// How long a class of data is kept.
-fn clock(name: &str, unit: &str, in_file: Option<u32>, default: u32) -> Result<u32> {
+fn clock(name: &str, in_file: Option<u32>, default: u32) -> Result<u32> {
+    let unit = if name.ends_with("_days") { "days" } else { "months" };
     Ok(within(name, unit, in_file, 1..=1200)?.unwrap_or(default))
 }
 

@@ -72,7 +72,7 @@ fn in_columns(file: &Path, text: &str) -> bool {
 
 /// Rows of the ledger that have one of the texts.
 pub fn found_in_ledger(path: &Path, texts: &[String]) -> Vec<String> {
-    with_books(path, async |books| found_in_tables(&books, texts).await)
+    with_books(path, async |books| found_in_tables(books, texts).await)
 }
 
 /// The same, of books that are open.
