@@ -12,7 +12,7 @@ use super::encryption::Recipients;
 use super::location::Location;
 use super::manifest::{
     BooksOf, Deletions, LedgerDump, Manifest, MissingFile, Object, PayloadDay, SavedFile, SavedOriginal, VERSION,
-    key_of_file,
+    key_of_file, key_of_rewritten,
 };
 use super::object_writer::{Made, plain_key};
 use super::packing::copy_packed;
@@ -454,9 +454,10 @@ impl<'a> Work<'a> {
             .any(|path| !now.contains(path)))
     }
 
-    /// Has a file in the folder of backups, where it may be already: no file of the books is altered, and no name used twice.
+    /// Has a file in the folder of backups, where it may be already: no file of the books is altered, and no name used twice. An export that
+    /// was written anew has a name of its own there, since the backups before need the one that they have.
     fn save(&self, wanted: &Wanted) -> Result<Fate> {
-        let key = key_of_file(&wanted.path);
+        let mut key = key_of_file(&wanted.path);
         if let Some(known) = self.known_files.get(&wanted.path) {
             if known.sha256 != wanted.sha256 && !wanted.is_rewritten {
                 return Err(Error::NeedsPerson(format!(
@@ -466,7 +467,9 @@ impl<'a> Work<'a> {
                     wanted.path
                 )));
             }
-            if known.sha256 == wanted.sha256 && self.repository.has(&known.object())? {
+            if known.sha256 != wanted.sha256 && !self.repository.is_encrypted() {
+                key = key_of_rewritten(&wanted.path, &wanted.sha256);
+            } else if known.sha256 == wanted.sha256 && self.repository.has(&known.object())? {
                 return Ok(Fate::Saved(known.clone()));
             }
         }
@@ -479,7 +482,7 @@ impl<'a> Work<'a> {
                 path: wanted.path.clone(),
                 bytes: object.bytes,
                 sha256: wanted.sha256.clone(),
-                stored: object.plain_sha256.is_some().then_some(object),
+                stored: (object.key != key_of_file(&wanted.path)).then_some(object),
             })
         };
         // An encrypted file that the newest backup has is there and is not what it was.
@@ -590,9 +593,8 @@ impl<'a> Work<'a> {
     /// Removes what is needed no more, now that a newer backup is there. Where ledgers go that were the only ones of their time, the newest
     /// must be one that can be read.
     fn end(self, manifest: &Manifest) -> Result<BackedUp> {
-        let ended_before = self.before.as_ref().map(|before| &before.manifest.ended);
-        let is_new = |one: &&Ended| !ended_before.is_some_and(|before| before.contains(one));
-        if manifest.ended.iter().filter(is_new).any(|one| one.why.is_given_up()) {
+        // Those that ended with an earlier one may still be there: it may have come no further.
+        if manifest.ended.iter().any(|one| one.why.is_given_up()) {
             tokio::task::block_in_place(|| read_again(self.repository, &manifest.ledger))?;
         }
         let pruned = prune_repository(self.repository, None)?;

@@ -54,7 +54,7 @@ impl Recipients {
 }
 
 fn recipient(text: &str) -> Result<x25519::Recipient> {
-    if text.starts_with("AGE-SECRET-KEY-") {
+    if text.to_ascii_uppercase().contains("AGE-SECRET-KEY") {
         return Err(Error::Usage(
             "backup_age_recipients has a secret key: write the public key that belongs to it (age1..., as `age-keygen -y` prints it), and \
              keep the secret key elsewhere"

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::packing::PACKED;
 use super::points::Ended;
+use super::repository::NAME_DIGITS;
 use crate::pipeline::retention::deletion::NumberedDeletion;
 use crate::support::error::{Error, Result};
 use crate::support::quote::quoted;
@@ -134,7 +135,7 @@ pub struct SavedFile {
     pub bytes: u64,
     /// Of the file of the data folder.
     pub sha256: String,
-    /// The same file in the backup, where it is encrypted.
+    /// The same file in the backup, where it is encrypted, or was written anew since an earlier backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<Object>,
 }
@@ -194,6 +195,11 @@ impl Object {
 /// Where a file of the data folder is in a folder of backups.
 pub fn key_of_file(path: &str) -> String {
     format!("files/{path}")
+}
+
+/// Where a file of the data folder is in a folder of backups that has one of before under its own name.
+pub fn key_of_rewritten(path: &str, sha256: &str) -> String {
+    format!("{}.{}", key_of_file(path), &sha256[..NAME_DIGITS])
 }
 
 impl Manifest {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::check::no_backup;
 use super::create::{SCRATCH, refuse_other_books};
 use super::location::Location;
-use super::manifest::{Manifest, key_of_file};
+use super::manifest::Manifest;
 use super::points::{manifests_of_points, objects_of_point, raw_day, raw_days};
 use super::repository::{Repository, Saved};
 use super::store::books_of;
@@ -69,7 +69,13 @@ pub(super) fn prune_repository(repository: &Repository, keep: Option<usize>) -> 
             .first()
             .map_or(MANIFESTS_KEPT, |newest| kept_with(&newest.manifest))
     });
-    let removed_manifests = repository.remove_manifests(kept.min(since_erasure(repository)?))?;
+    let is_whole = newest.first().is_some_and(|newest| newest.manifest.is_whole());
+    let known = if is_whole {
+        since_erasure(repository)?
+    } else {
+        usize::MAX
+    };
+    let removed_manifests = repository.remove_manifests(kept.min(known))?;
     let mut needed = needed(&newest);
     if let Some(newest) = newest.first() {
         for point in manifests_of_points(repository, &newest.manifest)? {
@@ -87,13 +93,15 @@ pub(super) fn prune_repository(repository: &Repository, keep: Option<usize>) -> 
 }
 
 /// How many of the newest manifests know of all accounts that were erased. Those of before have names of input files, which may say an
-/// account's number.
+/// account's number, and go with the first backup after it that lacks nothing.
 fn since_erasure(repository: &Repository) -> Result<usize> {
     let all = repository.manifests()?;
-    let erasures = |saved: &Saved| saved.manifest.erasures;
-    let newest = all.iter().rev().flatten().next().map(erasures);
-    let knows = |saved: &&Saved| Some(erasures(saved)) == newest;
-    Ok(all.iter().flatten().filter(knows).count().max(1))
+    let erasures = |read: &Result<Saved>| read.as_ref().ok().map(|saved| saved.manifest.erasures);
+    let newest = all.iter().rev().find_map(erasures);
+    let last_before = all
+        .iter()
+        .rposition(|read| erasures(read).is_some_and(|number| Some(number) != newest));
+    Ok(last_before.map_or(usize::MAX, |last| all.len() - last - 1).max(1))
 }
 
 /// How many manifests a backup leaves.
@@ -116,8 +124,12 @@ fn needed(newest: &[Saved]) -> BTreeSet<String> {
     if let Some(before) = before.filter(|_| !newest.manifest.is_whole()) {
         let days = raw_days(&newest.manifest);
         needed.insert(before.manifest.ledger.object.key.clone());
-        let files = before.manifest.files.iter().map(|file| file.path.as_str());
-        needed.extend(files.filter(|path| may_be_kept(path, &days)).map(key_of_file));
+        let files = before
+            .manifest
+            .files
+            .iter()
+            .filter(|file| may_be_kept(&file.path, &days));
+        needed.extend(files.map(|file| file.object().key));
     }
     needed
 }
@@ -132,5 +144,36 @@ fn may_be_kept(path: &str, days: &BTreeSet<&str>) -> bool {
     match raw_day(path) {
         Some(day) => days.contains(day),
         None => !path.starts_with("log/") && !path.starts_with("payload/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needed;
+    use crate::backup::manifest::samples::manifest;
+    use crate::backup::manifest::{Manifest, MissingFile, Object};
+    use crate::backup::repository::Saved;
+
+    fn saved(manifest: Manifest) -> Saved {
+        Saved {
+            digest: manifest.digest(),
+            manifest,
+        }
+    }
+
+    #[test]
+    fn what_a_file_that_is_missing_was_merged_of_stays_also_where_it_is_encrypted() {
+        let mut before = manifest(1, &["raw/day=2026-01-01/i1.parquet"]);
+        let key = "files/raw/day=2026-01-01/i1.parquet.0123456789abcdef.age";
+        before.files[0].stored = Some(Object {
+            key: key.to_owned(),
+            ..before.files[0].object()
+        });
+        let mut newest = manifest(2, &[]);
+        newest.missing.push(MissingFile {
+            path: "raw/day=2026-01-01/i9.parquet".to_owned(),
+            why: "it is missing".to_owned(),
+        });
+        assert!(needed(&[saved(newest), saved(before)]).contains(key));
     }
 }

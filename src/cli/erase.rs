@@ -105,7 +105,13 @@ async fn back_up(books: &Books) -> Vec<String> {
         return Vec::new();
     };
     match Box::pin(back_up_again(books, folder)).await {
-        Ok(done) => of_backup(&done),
+        Ok(done) if done.is_whole() => of_backup(&done),
+        Ok(done) => std::iter::once(format!(
+            "the account is erased here, and {} still has it: an earlier backup stays there until one lacks nothing",
+            folder.display()
+        ))
+        .chain(of_backup(&done))
+        .collect(),
         Err(error) => vec![format!(
             "the backup in {0} failed: {error}. The account is erased here, and that place has it until a backup succeeds: run `tallybook \
              backup {0}`",

@@ -82,8 +82,8 @@ pub async fn erase(books: &Books, lease: &Lease, wanted: Wanted<'_>) -> Result<E
     if let Some(page) = wanted.page {
         page::reserve(page)?;
     }
-    let taken: HashSet<u64> = load_accounts(&books.ledger).await?.iter().map(|(uin, _)| uin).collect();
-    let names = Pseudonyms::choose(wanted.uin, &plan.apps, &taken)?;
+    let taken = taken(books).await?;
+    let names = Pseudonyms::choose(wanted.uin, &plan.apps, &plan.shared_apps, &taken)?;
     let mut tx = books.ledger.begin_erasing().await?;
     lease.check(&mut tx).await?;
     store::begin(&mut tx, &names, wanted.request, &books.clock.text()).await?;
@@ -95,6 +95,18 @@ pub async fn erase(books: &Books, lease: &Lease, wanted: Wanted<'_>) -> Result<E
         names: Some(names),
     };
     go_on(books, lease, begun, wanted.page).await
+}
+
+async fn taken(books: &Books) -> Result<HashSet<u64>> {
+    Ok(load_accounts(&books.ledger).await?.iter().map(|(uin, _)| uin).collect())
+}
+
+/// Finishes an erasure of which the ledger has been renamed: until then its exports are not in their places. False where there is none.
+pub async fn finish_renamed(books: &Books, lease: &Lease) -> Result<Option<(Erased, Option<Words>)>> {
+    match store::unfinished(&books.ledger).await? {
+        Some(unfinished) if unfinished.state != State::Begun => finish_unfinished(books, lease).await,
+        _ => Ok(None),
+    }
 }
 
 /// Brings an erasure to its end that was begun and did not come to it. None where there is none. The words are those that nothing may say from
@@ -113,8 +125,11 @@ async fn go_on(books: &Books, lease: &Lease, unfinished: Unfinished, page: Optio
         state,
         request,
         erasure,
-        names,
+        mut names,
     } = unfinished;
+    if let (State::Begun, Some(begun)) = (state, &mut names) {
+        look_again(books, lease, begun, &request).await?;
+    }
     let number = match (state, &names, erasure) {
         (State::Begun, Some(names), _) => rename(books, lease, names, &request).await?,
         (_, _, Some(number)) => number,
@@ -143,6 +158,21 @@ async fn go_on(books: &Books, lease: &Lease, unfinished: Unfinished, page: Optio
         certificate,
         not_compacted,
     })
+}
+
+/// Records may have come since an erasure was begun: nothing is written where one of them waits, and each app has a pseudonym.
+async fn look_again(books: &Books, lease: &Lease, names: &mut Pseudonyms, request: &str) -> Result<()> {
+    let plan = plan(books, names.erased_uin, request).await?;
+    refuse(names.erased_uin, &plan.causes)?;
+    if plan.apps.iter().eq(names.apps.keys()) && plan.shared_apps == names.shared_apps {
+        return Ok(());
+    }
+    *names = Pseudonyms::choose(names.erased_uin, &plan.apps, &plan.shared_apps, &taken(books).await?)?;
+    let mut tx = books.ledger.begin_erasing().await?;
+    lease.check(&mut tx).await?;
+    store::end(&mut tx).await?;
+    store::begin(&mut tx, names, request, &books.clock.text()).await?;
+    books.ledger.commit(tx, "erasure_begun").await
 }
 
 /// The one transaction. Returns the number of the erasure.

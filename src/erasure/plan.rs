@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::files::{apps_of, obstacles};
+use super::files::{apps_of, obstacles, shared_apps_of};
 use super::pseudonym::Pseudonyms;
 use super::store;
 use super::words::Words;
@@ -35,6 +35,9 @@ pub struct Plan {
     pub exports: Vec<String>,
     #[serde(skip)]
     pub apps: BTreeSet<u64>,
+    /// Those that other accounts have, too.
+    #[serde(skip)]
+    pub shared_apps: BTreeSet<u64>,
 }
 
 /// How much there is of something.
@@ -54,11 +57,13 @@ pub async fn plan(books: &Books, uin: u64, request: &str) -> Result<Plan> {
         return Err(unknown_account(&books.ledger, uin).await?);
     };
     let apps = apps(books, uin).await?;
+    let shared_apps = shared_apps_of(books, uin, &apps).await?;
     // Any pseudonyms do to look for what they stand for.
     let words = Words::of(&Pseudonyms {
         erased_uin: uin,
         uin: 0,
         apps: apps.iter().map(|app| (*app, 0)).collect(),
+        shared_apps: shared_apps.clone(),
     });
     let mut causes = causes(books, uin, &account, &words, request).await?;
     causes.extend(obstacles(books, uin).await?);
@@ -83,6 +88,7 @@ pub async fn plan(books: &Books, uin: u64, request: &str) -> Result<Plan> {
         ],
         exports: store::exports_of(&books.ledger, uin).await?,
         apps,
+        shared_apps,
     })
 }
 

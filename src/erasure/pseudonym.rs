@@ -15,6 +15,8 @@ pub struct Pseudonyms {
     /// The same of its apps. They are in the same order: lines of a statement are in the order of apps, and take the slices of a tier in that
     /// order.
     pub apps: BTreeMap<u64, u64>,
+    /// Those of its apps that other accounts have, too: a text that says one may be of those.
+    pub shared_apps: BTreeSet<u64>,
 }
 
 /// Pseudonyms have 16 digits: more than numbers of accounts and apps have, and few enough for readers that hold 53 bits.
@@ -22,11 +24,11 @@ const FIRST: u64 = 1_000_000_000_000_000;
 const LAST: u64 = (1 << 53) - 1;
 
 impl Pseudonyms {
-    /// Chooses pseudonyms at random that no account has, and none of these apps.
+    /// Chooses pseudonyms at random that no account has, and none of these apps. `shared`: the apps that other accounts have, too.
     ///
     /// # Errors
     /// Where the system has no random numbers.
-    pub fn choose(uin: u64, apps: &BTreeSet<u64>, taken: &HashSet<u64>) -> Result<Self> {
+    pub fn choose(uin: u64, apps: &BTreeSet<u64>, shared: &BTreeSet<u64>, taken: &HashSet<u64>) -> Result<Self> {
         let mut chosen = BTreeSet::new();
         while chosen.len() < apps.len() {
             let number = random_number()?;
@@ -44,7 +46,14 @@ impl Pseudonyms {
             erased_uin: uin,
             uin: pseudonym,
             apps: apps.iter().copied().zip(chosen).collect(),
+            shared_apps: shared.clone(),
         })
+    }
+
+    /// Those of its apps that no other account has.
+    pub fn own_apps(&self) -> BTreeSet<u64> {
+        let own = self.apps.keys().filter(|app| !self.shared_apps.contains(app));
+        own.copied().collect()
     }
 
     /// Fails where apps have pseudonyms in another order: statements would be rated otherwise under them.
@@ -80,7 +89,7 @@ mod tests {
     #[test]
     fn pseudonyms_have_sixteen_digits_and_keep_the_order_of_apps() {
         let apps: BTreeSet<u64> = [1, 5, 1_300_000_001, 1_300_000_002].into();
-        let names = Pseudonyms::choose(7, &apps, &HashSet::from([7, 8])).unwrap();
+        let names = Pseudonyms::choose(7, &apps, &[1].into(), &HashSet::from([7, 8])).unwrap();
         let values: Vec<u64> = names.apps.values().copied().collect();
         assert!(values.is_sorted_by(|one, other| one < other));
         assert_eq!(names.apps.keys().copied().collect::<BTreeSet<_>>(), apps);
@@ -88,6 +97,10 @@ mod tests {
             assert!(number.to_string().len() == 16 && number < 1 << 53, "{number}");
         }
         assert_eq!(names.erased_uin, 7);
-        assert_ne!(Pseudonyms::choose(7, &apps, &HashSet::new()).unwrap(), names);
+        assert_eq!(names.own_apps(), [5, 1_300_000_001, 1_300_000_002].into());
+        assert_ne!(
+            Pseudonyms::choose(7, &apps, &[1].into(), &HashSet::new()).unwrap(),
+            names
+        );
     }
 }

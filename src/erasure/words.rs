@@ -1,7 +1,7 @@
 //! The numbers of an account and of its apps, as they stand in texts: in reports, sentences, names of files and lines that came.
 //!
 //! A number is a run of digits that is no part of a longer one. Numbers of apps with fewer than [`LONG`] digits are not looked for: they
-//! would be found in times and counts. A number of an account with fewer is found where the text says that it is one: after `account` or
+//! would be found in times and counts, nor those that other accounts have, too. A number of an account with fewer is found where the text says that it is one: after `account` or
 //! `uin`, or at the head of a statement's id. Ids of the customer's records are looked for as whole words.
 
 use std::collections::BTreeMap;
@@ -50,6 +50,9 @@ impl Words {
             .map(|(app, pseudonym)| (app.to_string(), pseudonym.to_string()))
             .filter(|(app, _)| app.len() >= LONG)
             .collect();
+        for shared in &names.shared_apps {
+            numbers.remove(&shared.to_string());
+        }
         let uin = names.erased_uin.to_string();
         numbers.insert(uin.clone(), names.uin.to_string());
         Self {
@@ -230,6 +233,8 @@ impl Quotes {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn words(uin: u64) -> Words {
@@ -237,6 +242,7 @@ mod tests {
             erased_uin: uin,
             uin: 1_111_111_111_111_111,
             apps: [(1, 2_222_222_222_222_221), (1_300_000_001, 2_222_222_222_222_222)].into(),
+            shared_apps: BTreeSet::new(),
         })
     }
 

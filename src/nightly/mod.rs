@@ -31,8 +31,8 @@ use crate::context::restore_guard::refuse_older_ledger;
 use crate::decisions::conflict;
 use crate::decisions::conflict::Listed;
 use crate::decisions::conflict::at_close::{ClosedOver, closed_over};
-use crate::erasure::finish_unfinished;
 use crate::erasure::words::Words;
+use crate::erasure::{Erased, finish_renamed, finish_unfinished};
 use crate::pipeline::close::draft::draft_open_periods;
 use crate::pipeline::close::{Closed, close};
 use crate::pipeline::export::{Exported, export_new};
@@ -200,7 +200,21 @@ async fn finish_erasure(books: &Books, lease: &Lease) -> Result<(Vec<String>, Op
     if books.clock.doubt().is_some() {
         return Ok((Vec::new(), None));
     }
-    match Box::pin(finish_unfinished(books, lease)).await {
+    told_erasure(Box::pin(finish_unfinished(books, lease)).await)
+}
+
+/// The same at the beginning of a night, for one of which the ledger has been renamed: its exports come into place before new ones are made.
+async fn finish_renamed_erasure(books: &Books, lease: &Lease) -> Result<(Vec<String>, Option<Words>)> {
+    if books.clock.doubt().is_some() {
+        return Ok((Vec::new(), None));
+    }
+    told_erasure(Box::pin(finish_renamed(books, lease)).await)
+}
+
+type Finished = Option<(Erased, Option<Words>)>;
+
+fn told_erasure(finished: Result<Finished>) -> Result<(Vec<String>, Option<Words>)> {
+    match finished {
         Ok(None) => Ok((Vec::new(), None)),
         Ok(Some((erased, words))) => Ok((needs_person::of_erasure(&erased).into_iter().collect(), words)),
         // It waits for a decision, and the night does not.
@@ -213,6 +227,7 @@ async fn finish_erasure(books: &Books, lease: &Lease) -> Result<(Vec<String>, Op
 
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     refuse_older_ledger(books).await?;
+    let (renamed_erasure, renamed_words) = finish_renamed_erasure(books, lease).await?;
     let cards = import_cards(books).await?;
     // Both are large futures.
     let pulled = Box::pin(pull_all(books)).await?;
@@ -247,6 +262,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         needs_person::of_close(&closed),
         needs_person::of_retention(&expired),
         needs_person::of_maintenance(&kept),
+        renamed_erasure,
         erasure,
     ];
     Ok(Night {
@@ -265,7 +281,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
         expired,
         kept,
         backup: None,
-        erased_words,
+        erased_words: erased_words.or(renamed_words),
         needs_person: needs_person.concat(),
     })
 }

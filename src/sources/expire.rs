@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::store::forget;
 use crate::catalog::source::ended::EndedAccounts;
-use crate::catalog::source::store::{Version, delete_source, delete_versions, versions_of_all};
+use crate::catalog::source::store::{Version, delete_source, delete_versions, newest_of_all, versions_of_all};
 use crate::context::Books;
 use crate::context::keeping::Class;
 use crate::pipeline::retention::ExpiredConfiguration;
@@ -27,7 +27,12 @@ pub async fn expire_configuration(books: &Books, lease: &Lease) -> Result<Expire
     if ended.is_empty() {
         return Ok(expired);
     }
+    let unreadable = newest_of_all(&books.ledger).await?.unreadable;
     for (source, versions) in versions_of_all(&books.ledger).await? {
+        // What its newest version says is not known here: whoever runs pulls is told.
+        if unreadable.iter().any(|fault| fault.source == source) {
+            continue;
+        }
         let (Some(newest), earlier) = parted(versions) else {
             continue;
         };

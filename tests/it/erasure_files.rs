@@ -42,6 +42,7 @@ fn names() -> Pseudonyms {
         erased_uin: UIN,
         uin: NEW_UIN,
         apps: APPS.into_iter().zip(NEW_APPS).collect(),
+        shared_apps: BTreeSet::new(),
     }
 }
 

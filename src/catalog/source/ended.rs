@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, NaiveDate, TimeDelta};
 
 use super::configured::{Fault, Found};
 use super::events::Owner;
-use crate::catalog::account::end::store::ended_accounts;
+use crate::catalog::account::end::store::{Ended, ended_accounts};
 use crate::context::Books;
 use crate::support::error::Result;
 
@@ -21,12 +21,13 @@ impl EndedAccounts {
     /// # Errors
     /// The ledger's.
     pub async fn of(books: &Books) -> Result<Self> {
-        let today = books.clock.irreversible().date_naive();
-        let keep = Days::new(u64::from(books.settings.keep_configuration_days));
-        let is_over = |day: NaiveDate| day.checked_add_days(keep).is_some_and(|last| last < today);
+        let now = books.clock.irreversible();
+        // The last of these days is over in the account's zone, also where its clocks were put back meanwhile.
+        let keep = TimeDelta::days(i64::from(books.settings.keep_configuration_days) + 1) + TimeDelta::hours(1);
+        let is_over = |ended: &Ended| DateTime::from_timestamp_nanos(ended.from_ns) + keep <= now;
         let ended = ended_accounts(&books.ledger).await?.into_iter();
-        let days = ended.map(|(uin, ended)| (uin, ended.day));
-        Ok(Self(days.filter(|(_, day)| is_over(*day)).collect()))
+        let over = ended.filter(|(_, ended)| is_over(ended));
+        Ok(Self(over.map(|(uin, ended)| (uin, ended.day)).collect()))
     }
 
     pub fn is_empty(&self) -> bool {

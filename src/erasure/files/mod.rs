@@ -163,6 +163,12 @@ pub async fn apps_of(books: &Books, uin: u64) -> Result<BTreeSet<u64>> {
     Ok(apps)
 }
 
+/// Those of an account's applications that other accounts have in raw records, too.
+pub async fn shared_apps_of(books: &Books, uin: u64, apps: &BTreeSet<u64>) -> Result<BTreeSet<u64>> {
+    let own = rows::find(books, uin, apps).await?.own_apps;
+    Ok(apps.difference(&own).copied().collect())
+}
+
 /// Writes the files anew without the account; nothing of the ledger changes yet. Input files that hold the account are set aside. Safe to
 /// repeat after a kill: what a killed run wrote are files of a writer that did not commit.
 ///
@@ -310,7 +316,7 @@ impl Rewritten<'_> {
 pub async fn finish(books: &Books, names: &Pseudonyms) -> Result<Finished> {
     let exports = finish_exports(books).await?;
     let inputs = remove_waiting(books).await?;
-    let numbers = numbers_of(names.erased_uin, &names.apps.keys().copied().collect());
+    let numbers = numbers_of(names.erased_uin, &names.own_apps());
     let files = remove_leftovers(books, &numbers).await?;
     Ok(Finished { files, exports, inputs })
 }

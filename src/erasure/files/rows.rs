@@ -91,11 +91,11 @@ fn find_in(
     Ok(found)
 }
 
-/// What an account is known by in text: its number, and those of its own applications that are no ordinary numbers.
+/// What an account is known by in text: its number, and those of its own applications, where they are no ordinary numbers.
 pub fn numbers_of(uin: u64, own_apps: &BTreeSet<u64>) -> WholeNumbers {
-    const APP_MIN: u64 = 10_000;
-    let apps = own_apps.iter().copied().filter(|app| *app >= APP_MIN);
-    WholeNumbers::new(apps.chain([uin]))
+    const LEAST: u64 = 10_000;
+    let all = own_apps.iter().copied().chain([uin]);
+    WholeNumbers::new(all.filter(|number| *number >= LEAST))
 }
 
 fn by_batch(sums: &BTreeMap<(i64, NaiveDate), RowSums>, batches: &HashMap<i64, i64>) -> Result<Vec<ErasedRows>> {

@@ -202,6 +202,7 @@ mod tests {
             erased_uin: 7,
             uin,
             apps: BTreeMap::from([(70, 5000)]),
+            shared_apps: [].into(),
         }
     }
 

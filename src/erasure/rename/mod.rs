@@ -48,7 +48,9 @@ pub fn tables() -> Vec<&'static str> {
     let own = [
         "account",
         "account_end",
+        "conflict",
         "erasure_in_progress",
+        "settlement",
         "statement",
         "document",
         "terms",

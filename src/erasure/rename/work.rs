@@ -10,7 +10,7 @@ use crate::erasure::store;
 use crate::erasure::words::Words;
 use crate::storage::ledger::{RowEdit, Tx, Value, rewrite_rows};
 use crate::storage::raw::store::expired_days;
-use crate::support::error::Result;
+use crate::support::error::{Error, Result};
 use crate::support::random::random;
 use crate::values::digest::hex;
 
@@ -41,6 +41,12 @@ fn is_replaced(id: &str) -> bool {
     id.starts_with(REPLACED)
 }
 
+/// The source of a row, and the id in one of its columns.
+fn identity(row: &RowEdit, column: &str) -> Result<(String, String)> {
+    let text = |column| Ok::<_, Error>(row.text(column)?.unwrap_or_default().to_owned());
+    Ok((text("source")?, text(column)?))
+}
+
 /// Renames what the ledger knows by the customer's own names. Returns ids with what stands in their place.
 pub async fn rename(
     books: &Books,
@@ -51,6 +57,8 @@ pub async fn rename(
     renamed: &mut Renamed,
 ) -> Result<BTreeMap<String, String>> {
     let mut ids = Ids::default();
+    // Ids of other sources are other records.
+    let mut known: HashSet<(String, String)> = HashSet::new();
     let is_of_it = |row: &RowEdit, columns: [&str; 2]| -> Result<bool> {
         let [batch, line] = columns;
         let (Value::Integer(batch), Value::Integer(line)) = (row.value(batch)?, row.value(line)?) else {
@@ -70,6 +78,7 @@ pub async fn rename(
                 row.set("uin", names.uin.to_string())?;
             }
             if is_own || is_of_void {
+                known.insert(identity(row, "id")?);
                 ids.replace(row, "id")?;
             }
             Ok(())
@@ -77,7 +86,6 @@ pub async fn rename(
     )
     .await?;
     renamed.add("conflict", rows);
-    let known: Vec<String> = ids.0.keys().cloned().collect();
     let expired = expired_days(&books.ledger).await?;
     let expired: HashSet<String> = expired.iter().map(ToString::to_string).collect();
     let mut of_nobody = Ids::default();
@@ -86,7 +94,7 @@ pub async fn rename(
         let target = row.text("target")?.unwrap_or_default();
         let says_number =
             words.mentions(target.as_bytes()) || words.mentions(row.text("id")?.unwrap_or_default().as_bytes());
-        if is_void || says_number || known.iter().any(|id| id == target) {
+        if is_void || says_number || known.contains(&identity(row, "target")?) {
             ids.replace(row, "target")?;
             ids.replace(row, "id")?;
         } else if row.text("utc_day")?.is_some_and(|day| expired.contains(day)) && !is_replaced(target) {

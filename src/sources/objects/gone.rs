@@ -11,6 +11,7 @@ use super::store::{self, Row};
 use crate::context::Books;
 use crate::storage::ledger::Lease;
 use crate::support::error::Result;
+use crate::values::digest::sha256_hex;
 
 /// How long an object that is gone is remembered: a bucket that was emptied by mistake and is filled again is not read anew.
 const REMEMBERED: Duration = Duration::days(30);
@@ -36,7 +37,7 @@ impl Changes {
             return;
         }
         let since = row.gone_at.as_deref().map(DateTime::parse_from_rfc3339);
-        match (listed.has(&row.key), since) {
+        match (listed.has(&row.key) || is_written_over(&row), since) {
             (true, None) => {}
             (true, Some(_)) => self.back.push(row.key_digest),
             (false, Some(Ok(since))) => {
@@ -47,6 +48,12 @@ impl Changes {
             (false, None | Some(Err(_))) => self.gone.push(row.key_digest),
         }
     }
+}
+
+/// Whether the key of a row is not the one that came, because it said the number of an account that was erased. Whether that is still there
+/// is not known.
+fn is_written_over(row: &Row) -> bool {
+    sha256_hex(row.key.as_bytes()) != row.key_digest
 }
 
 /// Compares what is remembered of a source with a whole listing.

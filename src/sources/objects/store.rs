@@ -70,18 +70,25 @@ pub async fn seen(ledger: &Ledger, source: &str, objects: &[Object]) -> Result<H
     for asked in objects.chunks(ASKED) {
         let places = vec!["?"; asked.len()].join(", ");
         let sql = format!(
-            "SELECT object_key, etag, bytes, batch FROM source_object WHERE source = ? AND key_digest IN ({places}) ORDER BY batch"
+            "SELECT key_digest, etag, bytes, batch FROM source_object WHERE source = ? AND key_digest IN ({places}) ORDER BY batch"
         );
+        // The key that a row has may be written over, where it said the number of an account that was erased.
+        let keys: HashMap<String, &str> = asked
+            .iter()
+            .map(|it| (sha256_hex(it.key.as_bytes()), it.key.as_str()))
+            .collect();
         let digests = asked.iter().map(|object| sha256_hex(object.key.as_bytes()).into());
         let rows = query(sql).bind(source).bind_all(digests).fetch_all(ledger).await?;
         for row in rows {
-            let key: String = row.try_get(0)?;
+            let digest: String = row.try_get(0)?;
             let state = State {
                 etag: row.try_get(1)?,
                 bytes: row.try_get(2)?,
                 batch: row.try_get(3)?,
             };
-            known.entry(key).or_default().push(state);
+            if let Some(key) = keys.get(&digest) {
+                known.entry((*key).to_owned()).or_default().push(state);
+            }
         }
     }
     Ok(known)

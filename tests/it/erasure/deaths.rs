@@ -9,6 +9,7 @@ use tallybook::storage::ledger::query;
 use super::books::{ERASE_AT, UIN, ended_and_exported, run};
 use super::search::{found_in_files, found_in_ledger};
 use super::{numbers, texts};
+use crate::backups::kept_and_named;
 use crate::crashes::books::{difference, differences, dump, with_books};
 use crate::crashes::process::{program, run as run_program, stop_at};
 
@@ -176,4 +177,23 @@ fn an_input_that_was_being_read_while_the_account_was_erased_is_read_again() {
     assert!(matches!(ended.code, Some(1 | 5)), "{ended:?}");
     assert_eq!(is_erased(path), Ok(()));
     run(path, ERASE_AT, &["ingest", "in/late.ndjson"], 3);
+}
+
+#[test]
+fn a_backup_that_dies_after_an_erasure_leaves_the_one_before_as_it_was() {
+    let dir = ended_and_exported();
+    let path = dir.path();
+    run(path, "2024-12-10T01:00:00Z", &["backup", "kept"], 0);
+    super::books::erase(path, &[]);
+    let mut backup = program(path, "2024-12-11T01:00:00Z", &["backup", "kept"]);
+    stop_at(&mut backup, "moved exports").unwrap().kill();
+    run(path, ERASE_AT, &["backup", "verify", "kept"], 0);
+    run(path, "2024-12-11T02:00:00Z", &["backup", "kept"], 0);
+    run(path, ERASE_AT, &["backup", "verify", "kept"], 0);
+    let (kept, named) = kept_and_named(&path.join("kept"));
+    assert_eq!(kept, named);
+    assert_eq!(
+        found_in_files(&path.join("kept"), &texts(), &numbers()),
+        Vec::<String>::new()
+    );
 }

@@ -64,12 +64,13 @@ static HASHES: LazyLock<Mutex<Hashes>> = LazyLock::new(Mutex::default);
 /// The tombstone of a number: 64 hexadecimal digits. The same number is hashed once in a process.
 pub fn tombstone(salt: &Salt, uin: u64) -> String {
     let key = (salt.clone(), uin);
-    // Held while it hashes: several threads that meet one number at once would each hash it.
-    let mut hashes = HASHES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = hashes.get(&key) {
+    let hashes = || HASHES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = hashes().get(&key) {
         return known.clone();
     }
+    // Not held while it hashes: other numbers need not wait.
     let made = hash(salt, uin);
+    let mut hashes = hashes();
     if hashes.len() >= REMEMBERED {
         hashes.clear();
     }
