@@ -12,6 +12,7 @@ use super::{numbers, texts};
 use crate::backups::kept_and_named;
 use crate::crashes::books::{difference, differences, dump, with_books};
 use crate::crashes::process::{program, run as run_program, stop_at};
+use crate::ledgers::is_embedded;
 
 /// Points of an erasure that must be among those it passes; the others are of files.
 const POINTS: [&str; 11] = [
@@ -134,8 +135,11 @@ fn an_erasure_killed_at_any_point_and_run_again_comes_to_the_same_end() {
     let uin = UIN.to_string();
     let again = ["erase", &uin, "--request", "letter 12"];
     let mut failed = Vec::new();
-    for (point, times) in &points {
-        for pass in std::collections::BTreeSet::from([1, *times]) {
+    // What a kill leaves of files is the same whatever the ledger is.
+    let is_tried = |point: &str| is_embedded() || POINTS.contains(&point);
+    for (point, times) in points.iter().filter(|(point, _)| is_tried(point)) {
+        let passes = if is_embedded() { vec![1, *times] } else { vec![*times] };
+        for pass in std::collections::BTreeSet::from_iter(passes) {
             let outcome = die(before.path(), &format!("{point}#{pass}"), &again).and_then(|dir| {
                 is_erased(dir.path())?;
                 difference(&expected, &without_random(dir.path())).map_or(Ok(()), Err)
@@ -149,7 +153,8 @@ fn an_erasure_killed_at_any_point_and_run_again_comes_to_the_same_end() {
 #[test]
 fn a_night_finishes_an_erasure_that_was_killed() {
     let before = ended_and_exported();
-    for point in POINTS.iter().filter(|point| !point.starts_with("erasure_begun.before")) {
+    let points = POINTS.iter().filter(|point| !point.starts_with("erasure_begun.before"));
+    for point in points.step_by(if is_embedded() { 1 } else { 3 }) {
         let dir = die(before.path(), point, &["nightly"]).unwrap();
         assert_eq!(is_erased(dir.path()), Ok(()), "{point}");
         run(dir.path(), "2024-12-12T00:00:00Z", &["nightly"], 0);
