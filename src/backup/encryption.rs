@@ -194,13 +194,17 @@ mod tests {
     fn what_is_no_key_is_refused_and_no_secret_is_shown() {
         assert!(Recipients::of(&settings(&[])).unwrap().is_none());
         let secret = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+        let (small, named) = (secret.to_ascii_lowercase(), format!(" identity={secret}"));
         for (text, words) in [
             (secret, "has a secret key"),
+            (&small, "has a secret key"),
+            (&named, "has a secret key"),
             ("age1nothing", "no public key"),
             ("ssh-ed25519 AAAA", "no public key"),
         ] {
             let refused = Recipients::of(&settings(&[text])).unwrap_err().to_string();
-            assert!(refused.contains(words) && !refused.contains(secret), "{refused}");
+            let shown = refused.to_ascii_uppercase();
+            assert!(refused.contains(words) && !shown.contains(secret), "{refused}");
         }
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");

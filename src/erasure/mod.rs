@@ -72,6 +72,7 @@ pub async fn erase(books: &Books, lease: &Lease, wanted: Wanted<'_>) -> Result<E
             .as_ref()
             .is_some_and(|names| names.erased_uin == wanted.uin);
         let page = wanted.page.filter(|_| is_this);
+        page.map_or(Ok(()), page::reserve)?;
         let erased = go_on(books, lease, unfinished, page).await?;
         if is_this {
             return Ok(erased);
@@ -101,18 +102,23 @@ async fn taken(books: &Books) -> Result<HashSet<u64>> {
     Ok(load_accounts(&books.ledger).await?.iter().map(|(uin, _)| uin).collect())
 }
 
-/// Finishes an erasure of which the ledger has been renamed: until then its exports are not in their places. False where there is none.
-pub async fn finish_renamed(books: &Books, lease: &Lease) -> Result<Option<(Erased, Option<Words>)>> {
-    match store::unfinished(&books.ledger).await? {
-        Some(unfinished) if unfinished.state != State::Begun => finish_unfinished(books, lease).await,
-        _ => Ok(None),
-    }
+/// What finishing an erasure did, and the words that nothing may say from now on: none where they were forgotten before. None where there was
+/// nothing to finish.
+pub type Finished = Option<(Erased, Option<Words>)>;
+
+/// Finishes an erasure of which the ledger has been renamed: until then its exports are not in their places.
+pub async fn finish_renamed(books: &Books, lease: &Lease) -> Result<Finished> {
+    finish_in(books, lease, |state| state != State::Begun).await
 }
 
-/// Brings an erasure to its end that was begun and did not come to it. None where there is none. The words are those that nothing may say from
-/// now on; none where they were forgotten before.
-pub async fn finish_unfinished(books: &Books, lease: &Lease) -> Result<Option<(Erased, Option<Words>)>> {
-    let Some(unfinished) = store::unfinished(&books.ledger).await? else {
+/// Goes on with an erasure that was begun, and of which nothing but its pseudonyms is there.
+pub async fn finish_begun(books: &Books, lease: &Lease) -> Result<Finished> {
+    finish_in(books, lease, |state| state == State::Begun).await
+}
+
+async fn finish_in(books: &Books, lease: &Lease, is_meant: fn(State) -> bool) -> Result<Finished> {
+    let unfinished = store::unfinished(&books.ledger).await?;
+    let Some(unfinished) = unfinished.filter(|unfinished| is_meant(unfinished.state)) else {
         return Ok(None);
     };
     let words = unfinished.names.as_ref().map(Words::of);

@@ -1,9 +1,9 @@
 //! The page to send: what was done, for whoever asked for it. It names the account, so it is written once where the person says, and never
 //! kept.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::certificate::Certificate;
@@ -13,17 +13,23 @@ use crate::support::table::grouped;
 /// Readable for its owner alone.
 const MODE: u32 = 0o600;
 
-/// Makes the file before anything is erased, so that it is known that it can be written.
+/// Makes the file before anything is erased, so that it is known that it can be written. An empty one is left by a run that was killed.
 ///
 /// # Errors
-/// [`Error::Usage`] for a file that is there, and what the system says of one that cannot be made.
+/// [`Error::Usage`] for a file that has something in it, and what the system says of one that cannot be made.
 pub fn reserve(path: &Path) -> Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::Usage(format!(
-            "--page {} exists: name a new file",
-            path.display()
-        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let found = std::fs::metadata(path).at(path)?;
+            if found.is_file() && found.len() == 0 {
+                return std::fs::set_permissions(path, Permissions::from_mode(MODE)).at(path);
+            }
+            Err(Error::Usage(format!(
+                "--page {} exists: name a new file",
+                path.display()
+            )))
+        }
         Err(error) => Err(error).at(path),
     }
 }
@@ -32,7 +38,6 @@ pub fn reserve(path: &Path) -> Result<()> {
 pub fn write(path: &Path, uin: u64, certificate: &Certificate, digest: &str) -> Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
         .truncate(true)
         .mode(MODE)
         .open(path)
@@ -57,7 +62,7 @@ fn text(uin: u64, certificate: &Certificate, digest: &str) -> String {
          <p>With it went the numbers of the account and of its applications wherever they stood.</p>\n\
          <h2>What is kept, and why</h2>\n\
          <p>Statements, their totals and daily usage are kept, because the law on bookkeeping asks for them ({statements} statements). They \
-         stand under a random number. Nothing that is kept leads from the account to that number.</p>\n\
+         stand under a random number, and what said which account it stands for was deleted.</p>\n\
          <p>Of the account's number a slow, salted hash (Argon2id) is kept, so that records that still come are refused and not kept.</p>\n\
          <h2>Certificate</h2>\n\
          <p>Number {erasure}, SHA-256 <code>{digest}</code></p>\n</body>\n</html>\n",

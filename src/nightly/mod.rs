@@ -32,7 +32,7 @@ use crate::decisions::conflict;
 use crate::decisions::conflict::Listed;
 use crate::decisions::conflict::at_close::{ClosedOver, closed_over};
 use crate::erasure::words::Words;
-use crate::erasure::{Erased, finish_renamed, finish_unfinished};
+use crate::erasure::{Finished, finish_begun, finish_renamed};
 use crate::pipeline::close::draft::draft_open_periods;
 use crate::pipeline::close::{Closed, close};
 use crate::pipeline::export::{Exported, export_new};
@@ -195,26 +195,16 @@ async fn record_failure(books: &Books, lease: &Lease, error: &Error) {
     }
 }
 
-/// Brings an erasure to its end that was begun. Returns what needs a person, and what the night's report may not say.
-async fn finish_erasure(books: &Books, lease: &Lease) -> Result<(Vec<String>, Option<Words>)> {
+/// What became of an erasure that was not at its end: what needs a person, and what the night's report may not say. Nothing is done while the
+/// clock is in doubt.
+async fn finish_erasure(
+    books: &Books,
+    finished: impl Future<Output = Result<Finished>>,
+) -> Result<(Vec<String>, Option<Words>)> {
     if books.clock.doubt().is_some() {
         return Ok((Vec::new(), None));
     }
-    told_erasure(Box::pin(finish_unfinished(books, lease)).await)
-}
-
-/// The same at the beginning of a night, for one of which the ledger has been renamed: its exports come into place before new ones are made.
-async fn finish_renamed_erasure(books: &Books, lease: &Lease) -> Result<(Vec<String>, Option<Words>)> {
-    if books.clock.doubt().is_some() {
-        return Ok((Vec::new(), None));
-    }
-    told_erasure(Box::pin(finish_renamed(books, lease)).await)
-}
-
-type Finished = Option<(Erased, Option<Words>)>;
-
-fn told_erasure(finished: Result<Finished>) -> Result<(Vec<String>, Option<Words>)> {
-    match finished {
+    match Box::pin(finished).await {
         Ok(None) => Ok((Vec::new(), None)),
         Ok(Some((erased, words))) => Ok((needs_person::of_erasure(&erased).into_iter().collect(), words)),
         // It waits for a decision, and the night does not.
@@ -227,7 +217,8 @@ fn told_erasure(finished: Result<Finished>) -> Result<(Vec<String>, Option<Words
 
 async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     refuse_older_ledger(books).await?;
-    let (renamed_erasure, renamed_words) = finish_renamed_erasure(books, lease).await?;
+    // Its exports come into their places before new ones are made.
+    let (renamed_erasure, renamed_words) = finish_erasure(books, finish_renamed(books, lease)).await?;
     let cards = import_cards(books).await?;
     // Both are large futures.
     let pulled = Box::pin(pull_all(books)).await?;
@@ -250,7 +241,7 @@ async fn run(books: &Books, lease: &Lease) -> Result<Night> {
     let (drafts, exported) = (drafts?, exported?);
     let mut expired = expire(books, lease, &accounts).await?;
     expired.configuration = expire_configuration(books, lease).await?;
-    let (erasure, erased_words) = finish_erasure(books, lease).await?;
+    let (erasure, erased_words) = finish_erasure(books, finish_begun(books, lease)).await?;
     let kept = maintain(books, lease, metered.batch_hi).await?;
     let needs_person = [
         cards.refused,

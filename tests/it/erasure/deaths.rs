@@ -202,3 +202,22 @@ fn a_backup_that_dies_after_an_erasure_leaves_the_one_before_as_it_was() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn a_page_is_written_by_the_run_that_goes_on_and_over_nothing_that_was_there() {
+    let dir = ended_and_exported();
+    let path = dir.path();
+    let mut first = erasing(path);
+    stop_at(first.args(["--page", "page.html"]), "erasure.files_written")
+        .unwrap()
+        .kill();
+    std::fs::write(path.join("other.html"), "mine").unwrap();
+    let uin = UIN.to_string();
+    let again = ["erase", &uin, "--request", "letter 12", "--page"];
+    run(path, ERASE_AT, &[&again[..], &["other.html"]].concat(), 2);
+    assert_eq!(std::fs::read_to_string(path.join("other.html")).unwrap(), "mine");
+    run(path, ERASE_AT, &[&again[..], &["page.html"]].concat(), 0);
+    let page = std::fs::read_to_string(path.join("page.html")).unwrap();
+    assert!(page.contains(&uin), "{page}");
+    assert_eq!(is_erased(path), Ok(()));
+}
