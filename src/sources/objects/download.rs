@@ -118,8 +118,12 @@ impl Writing {
         if let Some(file) = &mut self.file {
             file.write_all(bytes).at(&self.path)?;
         }
+        let is_first = self.written == 0;
         self.written += bytes.len() as u64;
-        failpoint::file("downloading", &self.path);
+        // Once an object: in how many pieces it comes is the network's.
+        if is_first {
+            failpoint::file("downloading", &self.path);
+        }
         Ok(())
     }
 
