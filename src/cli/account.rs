@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use super::args::{AccountCommand, Args, CycleName};
 use super::price_change::money_text;
+use super::print;
 use super::run::report;
 use crate::catalog::account::add::{Wanted, add, try_add};
 use crate::catalog::account::store::load_accounts;
@@ -14,9 +15,11 @@ use crate::catalog::account::terms::{PriceOverride, Terms};
 use crate::catalog::account::unknown::unknown_account;
 use crate::catalog::rate_card::store::load_cards;
 use crate::context::Books;
+use crate::inspect::end_certificate::EndCertificate;
 use crate::inspect::preview::{Change, Money, books_at, check_still, preview};
 use crate::storage::ledger::Lease;
 use crate::support::error::Error;
+use crate::support::page::{reserve, write};
 use crate::support::table::Table;
 use crate::values::calendar::{Cycle, local_day};
 use crate::values::money::parse_plain;
@@ -108,6 +111,15 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                 return Err(unknown_account(&books.ledger, *uin).await?.into());
             };
             report(args, &account_json(*uin, account), || account_text(*uin, account));
+        }
+        AccountCommand::Certificate { uin, page } => {
+            let certificate = EndCertificate::of(books, *uin).await?;
+            let (text, digest) = certificate.to_text()?;
+            if let Some(page) = page {
+                reserve(page)?;
+                write(page, &certificate.page(&digest))?;
+            }
+            print::out(&text);
         }
     }
     Ok(())

@@ -552,6 +552,15 @@ pub enum AccountCommand {
         #[arg(value_parser = parse::uin)]
         uin: u64,
     },
+    /// Print the certificate of the end of an account (JSON)
+    Certificate {
+        /// Account number
+        #[arg(value_parser = parse::uin)]
+        uin: u64,
+        /// Write a page to send, too, to a new file
+        #[arg(long, value_name = "FILE")]
+        page: Option<PathBuf>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -38,7 +38,10 @@ fn only_reads(command: &Command) -> bool {
         ),
         Command::Account { command } => matches!(
             command,
-            AccountCommand::List | AccountCommand::Show { .. } | AccountCommand::Add { dry_run: true, .. }
+            AccountCommand::List
+                | AccountCommand::Show { .. }
+                | AccountCommand::Certificate { .. }
+                | AccountCommand::Add { dry_run: true, .. }
         ),
         Command::Adjustment { command } => matches!(command, AdjustmentCommand::List { .. }),
         Command::Void { command } => matches!(command, VoidCommand::List { .. }),

@@ -29,6 +29,7 @@ use crate::pipeline::retention::deletion::{Deletion, ERASURE, Why, note};
 use crate::storage::ledger::{Decision, Lease, add_audit, next_number};
 use crate::support::error::{Error, Result};
 use crate::support::failpoint;
+use crate::support::page::{reserve, write};
 use certificate::{Certificate, Done};
 use plan::{Plan, plan, refuse, refuse_again};
 use pseudonym::Pseudonyms;
@@ -72,7 +73,7 @@ pub async fn erase(books: &Books, lease: &Lease, wanted: Wanted<'_>) -> Result<E
             .as_ref()
             .is_some_and(|names| names.erased_uin == wanted.uin);
         let page = wanted.page.filter(|_| is_this);
-        page.map_or(Ok(()), page::reserve)?;
+        page.map_or(Ok(()), reserve)?;
         let erased = go_on(books, lease, unfinished, page).await?;
         if is_this {
             return Ok(erased);
@@ -81,7 +82,7 @@ pub async fn erase(books: &Books, lease: &Lease, wanted: Wanted<'_>) -> Result<E
     let plan = plan(books, wanted.uin, wanted.request).await?;
     refuse(wanted.uin, &plan.causes)?;
     if let Some(page) = wanted.page {
-        page::reserve(page)?;
+        reserve(page)?;
     }
     let taken = taken(books).await?;
     let names = Pseudonyms::choose(wanted.uin, &plan.apps, &plan.shared_apps, &taken)?;
@@ -150,7 +151,7 @@ async fn go_on(books: &Books, lease: &Lease, unfinished: Unfinished, page: Optio
     let certificate = Certificate::from_text(&erasure.certificate)?;
     if let Some(names) = &names {
         if let Some(page) = page {
-            page::write(page, names.erased_uin, &certificate, &erasure.digest)?;
+            write(page, &page::text(names.erased_uin, &certificate, &erasure.digest))?;
         }
         finish(books, lease, number, names).await?;
     }

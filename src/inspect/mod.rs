@@ -1,5 +1,8 @@
 //! Query: what people and dashboards ask. Reads only.
 
+/// That an account has ended, to be sent.
+pub mod end_certificate;
+
 /// How an amount came about.
 pub mod explain;
 

@@ -18,6 +18,9 @@ pub mod json;
 pub mod nearest;
 
 pub(crate) mod overlap;
+
+/// Pages to send.
+pub mod page;
 /// Progress on a terminal.
 pub mod progress;
 

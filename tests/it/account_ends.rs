@@ -410,3 +410,40 @@ fn a_dry_run_tells_what_an_end_would_do_and_writes_nothing() {
     ");
     assert!(printed(path, &["account", "show", "7"]).contains("ended    on 2024-11-20, taken back\n"));
 }
+
+#[test]
+fn an_end_has_a_certificate_with_its_decisions_and_statements_and_a_page_that_is_written_over_nothing() {
+    let place = crate::faults::small::place();
+    let path = place.path();
+    ends(&mut crate::faults::small::night(path), 0);
+    let certificate = ["account", "certificate", "7"];
+    says(
+        &run_program(&mut program(path, AS_OF, &certificate)),
+        2,
+        &["account 7 has not ended", "terminate 7"],
+    );
+    printed(
+        path,
+        &["terminate", "7", "--on", "2024-11-20", "--reason", "<it> moves"],
+    );
+    ends(&mut program(path, "2024-11-24T00:00:00Z", &["nightly"]), 0);
+    let text = printed(path, &certificate);
+    let digest = tallybook::values::digest::sha256_hex(text.as_bytes());
+    let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let stated = shown["statements"].clone();
+    insta::assert_snapshot!(text.replace(stated[0]["digest"].as_str().unwrap(), "DIGEST"));
+    let statement: serde_json::Value =
+        serde_json::from_str(&printed(path, &["statement", "7", "--month", "2024-11", "--json"])).unwrap();
+    assert!(statement.to_string().contains(stated[0]["digest"].as_str().unwrap()));
+    let page = path.join("end.html");
+    let with_page = ["account", "certificate", "7", "--page", page.to_str().unwrap()];
+    assert_eq!(printed(path, &with_page), text);
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains(&digest) && html.contains("7-20241101-20241120"), "{html}");
+    says(
+        &run_program(&mut program(path, AS_OF, &with_page)),
+        2,
+        &["name a new file"],
+    );
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), html);
+}

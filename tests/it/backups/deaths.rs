@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::backups::newest;
 use crate::crashes::books::{difference, differences, dump};
-use crate::crashes::points::{BACKUP_POINTS, RESTORE_POINTS};
+use crate::crashes::points::{BACKUP_POINTS, RESTORE_POINTS, is_tried};
 use crate::crashes::process::{program, run, stop_at};
 use crate::crashes::{copy, play};
 use crate::faults::small::{NIGHT, ends, night, place, says};
@@ -33,10 +33,10 @@ pub fn points(command: &mut std::process::Command, log: &Path) -> BTreeMap<Strin
     points
 }
 
-/// The first and the last pass of each point; with a server the last one, as the files are the same under every ledger.
+/// The first and the last pass of each point that is tried; with a server the last one, as the files are the same under every ledger.
 fn passes(points: &BTreeMap<String, u32>) -> Vec<String> {
     let mut all = Vec::new();
-    for (point, &times) in points {
+    for (point, &times) in points.iter().filter(|(point, _)| is_tried(point)) {
         let passes: BTreeSet<u32> = if is_embedded() {
             [1, times].into()
         } else {

@@ -1,4 +1,22 @@
-//! The contract: every point at which the program can be stopped.
+//! The contract: every point at which the program can be stopped, and which of them are tried on the ledger of a run.
+
+use crate::ledgers::is_embedded;
+
+/// Whether a kill is tried at every point. What it leaves of files is the same under every ledger: on a server the ledger's own points
+/// are tried, and all where the environment asks for it.
+pub fn is_every_point_tried() -> bool {
+    is_embedded() || std::env::var_os("TALLYBOOK_TEST_EVERY_POINT").is_some()
+}
+
+/// Whether a kill is tried at a point on the ledger of this run.
+pub fn is_tried(point: &str) -> bool {
+    is_every_point_tried() || is_of_ledger(point)
+}
+
+/// A point of a transaction, between two of them, or between a part of a source and its commit: those of files are named `VERB PLACE`.
+fn is_of_ledger(point: &str) -> bool {
+    point.contains('.') || PARTS.contains(&point)
+}
 
 /// Every transaction there is but those of a restore and of an erasure, which are plays of their own: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.

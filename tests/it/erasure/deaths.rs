@@ -11,6 +11,7 @@ use super::search::{found_in_files, found_in_ledger};
 use super::{numbers, texts};
 use crate::backups::kept_and_named;
 use crate::crashes::books::{difference, differences, dump, with_books};
+use crate::crashes::points::is_tried;
 use crate::crashes::process::{program, run as run_program, stop_at};
 use crate::ledgers::is_embedded;
 
@@ -135,8 +136,6 @@ fn an_erasure_killed_at_any_point_and_run_again_comes_to_the_same_end() {
     let uin = UIN.to_string();
     let again = ["erase", &uin, "--request", "letter 12"];
     let mut failed = Vec::new();
-    // What a kill leaves of files is the same whatever the ledger is.
-    let is_tried = |point: &str| is_embedded() || POINTS.contains(&point);
     for (point, times) in points.iter().filter(|(point, _)| is_tried(point)) {
         let passes = if is_embedded() { vec![1, *times] } else { vec![*times] };
         for pass in std::collections::BTreeSet::from_iter(passes) {

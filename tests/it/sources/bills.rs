@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::crashes::books::differences;
 use crate::crashes::play::card;
+use crate::crashes::points::is_tried;
 use crate::crashes::process::{Ended, program, run, stop_at};
 use crate::faults::small::{NIGHT, ends, night};
 use crate::world::line;
@@ -161,6 +162,7 @@ pub fn ends_in_the_same_bills_wherever_it_is_killed(
     }
     let cases: Vec<String> = passed
         .iter()
+        .filter(|(point, _)| is_tried(point))
         .flat_map(|(point, times)| {
             let passes: BTreeSet<u32> = [1, 2.min(*times), *times].into();
             passes.into_iter().map(move |pass| format!("{point}#{pass}"))

@@ -133,8 +133,10 @@ impl Engine {
         match self {
             Self::Sqlite => "SELECT name, type FROM pragma_table_info(?) ORDER BY name",
             Self::Postgres => {
-                "SELECT CAST(column_name AS TEXT) COLLATE \"C\" AS name, CAST(data_type AS TEXT) FROM information_schema.columns \
-                 WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ? ORDER BY name"
+                // `information_schema.columns` reads the columns of every table of the database, however many schemas it has.
+                "SELECT CAST(attname AS TEXT) COLLATE \"C\" AS name, format_type(atttypid, NULL) FROM pg_attribute \
+                 WHERE attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?)) \
+                 AND attnum > 0 AND NOT attisdropped ORDER BY name"
             }
             Self::MySql => {
                 "SELECT CAST(column_name AS CHAR(64)) AS name, CAST(data_type AS CHAR(64)) FROM information_schema.columns \
