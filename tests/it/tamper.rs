@@ -11,6 +11,7 @@ use tallybook::pipeline::meter::dedupe::resolution::Resolution;
 use tallybook::pipeline::retention::store::waive;
 use tallybook::storage::ledger::{Engine, Lease, Value, query};
 
+use crate::crashes::points::is_every_point_tried;
 use crate::exactly_once::shop::{Shop, records, usage, void};
 use crate::ledgers;
 use crate::source_rows;
@@ -303,7 +304,8 @@ fn a_changed_number_in_any_row_of_the_ledger_is_found_and_its_table_is_named() {
         }
         changed
     });
-    assert!(changed > 150, "{changed} columns were changed");
+    let least = if is_every_point_tried() { 150 } else { 50 };
+    assert!(changed > least, "{changed} columns were changed");
 }
 
 #[test]
@@ -340,7 +342,7 @@ fn every_counter_that_is_renamed_moved_or_gone_is_named() {
     });
 }
 
-/// Every column of every table that has rows.
+/// Every column of every table that has rows; on a server one of each table, the next one in the next table, unless every point is tried.
 async fn columns(shop: &Shop) -> Vec<(String, String)> {
     let books = shop.place.books(at(NOW)).await;
     let mut all = Vec::new();
@@ -369,7 +371,16 @@ async fn columns(shop: &Shop) -> Vec<(String, String)> {
                 "{table} is empty"
             ),
             Some(_) if OF_THE_MOMENT.contains(&table.as_str()) => {}
-            Some(row) => all.extend(row.names().iter().map(|column| (table.clone(), column.clone()))),
+            Some(row) => {
+                let names = row.names();
+                let chosen = if is_every_point_tried() {
+                    0..names.len()
+                } else {
+                    let place = all.len() % names.len();
+                    place..place + 1
+                };
+                all.extend(names[chosen].iter().map(|column| (table.clone(), column.clone())));
+            }
         }
     }
     books.ledger.close().await;
