@@ -350,7 +350,11 @@ fn a_retry_that_read_its_lines_before_the_account_ended_takes_none() {
 }
 
 fn printed(path: &Path, args: &[&str]) -> String {
-    let output = program(path, AS_OF, args).stdout(Stdio::piped()).output().unwrap();
+    printed_at(path, AS_OF, args)
+}
+
+fn printed_at(path: &Path, now: &str, args: &[&str]) -> String {
+    let output = program(path, now, args).stdout(Stdio::piped()).output().unwrap();
     assert!(
         output.status.success(),
         "{args:?}: {}",
@@ -413,9 +417,10 @@ fn a_dry_run_tells_what_an_end_would_do_and_writes_nothing() {
 
 #[test]
 fn an_end_has_a_certificate_with_its_decisions_and_statements_and_a_page_that_is_written_over_nothing() {
+    const LATER: &str = "2024-11-24T00:00:00Z";
     let place = crate::faults::small::place();
     let path = place.path();
-    ends(&mut crate::faults::small::night(path), 0);
+    ends(&mut program(path, AS_OF, &["nightly"]), 0);
     let certificate = ["account", "certificate", "7"];
     says(
         &run_program(&mut program(path, AS_OF, &certificate)),
@@ -426,22 +431,21 @@ fn an_end_has_a_certificate_with_its_decisions_and_statements_and_a_page_that_is
         path,
         &["terminate", "7", "--on", "2024-11-20", "--reason", "<it> moves"],
     );
-    ends(&mut program(path, "2024-11-24T00:00:00Z", &["nightly"]), 0);
-    let text = printed(path, &certificate);
+    ends(&mut program(path, LATER, &["nightly"]), 0);
+    let text = printed_at(path, LATER, &certificate);
     let digest = tallybook::values::digest::sha256_hex(text.as_bytes());
     let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let stated = shown["statements"].clone();
-    insta::assert_snapshot!(text.replace(stated[0]["digest"].as_str().unwrap(), "DIGEST"));
-    let statement: serde_json::Value =
-        serde_json::from_str(&printed(path, &["statement", "7", "--month", "2024-11", "--json"])).unwrap();
-    assert!(statement.to_string().contains(stated[0]["digest"].as_str().unwrap()));
+    let of_statement = shown["statements"][0]["digest"].as_str().unwrap();
+    insta::assert_snapshot!(text.replace(of_statement, "DIGEST"));
+    let statement = printed_at(path, LATER, &["statement", "7", "--month", "2024-11", "--json"]);
+    assert!(statement.contains(of_statement), "{statement}");
     let page = path.join("end.html");
     let with_page = ["account", "certificate", "7", "--page", page.to_str().unwrap()];
-    assert_eq!(printed(path, &with_page), text);
+    assert_eq!(printed_at(path, LATER, &with_page), text);
     let html = std::fs::read_to_string(&page).unwrap();
     assert!(html.contains(&digest) && html.contains("7-20241101-20241120"), "{html}");
     says(
-        &run_program(&mut program(path, AS_OF, &with_page)),
+        &run_program(&mut program(path, LATER, &with_page)),
         2,
         &["name a new file"],
     );
