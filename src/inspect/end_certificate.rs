@@ -57,7 +57,7 @@ pub struct Decided {
 pub struct Stated {
     pub statement_id: String,
     pub currency: String,
-    /// In the currency, exact.
+    /// With the decimals of the currency.
     pub total: String,
     /// SHA-256, the newest of which proves those before it.
     pub digest: String,
@@ -162,7 +162,7 @@ impl From<&Statement> for Stated {
         Self {
             statement_id: statement.statement_id.clone(),
             currency: statement.currency.to_string(),
-            total: statement.total.to_string(),
+            total: statement.total_text(),
             digest: statement.digest.clone(),
         }
     }
