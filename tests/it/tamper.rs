@@ -304,8 +304,9 @@ fn a_changed_number_in_any_row_of_the_ledger_is_found_and_its_table_is_named() {
         }
         changed
     });
-    let least = if is_every_point_tried() { 150 } else { 50 };
-    assert!(changed > least, "{changed} columns were changed");
+    // 50 tables have rows.
+    let least = if is_every_point_tried() { 151 } else { 50 };
+    assert!(changed >= least, "{changed} columns were changed");
 }
 
 #[test]
