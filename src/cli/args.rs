@@ -10,6 +10,7 @@ use super::backup::{BackupArgs, time_of_backup};
 use super::erase::EraseArgs;
 use super::parse;
 use super::quarantine::args::QuarantineCommand;
+use super::rate_card_diff::DiffArgs;
 use super::retention::RetentionArgs;
 use super::source::args::SourceCommand;
 use crate::context::admission::Hour;
@@ -168,7 +169,7 @@ pub enum Command {
         #[arg(long, requires = "line")]
         full: bool,
     },
-    /// Manage rate cards: check, list, show, import, withdraw
+    /// Manage rate cards: check, list, show, diff, schema, import, withdraw
     RateCard {
         #[command(subcommand)]
         command: RateCardCommand,
@@ -380,6 +381,10 @@ pub enum RateCardCommand {
         #[arg(long, value_name = "DAY", value_parser = parse::day)]
         on: Option<NaiveDate>,
     },
+    /// Show in words and numbers what changed from one version to another
+    Diff(DiffArgs),
+    /// Print the JSON Schema of rate card files, for editors
+    Schema,
     /// Import rate card files or folders: new versions, and revisions that only add prices or SKUs
     ///
     /// With --corrects, prices may also change for days already metered or billed: closed periods from that day on are rated again,

@@ -18,6 +18,7 @@ mod print;
 mod pull;
 mod quarantine;
 mod rate_card;
+mod rate_card_diff;
 mod retention;
 mod run;
 mod settings;

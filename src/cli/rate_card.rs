@@ -1,4 +1,4 @@
-//! `rate-card`: check, list, show, import.
+//! `rate-card`: check, list, show, diff, schema, import, withdraw.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,15 @@ use chrono::NaiveDate;
 
 use super::args::{Args, RateCardCommand};
 use super::price_change::money_text;
+use super::print;
+use super::rate_card_diff;
 use super::run::report;
 use crate::catalog::account::Account;
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::rate_card::catalog::RateCatalog;
 use crate::catalog::rate_card::check_folder;
 use crate::catalog::rate_card::import::{Correction, Imported, Tried, findings_text, import, read_files, try_import};
+use crate::catalog::rate_card::schema::SCHEMA;
 use crate::catalog::rate_card::store::{imported, load_cards};
 use crate::catalog::rate_card::withdraw::withdraw;
 use crate::context::Books;
@@ -61,6 +64,12 @@ pub fn check(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
     Ok(ExitCode::unless(found.is_empty(), ExitCode::NeedsPerson))
 }
 
+/// Prints the schema of card files; needs no books.
+pub fn print_schema() -> ExitCode {
+    print::out(SCHEMA);
+    ExitCode::Done
+}
+
 fn imported_text(card: &Imported) -> String {
     let again = match card.outcome {
         "correction" | "correction by a new version" => {
@@ -82,7 +91,7 @@ fn imported_text(card: &Imported) -> String {
 }
 
 /// What a person is told who named a card that is not there, with the nearest that is.
-fn not_imported(cards: &RateCatalog, name: &str) -> Error {
+pub(super) fn not_imported(cards: &RateCatalog, name: &str) -> Error {
     let meant = nearest(name, cards.versions().map(|card| card.name.as_str()));
     let meant = meant
         .map(|meant| format!("; did you mean {meant}?"))
@@ -176,7 +185,8 @@ fn told_text(told: &Told) -> String {
 /// All others.
 pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Result<()> {
     match command {
-        RateCardCommand::Check { .. } => unreachable!("run before the books are opened"),
+        RateCardCommand::Check { .. } | RateCardCommand::Schema => unreachable!("run before the books are opened"),
+        RateCardCommand::Diff(diff) => rate_card_diff::with_books(args, books, diff).await?,
         RateCardCommand::List => {
             let cards = imported(&books.ledger).await?;
             let mut table = Table::new(&["card", "from", "revision", "digest", "imported", "withdrawn"]);

@@ -16,7 +16,7 @@ use super::usage::{show_statements, show_usage};
 use super::writes::run_admitted;
 use super::{
     account, account_end, adjustment, backup, conflict, environment, erase, explain, first_day, manual, print, pull,
-    quarantine, rate_card, retention, source, void,
+    quarantine, rate_card, rate_card_diff, retention, source, void,
 };
 use crate::backup::restore::Point;
 use crate::catalog::account::Accounts;
@@ -43,11 +43,13 @@ use crate::support::table::counted;
 pub async fn run(args: &Args) -> Result<ExitCode> {
     environment::refuse_unknown()?;
     let clock = args.as_of.map_or_else(|| Ok(Clock::system()), Clock::as_of)?;
-    if let Command::RateCard {
-        command: RateCardCommand::Check { files },
-    } = &args.command
-    {
-        return rate_card::check(args, files);
+    if let Command::RateCard { command } = &args.command {
+        match command {
+            RateCardCommand::Check { files } => return rate_card::check(args, files),
+            RateCardCommand::Schema => return Ok(rate_card::print_schema()),
+            RateCardCommand::Diff(diff) if diff.names_files_alone() => return rate_card_diff::of_files(args, diff),
+            _ => {}
+        }
     }
     if let Command::Source {
         command: SourceCommand::Check { files },

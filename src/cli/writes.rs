@@ -34,6 +34,8 @@ fn only_reads(command: &Command) -> bool {
             RateCardCommand::Check { .. }
                 | RateCardCommand::List
                 | RateCardCommand::Show { .. }
+                | RateCardCommand::Diff(_)
+                | RateCardCommand::Schema
                 | RateCardCommand::Import { dry_run: true, .. }
         ),
         Command::Account { command } => matches!(

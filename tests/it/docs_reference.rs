@@ -344,6 +344,7 @@ fn every_key_of_the_json_output_is_described() {
         &["account", "show", "7"],
         &["reinstate", "7", "--reason", "x"],
         &["rate-card", "list"],
+        &["rate-card", "diff", "c@2024-11-01", "c@2024-11-01"],
         &["rate-card", "import", "--dry-run"],
         &["quarantine", "list"],
         &["quarantine", "show", "1"],

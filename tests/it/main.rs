@@ -106,6 +106,9 @@ mod servers;
 /// Sources that are pulled.
 mod sources;
 
+/// Tools about rate cards.
+mod rate_cards;
+
 /// The version of the tables.
 mod schema;
 

@@ -1,10 +1,9 @@
 //! Whether one revision of a card only adds to another: then nothing that was priced changes.
 
-use std::collections::BTreeSet;
-
+use super::RateCard;
+use super::difference::{Difference, of_card, of_regions};
 use super::meter::{Dimension, Fits, Meter};
 use super::price::Price;
-use super::{EVERY_REGION, RateCard};
 
 /// What a new revision of a card version is to the old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,55 +49,21 @@ pub fn changes_beyond_prices(old: &RateCard, new: &RateCard) -> Vec<String> {
 }
 
 fn compare_top(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
-    let mut top = |what: &str, old: &str, new: &str| {
-        if old != new {
-            changes.push(format!("{what} changed from {old} to {new}"));
-        }
-    };
-    top("card", &old.name, &new.name);
-    top("from", &old.from.to_string(), &new.from.to_string());
-    top("currency", &old.currency.to_string(), &new.currency.to_string());
-    top("zone", old.zone.name(), new.zone.name());
-    top(
-        "grace",
-        &format!("{}d", old.grace_days),
-        &format!("{}d", new.grace_days),
-    );
-    top("default_region", &old.default_region, &new.default_region);
+    changes.extend(of_card(old, new).iter().map(Difference::sentence));
 }
 
 /// Every region that had a group keeps it.
 fn compare_regions(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
-    let listed = |card: &RateCard| {
-        card.region_groups
-            .iter()
-            .flat_map(|group| group.regions.clone())
-            .collect::<BTreeSet<_>>()
-    };
-    for region in listed(old).union(&listed(new)) {
-        let (before, now) = if region == EVERY_REGION {
-            (every_other(old), every_other(new))
-        } else {
-            (old.region_group(region), new.region_group(region))
-        };
-        if before.is_some() && before != now {
-            let group = |group: Option<&str>| group.map_or("no group".into(), |group| format!("group {group}"));
-            changes.push(format!(
-                "region {region} was in {} and is in {}",
-                group(before),
-                group(now)
-            ));
-        }
+    for moved in of_regions(old, new) {
+        let Some(before) = moved.old else { continue };
+        let now = moved
+            .new
+            .map_or_else(|| "no group".into(), |group| format!("group {group}"));
+        changes.push(format!(
+            "region {} was in group {before} and is in {now}",
+            moved.subject
+        ));
     }
-}
-
-/// The group that takes every region that no other lists.
-fn every_other(card: &RateCard) -> Option<&str> {
-    let every = card
-        .region_groups
-        .iter()
-        .find(|group| group.regions.iter().any(|region| region == EVERY_REGION));
-    every.map(|group| group.name.as_str())
 }
 
 /// Each meter stays in its place and takes what it took; what it takes in addition, no later meter took.

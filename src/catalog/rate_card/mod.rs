@@ -12,6 +12,9 @@ pub mod catalog;
 /// What must hold across the parts of a card.
 mod check;
 
+/// What changed from one card to another.
+pub mod difference;
+
 /// The TOML of a card.
 mod file;
 
@@ -33,6 +36,9 @@ pub mod price;
 /// Cards that the tests of this stage share.
 #[cfg(test)]
 mod samples;
+
+/// The card's format for editors.
+pub mod schema;
 
 /// From a record's task type and parameters to its SKU.
 pub mod sku_choice;
