@@ -17,6 +17,8 @@ GRANT SELECT, SHOW VIEW ON tallybook.dash_lines TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_runs TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_held_days TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_ended_accounts TO 'tallybook_reader'@'%';
+GRANT SELECT, SHOW VIEW ON tallybook.dash_accounts TO 'tallybook_reader'@'%';
+GRANT SELECT, SHOW VIEW ON tallybook.dash_account_labels TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_blocked TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_quarantine TO 'tallybook_reader'@'%';
 GRANT SELECT, SHOW VIEW ON tallybook.dash_sources TO 'tallybook_reader'@'%';

@@ -27,7 +27,7 @@ GRANT SELECT ON
     public.dash_lines,
     public.dash_runs,
     public.dash_held_days,
-    public.dash_ended_accounts,
+    public.dash_accounts, public.dash_account_labels, public.dash_ended_accounts,
     public.dash_blocked,
     public.dash_quarantine,
     public.dash_conflicts,

@@ -5,11 +5,16 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use chrono::NaiveDate;
 
+use super::account_profile;
+use super::account_profile::{labels_text, profile_text};
 use super::args::{AccountCommand, Args, CycleName};
 use super::price_change::money_text;
 use super::print;
 use super::run::report;
+use crate::catalog::account::Account;
 use crate::catalog::account::add::{Wanted, add, try_add};
+use crate::catalog::account::profile::Profile;
+use crate::catalog::account::profile::store::{profiles, versions_of};
 use crate::catalog::account::store::load_accounts;
 use crate::catalog::account::terms::{PriceOverride, Terms};
 use crate::catalog::account::unknown::unknown_account;
@@ -73,7 +78,10 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
             };
             report(args, &told, || told_text(*uin, &told));
         }
+        AccountCommand::Set(set) => account_profile::run_set(args, books, set).await?,
+        AccountCommand::Import(import) => account_profile::run_import(args, books, import).await?,
         AccountCommand::List => {
+            let profiles = profiles(&books.ledger).await?;
             let accounts = load_accounts(&books.ledger).await?;
             let mut table = Table::new(&[
                 "account",
@@ -84,6 +92,8 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                 "first day",
                 "closed to",
                 "ended on",
+                "name",
+                "labels",
             ]);
             for (uin, account) in accounts.iter() {
                 let zone = account.terms_on(books.clock.today()).zone;
@@ -97,11 +107,16 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
                     account.first_day.map_or_else(|| "-".to_owned(), |d| d.to_string()),
                     account.closed_to.map_or_else(|| "-".to_owned(), |d| d.to_string()),
                     account.ended_on().map_or_else(|| "-".to_owned(), |d| d.to_string()),
+                    profiles
+                        .get(&uin)
+                        .and_then(|profile| profile.name.clone())
+                        .unwrap_or_default(),
+                    profiles.get(&uin).map(labels_text).unwrap_or_default(),
                 ]);
             }
             let json: Vec<_> = accounts
                 .iter()
-                .map(|(uin, account)| account_json(uin, account))
+                .map(|(uin, account)| account_json(uin, account, profiles.get(&uin)))
                 .collect();
             report(args, &json, || table.text());
         }
@@ -110,7 +125,10 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
             let Some(account) = accounts.get(*uin) else {
                 return Err(unknown_account(&books.ledger, *uin).await?.into());
             };
-            report(args, &account_json(*uin, account), || account_text(*uin, account));
+            let versions = versions_of(&books.ledger, *uin).await?;
+            let mut json = account_json(*uin, account, versions.last());
+            json["profile_versions"] = serde_json::to_value(&versions)?;
+            report(args, &json, || account_text(*uin, account, versions.last()));
         }
         AccountCommand::Certificate { uin, page } => {
             let certificate = EndCertificate::of(books, *uin).await?;
@@ -157,12 +175,12 @@ async fn look_and_add(books: &Books, wanted: Wanted) -> crate::support::error::R
 
 async fn look_at(books: &Books, wanted: Wanted) -> crate::support::error::Result<Told> {
     let uin = wanted.uin;
-    let added = try_add(books, wanted).await?;
+    let (added, before) = try_add(books, wanted).await?;
     let cards = load_cards(&books.ledger).await?;
-    let mut after = added.accounts.clone();
+    let mut after = before.clone();
     after.extend(vec![(uin, added.account)]);
     let change = Change {
-        before: &added.accounts,
+        before: &before,
         after: &after,
         cards: &cards,
         uins: [uin].into(),
@@ -197,7 +215,7 @@ fn told_text(uin: u64, told: &Told) -> String {
 }
 
 /// What is other than before, such as `discount 0 -> 10 %`.
-fn changes_text(before: Option<&Terms>, terms: &Terms) -> String {
+pub(super) fn changes_text(before: Option<&Terms>, terms: &Terms) -> String {
     let Some(before) = before else { return String::new() };
     let mut changes = Vec::new();
     let mut change = |what: &str, old: String, new: String| {
@@ -234,8 +252,9 @@ fn scope_text(price: &PriceOverride) -> String {
     format!("{}{group}", price.sku)
 }
 
-fn account_text(uin: u64, account: &crate::catalog::account::Account) -> String {
+fn account_text(uin: u64, account: &Account, profile: Option<&Profile>) -> String {
     let mut text = format!("account {uin}\n");
+    text.push_str(&profile.map(profile_text).unwrap_or_default());
     for terms in &account.terms {
         text.push_str(&terms_text(terms));
     }
@@ -255,7 +274,7 @@ fn account_text(uin: u64, account: &crate::catalog::account::Account) -> String 
     text
 }
 
-fn terms_text(terms: &Terms) -> String {
+pub(super) fn terms_text(terms: &Terms) -> String {
     let mut text = format!(
         "terms    from {}: card {}, {}, {}, discount {} %\n",
         terms.from,
@@ -270,7 +289,7 @@ fn terms_text(terms: &Terms) -> String {
     text
 }
 
-fn account_json(uin: u64, account: &crate::catalog::account::Account) -> serde_json::Value {
+fn account_json(uin: u64, account: &Account, profile: Option<&Profile>) -> serde_json::Value {
     serde_json::json!({
         "uin": uin.to_string(),
         "terms": account.terms,
@@ -278,6 +297,7 @@ fn account_json(uin: u64, account: &crate::catalog::account::Account) -> serde_j
         "closed_to": account.closed_to,
         "ended_on": account.ended_on(),
         "ends": account.ends,
+        "profile": profile,
     })
 }
 

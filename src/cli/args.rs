@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::account_end::TerminateArgs;
+use super::account_profile::{ImportArgs, SetArgs};
 use super::backup::{BackupArgs, time_of_backup};
 use super::erase::EraseArgs;
 use super::parse;
@@ -174,7 +175,7 @@ pub enum Command {
         #[command(subcommand)]
         command: RateCardCommand,
     },
-    /// Manage accounts and their terms: add, list, show
+    /// Manage accounts and their terms: add, set, import, list, show
     Account {
         #[command(subcommand)]
         command: AccountCommand,
@@ -549,6 +550,10 @@ pub enum AccountCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Set the name, billing contact, contract number and labels of an account; none of it changes what is billed
+    Set(SetArgs),
+    /// Add or change the accounts of a CSV or TOML file, with names, labels and terms; what is as the file says is left alone
+    Import(ImportArgs),
     /// List all accounts
     List,
     /// Show an account with its terms and periods

@@ -2,6 +2,7 @@
 
 mod account;
 mod account_end;
+mod account_profile;
 mod adjustment;
 mod args;
 mod backup;

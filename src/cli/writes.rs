@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::account_end::TerminateArgs;
+use super::account_profile::{ImportArgs, SetArgs};
 use super::args::{AccountCommand, AdjustmentCommand, Args, Command, ConflictCommand, RateCardCommand, VoidCommand};
 use super::print;
 use super::quarantine::args::QuarantineCommand;
@@ -44,6 +45,8 @@ fn only_reads(command: &Command) -> bool {
                 | AccountCommand::Show { .. }
                 | AccountCommand::Certificate { .. }
                 | AccountCommand::Add { dry_run: true, .. }
+                | AccountCommand::Set(SetArgs { dry_run: true, .. })
+                | AccountCommand::Import(ImportArgs { dry_run: true, .. })
         ),
         Command::Adjustment { command } => matches!(command, AdjustmentCommand::List { .. }),
         Command::Void { command } => matches!(command, VoidCommand::List { .. }),

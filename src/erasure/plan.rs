@@ -8,6 +8,7 @@ use super::store;
 use super::words::Words;
 use crate::catalog::account::Account;
 use crate::catalog::account::erased::store::refuse_erased;
+use crate::catalog::account::profile::store::versions_of;
 use crate::catalog::account::store::load_account;
 use crate::catalog::account::unknown::unknown_account;
 use crate::catalog::account::usage::rows_of;
@@ -68,6 +69,7 @@ pub async fn plan(books: &Books, uin: u64, request: &str) -> Result<Plan> {
     let mut causes = causes(books, uin, &account, &words, request).await?;
     causes.extend(obstacles(books, uin).await?);
     let held = store::held(&books.ledger, uin).await?;
+    let versions = i64::try_from(versions_of(&books.ledger, uin).await?.len()).unwrap_or(i64::MAX);
     let row = |what, rows| Counted { what, rows };
     Ok(Plan {
         uin: uin.to_string(),
@@ -79,6 +81,7 @@ pub async fn plan(books: &Books, uin: u64, request: &str) -> Result<Plan> {
                 i64::try_from(store::quarantined(&books.ledger, &words, false).await?.len()).unwrap_or(i64::MAX),
             ),
             row("names of records in conflicts", held.conflicts),
+            row("versions of its name, contact, contract and labels", versions),
         ],
         stays: vec![
             row("statements", held.statements),

@@ -27,7 +27,12 @@ const OWN_VIEW: &str = "closed_period";
 
 /// Every view with its columns and their kinds, as docs/reference/views.md describes them. A `real` is of the embedded ledger alone, whose decimals,
 /// dates and times are text.
-const VIEWS: [(&str, &str); 16] = [
+const VIEWS: [(&str, &str); 18] = [
+    ("dash_account_labels", "uin text, label text, value text"),
+    (
+        "dash_accounts",
+        "uin text, name text, contract text, first_day date, ended_on date",
+    ),
     (
         "dash_alarms",
         "alarm integer, batch integer, input text, source text, code text, received integer, refused integer, raised_at time, \

@@ -322,7 +322,15 @@ fn every_exit_code_is_described() {
 }
 
 /// Objects whose keys are names of what was billed or decided, and the card, which has a page of its own.
-const OPEN_OBJECTS: [&str; 6] = ["totals", "by_status", "detail", "held", "region_groups", "meters"];
+const OPEN_OBJECTS: [&str; 7] = [
+    "labels",
+    "totals",
+    "by_status",
+    "detail",
+    "held",
+    "region_groups",
+    "meters",
+];
 
 #[test]
 fn every_key_of_the_json_output_is_described() {
@@ -338,6 +346,7 @@ fn every_key_of_the_json_output_is_described() {
         &["explain", "7-20241101-20241201"],
         &["verify"],
         &["audit"],
+        &["account", "set", "7", "--name", "Acme", "--label", "tier=gold"],
         &["account", "list"],
         &["account", "add", "9", "--card", "c", "--discount", "5", "--dry-run"],
         &["terminate", "7", "--on", "2025-01-01", "--reason", "x"],

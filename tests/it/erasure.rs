@@ -24,13 +24,13 @@ use crate::backups::kept_and_named;
 use crate::crashes::books::{differences, with_books};
 use crate::ledgers::is_embedded;
 
-/// What nothing may say after the erasure: the numbers, and names of the customer's work.
+/// What nothing may say after the erasure: the numbers, names of the customer's work, and who the customer is.
 fn texts() -> Vec<String> {
     let numbers = APPS.map(|app| app.to_string());
     [UIN.to_string()]
         .into_iter()
         .chain(numbers)
-        .chain(["work-of-seven".to_owned()])
+        .chain(["work-of-seven", "Seven Seas", "seven-seas", "C-SEVEN", "seven-gold"].map(str::to_owned))
         .collect()
 }
 

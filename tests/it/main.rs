@@ -24,6 +24,9 @@ mod worlds;
 /// Accounts that end, and go on.
 mod account_ends;
 
+/// Names, labels and files of accounts.
+mod account_profiles;
+
 /// Accounts that are erased.
 mod erasure;
 

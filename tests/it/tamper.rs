@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tallybook::catalog::account::end::reinstate::reinstate;
 use tallybook::catalog::account::end::terminate::terminate;
+use tallybook::catalog::account::profile::Said;
+use tallybook::catalog::account::profile::set::set;
 use tallybook::decisions::conflict::resolve;
 use tallybook::inspect::explain::explain;
 use tallybook::inspect::verify::{Verified, verify};
@@ -76,6 +78,14 @@ pub fn rich_books() -> Shop {
         let lease = Lease::take(&books.ledger, "test").await.unwrap();
         resolve(&books, &lease, 2, Resolution::Replaced, "seen").await.unwrap();
         let end_day = "2025-08-01".parse().unwrap();
+        let said = Said {
+            name: Some("Acme".to_owned()),
+            contact: Some("bills@acme.test".to_owned()),
+            contract: Some("C-17".to_owned()),
+            labels: [("tier".to_owned(), "gold".to_owned())].into(),
+            ..Said::default()
+        };
+        set(&books, 8, &said).await.unwrap();
         terminate(&books, &lease, 8, end_day, "it moves").await.unwrap();
         reinstate(&books, &lease, 8, "it stays").await.unwrap();
         lease.release().await.unwrap();

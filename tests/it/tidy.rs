@@ -37,7 +37,7 @@ const OWNERS: [(&str, &str); 10] = [
     ),
     (
         "catalog",
-        "account account_end agreement erased_account rate_card rerate source_state source_template source_version terms tombstone withdrawn_card",
+        "account account_end account_label account_profile agreement erased_account rate_card rerate source_state source_template source_version terms tombstone withdrawn_card",
     ),
     (
         "pipeline/ingest",

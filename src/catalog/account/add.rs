@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::erased::store::refuse_erased;
+use super::erased::ErasedAccounts;
+use super::erased::store::{erased_accounts, refuse_one_of};
 use super::store::{add_accounts, add_terms, load_accounts, usage_files_from};
 use super::terms::{PriceOverride, Terms};
 use super::usage::last_day;
@@ -59,10 +60,32 @@ pub struct Added {
     /// The terms that held on their first day until now; none of a new account.
     pub before: Option<Terms>,
     pub terms: Terms,
-    /// All accounts before.
-    pub accounts: Accounts,
     /// The account after.
     pub account: Account,
+}
+
+/// What adding looks at: read once, for one account or a file of them.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub accounts: Accounts,
+    cards: RateCatalog,
+    erased: ErasedAccounts,
+}
+
+impl Known {
+    /// Reads it. The caller holds the write lock, so that it still holds when it is used.
+    pub async fn load(books: &Books) -> Result<Self> {
+        Ok(Self {
+            accounts: load_accounts(&books.ledger).await?,
+            cards: load_cards(&books.ledger).await?,
+            erased: erased_accounts(&books.ledger).await?,
+        })
+    }
+
+    /// Refuses an erased account's number, and a pseudonym.
+    pub fn refuse_erased(&self, uin: u64) -> Result<()> {
+        refuse_one_of(&self.erased, uin)
+    }
 }
 
 /// Adds an account, or later terms to one that is there. Terms start where a period ends and keep the zone. The caller holds
@@ -70,24 +93,25 @@ pub struct Added {
 pub async fn add(books: &Books, wanted: Wanted) -> Result<Terms> {
     // The write lock comes first, so that what is read here still holds when it is used.
     let mut tx = books.ledger.begin().await?;
-    let added = add_in(books, &mut tx, wanted).await?;
+    let known = Known::load(books).await?;
+    let added = add_known(books, &mut tx, &known, wanted).await?;
     books.ledger.commit(tx, "account").await?;
     Ok(added.terms)
 }
 
-/// Does what [`add`] does, and undoes it.
-pub async fn try_add(books: &Books, wanted: Wanted) -> Result<Added> {
+/// Does what [`add`] does, and undoes it. Also all accounts as they are.
+pub async fn try_add(books: &Books, wanted: Wanted) -> Result<(Added, Accounts)> {
     let mut tx = books.ledger.begin().await?;
-    let added = add_in(books, &mut tx, wanted).await?;
+    let known = Known::load(books).await?;
+    let added = add_known(books, &mut tx, &known, wanted).await?;
     drop(tx);
-    Ok(added)
+    Ok((added, known.accounts))
 }
 
-async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
-    refuse_erased(&books.ledger, wanted.uin).await?;
-    let cards = load_cards(&books.ledger).await?;
-    let accounts = load_accounts(&books.ledger).await?;
-    let known = accounts.get(wanted.uin);
+/// Adds one account or later terms, beside what is known.
+pub(super) async fn add_known(books: &Books, tx: &mut Tx, beside: &Known, wanted: Wanted) -> Result<Added> {
+    beside.refuse_erased(wanted.uin)?;
+    let (cards, known) = (&beside.cards, beside.accounts.get(wanted.uin));
     let last = known.and_then(|account| account.terms.last());
     let name = wanted
         .card
@@ -120,7 +144,7 @@ async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
         ),
     )?;
     for price in &new.overrides {
-        check_override(&cards, &new, price)?;
+        check_override(cards, &new, price)?;
     }
     let changed = match known {
         None => {
@@ -167,7 +191,6 @@ async fn add_in(books: &Books, tx: &mut Tx, wanted: Wanted) -> Result<Added> {
         before,
         terms: new,
         account: changed,
-        accounts,
     })
 }
 

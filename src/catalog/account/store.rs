@@ -32,6 +32,15 @@ pub(super) async fn all_uins(ledger: &Ledger) -> Result<Vec<String>> {
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
+/// Whether there is an account of a number.
+pub(super) async fn has_account(tx: &mut Tx, uin: u64) -> Result<bool> {
+    let row = query("SELECT 1 FROM account WHERE uin = ?")
+        .bind(uin.to_string())
+        .fetch_optional(tx)
+        .await?;
+    Ok(row.is_some())
+}
+
 /// Reads one account with its terms; none when there is none of this number.
 pub async fn load_account(ledger: &Ledger, uin: u64) -> Result<Option<Account>> {
     Ok(load(ledger, "WHERE uin = ?", Some(uin)).await?.remove(&uin))

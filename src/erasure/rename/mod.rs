@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! files         rows of the old files become those of the new ones
-//! account       the account, its terms and its end stand under the pseudonym; the true number is in no row at the end
+//! account       the account, its terms and its end stand under the pseudonym; its profile goes; the true number is in no row at the end
 //! statements    documents with other numbers, and their second digests
 //! rows          what has the number in a column of its own
 //! work          names of the customer's records: of conflicts, voids, refused lines
@@ -22,6 +22,8 @@ use super::files::Rewritten;
 use super::pseudonym::Pseudonyms;
 use super::words::Words;
 use crate::catalog::account::erased::store::{add_pseudonym, add_tombstone, remove_true_account};
+use crate::catalog::account::profile;
+use crate::catalog::account::profile::store::remove_profile;
 use crate::context::Books;
 use crate::storage::ledger::Tx;
 use crate::support::error::Result;
@@ -70,6 +72,7 @@ pub fn tables() -> Vec<&'static str> {
     let mut all: Vec<&str> = own
         .into_iter()
         .chain(files)
+        .chain(profile::store::TABLES)
         .chain(rows::tables())
         .chain(texts::tables())
         .collect();
@@ -94,6 +97,9 @@ pub async fn rename(
     let words = Words::of(names);
     let ids = work::rename(books, tx, &words, files, names, &mut renamed).await?;
     texts::rename(tx, &words.with_ids(ids), &mut renamed).await?;
+    for (table, rows) in remove_profile(tx, names.erased_uin).await? {
+        renamed.add(table, rows);
+    }
     remove_true_account(tx, names.erased_uin).await?;
     add_tombstone(tx, names.erased_uin).await?;
     Ok(renamed)

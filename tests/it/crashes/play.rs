@@ -86,7 +86,7 @@ impl Step {
 }
 
 /// The steps after the ground was laid. Together they pass every point.
-pub const STEPS: [Step; 28] = [
+pub const STEPS: [Step; 30] = [
     Step::new(
         "ingest",
         "2024-11-16T12:00:00Z",
@@ -99,6 +99,17 @@ pub const STEPS: [Step; 28] = [
         &["account", "add", "9", "--card", "c", "--from", "2024-11-01"],
     )
     .decides(),
+    Step::new(
+        "account set",
+        "2024-11-17T00:00:00Z",
+        &["account", "set", "9", "--name", "Nine", "--label", "tier=gold"],
+    ),
+    Step::new(
+        "account import",
+        "2024-11-17T00:00:00Z",
+        &["account", "import", "in/accounts.csv"],
+    )
+    .before(accounts),
     Step::new(
         "first-day",
         "2024-11-17T00:00:00Z",
@@ -284,6 +295,10 @@ pub fn card(path: &Path, price: &str, grown: bool) {
 }
 
 /// A good line with service-log fields, two that are no usage, one of an account that is not there yet; and a packed Parquet.
+fn accounts(path: &Path) {
+    std::fs::write(path.join("in/accounts.csv"), "uin,name,label.tier\n9,Nine Ltd,gold\n").unwrap();
+}
+
 fn inputs(path: &Path) {
     let text = with_log(&line("g1", 7, DAY, 90_000)) + "not usage\nnor this\n" + &line("g2", 9, DAY, 30_000);
     std::fs::write(path.join("in/lines.ndjson"), text).unwrap();

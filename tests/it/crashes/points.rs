@@ -20,8 +20,9 @@ fn is_of_ledger(point: &str) -> bool {
 
 /// Every transaction there is but those of a restore and of an erasure, which are plays of their own: each has a point before its commit and one after it. Who adds one adds it here; none is removed
 /// unseen.
-pub const COMMITS: [&str; 45] = [
+pub const COMMITS: [&str; 47] = [
     "account",
+    "account_import",
     "blanked",
     "cards",
     "clock",
@@ -52,6 +53,7 @@ pub const COMMITS: [&str; 45] = [
     "meter",
     "originals",
     "payloads",
+    "profile",
     "prove",
     "pull",
     "redrive",

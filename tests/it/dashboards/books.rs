@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use tallybook::catalog::account::end::terminate::terminate;
+use tallybook::catalog::account::profile::Said;
+use tallybook::catalog::account::profile::set::set;
 use tallybook::storage::ledger::Lease;
 use tallybook::values::calendar::Cycle;
 
@@ -130,6 +132,14 @@ pub fn rich_books() -> Place {
         let books = place.books(at(NOW)).await;
         let lease = Lease::take(&books.ledger, "test").await.unwrap();
         let end_day = "2025-06-01".parse().unwrap();
+        let said = Said {
+            name: Some("Acme".to_owned()),
+            contact: Some("bills@acme.test".to_owned()),
+            contract: Some("C-17".to_owned()),
+            labels: [("tier".to_owned(), "gold".to_owned())].into(),
+            ..Said::default()
+        };
+        set(&books, 7, &said).await.unwrap();
         terminate(&books, &lease, 10, end_day, "it moves").await.unwrap();
         lease.release().await.unwrap();
         books.ledger.close().await;

@@ -74,7 +74,19 @@ pub fn october() -> tempfile::TempDir {
         + &own("v", 0, "2024-10-20T11:00:00Z");
     drop_file(path, "october.ndjson", &text);
     run(path, "2024-10-25T00:00:00Z", &["nightly"], 0);
+    set_profile(
+        path,
+        &[
+            "--name",
+            "Seven Seas",
+            "--contact",
+            "bills@seven-seas.test",
+            "--label",
+            "tier=seven-gold",
+        ],
+    );
     run(path, "2024-11-05T00:00:00Z", &["nightly"], 0);
+    set_profile(path, &["--name", "Seven Seas Media", "--contract", "C-SEVEN-77"]);
     dir
 }
 
@@ -130,6 +142,17 @@ pub fn terminate(path: &Path) {
         path,
         "2024-11-14T00:00:00Z",
         &["terminate", &uin, "--on", "2024-11-21", "--reason", &reason],
+        0,
+    );
+}
+
+/// Sets who the account is.
+fn set_profile(path: &Path, said: &[&str]) {
+    let uin = UIN.to_string();
+    run(
+        path,
+        "2024-11-06T00:00:00Z",
+        &[&["account", "set", &uin], said].concat(),
         0,
     );
 }

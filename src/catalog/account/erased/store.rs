@@ -43,7 +43,14 @@ pub async fn erased_count<'c>(on: impl Into<Channel<'c>>) -> Result<usize> {
 /// # Errors
 /// [`Error::Usage`] for both.
 pub async fn refuse_erased(ledger: &Ledger, uin: u64) -> Result<()> {
-    let erased = erased_accounts(ledger).await?;
+    refuse_one_of(&erased_accounts(ledger).await?, uin)
+}
+
+/// The same, for who asks about many.
+///
+/// # Errors
+/// [`Error::Usage`] for both.
+pub fn refuse_one_of(erased: &ErasedAccounts, uin: u64) -> Result<()> {
     if erased.is_pseudonym(uin) {
         return Err(Error::Usage(format!(
             "{uin} is the pseudonym of an erased account: its statements stay, and nothing else can become of it"

@@ -6,7 +6,7 @@ use crate::support::error::{Error, Result};
 
 /// A table and the order of its rows. Tables that others refer to stand before these. Where no key orders all rows, their seals do: rows
 /// of equal content have equal ones.
-pub(super) const TABLES: [(&str, &str); 61] = [
+pub(super) const TABLES: [(&str, &str); 63] = [
     ("fact", "name"),
     ("counter", "name"),
     ("tally", "name"),
@@ -19,6 +19,8 @@ pub(super) const TABLES: [(&str, &str); 61] = [
     ("agreement", "agreement"),
     ("terms", "uin, from_day"),
     ("account_end", "entry"),
+    ("account_profile", "uin, version"),
+    ("account_label", "uin, version, label"),
     ("source_version", "source, version"),
     ("source_template", "source, definition"),
     ("source_state", "source"),
