@@ -80,56 +80,8 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
         }
         AccountCommand::Set(set) => account_profile::run_set(args, books, set).await?,
         AccountCommand::Import(import) => account_profile::run_import(args, books, import).await?,
-        AccountCommand::List => {
-            let profiles = profiles(&books.ledger).await?;
-            let accounts = load_accounts(&books.ledger).await?;
-            let mut table = Table::new(&[
-                "account",
-                "card",
-                "zone",
-                "cycle",
-                "discount %",
-                "first day",
-                "closed to",
-                "ended on",
-                "name",
-                "labels",
-            ]);
-            for (uin, account) in accounts.iter() {
-                let zone = account.terms_on(books.clock.today()).zone;
-                let terms = account.terms_on(local_day(zone, books.clock.now()));
-                table.row([
-                    uin.to_string(),
-                    terms.card.clone(),
-                    terms.zone.to_string(),
-                    cycle_text(terms.cycle),
-                    terms.discount_percent.to_string(),
-                    account.first_day.map_or_else(|| "-".to_owned(), |d| d.to_string()),
-                    account.closed_to.map_or_else(|| "-".to_owned(), |d| d.to_string()),
-                    account.ended_on().map_or_else(|| "-".to_owned(), |d| d.to_string()),
-                    profiles
-                        .get(&uin)
-                        .and_then(|profile| profile.name.clone())
-                        .unwrap_or_default(),
-                    profiles.get(&uin).map(labels_text).unwrap_or_default(),
-                ]);
-            }
-            let json: Vec<_> = accounts
-                .iter()
-                .map(|(uin, account)| account_json(uin, account, profiles.get(&uin)))
-                .collect();
-            report(args, &json, || table.text());
-        }
-        AccountCommand::Show { uin } => {
-            let accounts = load_accounts(&books.ledger).await?;
-            let Some(account) = accounts.get(*uin) else {
-                return Err(unknown_account(&books.ledger, *uin).await?.into());
-            };
-            let versions = versions_of(&books.ledger, *uin).await?;
-            let mut json = account_json(*uin, account, versions.last());
-            json["profile_versions"] = serde_json::to_value(&versions)?;
-            report(args, &json, || account_text(*uin, account, versions.last()));
-        }
+        AccountCommand::List => list(args, books).await?,
+        AccountCommand::Show { uin } => show(args, books, *uin).await?,
         AccountCommand::Certificate { uin, page } => {
             let certificate = EndCertificate::of(books, *uin).await?;
             let (text, digest) = certificate.to_text()?;
@@ -140,6 +92,62 @@ pub async fn run(args: &Args, books: &Books, command: &AccountCommand) -> Result
             print::out(&text);
         }
     }
+    Ok(())
+}
+
+/// All accounts, with their terms of today.
+async fn list(args: &Args, books: &Books) -> Result<()> {
+    let profiles = profiles(&books.ledger).await?;
+    let accounts = load_accounts(&books.ledger).await?;
+    let mut table = Table::new(&[
+        "account",
+        "card",
+        "zone",
+        "cycle",
+        "discount %",
+        "first day",
+        "closed to",
+        "ended on",
+        "name",
+        "labels",
+    ]);
+    for (uin, account) in accounts.iter() {
+        let zone = account.terms_on(books.clock.today()).zone;
+        let terms = account.terms_on(local_day(zone, books.clock.now()));
+        table.row([
+            uin.to_string(),
+            terms.card.clone(),
+            terms.zone.to_string(),
+            cycle_text(terms.cycle),
+            terms.discount_percent.to_string(),
+            account.first_day.map_or_else(|| "-".to_owned(), |d| d.to_string()),
+            account.closed_to.map_or_else(|| "-".to_owned(), |d| d.to_string()),
+            account.ended_on().map_or_else(|| "-".to_owned(), |d| d.to_string()),
+            profiles
+                .get(&uin)
+                .and_then(|profile| profile.name.clone())
+                .unwrap_or_default(),
+            profiles.get(&uin).map(labels_text).unwrap_or_default(),
+        ]);
+    }
+    let json: Vec<_> = accounts
+        .iter()
+        .map(|(uin, account)| account_json(uin, account, profiles.get(&uin)))
+        .collect();
+    report(args, &json, || table.text());
+    Ok(())
+}
+
+/// One account.
+async fn show(args: &Args, books: &Books, uin: u64) -> Result<()> {
+    let accounts = load_accounts(&books.ledger).await?;
+    let Some(account) = accounts.get(uin) else {
+        return Err(unknown_account(&books.ledger, uin).await?.into());
+    };
+    let versions = versions_of(&books.ledger, uin).await?;
+    let mut json = account_json(uin, account, versions.last());
+    json["profile_versions"] = serde_json::to_value(&versions)?;
+    report(args, &json, || account_text(uin, account, versions.last()));
     Ok(())
 }
 
