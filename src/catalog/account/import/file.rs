@@ -91,7 +91,7 @@ pub fn usage(name: &str, mistakes: &[String]) -> Error {
 fn csv_fields(text: &str) -> Result<Vec<Fields>, Vec<String>> {
     let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let header = reader.headers().map_err(|error| vec![error.to_string()])?.clone();
-    let mut mistakes: Vec<String> = header.iter().filter_map(|name| unknown(name)).collect();
+    let mut mistakes: Vec<String> = header.iter().filter_map(unknown).collect();
     for (at, name) in header.iter().enumerate() {
         if header.iter().take(at).any(|before| before == name) {
             mistakes.push(format!("the column {name} is there twice; keep one"));
