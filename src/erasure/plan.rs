@@ -81,7 +81,7 @@ pub async fn plan(books: &Books, uin: u64, request: &str) -> Result<Plan> {
                 i64::try_from(store::quarantined(&books.ledger, &words, false).await?.len()).unwrap_or(i64::MAX),
             ),
             row("names of records in conflicts", held.conflicts),
-            row("versions of its name, contact, contract and labels", versions),
+            row("versions of its name and labels", versions),
         ],
         stays: vec![
             row("statements", held.statements),

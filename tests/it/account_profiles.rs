@@ -166,7 +166,8 @@ fn what_cannot_be_set_is_refused_with_the_cure() {
     .iter()
     .map(|args| format!("$ {}\n{}", args.join(" "), answer(dir.path(), args)))
     .collect();
-    insta::assert_snapshot!(answers.join("\n"));
+    // Its usage names the options that were given, and on servers the ledger is one of them.
+    insta::assert_snapshot!(answers.join("\n").replace("--ledger <URL> ", ""));
 }
 
 const CSV: &str = "uin,name,contact,contract,label.tier,card,cycle,anchor_day,discount,from\n\

@@ -107,6 +107,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
     raw records                            8
     refused lines whose bytes are kept     1
     names of records in conflicts          1
+    versions of its name and labels        2
     would stay under a pseudonym  rows
     statements                       2
     lines of statements              7
