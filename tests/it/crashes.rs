@@ -17,10 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::ledgers::is_embedded;
 use books::{difference, differences, dump};
 use play::{STEPS, Step, lay_ground};
-use points::{COMMITS, FILES, PARTS, is_every_point_tried, is_tried};
+use points::{COMMITS, FILES, PARTS, chosen, is_every_point_tried, is_tried, passes};
 use process::{run, stop_at};
 
 /// Steps whose transaction says by the intake whether it happened.
@@ -83,8 +82,7 @@ impl Undisturbed {
         self.points.iter().flat_map(|points| points.keys().cloned()).collect()
     }
 
-    /// Each point of each step: its first, its second and its last pass; with a server the last one, of the first step that comes there
-    /// unless every point is tried.
+    /// Each point, in the first step that comes there; in each step, where every point is tried.
     fn cases(&self) -> Vec<Case> {
         let mut cases = Vec::new();
         for (step, points) in self.points.iter().enumerate() {
@@ -92,19 +90,27 @@ impl Undisturbed {
                 if !is_tried(point) || !self.is_tried_in(step, point) {
                     continue;
                 }
-                let passes: BTreeSet<u32> = if is_embedded() {
-                    [1, 2.min(times), times].into()
-                } else {
-                    // The files are the same under every ledger; its own points are all there.
-                    [times].into()
-                };
-                cases.extend(passes.into_iter().map(|pass| Case {
+                cases.extend(passes(times).into_iter().map(|pass| Case {
                     step,
                     point: format!("{point}#{pass}"),
                 }));
             }
         }
-        cases
+        chosen(cases)
+    }
+
+    /// The commits of each step whose answer is lost.
+    fn commits(&self) -> Vec<(usize, &'static str)> {
+        let mut commits = Vec::new();
+        for (at, points) in self.points.iter().enumerate() {
+            for commit in COMMITS {
+                let point = format!("{commit}.after_commit");
+                if points.contains_key(&point) && self.is_tried_in(at, &point) {
+                    commits.push((at, commit));
+                }
+            }
+        }
+        chosen(commits)
     }
 
     /// Whether a point is tried in a step.
@@ -213,13 +219,8 @@ fn copy_files(from: &Path, to: &Path) {
 #[test]
 fn when_the_ledger_dies_between_a_commit_and_its_answer_the_same_command_gives_the_same_books() {
     let undisturbed = Undisturbed::play();
-    for (at, step) in STEPS.iter().enumerate() {
-        for commit in COMMITS {
-            let point = format!("{commit}.after_commit");
-            if undisturbed.points[at].contains_key(&point) && undisturbed.is_tried_in(at, &point) {
-                undisturbed.lose_answer(at, step, commit);
-            }
-        }
+    for (at, commit) in undisturbed.commits() {
+        undisturbed.lose_answer(at, &STEPS[at], commit);
     }
 }
 

@@ -5,11 +5,10 @@ use std::path::Path;
 
 use crate::backups::newest;
 use crate::crashes::books::{difference, differences, dump};
-use crate::crashes::points::{BACKUP_POINTS, RESTORE_POINTS, is_tried};
+use crate::crashes::points::{BACKUP_POINTS, RESTORE_POINTS, chosen, is_tried, passes};
 use crate::crashes::process::{program, run, stop_at};
 use crate::crashes::{copy, play};
 use crate::faults::small::{NIGHT, ends, night, place, says};
-use crate::ledgers::is_embedded;
 use crate::world::line;
 
 const BACKUP: [&str; 2] = ["backup", "kept"];
@@ -33,18 +32,13 @@ pub fn points(command: &mut std::process::Command, log: &Path) -> BTreeMap<Strin
     points
 }
 
-/// The first and the last pass of each point that is tried; with a server the last one, as the files are the same under every ledger.
-fn passes(points: &BTreeMap<String, u32>) -> Vec<String> {
+/// The passes of each point that are tried.
+fn cases(points: &BTreeMap<String, u32>) -> Vec<String> {
     let mut all = Vec::new();
     for (point, &times) in points.iter().filter(|(point, _)| is_tried(point)) {
-        let passes: BTreeSet<u32> = if is_embedded() {
-            [1, times].into()
-        } else {
-            [times].into()
-        };
-        all.extend(passes.into_iter().map(|pass| format!("{point}#{pass}")));
+        all.extend(passes(times).into_iter().map(|pass| format!("{point}#{pass}")));
     }
-    all
+    chosen(all)
 }
 
 pub fn kill_at(command: &mut std::process::Command, point: &str) {
@@ -95,7 +89,7 @@ fn backs_up_whenever_killed(ground: &Path) -> BTreeSet<String> {
         &undisturbed.path().join("points"),
     );
     let expected = newest(&undisturbed.path().join("kept"));
-    for point in passes(&points) {
+    for point in cases(&points) {
         let place = tempfile::tempdir().unwrap();
         copy(ground, place.path());
         kill_at(&mut alone(place.path(), &BACKUP), &point);
@@ -143,7 +137,7 @@ fn a_restore_killed_at_any_point_and_run_again_gives_the_same_books() {
     let undisturbed = to("undisturbed");
     let points = points(&mut alone(&undisturbed, &RESTORE), &root.path().join("points"));
     assert_eq!(points.keys().collect::<Vec<_>>(), RESTORE_POINTS);
-    for (number, point) in passes(&points).iter().enumerate() {
+    for (number, point) in cases(&points).iter().enumerate() {
         let place = to(&number.to_string());
         kill_at(&mut alone(&place, &RESTORE), point);
         let is_unfinished = place.join("books/restore.json").exists();

@@ -1,16 +1,33 @@
 //! The contract: every point at which the program can be stopped, and which of them are tried on the ledger of a run.
 
+use std::collections::BTreeSet;
+
 use crate::ledgers::is_embedded;
 
-/// Whether a kill is tried at every point. What it leaves of files is the same under every ledger: on a server the ledger's own points
-/// are tried, and all where the environment asks for it.
+/// Whether a kill is tried at every pass of every point, on servers too, as the environment may ask for. Otherwise it is tried once at each
+/// point on the embedded ledger, and on a server, where what it leaves of files is the same, at every third of the ledger's own points.
 pub fn is_every_point_tried() -> bool {
-    is_embedded() || std::env::var_os("TALLYBOOK_TEST_EVERY_POINT").is_some()
+    std::env::var_os("TALLYBOOK_TEST_EVERY_POINT").is_some()
 }
 
 /// Whether a kill is tried at a point on the ledger of this run.
 pub fn is_tried(point: &str) -> bool {
-    is_every_point_tried() || is_of_ledger(point)
+    is_every_point_tried() || is_embedded() || is_of_ledger(point)
+}
+
+/// The passes of a point that are tried, of as many as there are: the last, or the first, the second and the last.
+pub fn passes(times: u32) -> BTreeSet<u32> {
+    if is_every_point_tried() {
+        [1, 2.min(times), times].into()
+    } else {
+        [times].into()
+    }
+}
+
+/// The cases that are tried on the ledger of this run.
+pub fn chosen<T>(cases: impl IntoIterator<Item = T>) -> Vec<T> {
+    let step = if is_every_point_tried() || is_embedded() { 1 } else { 3 };
+    cases.into_iter().step_by(step).collect()
 }
 
 /// A point of a transaction, between two of them, or between a part of a source and its commit: those of files are named `VERB PLACE`.

@@ -11,9 +11,8 @@ use super::search::{found_in_files, found_in_ledger};
 use super::{numbers, texts};
 use crate::backups::kept_and_named;
 use crate::crashes::books::{difference, differences, dump, with_books};
-use crate::crashes::points::is_tried;
+use crate::crashes::points::{chosen, is_tried, passes};
 use crate::crashes::process::{program, run as run_program, stop_at};
-use crate::ledgers::is_embedded;
 
 /// Points of an erasure that must be among those it passes; the others are of files.
 const POINTS: [&str; 11] = [
@@ -136,9 +135,8 @@ fn an_erasure_killed_at_any_point_and_run_again_comes_to_the_same_end() {
     let uin = UIN.to_string();
     let again = ["erase", &uin, "--request", "letter 12"];
     let mut failed = Vec::new();
-    for (point, times) in points.iter().filter(|(point, _)| is_tried(point)) {
-        let passes = if is_embedded() { vec![1, *times] } else { vec![*times] };
-        for pass in std::collections::BTreeSet::from_iter(passes) {
+    for (point, &times) in chosen(points.iter().filter(|(point, _)| is_tried(point))) {
+        for pass in passes(times) {
             let outcome = die(before.path(), &format!("{point}#{pass}"), &again).and_then(|dir| {
                 is_erased(dir.path())?;
                 difference(&expected, &without_random(dir.path())).map_or(Ok(()), Err)
@@ -153,7 +151,7 @@ fn an_erasure_killed_at_any_point_and_run_again_comes_to_the_same_end() {
 fn a_night_finishes_an_erasure_that_was_killed() {
     let before = ended_and_exported();
     let points = POINTS.iter().filter(|point| !point.starts_with("erasure_begun.before"));
-    for point in points.step_by(if is_embedded() { 1 } else { 3 }) {
+    for point in chosen(points) {
         let dir = die(before.path(), point, &["nightly"]).unwrap();
         assert_eq!(is_erased(dir.path()), Ok(()), "{point}");
         run(dir.path(), "2024-12-12T00:00:00Z", &["nightly"], 0);

@@ -1,6 +1,6 @@
 //! A database that is pulled into books: the bills are those of a file with the same records, wherever the program is killed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::crashes::books::differences;
 use crate::crashes::play::card;
-use crate::crashes::points::is_tried;
+use crate::crashes::points::{chosen, is_tried, passes};
 use crate::crashes::process::{Ended, program, run, stop_at};
 use crate::faults::small::{NIGHT, ends, night};
 use crate::world::line;
@@ -149,8 +149,7 @@ fn points(path: &Path) -> BTreeMap<String, u32> {
     points
 }
 
-/// Kills a pull at the first, the second and the last pass of every point that an undisturbed one passes; then a night goes on, which
-/// pulls by itself. `prepared` makes the place of each death. `meanwhile` is what others do to its database before the night.
+/// Kills a pull at every point that an undisturbed one passes; then a night goes on, which pulls by itself. `prepared` makes the place of each death. `meanwhile` is what others do to its database before the night.
 pub fn ends_in_the_same_bills_wherever_it_is_killed(
     prepared: impl Fn(&str) -> tempfile::TempDir + Sync,
     meanwhile: impl Fn(&str) + Sync,
@@ -160,14 +159,9 @@ pub fn ends_in_the_same_bills_wherever_it_is_killed(
     for point in CONTRACT {
         assert!(passed.contains_key(point), "{point} is not among {:?}", passed.keys());
     }
-    let cases: Vec<String> = passed
-        .iter()
-        .filter(|(point, _)| is_tried(point))
-        .flat_map(|(point, times)| {
-            let passes: BTreeSet<u32> = [1, 2.min(*times), *times].into();
-            passes.into_iter().map(move |pass| format!("{point}#{pass}"))
-        })
-        .collect();
+    let tried = passed.iter().filter(|(point, _)| is_tried(point));
+    let cases: Vec<String> =
+        chosen(tried.flat_map(|(point, &times)| passes(times).into_iter().map(move |pass| format!("{point}#{pass}"))));
     let next = AtomicUsize::new(0);
     let die = |number: usize, point: &str| -> Result<(), String> {
         let name = format!("death_{number}");

@@ -1,13 +1,14 @@
 //! A queue that is pulled by the real program, which dies at every point that it passes: within fetch, commit and acknowledgement, and
 //! between them. The same pull again makes the books of an undisturbed one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
 use super::pulled::{NOW, SOURCE, exports, exports_of_a_file, records};
 use crate::crashes::copy;
+use crate::crashes::points::passes;
 use crate::crashes::process::{program, run as run_program, stop_at};
 use crate::world::{Place, real_cards};
 
@@ -139,7 +140,7 @@ pub fn pulling(place: &Place) -> Command {
     command(place.path(), &["pull", SOURCE])
 }
 
-/// Kills the program at each point of a pull, at its first, second and last pass, and pulls again. `own` are points that this kind of queue
+/// Kills the program at each point of a pull and pulls again. `own` are points that this kind of queue
 /// passes. Two queues are killed side by side.
 pub fn survives_a_kill_at_each_point<F: Feed + Send>(own: &[&str], make: impl Fn() -> F) {
     let records = records(RECORDS);
@@ -151,8 +152,7 @@ pub fn survives_a_kill_at_each_point<F: Feed + Send>(own: &[&str], make: impl Fn
     }
     let mut cases = Vec::new();
     for (point, &times) in &passed {
-        let passes: BTreeSet<u32> = [1, 2.min(times), times].into();
-        cases.extend(passes.into_iter().map(|pass| format!("{point}#{pass}")));
+        cases.extend(passes(times).into_iter().map(|pass| format!("{point}#{pass}")));
     }
     let deaths = cases.len();
     let (cases, failed) = (Mutex::new(cases), Mutex::new(Vec::new()));

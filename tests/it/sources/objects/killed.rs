@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::program::{books, exports, folder, lay, pull_at, usage};
 use crate::crashes::books::difference;
 use crate::crashes::copy;
-use crate::crashes::points::is_tried;
+use crate::crashes::points::{is_tried, passes};
 use crate::crashes::process::{run, stop_at};
-use crate::ledgers::is_embedded;
 
 /// What happens to the objects before a pull, and when it is.
 pub struct Phase<'a> {
@@ -45,13 +44,7 @@ pub fn is_the_same_wherever_it_is_killed(definition: &str, phases: &[Phase]) -> 
         let cases: Vec<String> = points
             .iter()
             .filter(|(point, _)| is_tried(point))
-            .flat_map(|(point, &times)| {
-                // On a server's ledger the last alone: what is done to objects and files is the same.
-                let first = if is_embedded() { 1 } else { times };
-                BTreeSet::from([first, times])
-                    .into_iter()
-                    .map(move |pass| format!("{point}#{pass}"))
-            })
+            .flat_map(|(point, &times)| passes(times).into_iter().map(move |pass| format!("{point}#{pass}")))
             .collect();
         let as_of = phase.as_of;
         let expected = (books(&after), exports_of_copy(&after, as_of));
