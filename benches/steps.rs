@@ -23,7 +23,7 @@ use tallybook::pipeline::ingest::record_rules::RecordRules;
 use tallybook::pipeline::ingest::segment_builder::SegmentBuilder;
 use tallybook::pipeline::ingest::segment_writers::Writers;
 use tallybook::pipeline::meter::aggregate::usage_sums::RowsToSum;
-use tallybook::pipeline::rate::{Quantity, slice};
+use tallybook::pipeline::rate::{Counted, Quantity, slice};
 use tallybook::storage::durable_files::DataDir;
 use tallybook::storage::usage::row::UsageRow;
 use tallybook::support::clock::Clock;
@@ -273,10 +273,14 @@ fn tier_slicing(bencher: Bencher) {
     };
     let quantity = |minutes: i64| Quantity::from_base_units(minutes * 60_000, 60_000).expect("a minute has base units");
     let (position, length) = (quantity(900), quantity(20_000));
+    let counted = Counted {
+        position,
+        ..Counted::default()
+    };
     let mut slices = Vec::new();
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         slices.clear();
-        slice(black_box(&model), position, length, &mut slices).expect("the tiers ascend from 0");
+        slice(black_box(&model), &counted, length, &mut slices).expect("the tiers ascend from 0");
         slices.len()
     });
 }

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use rust_decimal::Decimal;
 use tallybook::catalog::rate_card::meter::{Fits, Of};
 use tallybook::catalog::rate_card::{EVERY_REGION, Finding, Meter, RateCard, Revision, compare};
-use tallybook::pipeline::rate::{Quantity, slice};
+use tallybook::pipeline::rate::{Counted, Quantity, slice};
 use tallybook::values::money::PRICE_DECIMALS;
 use tallybook::values::parameters::{Parameters, Scalar};
 
@@ -78,7 +78,12 @@ fn hold_prices(card: &RateCard) {
             }
             let position = Quantity::from_decimal(from).expect("a bound is a quantity");
             let mut slices = Vec::new();
-            slice(&price.model, position, Quantity::ZERO, &mut slices).expect("a card's model prices");
+            let counted = Counted {
+                position,
+                end: position,
+                packages: 0,
+            };
+            slice(&price.model, &counted, Quantity::ZERO, &mut slices).expect("a card's model prices");
             assert!(slices.len() == 1 && slices[0].unit_price == unit_price, "{slices:?}");
         }
     }

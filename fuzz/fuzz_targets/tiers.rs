@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use num_bigint::{BigInt, Sign};
 use rust_decimal::Decimal;
 use tallybook::catalog::rate_card::{Model, Tier};
-use tallybook::pipeline::rate::{ModelError, Quantity, Slice, slice};
+use tallybook::pipeline::rate::{Counted, Kind, ModelError, Quantity, Slice, slice};
 use tallybook::values::money::{AMOUNT_DECIMALS, MoneyError, QUANTITY_DECIMALS, line_amount, parse_plain, plain, sum};
 
 /// More tiers than this show nothing new.
@@ -173,25 +173,30 @@ fuzz_target!(|input: Input| {
 /// Splits the quantity at the position of its counter, and returns the slices.
 fn hold_slices(model: &Model, position: Quantity, quantity: Quantity, cut: Quantity) -> Vec<Slice> {
     let before = Slice {
+        kind: Kind::Included,
         index: u32::MAX,
         quantity: cut,
         unit_price: Decimal::NEGATIVE_ONE,
+        packages: None,
     };
     let mut slices = vec![before];
-    let outcome = slice(model, position, quantity, &mut slices);
+    let outcome = slice(model, &at(position), quantity, &mut slices);
     assert_eq!(slices.remove(0), before, "slices are appended");
     let tiers = match model {
         Model::Unit { unit_price } => {
             assert_eq!(outcome, Ok(()));
             let whole = Slice {
+                kind: Kind::Usage,
                 index: 0,
                 quantity,
                 unit_price: *unit_price,
+                packages: None,
             };
             assert_eq!(slices, [whole]);
             return slices;
         }
         Model::Graduated { tiers } => tiers,
+        Model::Volume { .. } | Model::Package { .. } => unreachable!("`AnyModel` makes none"),
     };
     let bounds = bounds(tiers);
     let end = position.checked_add(quantity);
@@ -215,12 +220,20 @@ fn hold_slices(model: &Model, position: Quantity, quantity: Quantity, cut: Quant
     slices
 }
 
+/// A counter that stands at a position.
+fn at(position: Quantity) -> Counted {
+    Counted {
+        position,
+        ..Counted::default()
+    }
+}
+
 /// Cut in two, the quantity gives each tier what it gave it whole.
 fn hold_cut(model: &Model, position: Quantity, quantity: Quantity, cut: Quantity, whole: &[Slice]) {
     let (middle, rest) = (position.checked_add(cut).unwrap(), quantity.checked_sub(cut).unwrap());
     let mut parts = Vec::new();
-    slice(model, position, cut, &mut parts).unwrap();
-    slice(model, middle, rest, &mut parts).unwrap();
+    slice(model, &at(position), cut, &mut parts).unwrap();
+    slice(model, &at(middle), rest, &mut parts).unwrap();
     for index in (0..).take(TIERS_MAX) {
         let of_tier = |slices: &[Slice]| {
             let slices: Vec<Slice> = slices.iter().filter(|slice| slice.index == index).copied().collect();
@@ -258,9 +271,11 @@ fn walk(tiers: &[Tier], bounds: &[Quantity], position: Quantity, quantity: Quant
         let room = bounds.get(here + 1).map(|next| next.checked_sub(at).unwrap());
         let part = room.map_or(left, |room| room.min(left));
         slices.push(Slice {
+            kind: Kind::Usage,
             index: u32::try_from(here).unwrap(),
             quantity: part,
             unit_price: tiers[here].unit_price,
+            packages: None,
         });
         at = at.checked_add(part).unwrap();
         left = left.checked_sub(part).unwrap();

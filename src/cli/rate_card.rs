@@ -19,6 +19,7 @@ use crate::catalog::rate_card::import::{Correction, Imported, Tried, findings_te
 use crate::catalog::rate_card::schema::SCHEMA;
 use crate::catalog::rate_card::store::{imported, load_cards};
 use crate::catalog::rate_card::withdraw::withdraw;
+use crate::catalog::rate_card::{Model, Per, Price};
 use crate::context::Books;
 use crate::inspect::preview::{Change, Money, books_at, check_still, preview};
 use crate::storage::ledger::Lease;
@@ -218,13 +219,22 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
             let Some(card) = cards.in_force(name, day) else {
                 return Err(Error::Usage(format!("no version of rate card {name:?} is in force on {day}")).into());
             };
-            let mut table = Table::new(&["sku", "region group", "unit", "from quantity", "price", "origin"]);
+            let mut table = Table::new(&[
+                "sku",
+                "region group",
+                "unit",
+                "model",
+                "from quantity",
+                "price",
+                "origin",
+            ]);
             for price in &card.prices {
                 for (from, unit_price) in price.model.steps() {
                     let cells = [
                         &price.sku,
                         &price.region_group,
                         &price.unit.name,
+                        &model_text(price),
                         &from.to_string(),
                         &unit_price.to_string(),
                     ];
@@ -271,6 +281,26 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
         RateCardCommand::Withdraw { name, from, reason } => withdraw_version(args, books, name, *from, reason).await?,
     }
     Ok(())
+}
+
+/// The model of a price, and what is counted before it: `package of 60000 per day, 100 included`.
+fn model_text(price: &Price) -> String {
+    let mut text = price.model.word().to_owned();
+    if let Model::Package { size, per, .. } = price.model {
+        text.push_str(&format!(" of {size}"));
+        text.push_str(match per {
+            Per::Period => "",
+            Per::Day => " per day",
+            Per::Month => " per month",
+        });
+    }
+    if let Some(multiplier) = price.multiplier {
+        text.push_str(&format!(", x {multiplier}"));
+    }
+    if let Some(included) = price.included {
+        text.push_str(&format!(", {included} included"));
+    }
+    text
 }
 
 /// Withdraws a version, and says what is in force in its place.

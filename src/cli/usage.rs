@@ -188,10 +188,10 @@ fn statements_text(uin: u64, shown: &[Shown], (from, to): (NaiveDate, NaiveDate)
 }
 
 /// The columns of a line that are whole numbers.
-const NUMBERS: [&str; 4] = ["line_no", "records", "corrects_line", "slice"];
+const NUMBERS: [&str; 5] = ["line_no", "records", "corrects_line", "slice", "packages"];
 
 /// The columns that a line may be without; all other texts may be empty.
-const MAY_LACK: [&str; 7] = [
+const MAY_LACK: [&str; 10] = [
     "appid",
     "card_version",
     "quantity",
@@ -199,6 +199,9 @@ const MAY_LACK: [&str; 7] = [
     "discount_percent",
     "corrects_statement",
     "span_start",
+    "multiplier",
+    "usage_quantity",
+    "corrects_kind",
 ];
 
 fn statement_json(shown: &Shown) -> Result<serde_json::Value> {

@@ -36,6 +36,9 @@ mod laws;
 /// Histories of nights against the naive model.
 mod histories;
 
+/// Every model of a price.
+mod models;
+
 /// Cases that hurt others, by name.
 mod exactly_once;
 

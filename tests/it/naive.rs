@@ -21,6 +21,8 @@ pub mod history;
 
 pub mod identity;
 
+pub mod models;
+
 pub mod record;
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub struct PriceOverride {
     /// The region group of the card; none is every group that has no override of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_group: Option<String>,
-    /// Per pricing unit of the card, in its currency; not negative, at most 6 decimals, before the discount.
+    /// Per pricing unit of the card, in its currency; not negative, at most 12 decimals, before the discount.
     pub unit_price: Decimal,
 }
 

@@ -197,7 +197,7 @@ fn compare_prices(old: &RateCard, new: &RateCard, changes: &mut Vec<String>) {
         };
         if *price != new.prices[at] {
             changes.push(format!(
-                "the price of `{}` in region group {} has a different model, amount, counter, origin or meter",
+                "the price of `{}` in region group {} has a different model, amount, counter, included quantity, multiplier, origin or meter",
                 price.sku, price.region_group
             ));
         }
@@ -296,7 +296,7 @@ mod tests {
     fn everything_else_changes() {
         assert_eq!(
             one_change(INTL, "\"0.0480\"", "\"0.0481\""),
-            "the price of `Standard.H264.4K` in region group other has a different model, amount, counter, origin or meter"
+            "the price of `Standard.H264.4K` in region group other has a different model, amount, counter, included quantity, multiplier, origin or meter"
         );
         assert_eq!(
             one_change(INTL, "grace = \"3d\"", "grace = \"4d\""),

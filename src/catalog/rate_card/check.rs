@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
+
 use super::EVERY_REGION;
+use super::counter_check::check_counters;
 use super::file::{Draft, InGroup, PriceDraft};
 use super::finding::Findings;
-use super::meter::Meter;
+use super::meter::{Meter, Quantity};
 use super::price::Price;
 use crate::support::quote::quoted;
 
@@ -177,7 +180,7 @@ fn check_missing(draft: &Draft, yields: &Yields, findings: &mut Findings) {
     }
 }
 
-fn find<'d>(prices: &'d [PriceDraft], sku: &str) -> Option<&'d PriceDraft> {
+pub(super) fn find<'d>(prices: &'d [PriceDraft], sku: &str) -> Option<&'d PriceDraft> {
     let at = prices.binary_search_by(|price| price.sku.as_str().cmp(sku)).ok()?;
     Some(&prices[at])
 }
@@ -195,6 +198,7 @@ fn join(draft: &Draft, yields: &Yields, findings: &mut Findings) -> Vec<Price> {
             );
             continue;
         };
+        check_package(line, meter, findings);
         for (region_group, in_group) in &line.groups {
             let (InGroup::Priced(model), Some(origin)) = (in_group, line.origin) else {
                 continue;
@@ -207,6 +211,8 @@ fn join(draft: &Draft, yields: &Yields, findings: &mut Findings) -> Vec<Price> {
                 model: model.clone(),
                 counter: line.counter.clone(),
                 origin,
+                included: included_in(line, region_group),
+                multiplier: line.multiplier,
             });
         }
     }
@@ -214,21 +220,29 @@ fn join(draft: &Draft, yields: &Yields, findings: &mut Findings) -> Vec<Price> {
     prices
 }
 
-/// What counts together has the same unit: minutes and images have no sum.
-fn check_counters(draft: &Draft, prices: &[Price], findings: &mut Findings) {
-    let mut first: BTreeMap<&str, &Price> = BTreeMap::new();
-    for price in prices {
-        let Some(counter) = &price.counter else { continue };
-        let before = *first.entry(counter).or_insert(price);
-        if before.unit != price.unit
-            && let Some(line) = find(&draft.prices, &price.sku)
-        {
-            let what = format!(
-                "counter `{counter}` counts `{}` in {} and `{}` in {}",
-                before.sku, before.unit.name, price.sku, price.unit.name
-            );
-            findings.add(line.at, what, "use one counter per unit");
-        }
+fn included_in(line: &PriceDraft, region_group: &str) -> Option<Decimal> {
+    let of_group = line.included.iter().find(|(group, _)| group == region_group)?;
+    Some(of_group.1)
+}
+
+/// The size of a package is written in what the meter measures.
+fn check_package(line: &PriceDraft, meter: &Meter, findings: &mut Findings) {
+    let Some(package) = line.package else { return };
+    let of_duration = meter.quantity == Quantity::Duration;
+    if package.is_duration != of_duration {
+        let (is, cure) = if of_duration {
+            (
+                "a count, and its meter measures a duration",
+                "write a duration such as \"60s\"",
+            )
+        } else {
+            ("a duration, and its meter counts", "write a whole number such as 1000")
+        };
+        findings.add(
+            package.at,
+            format!("`package` of the price of `{}` is {is}", line.sku),
+            cure,
+        );
     }
 }
 
@@ -374,10 +388,10 @@ mod tests {
             price("0.0325"),
             format!("{called} a float (0.0325), not a decimal text; write it {quote}")
         );
-        let plain = "write digits and at most 6 decimals, such as \"0.0325\"";
+        let plain = "write digits and at most 12 decimals, such as \"0.0325\"";
         assert_eq!(
-            price("\"0.1234567\""),
-            format!("{called} \"0.1234567\", which has more than 6 decimals; {plain}")
+            price("\"0.1234567890123\""),
+            format!("{called} \"0.1234567890123\", which has more than 12 decimals; {plain}")
         );
         assert_eq!(price("\"-1\""), format!("{called} \"-1\", which is negative; {plain}"));
         assert_eq!(

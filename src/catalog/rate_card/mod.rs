@@ -12,6 +12,9 @@ pub mod catalog;
 /// What must hold across the parts of a card.
 mod check;
 
+/// What shares a counter.
+mod counter_check;
+
 /// What changed from one card to another.
 pub mod difference;
 
@@ -66,7 +69,7 @@ pub use additive_check::{Revision, compare};
 pub use finding::Finding;
 pub use folder::{Folder, check_folder};
 pub use meter::{Meter, Quantity, Unit};
-pub use price::{Model, Origin, Price, Tier};
+pub use price::{Model, Origin, Per, Price, Tier};
 pub use sku_choice::{Assignment, RawUnits, Unmetered};
 
 /// How a card writes "every region that no group lists".
@@ -142,6 +145,16 @@ impl RateCard {
         Some(&self.prices[price])
     }
 
+    /// Whether a price depends on where its counter stands at the end of a period.
+    pub fn has_volume(&self) -> bool {
+        self.tables().has_volume
+    }
+
+    /// Whether packages or what is included of them start again with each day.
+    pub fn has_packages_of_a_day(&self) -> bool {
+        self.tables().has_packages_of_a_day
+    }
+
     /// The card as text, the same for cards that say the same: what the ledger keeps.
     ///
     /// # Panics
@@ -195,6 +208,8 @@ struct Tables {
     every_other: Option<usize>,
     /// SKU to the positions of its prices, by position of the group.
     prices: HashMap<String, Vec<Option<usize>>>,
+    has_volume: bool,
+    has_packages_of_a_day: bool,
 }
 
 impl Tables {
@@ -218,10 +233,13 @@ impl Tables {
                 by_group[group] = Some(at);
             }
         }
+        let models = || card.prices.iter().map(|price| &price.model);
         Self {
             groups,
             every_other: card.region_groups.iter().position(every),
             prices,
+            has_volume: models().any(|model| matches!(model, Model::Volume { .. })),
+            has_packages_of_a_day: models().any(|model| matches!(model, Model::Package { per: Per::Day, .. })),
         }
     }
 
@@ -279,7 +297,7 @@ mod tests {
         let card = card(INTL);
         let price = |region| match &card.price("Standard.H264.4K", region)?.model {
             Model::Unit { unit_price } => Some(unit_price.to_string()),
-            Model::Graduated { .. } => None,
+            _ => None,
         };
         assert_eq!(price("ap-guangzhou").as_deref(), Some("0.0421"));
         assert_eq!(price("na-ashburn").as_deref(), Some("0.0441"));

@@ -7,11 +7,11 @@ use super::{Explained, Known};
 use crate::catalog::rate_card::{Model, Quantity as Measures};
 use crate::pipeline::close::statement::Statement;
 use crate::pipeline::close::statement::document::{Line, Priced};
-use crate::pipeline::rate::{Quantity, Step};
+use crate::pipeline::rate::{Kind, Quantity, Step};
 use crate::support::error::{Error, Result};
 use crate::support::table::{counted, grouped};
 use crate::values::calendar::Period;
-use crate::values::money::{AMOUNT_DECIMALS, Currency, QUANTITY_DECIMALS, line_amount, plain};
+use crate::values::money::{AMOUNT_DECIMALS, Currency, QUANTITY_DECIMALS, plain};
 
 /// The revision of a card version that a statement was priced by.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -38,8 +38,20 @@ pub struct Usage {
     pub base_units_per_unit: u64,
     /// All of it in the pricing unit; tiers may cut it into several lines.
     pub quantity: String,
-    /// Where the counter stood before it.
+    /// What the usage was multiplied by; none without a multiplier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiplier: Option<String>,
+    /// The usage before the multiplier; none without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_quantity: Option<String>,
+    /// Where the counter stood before it: what was priced, without what was included.
     pub counter_before: String,
+    /// Where the counter ended, where the price depends on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counter_end: Option<String>,
+    /// Started packages, where they are priced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packages: Option<i64>,
     pub card: Card,
     /// Whether a price agreed with the account took the place of the card's.
     pub agreed_price: bool,
@@ -51,18 +63,21 @@ pub fn explain(known: &Known, line: &Line, period: Period, explained: &mut Expla
         let Some(step) = step else {
             return Err(drift(known, line));
         };
-        let slice = step.slices.iter().find(|slice| slice.index == line.slice);
+        let slice = step
+            .slices
+            .iter()
+            .find(|slice| (slice.kind, slice.index) == (line.usage_kind(), line.slice));
         let (Some(slice), Some(priced)) = (slice, line.priced) else {
             return Err(drift(known, line));
         };
-        let is_billed =
-            slice.quantity == quantity_of(known, line, priced.quantity)? && slice.unit_price == priced.unit_price;
+        let is_billed = slice.quantity == quantity_of(known, line, priced.quantity)?
+            && (slice.unit_price, slice.packages) == (priced.unit_price, priced.packages);
         if !is_billed {
             return Err(drift(known, line));
         }
         let usage = usage_of(known, period, step)?;
         explained.steps = usage_steps(&usage, &line.unit);
-        explained.steps.extend(tier_steps(step, line.slice));
+        explained.steps.extend(model_steps(step, line));
         explained
             .steps
             .extend(price_steps(&usage, &line.unit, known.statement.currency, priced)?);
@@ -91,8 +106,7 @@ pub fn with_step<T>(
 
 /// The line's amount must come out again.
 pub fn check_amount(known: &Known, line: &Line, priced: Priced) -> Result<()> {
-    let amount = line_amount(priced.quantity, priced.unit_price, priced.discount_percent);
-    if amount.as_ref().ok() == Some(&line.amount) {
+    if priced.amount().as_ref().ok() == Some(&line.amount) {
         return Ok(());
     }
     Err(drift(known, line))
@@ -137,7 +151,11 @@ pub fn usage_of(known: &Known, period: Period, step: &Step) -> Result<Usage> {
         measured: measured.to_owned(),
         base_units_per_unit: step.price.unit.base_units,
         quantity: shown(step.quantity),
+        multiplier: step.price.multiplier.map(|multiplier| plain(multiplier, 0)),
+        usage_quantity: step.usage_quantity.map(shown),
         counter_before: shown(step.position),
+        counter_end: step.end.map(shown),
+        packages: step.packages.map(|packages| packages.started),
         card: card
             .cloned()
             .ok_or_else(|| Error::Unbalanced(format!("rate card {name} of {from} is not in the ledger")))?,
@@ -160,29 +178,96 @@ pub fn usage_steps(usage: &Usage, unit: &str) -> Vec<String> {
             grouped(usage.raw_units)
         ),
         format!(
-            "{billable} {measured} / {} = {} {unit} (rounded once, half up, to 6 decimals)",
+            "{billable} {measured} / {}{} = {} {unit} (rounded once, half up, to 6 decimals)",
             grouped(i64::try_from(usage.base_units_per_unit).unwrap_or(i64::MAX)),
+            usage
+                .multiplier
+                .as_ref()
+                .map_or_else(String::new, |multiplier| format!(" x {multiplier}")),
             usage.quantity
         ),
     ]
 }
 
+/// How the price's model cuts the quantity; the line's own part is marked.
+pub fn model_steps(step: &Step, line: &Line) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let (Some(usage), Some(multiplier)) = (step.usage_quantity, step.price.multiplier) {
+        sentences.push(format!(
+            "{} {} of usage, with multiplier {}",
+            shown(usage),
+            line.unit,
+            plain(multiplier, 0)
+        ));
+    }
+    let included = step.slices.iter().find(|slice| slice.kind == Kind::Included);
+    if let (Some(slice), Some(all)) = (included, step.price.included) {
+        let mark = if line.usage_kind() == Kind::Included {
+            ", this line"
+        } else {
+            ""
+        };
+        sentences.push(format!(
+            "included: {} of the counter's {} {}{mark}",
+            shown(slice.quantity),
+            plain(all, 0),
+            line.unit
+        ));
+    }
+    sentences.extend(package_steps(step));
+    sentences.extend(tier_steps(step, line));
+    sentences
+}
+
+/// How packages are counted.
+fn package_steps(step: &Step) -> Vec<String> {
+    let Some(packages) = step.packages else {
+        return Vec::new();
+    };
+    let text = |units: i128| i64::try_from(units).map_or_else(|_| units.to_string(), grouped);
+    let size = i64::try_from(packages.size).map_or_else(|_| packages.size.to_string(), grouped);
+    let started = counted(packages.started, "package");
+    if let Some(days) = packages.days {
+        let days = counted(i64::try_from(days).unwrap_or(i64::MAX), "day");
+        return vec![format!(
+            "{} base units on {days}, in packages of {size} that start anew each day: {started}",
+            text(packages.base_units)
+        )];
+    }
+    vec![format!(
+        "package counter from {} to {} base units, in packages of {size}: {started} started",
+        text(packages.before),
+        text(packages.before + packages.base_units)
+    )]
+}
+
 /// How the tiers cut the quantity; the line's own slice is marked.
-pub fn tier_steps(step: &Step, own: u32) -> Vec<String> {
-    let Model::Graduated { tiers } = &step.price.model else {
+fn tier_steps(step: &Step, line: &Line) -> Vec<String> {
+    let (Model::Graduated { tiers } | Model::Volume { tiers }) = &step.price.model else {
         return Vec::new();
     };
     if step.agreed {
         return Vec::new();
     }
-    let mut sentences = vec![format!("tier counter before this usage: {}", shown(step.position))];
-    for slice in &step.slices {
+    let mut sentences = vec![match step.end {
+        Some(end) => format!(
+            "volume: the counter ended at {}, and all of it has the price of that slice",
+            shown(end)
+        ),
+        None => format!("tier counter before this usage: {}", shown(step.position)),
+    }];
+    for slice in step.slices.iter().filter(|slice| slice.kind == Kind::Usage) {
         let at = slice.index as usize;
         let from = tiers.get(at).map_or(Decimal::ZERO, |tier| tier.from);
         let to = tiers
             .get(at + 1)
             .map_or_else(|| "...".to_owned(), |next| plain(next.from, 0));
-        let mark = if slice.index == own { ", this line" } else { "" };
+        let own = (line.usage_kind(), line.slice);
+        let mark = if (slice.kind, slice.index) == own {
+            ", this line"
+        } else {
+            ""
+        };
         let quantity = shown(slice.quantity);
         let price = plain(slice.unit_price, 0);
         sentences.push(format!("tier [{}, {to}): {quantity} at {price}{mark}", plain(from, 0)));
@@ -203,9 +288,10 @@ pub fn price_steps(usage: &Usage, unit: &str, currency: Currency, priced: Priced
     } else {
         ""
     };
+    let per = if priced.packages.is_some() { "package" } else { unit };
     Ok(vec![
         format!(
-            "price {} {currency} per {unit}: {agreed}card {name} of {from}, revision {revision}, digest {digest}",
+            "price {} {currency} per {per}: {agreed}card {name} of {from}, revision {revision}, digest {digest}",
             plain(priced.unit_price, 0)
         ),
         amount_step(currency, priced)?,
@@ -214,11 +300,13 @@ pub fn price_steps(usage: &Usage, unit: &str, currency: Currency, priced: Priced
 
 /// The product, and its one rounding.
 pub fn amount_step(currency: Currency, priced: Priced) -> Result<String> {
-    let amount = line_amount(priced.quantity, priced.unit_price, priced.discount_percent)
-        .map_err(|e| Error::Unbalanced(e.to_string()))?;
+    let amount = priced.amount().map_err(|e| Error::Unbalanced(e.to_string()))?;
+    let times = match priced.packages {
+        Some(packages) => counted(packages, "package"),
+        None => plain(priced.quantity, QUANTITY_DECIMALS),
+    };
     Ok(format!(
-        "{} x {} x (1 - {} / 100) = {} {currency} (rounded once, half up, to 10 decimals)",
-        plain(priced.quantity, QUANTITY_DECIMALS),
+        "{times} x {} x (1 - {} / 100) = {} {currency} (rounded once, half up, to 10 decimals)",
         plain(priced.unit_price, 0),
         plain(priced.discount_percent, 0),
         plain(amount, AMOUNT_DECIMALS)

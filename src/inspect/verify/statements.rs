@@ -399,9 +399,12 @@ fn first_difference(stored: &Statement, again: &Statement) -> String {
         lines.get(at).map_or_else(
             || "no line".to_owned(),
             |line| {
-                let quantity = line
-                    .priced
-                    .map_or_else(String::new, |p| format!("{} of {} ", p.quantity, line.sku));
+                let quantity = line.priced.map_or_else(String::new, |p| {
+                    let packages = p
+                        .packages
+                        .map_or_else(String::new, |packages| format!("in {packages} packages "));
+                    format!("{} of {} {packages}", p.quantity, line.sku)
+                });
                 format!("{quantity}for {}", line.amount)
             },
         )

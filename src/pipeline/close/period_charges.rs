@@ -462,6 +462,7 @@ impl<'a> PeriodRows<'a> {
             cards: cards.of_name(&terms.card),
             usage: &self.usage,
             earlier: &self.earlier,
+            account_terms: &account.terms,
         }
     }
 }

@@ -312,7 +312,7 @@ fn write_group(out: &mut Vec<u8>, [before_appid, after_appid]: [&str; 2], group:
         out.push(b',');
         write_whole(out, line.more.corrects_line);
         out.push(b',');
-        write_text(out, &line.more.note);
+        write_text(out, &line.shown_note());
         out.push(b'\n');
     }
 }

@@ -7,7 +7,11 @@ use rust_decimal::Decimal;
 
 use super::discount::discounted_amount;
 use super::line_usage::LineUsage;
-use super::{PeriodUsage, RateError, Step};
+use super::{PeriodUsage, Quantity, RateError, Step};
+use crate::catalog::rate_card::Model;
+
+/// What a line of the model `volume` says: more usage may cost less.
+const VOLUME_NOTE: &str = "volume: all of it at the price of the slice in which the counter ended";
 
 /// What a statement line is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,14 +97,22 @@ pub struct Charge<'a> {
     pub records: i64,
     /// In pricing units, 6 decimals.
     pub quantity: Decimal,
-    /// Per pricing unit, before the discount.
+    /// Per pricing unit, or per package where there are packages; before the discount.
     pub unit_price: Decimal,
     /// In percent.
     pub discount_percent: Decimal,
+    /// Started packages, which are paid in place of the quantity.
+    pub packages: Option<i64>,
+    /// What the usage was multiplied by.
+    pub multiplier: Option<Decimal>,
+    /// The usage before the multiplier, in pricing units: on the first slice, so that the column adds up.
+    pub usage_quantity: Option<Decimal>,
     /// In the card's currency, 10 decimals.
     pub amount: Decimal,
     /// The closed line that it corrects.
     pub corrects: Option<Corrects<'a>>,
+    /// The kind of what it corrects; none where that is `usage`.
+    pub corrects_kind: Option<Kind>,
     /// For the reader of the statement.
     pub note: &'a str,
 }
@@ -149,15 +161,29 @@ pub(super) fn charge_slices<'a>(
     line: &Step<'a>,
     charges: &mut Vec<Charge<'a>>,
 ) -> Result<(), RateError> {
-    let discount_percent = input.terms.discount_percent;
-    let mut records = line.records;
-    for slice in &line.slices {
-        let quantity = slice.quantity.to_decimal().ok_or_else(|| RateError::Overflow {
+    let decimal = |quantity: Quantity| {
+        quantity.to_decimal().ok_or_else(|| RateError::Overflow {
             what: format!("a quantity of SKU `{}`", line.sku),
-        })?;
-        let amount = discounted_amount(input, line.sku, quantity, slice.unit_price)?;
+        })
+    };
+    let mut records = line.records;
+    let mut usage_quantity = line.usage_quantity.map(decimal).transpose()?;
+    let note = match line.price.model {
+        Model::Volume { .. } if !line.agreed => VOLUME_NOTE,
+        _ => "",
+    };
+    for slice in &line.slices {
+        let is_included = slice.kind == Kind::Included;
+        let discount_percent = if is_included {
+            Decimal::ZERO
+        } else {
+            input.terms.discount_percent
+        };
+        let quantity = decimal(slice.quantity)?;
+        let priced = slice.packages.map_or(quantity, Decimal::from);
+        let amount = discounted_amount(input, line.sku, priced, slice.unit_price, discount_percent)?;
         charges.push(Charge {
-            kind: Kind::Usage,
+            kind: slice.kind,
             appid: Some(line.appid),
             region: line.region,
             sku: line.sku,
@@ -171,9 +197,13 @@ pub(super) fn charge_slices<'a>(
             quantity,
             unit_price: slice.unit_price,
             discount_percent,
+            packages: slice.packages,
+            multiplier: line.price.multiplier,
+            usage_quantity: usage_quantity.take(),
             amount,
             corrects: None,
-            note: "",
+            corrects_kind: None,
+            note: if is_included { "" } else { note },
         });
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! From usage per day to usage per line: additive, whatever the order of the rows.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -73,6 +75,49 @@ pub(super) fn sum_lines<'a>(
         });
     }
     sums.iter().filter_map(|sum| sum.line(uin).transpose()).collect()
+}
+
+/// The base units of each line by day, for packages that are counted by day.
+pub(super) struct DaysOfLines<'a> {
+    uin: u64,
+    days: HashMap<(Span, u64, &'a str, &'a str), Vec<(NaiveDate, i128)>>,
+}
+
+impl<'a> DaysOfLines<'a> {
+    /// Sums rows per line and day.
+    pub(super) fn of(uin: u64, rows: &[DayUsage<'a>], span_of: impl Fn(NaiveDate) -> Span) -> Self {
+        let mut days: HashMap<_, BTreeMap<NaiveDate, i128>> = HashMap::new();
+        for row in rows {
+            let of_line = days
+                .entry((span_of(row.day), row.appid, row.region, row.sku))
+                .or_default();
+            *of_line.entry(row.day).or_default() += i128::from(row.billable);
+        }
+        let days = days.into_iter().map(|(line, days)| (line, days.into_iter().collect()));
+        Self {
+            uin,
+            days: days.collect(),
+        }
+    }
+
+    /// The days of a line, in order.
+    pub(super) fn of_line(&self, line: &LineUsage<'a>) -> Result<&[(NaiveDate, i128)], RateError> {
+        let key = (line.span, line.appid, line.region, line.sku);
+        let days = self.days.get(&key).map_or(&[][..], Vec::as_slice);
+        if let Some((day, base_units)) = days.iter().find(|(_, base_units)| *base_units < 0) {
+            return Err(RateError::NegativeUsage {
+                key: format!(
+                    "account {}, app {}, region `{}`, SKU `{}`",
+                    self.uin, line.appid, line.region, line.sku
+                ),
+                first_day: *day,
+                last_day: *day,
+                records: line.records,
+                billable: i64::try_from(*base_units).unwrap_or(i64::MIN),
+            });
+        }
+        Ok(days)
+    }
 }
 
 /// Adds up what is of one line as far as its texts lie at the same places. Usage of many nights has each line many times, and its texts

@@ -6,24 +6,27 @@
 //! function with other inputs. The result does not depend on the order of the input.
 
 mod charge;
+mod counter;
 mod discount;
 mod error;
 mod line_usage;
+#[cfg(test)]
+mod model_tests;
 mod priced_line;
 mod quantity;
 #[cfg(test)]
 mod tests;
-mod tier_counter;
 mod tiers;
 
 pub use charge::{Charge, Corrects, Kind, Unpriced};
 use charge::{charge_slices, unpriced};
+pub use counter::Packages;
 pub use error::RateError;
 pub use line_usage::DayUsage;
 pub use priced_line::Step;
-use priced_line::{counter_overflow, line_quantity, step};
+use priced_line::{CountedLine, count, count_earlier, step};
 pub use quantity::Quantity;
-pub use tiers::{ModelError, Slice, slice};
+pub use tiers::{Counted, ModelError, Slice, slice};
 
 use std::sync::Arc;
 
@@ -31,10 +34,10 @@ use chrono::NaiveDate;
 
 use crate::catalog::account::terms::Terms;
 use crate::catalog::rate_card::{Price, RateCard};
-use crate::values::calendar::Period;
+use crate::values::calendar::{Cycle, Period};
 use crate::values::money::Currency;
-use line_usage::{LineUsage, Span, sum_lines};
-use tier_counter::Counters;
+use counter::{Counters, Ends};
+use line_usage::{DaysOfLines, LineUsage, Span, sum_lines};
 
 /// All that the charges of one account and period depend on.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +56,8 @@ pub struct PeriodUsage<'a> {
     /// For a daily cycle, the usage of the days of the calendar month before the period, which moves its
     /// counters; each of these days was a period of its own. Empty for a monthly cycle.
     pub earlier: &'a [DayUsage<'a>],
+    /// All terms of the account, by first day: those of the earlier days say where nothing was included.
+    pub account_terms: &'a [Terms],
 }
 
 /// The charges of a period, as far as it could be priced.
@@ -144,7 +149,8 @@ enum Walked<'l, 'a> {
     Priced(Step<'a>),
 }
 
-/// Takes the lines of a period one after the other through their counters, in the order of the rules.
+/// Takes the lines of a period one after the other through their counters, in the order of the rules. Where a price depends on where its
+/// counter stands at the end, all of them are counted before the first is priced.
 fn walk<'a>(
     input: &PeriodUsage<'a>,
     mut then: impl FnMut(Walked<'_, 'a>) -> Result<(), RateError>,
@@ -152,16 +158,47 @@ fn walk<'a>(
     check_cards(input)?;
     check_days(input)?;
     let versions: &'a [Arc<RateCard>] = input.cards;
-    let mut counters = Counters::new(&versions[..versions.partition_point(|card| card.from < input.period.end)]);
-    count_earlier(input, &mut counters)?;
-    let lines = sum_lines(input.uin, input.usage, |day| span_in_period(input, day))?;
+    let versions = &versions[..versions.partition_point(|card| card.from < input.period.end)];
+    let mut counters = Counters::new(versions, input.terms.cycle);
+    let mut ends = Ends::needed(versions);
+    count_earlier_days(input, &mut counters, ends.as_mut())?;
+    let span_of = |day| span_in_period(input, day);
+    let lines = sum_lines(input.uin, input.usage, span_of)?;
+    let by_day = input.terms.cycle != Cycle::Daily && versions.iter().any(|card| card.has_packages_of_a_day());
+    let days = by_day.then(|| DaysOfLines::of(input.uin, input.usage, span_of));
+    let mut later: Vec<Result<CountedLine, &LineUsage>> = Vec::new();
     for line in &lines {
-        match price_in_force(input, line) {
-            None => then(Walked::Unpriced(line))?,
-            Some((version, price)) => then(Walked::Priced(step(input, line, version, price, &mut counters)?))?,
+        let counted = match price_in_force(input, line) {
+            None => Err(line),
+            Some(price) => Ok(count(
+                input,
+                line,
+                price,
+                days.as_ref(),
+                (&mut counters, ends.as_mut()),
+            )?),
+        };
+        if ends.is_some() {
+            later.push(counted);
+        } else {
+            then(walked(input, counted, None)?)?;
         }
     }
+    for counted in later {
+        then(walked(input, counted, ends.as_ref())?)?;
+    }
     Ok(())
+}
+
+fn walked<'l, 'a>(
+    input: &PeriodUsage<'a>,
+    counted: Result<CountedLine<'l, 'a>, &'l LineUsage<'a>>,
+    ends: Option<&Ends<'a>>,
+) -> Result<Walked<'l, 'a>, RateError> {
+    match counted {
+        Ok(counted) => Ok(Walked::Priced(step(input, counted, ends)?)),
+        Err(line) => Ok(Walked::Unpriced(line)),
+    }
 }
 
 fn check_cards(input: &PeriodUsage) -> Result<(), RateError> {
@@ -214,17 +251,18 @@ fn span_in_period(input: &PeriodUsage, day: NaiveDate) -> Span {
 }
 
 /// Moves the counters by the earlier days of the month; each was a period, and rounded, by itself.
-fn count_earlier<'a>(input: &PeriodUsage<'a>, counters: &mut Counters<'a>) -> Result<(), RateError> {
+fn count_earlier_days<'a>(
+    input: &PeriodUsage<'a>,
+    counters: &mut Counters<'a>,
+    mut ends: Option<&mut Ends<'a>>,
+) -> Result<(), RateError> {
     let day_by_itself = |day| Span {
         start: day,
         version: version_on(input.cards, day),
     };
     for line in sum_lines(input.uin, input.earlier, day_by_itself)? {
-        if let Some((version, price)) = price_in_force(input, &line) {
-            let quantity = line_quantity(&line, price)?;
-            counters
-                .advance(version, price, (line.sku, line.region), quantity)
-                .ok_or_else(|| counter_overflow(&line))?;
+        if let Some(price) = price_in_force(input, &line) {
+            count_earlier(input, &line, price, (counters, ends.as_deref_mut()))?;
         }
     }
     Ok(())

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use rust_decimal::Decimal;
 
-use super::line_usage::LineUsage;
+use super::counter::{Counters, Counting, Ends, Packages, Taken, is_of_a_day};
+use super::line_usage::{DaysOfLines, LineUsage};
 use super::quantity::Quantity;
-use super::tier_counter::Counters;
 use super::tiers::{Slice, slice};
-use super::{PeriodUsage, RateError};
+use super::{Kind, PeriodUsage, RateError};
+use crate::catalog::account::terms::Terms;
 use crate::catalog::rate_card::{Model, Price, RateCard};
 
 /// A line of usage, its price, and how its counter and tiers cut it.
@@ -37,41 +39,137 @@ pub struct Step<'a> {
     pub price: &'a Price,
     /// Whether a price agreed with the account took the place of the card's.
     pub agreed: bool,
-    /// The base units in the pricing unit, rounded once.
+    /// The base units in the pricing unit, times the multiplier where there is one, rounded once.
     pub quantity: Quantity,
+    /// The same before the multiplier; none without one.
+    pub usage_quantity: Option<Quantity>,
     /// Where the counter stood before the line.
     pub position: Quantity,
-    /// The quantity, cut by the tiers.
+    /// Where the counter stands at the end of the period, where the price depends on it.
+    pub end: Option<Quantity>,
+    /// The base units by which its packages are counted.
+    pub packages: Option<Packages>,
+    /// The quantity, cut by what is included and by the tiers.
     pub slices: Vec<Slice>,
 }
 
-/// Splits a line where its counter stands, and moves the counter. An agreed price takes the place of the
-/// card's model; the usage still moves the counters, which belong to the card.
-pub(super) fn step<'a>(
-    input: &PeriodUsage<'a>,
-    line: &LineUsage<'a>,
+/// A line that was taken through its counters, and is not cut yet.
+pub(super) struct CountedLine<'l, 'a> {
+    line: &'l LineUsage<'a>,
     version: usize,
     price: &'a Price,
-    counters: &mut Counters<'a>,
-) -> Result<Step<'a>, RateError> {
-    let cards: &'a [Arc<RateCard>] = input.cards;
-    let quantity = line_quantity(line, price)?;
+    agreed: Option<Decimal>,
+    quantity: Quantity,
+    taken: Taken,
+}
+
+/// Takes a line of the period through its counters, and moves them. An agreed price takes the place of the
+/// card's model and takes nothing that is included; the usage still moves the counters, which belong to the card.
+pub(super) fn count<'l, 'a>(
+    input: &PeriodUsage<'a>,
+    line: &'l LineUsage<'a>,
+    (version, price): (usize, &'a Price),
+    days: Option<&DaysOfLines>,
+    (counters, ends): (&mut Counters<'a>, Option<&mut Ends<'a>>),
+) -> Result<CountedLine<'l, 'a>, RateError> {
     let agreed = input.terms.agreed_price(line.sku, &price.region_group);
+    count_under(input, line, (version, price), (agreed, days), (counters, ends))
+}
+
+/// The same of an earlier day of the month, under the terms of its day.
+pub(super) fn count_earlier<'a>(
+    input: &PeriodUsage<'a>,
+    line: &LineUsage<'a>,
+    (version, price): (usize, &'a Price),
+    counting: (&mut Counters<'a>, Option<&mut Ends<'a>>),
+) -> Result<(), RateError> {
+    // Whether a price was agreed only matters to what is included.
+    let terms = price.included.and_then(|_| terms_before(input, line.span.start));
+    let agreed = terms.and_then(|terms| terms.agreed_price(line.sku, &price.region_group));
+    count_under(input, line, (version, price), (agreed, None), counting).map(|_| ())
+}
+
+fn terms_before<'a>(input: &PeriodUsage<'a>, day: NaiveDate) -> Option<&'a Terms> {
+    let at = input.account_terms.partition_point(|terms| terms.from <= day).max(1);
+    input.account_terms.get(at - 1)
+}
+
+fn count_under<'l, 'a>(
+    input: &PeriodUsage<'a>,
+    line: &'l LineUsage<'a>,
+    (version, price): (usize, &'a Price),
+    (agreed, days): (Option<Decimal>, Option<&DaysOfLines>),
+    (counters, ends): (&mut Counters<'a>, Option<&mut Ends<'a>>),
+) -> Result<CountedLine<'l, 'a>, RateError> {
+    let quantity = line_quantity(line, price)?;
+    let of_one_day = [(line.first_day, i128::from(line.billable))];
+    let days = match days {
+        Some(days) if is_of_a_day(price, input.terms.cycle) => days.of_line(line)?,
+        _ => &of_one_day[..],
+    };
+    let counting = Counting {
+        line,
+        version,
+        price,
+        quantity,
+        agreed: agreed.is_some(),
+        days,
+    };
+    let taken = counters.take(&counting).ok_or_else(|| counter_overflow(line))?;
+    if let Some(ends) = ends {
+        ends.add(&counting, &taken).ok_or_else(|| counter_overflow(line))?;
+    }
+    Ok(CountedLine {
+        line,
+        version,
+        price,
+        agreed,
+        quantity,
+        taken,
+    })
+}
+
+/// Splits a line where its counter stands.
+pub(super) fn step<'a>(
+    input: &PeriodUsage<'a>,
+    counted: CountedLine<'_, 'a>,
+    ends: Option<&Ends<'a>>,
+) -> Result<Step<'a>, RateError> {
+    let CountedLine {
+        line,
+        version,
+        price,
+        agreed,
+        quantity,
+        mut taken,
+    } = counted;
+    let cards: &'a [Arc<RateCard>] = input.cards;
     let model = agreed.map_or(Cow::Borrowed(&price.model), |unit_price| {
         Cow::Owned(Model::Unit { unit_price })
     });
-    let position = counters.position(version, price);
+    let end = match (&*model, ends) {
+        (Model::Volume { .. }, Some(ends)) => Some(ends.of(version, price)),
+        _ => None,
+    };
+    taken.counted.end = end.unwrap_or(taken.counted.end);
     let mut slices = Vec::with_capacity(1);
-    slice(&model, position, quantity, &mut slices).map_err(|source| RateError::Model {
-        uin: input.uin,
-        sku: line.sku.to_owned(),
-        card: cards[version].name.clone(),
-        version: cards[version].from,
-        source,
-    })?;
-    counters
-        .advance(version, price, (line.sku, line.region), quantity)
-        .ok_or_else(|| counter_overflow(line))?;
+    slices.extend(taken.included.map(|quantity| Slice {
+        kind: Kind::Included,
+        index: 0,
+        quantity,
+        unit_price: Decimal::ZERO,
+        packages: None,
+    }));
+    if let Some(priced) = taken.priced {
+        slice(&model, &taken.counted, priced, &mut slices).map_err(|source| RateError::Model {
+            uin: input.uin,
+            sku: line.sku.to_owned(),
+            card: cards[version].name.clone(),
+            version: cards[version].from,
+            source,
+        })?;
+    }
+    let usage_quantity = price.multiplier.map(|_| in_unit(line, price)).transpose()?;
     Ok(Step {
         span_start: line.span.start,
         appid: line.appid,
@@ -85,22 +183,37 @@ pub(super) fn step<'a>(
         price,
         agreed: agreed.is_some(),
         quantity,
-        position,
+        usage_quantity,
+        position: taken.counted.position,
+        end,
+        packages: taken.packages,
         slices,
     })
 }
 
-/// The quantity of a line in the unit of its price.
-pub(super) fn line_quantity(line: &LineUsage, price: &Price) -> Result<Quantity, RateError> {
-    Quantity::from_base_units(line.billable, price.unit.base_units).ok_or_else(|| RateError::Overflow {
+/// The quantity of a line that its price sees, in the unit of it.
+fn line_quantity(line: &LineUsage, price: &Price) -> Result<Quantity, RateError> {
+    let Some(multiplier) = price.multiplier else {
+        return in_unit(line, price);
+    };
+    Quantity::multiplied(line.billable, multiplier, price.unit.base_units).ok_or_else(|| quantity_overflow(line, price))
+}
+
+/// The base units of a line in the unit of its price.
+fn in_unit(line: &LineUsage, price: &Price) -> Result<Quantity, RateError> {
+    Quantity::from_base_units(line.billable, price.unit.base_units).ok_or_else(|| quantity_overflow(line, price))
+}
+
+fn quantity_overflow(line: &LineUsage, price: &Price) -> RateError {
+    RateError::Overflow {
         what: format!(
             "the quantity of SKU `{}` in a unit of {} base units",
             line.sku, price.unit.base_units
         ),
-    })
+    }
 }
 
-pub(super) fn counter_overflow(line: &LineUsage) -> RateError {
+fn counter_overflow(line: &LineUsage) -> RateError {
     RateError::Overflow {
         what: format!("the counter of SKU `{}` in region `{}`", line.sku, line.region),
     }

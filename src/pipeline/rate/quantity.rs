@@ -21,10 +21,27 @@ impl Quantity {
         if let Some(magnitude) = narrow(billable.unsigned_abs(), base_units) {
             return Some(Self(i128::from(magnitude) * i128::from(billable.signum())));
         }
-        let divisor = i128::from(base_units);
-        let scaled = i128::from(billable) * SCALE;
-        let magnitude = (scaled.abs() * 2 + divisor).checked_div(divisor * 2)?;
-        Some(Self(magnitude * scaled.signum()))
+        half_up(i128::from(billable) * SCALE, base_units.into()).map(Self)
+    }
+
+    /// `billable` base units times a multiplier, in units of `base_units` each, rounded once as by [`Self::from_base_units`]. None where
+    /// it does not fit.
+    pub fn multiplied(billable: i64, multiplier: Decimal, base_units: u64) -> Option<Self> {
+        let scaled = i128::from(billable)
+            .checked_mul(multiplier.mantissa())?
+            .checked_mul(SCALE)?;
+        let divisor = i128::from(base_units).checked_mul(10_i128.checked_pow(multiplier.scale())?)?;
+        half_up(scaled, divisor).map(Self)
+    }
+
+    /// The base units of it, rounded half-up, where a unit has `base_units` and they were multiplied. None where they do not fit.
+    pub fn to_base_units(self, multiplier: Option<Decimal>, base_units: u64) -> Option<i128> {
+        let multiplier = multiplier.unwrap_or(Decimal::ONE);
+        let scaled = self
+            .0
+            .checked_mul(base_units.into())?
+            .checked_mul(10_i128.checked_pow(multiplier.scale())?)?;
+        half_up(scaled, SCALE.checked_mul(multiplier.mantissa())?)
     }
 
     /// A decimal of at most 6 decimals, exactly; none when it is finer or too large.
@@ -52,6 +69,12 @@ impl Quantity {
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(Self)
     }
+}
+
+/// A quotient, rounded half-up away from zero; none of a division by zero, and where it does not fit.
+fn half_up(dividend: i128, divisor: i128) -> Option<i128> {
+    let twice = dividend.checked_abs()?.checked_mul(2)?.checked_add(divisor)?;
+    Some(twice.checked_div(divisor.checked_mul(2)?)? * dividend.signum())
 }
 
 /// The rounded millionths, when all of it fits 64 bits: nearly always, and wide divisions are slow.
@@ -104,6 +127,28 @@ mod tests {
         );
         assert_eq!(Quantity::from_base_units(1, 0), None);
         assert_eq!(Quantity::from_base_units(i64::MAX, u64::MAX), Some(Quantity(500_000)));
+    }
+
+    #[test]
+    fn a_multiplier_is_applied_before_the_one_rounding() {
+        let of = |billable, multiplier: &str| Quantity::multiplied(billable, parse_plain(multiplier).unwrap(), 60_000);
+        // 1 ms is 0.0000166... minutes: rounded before, it would be 0.000017 x 2 = 0.000034.
+        assert_eq!(of(1, "2"), Some(Quantity(33)));
+        assert_eq!(of(1, "0.03"), Some(Quantity(1)), "0.0000005 is a half");
+        assert_eq!(of(90_000, "1.7500"), Some(Quantity(2_625_000)));
+        assert_eq!(of(-90_000, "1.75"), Some(Quantity(-2_625_000)));
+        assert!(of(i64::MAX, "999999.9999").is_some());
+    }
+
+    #[test]
+    fn base_units_of_a_quantity_are_rounded_half_up() {
+        let of = |quantity, multiplier: Option<&str>, base_units| {
+            Quantity(quantity).to_base_units(multiplier.map(|text| parse_plain(text).unwrap()), base_units)
+        };
+        assert_eq!(of(1_500_000, None, 60_000), Some(90_000));
+        assert_eq!(of(1, None, 500_000), Some(1), "half of a base unit");
+        assert_eq!(of(1, None, 499_999), Some(0));
+        assert_eq!(of(2_625_000, Some("1.75"), 60_000), Some(90_000));
     }
 
     #[test]

@@ -73,6 +73,7 @@ fn november<'a>(terms: &'a Terms, cards: &'a [Arc<RateCard>], usage: &'a [DayUsa
         cards,
         usage,
         earlier: &[],
+        account_terms: std::slice::from_ref(terms),
     }
 }
 

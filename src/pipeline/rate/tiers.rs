@@ -3,18 +3,34 @@
 use rust_decimal::Decimal;
 use thiserror::Error;
 
+use super::Kind;
 use super::quantity::Quantity;
 use crate::catalog::rate_card::{Model, Tier};
 
 /// A part of a quantity that has one price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slice {
+    /// `usage`, or `included` where it costs nothing.
+    pub kind: Kind,
     /// The tier, from 0.
     pub index: u32,
     /// The part.
     pub quantity: Quantity,
-    /// Its price per pricing unit.
+    /// Its price per pricing unit, or per package.
     pub unit_price: Decimal,
+    /// The packages that are paid in place of the quantity.
+    pub packages: Option<i64>,
+}
+
+/// Where the counter of a quantity stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Before the quantity.
+    pub position: Quantity,
+    /// At the end of the period, after all that shares the counter.
+    pub end: Quantity,
+    /// Packages that the quantity starts.
+    pub packages: i64,
 }
 
 /// Tiers by which nothing can be priced; the check of the card finds them first.
@@ -28,23 +44,29 @@ pub enum ModelError {
     Overflow,
 }
 
-/// Splits `quantity`, which begins at `position` of its counter, into slices of one price each, and
+/// Splits `quantity`, whose counter stands as `counted` says, into slices of one price each, and
 /// appends them in order. The slices add up to the quantity exactly; a quantity of zero is one slice.
 ///
 /// # Errors
 /// Tiers that do not ascend from 0, and a counter that overflows.
-pub fn slice(model: &Model, position: Quantity, quantity: Quantity, slices: &mut Vec<Slice>) -> Result<(), ModelError> {
+pub fn slice(model: &Model, counted: &Counted, quantity: Quantity, slices: &mut Vec<Slice>) -> Result<(), ModelError> {
+    let usage = |index, unit_price, packages| Slice {
+        kind: Kind::Usage,
+        index,
+        quantity,
+        unit_price,
+        packages,
+    };
     match model {
-        Model::Unit { unit_price } => {
-            slices.push(Slice {
-                index: 0,
-                quantity,
-                unit_price: *unit_price,
-            });
-            Ok(())
+        Model::Unit { unit_price } => slices.push(usage(0, *unit_price, None)),
+        Model::Graduated { tiers } => return graduated(tiers, counted.position, quantity, slices),
+        Model::Volume { tiers } => {
+            let (index, tier) = reached(tiers, counted.end)?;
+            slices.push(usage(index, tier.unit_price, None));
         }
-        Model::Graduated { tiers } => graduated(tiers, position, quantity, slices),
+        Model::Package { unit_price, .. } => slices.push(usage(0, *unit_price, Some(counted.packages))),
     }
+    Ok(())
 }
 
 /// Each slice at the price of its own tier; tiers are half-open `[from, next from)`.
@@ -64,13 +86,25 @@ fn graduated(
         if low < high || (quantity == Quantity::ZERO && holds_position) {
             let part = high.checked_sub(low).ok_or(ModelError::Overflow)?;
             slices.push(Slice {
+                kind: Kind::Usage,
                 index,
                 quantity: part,
                 unit_price: tier.unit_price,
+                packages: None,
             });
         }
     }
     Ok(())
+}
+
+/// The tier in which a counter stands, and its number.
+fn reached(tiers: &[Tier], at: Quantity) -> Result<(u32, &Tier), ModelError> {
+    let bounds = bounds(tiers)?;
+    let place = bounds.partition_point(|from| *from <= at).checked_sub(1);
+    let (index, place) = place
+        .and_then(|place| Some((u32::try_from(place).ok()?, place)))
+        .ok_or(ModelError::Tiers)?;
+    Ok((index, &tiers[place]))
 }
 
 /// Where the tiers start: 0, then strictly ascending.
@@ -107,7 +141,11 @@ mod tests {
 
     fn slices(model: &Model, position: &str, length: &str) -> Vec<(u32, String)> {
         let mut slices = Vec::new();
-        slice(model, quantity(position), quantity(length), &mut slices).unwrap();
+        let counted = Counted {
+            position: quantity(position),
+            ..Counted::default()
+        };
+        slice(model, &counted, quantity(length), &mut slices).unwrap();
         slices
             .iter()
             .map(|slice| (slice.index, plain(slice.quantity.to_decimal().unwrap(), 0)))
@@ -147,10 +185,37 @@ mod tests {
             &[("0", "1"), ("0.0000001", "1")],
         ] {
             assert_eq!(
-                slice(&tiers(bounds), Quantity::ZERO, Quantity::ZERO, &mut Vec::new()),
+                slice(&tiers(bounds), &Counted::default(), Quantity::ZERO, &mut Vec::new()),
                 Err(ModelError::Tiers)
             );
         }
+    }
+
+    #[test]
+    fn all_of_a_volume_is_priced_where_its_counter_ends() {
+        let Model::Graduated { tiers } = tiers(&[("0", "3"), ("100", "2"), ("100.5", "1")]) else {
+            unreachable!("it made one")
+        };
+        let model = Model::Volume { tiers };
+        let at = |end: &str, length: &str| {
+            let mut slices = Vec::new();
+            let counted = Counted {
+                end: quantity(end),
+                ..Counted::default()
+            };
+            slice(&model, &counted, quantity(length), &mut slices).unwrap();
+            assert_eq!(slices.len(), 1);
+            assert_eq!(slices[0].quantity, quantity(length));
+            (slices[0].index, plain(slices[0].unit_price, 0))
+        };
+        assert_eq!(at("0", "0"), (0, "3".to_owned()));
+        assert_eq!(at("99.999999", "99.999999"), (0, "3".to_owned()));
+        assert_eq!(
+            at("100", "7"),
+            (1, "2".to_owned()),
+            "a bound is in the slice that starts at it"
+        );
+        assert_eq!(at("100.5", "100.5"), (2, "1".to_owned()));
     }
 
     proptest! {
@@ -163,10 +228,11 @@ mod tests {
             let model = Model::Graduated { tiers: std::iter::once(0).chain(steps).map(tier).collect() };
             let micro = |count: i64| Quantity::from_base_units(count, 1_000_000).unwrap();
             let (mut whole, mut cut) = (Vec::new(), Vec::new());
-            slice(&model, micro(position), micro(parts.iter().sum()), &mut whole).unwrap();
+            let counted = |at| Counted { position: micro(at), ..Counted::default() };
+            slice(&model, &counted(position), micro(parts.iter().sum()), &mut whole).unwrap();
             let mut at = position;
             for &part in &parts {
-                slice(&model, micro(at), micro(part), &mut cut).unwrap();
+                slice(&model, &counted(at), micro(part), &mut cut).unwrap();
                 at += part;
             }
             let per_tier = |slices: &[Slice], index| slices.iter().filter(|slice| slice.index == index)

@@ -1,6 +1,6 @@
 //! Exact money: currencies, the amount of a line, sums and rounding. No float, no silent loss.
 //!
-//! Quantities have at most 6 decimals, prices at most 6, discounts at most 2 and amounts at most 10
+//! Quantities have at most 6 decimals, prices at most 12, discounts at most 2 and amounts at most 10
 //! (billing rules, section 5). What does not fit is an error that says so; nothing wraps or saturates.
 
 mod currency;
@@ -17,9 +17,9 @@ use thiserror::Error;
 pub const QUANTITY_DECIMALS: u32 = 6;
 
 /// Most decimals that a unit price may have.
-pub const PRICE_DECIMALS: u32 = 6;
+pub const PRICE_DECIMALS: u32 = 12;
 
-/// The first unit price that is too large: with the decimals it leaves room for an exact product in 128 bits.
+/// The first unit price that is too large: with 6 decimals it leaves room for an exact product in 128 bits, with more the product may be wider.
 pub const PRICE_END: u64 = 10_u64.pow(12);
 
 /// Most decimals that a percent discount may have.

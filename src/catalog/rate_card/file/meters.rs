@@ -23,8 +23,8 @@ const KEYS: [&str; 9] = [
     "not_sold",
 ];
 
-/// Largest base units of a minimum, a rounding or a unit: the largest duration that a record can have, 2^53 ms.
-const MAX_BASE_UNITS: u64 = 1 << 53;
+/// Largest base units of a minimum, a rounding, a unit or a package: the largest duration that a record can have, 2^53 ms.
+pub(super) const MAX_BASE_UNITS: u64 = 1 << 53;
 
 /// Units of a duration, in ms.
 const DURATION_UNITS: [(&str, u64); 3] = [("second", 1_000), ("minute", 60_000), ("hour", 3_600_000)];
@@ -178,7 +178,7 @@ fn read_policy(entry: &Entry, key: &str, quantity: &Quantity, findings: &mut Fin
     units
 }
 
-fn duration_ms(text: &str) -> Option<u64> {
+pub(super) fn duration_ms(text: &str) -> Option<u64> {
     let (number, ms) = DURATION_SUFFIXES
         .iter()
         .find_map(|(suffix, ms)| Some((text.strip_suffix(suffix)?, ms)))?;

@@ -4,6 +4,7 @@
 //! the checks that would stumble over the hole are skipped.
 
 mod meters;
+mod model_keys;
 mod prices;
 mod reader;
 

@@ -4,7 +4,8 @@ use rust_decimal::Decimal;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::reader::{Entry, WHOLE_END, a, decimal, integer, table};
+use super::model_keys::{self, ModelKeys, PackageSize};
+use super::reader::{Entry, a, price, quantity, table};
 use crate::catalog::rate_card::finding::Findings;
 use crate::catalog::rate_card::price::{Model, Origin, Tier};
 
@@ -14,12 +15,18 @@ pub(in crate::catalog::rate_card) struct Draft {
     pub(in crate::catalog::rate_card) sku: String,
     /// Where it is written.
     pub(in crate::catalog::rate_card) at: usize,
-    /// The counter that its tiers count on.
+    /// The counter that it counts on.
     pub(in crate::catalog::rate_card) counter: Option<String>,
     /// Where the price comes from; `None` where that could not be read.
     pub(in crate::catalog::rate_card) origin: Option<Origin>,
     /// By region group: how it is priced there.
     pub(in crate::catalog::rate_card) groups: Vec<(String, InGroup)>,
+    /// By region group: what costs nothing.
+    pub(in crate::catalog::rate_card) included: Vec<(String, Decimal)>,
+    /// What the usage is multiplied by.
+    pub(in crate::catalog::rate_card) multiplier: Option<Decimal>,
+    /// The size of its packages.
+    pub(in crate::catalog::rate_card) package: Option<PackageSize>,
 }
 
 /// How a SKU is priced in one region group.
@@ -32,7 +39,17 @@ pub(in crate::catalog::rate_card) enum InGroup {
     Unreadable,
 }
 
-const KEYS: [&str; 4] = ["unit_price", "tiers", "origin", "counter"];
+const KEYS: [&str; 9] = [
+    "unit_price",
+    "tiers",
+    "model",
+    "package",
+    "per",
+    "included",
+    "multiplier",
+    "origin",
+    "counter",
+];
 
 /// How a line says that a SKU is not sold in a region group.
 const NOT_SOLD: &str = "not sold";
@@ -106,11 +123,15 @@ fn read_line(sku: String, at: usize, value: &Spanned<DeValue>, groups: &[&str], 
             counter: None,
             origin: None,
             groups: unreadable(),
+            included: Vec::new(),
+            multiplier: None,
+            package: None,
         };
     };
     line.only(&KEYS, findings);
     let origin = read_origin(&line, findings);
     let counter = read_counter(&line, findings);
+    let keys: ModelKeys = model_keys::read(&line, groups, findings);
     let mut priced = Vec::new();
     for (key, model) in [("unit_price", read_unit_price as ReadModel), ("tiers", read_tiers)] {
         if let Some(value) = line.get(key) {
@@ -122,21 +143,26 @@ fn read_line(sku: String, at: usize, value: &Spanned<DeValue>, groups: &[&str], 
         priced = unreadable();
     }
     once_per_group(&line, &priced, findings);
+    keys.apply(&mut priced);
     Draft {
         sku,
         at,
         counter,
         origin,
         groups: priced,
+        package: keys.package_size(),
+        included: keys.included,
+        multiplier: keys.multiplier,
     }
 }
 
 fn read_origin(line: &Entry, findings: &mut Findings) -> Option<Origin> {
-    let cure =
-        "write origin = \"published\" for a price of the vendor's list, origin = \"illustrative\" for one of ours";
+    let cure = "write origin = \"published\" for a price of the vendor's list, origin = \"inferred\" for one computed from it, \
+                origin = \"illustrative\" for one of ours";
     let (text, at) = line.required_text("origin", cure, findings)?;
     match text {
         "published" => Some(Origin::Published),
+        "inferred" => Some(Origin::Inferred),
         "illustrative" => Some(Origin::Illustrative),
         other => {
             findings.add(at, format!("`origin` of {} is {other:?}", line.name), cure);
@@ -147,11 +173,17 @@ fn read_origin(line: &Entry, findings: &mut Findings) -> Option<Origin> {
 
 fn read_counter(line: &Entry, findings: &mut Findings) -> Option<String> {
     let (text, at) = line.text("counter", "write counter = \"a name\"", findings)?;
-    if line.get("tiers").is_none() {
+    if ["tiers", "package", "included"]
+        .iter()
+        .all(|key| line.get(key).is_none())
+    {
         findings.add(
             at,
-            format!("`counter` of {} has no effect without `tiers`", line.name),
-            "remove it, or write tiers",
+            format!(
+                "`counter` of {} has no effect without `tiers`, `package` or `included`",
+                line.name
+            ),
+            "remove it, or write what counts on it",
         );
     }
     if text.is_empty() {
@@ -216,7 +248,7 @@ fn once_per_group(line: &Entry, priced: &[(String, InGroup)], findings: &mut Fin
 }
 
 fn read_unit_price(value: &Spanned<DeValue>, called: &str, findings: &mut Findings) -> Option<Model> {
-    decimal(value, called, findings).map(|unit_price| Model::Unit { unit_price })
+    price(value, called, findings).map(|unit_price| Model::Unit { unit_price })
 }
 
 /// A tier as it is written, with the places of its bounds.
@@ -251,12 +283,12 @@ fn read_tiers(value: &Spanned<DeValue>, called: &str, findings: &mut Findings) -
         let unit_price = entry.required("unit_price", "write unit_price = \"0.02\"", findings);
         tiers.push(WrittenTier {
             at: entry.at,
-            from: from.and_then(|from| bound(from, &format!("`from` of {}", entry.name), findings)),
+            from: from.and_then(|from| quantity(from, &format!("`from` of {}", entry.name), findings)),
             to: entry
                 .get("to")
-                .and_then(|to| bound(to, &format!("`to` of {}", entry.name), findings)),
+                .and_then(|to| quantity(to, &format!("`to` of {}", entry.name), findings)),
             unit_price: unit_price
-                .and_then(|price| decimal(price, &format!("`unit_price` of {}", entry.name), findings)),
+                .and_then(|written| price(written, &format!("`unit_price` of {}", entry.name), findings)),
         });
     }
     // A bound that could not be read would be taken for one that is missing.
@@ -271,15 +303,6 @@ fn read_tiers(value: &Spanned<DeValue>, called: &str, findings: &mut Findings) -
     };
     let tiers = tiers.iter().map(read).collect::<Option<Vec<_>>>()?;
     (findings.count() == before).then_some(Model::Graduated { tiers })
-}
-
-/// A bound is an integer or a decimal text: both are exact.
-fn bound(value: &Spanned<DeValue>, called: &str, findings: &mut Findings) -> Option<(Decimal, usize)> {
-    let at = value.span().start;
-    match integer(value.get_ref()) {
-        Some(whole) if whole < WHOLE_END => Some((whole.into(), at)),
-        _ => Some((decimal(value, called, findings)?, at)),
-    }
 }
 
 /// From 0, each from where the one before ends, the last without an end.

@@ -6,10 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::catalog::rate_card::finding::Findings;
-use crate::values::money::PRICE_END;
-
-/// Most decimals of a price or a tier bound (billing rules, section 5).
-pub(super) const MAX_DECIMALS: usize = 6;
+use crate::values::money::{PRICE_DECIMALS, PRICE_END, QUANTITY_DECIMALS};
 
 /// Bytes of a name, of a card or a meter or anything else: names are keys of tables.
 const MAX_NAME_BYTES: usize = 128;
@@ -20,6 +17,12 @@ pub(super) const MAX_WHOLE_DIGITS: usize = 12;
 
 /// The first whole number with more digits than that.
 pub(super) const WHOLE_END: u64 = PRICE_END;
+
+/// Most decimals of a multiplier (billing rules, section 4).
+const MULTIPLIER_DECIMALS: u32 = 4;
+
+/// The first multiplier that is too large: a unit in another one is no larger.
+const MULTIPLIER_END: u64 = 1_000_000;
 
 /// A table of the file, and how findings call it.
 pub(super) struct Entry<'t, 'i> {
@@ -170,8 +173,37 @@ pub(super) fn digits(text: &str) -> Option<u64> {
     }
 }
 
-/// An exact decimal, written as text. `name` says of what, such as "`unit_price` of `Audio`".
-pub(super) fn decimal(value: &Spanned<DeValue>, name: &str, findings: &mut Findings) -> Option<Decimal> {
+/// A price, written as text. `name` says of what, such as "`unit_price` of `Audio`".
+pub(super) fn price(value: &Spanned<DeValue>, name: &str, findings: &mut Findings) -> Option<Decimal> {
+    decimal(value, name, PRICE_DECIMALS, findings)
+}
+
+/// A quantity such as a tier bound: an integer or a decimal text, both are exact. With its place.
+pub(super) fn quantity(value: &Spanned<DeValue>, name: &str, findings: &mut Findings) -> Option<(Decimal, usize)> {
+    let at = value.span().start;
+    match integer(value.get_ref()) {
+        Some(whole) if whole < WHOLE_END => Some((whole.into(), at)),
+        _ => Some((decimal(value, name, QUANTITY_DECIMALS, findings)?, at)),
+    }
+}
+
+/// A multiplier: a whole number, or a decimal text.
+pub(super) fn multiplier(value: &Spanned<DeValue>, name: &str, findings: &mut Findings) -> Option<Decimal> {
+    match integer(value.get_ref()) {
+        Some(whole) if whole < MULTIPLIER_END => Some(whole.into()),
+        _ => decimal(value, name, MULTIPLIER_DECIMALS, findings).filter(|multiplier| {
+            let fits = *multiplier < MULTIPLIER_END.into();
+            if !fits {
+                let what = format!("{name} is {multiplier}, which is not below {MULTIPLIER_END}");
+                findings.add(value.span().start, what, "write a smaller one");
+            }
+            fits
+        }),
+    }
+}
+
+/// An exact decimal of at most so many decimals, written as text.
+fn decimal(value: &Spanned<DeValue>, name: &str, decimals: u32, findings: &mut Findings) -> Option<Decimal> {
     let at = value.span().start;
     let Some(text) = value.get_ref().as_str() else {
         let written = findings.source(value.span());
@@ -191,10 +223,10 @@ pub(super) fn decimal(value: &Spanned<DeValue>, name: &str, findings: &mut Findi
         );
         return None;
     };
-    match exact(text) {
+    match exact(text, decimals) {
         Ok(decimal) => Some(decimal),
         Err(problem) => {
-            let cure = format!("write digits and at most {MAX_DECIMALS} decimals, such as \"0.0325\"");
+            let cure = format!("write digits and at most {decimals} decimals, such as \"0.0325\"");
             findings.add(at, format!("{name} is {text:?}, which {problem}"), cure);
             None
         }
@@ -202,23 +234,23 @@ pub(super) fn decimal(value: &Spanned<DeValue>, name: &str, findings: &mut Findi
 }
 
 /// Digits, perhaps a point and digits: no sign, no exponent, nothing that would have to be rounded.
-fn exact(text: &str) -> Result<Decimal, &'static str> {
+fn exact(text: &str, most: u32) -> Result<Decimal, String> {
     let (whole, decimals) = text
         .split_once('.')
         .map_or((text, None), |(whole, decimals)| (whole, Some(decimals)));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if text.starts_with('-') {
-        Err("is negative")
+        Err("is negative".into())
     } else if !all_digits(whole) || decimals.is_some_and(|decimals| !all_digits(decimals)) {
-        Err("is not a plain decimal")
+        Err("is not a plain decimal".into())
     } else if MAX_WHOLE_DIGITS < whole.len() {
-        Err("has more than 12 digits before the point")
-    } else if decimals.is_some_and(|decimals| MAX_DECIMALS < decimals.len()) {
-        Err("has more than 6 decimals")
+        Err(format!("has more than {MAX_WHOLE_DIGITS} digits before the point"))
+    } else if decimals.is_some_and(|decimals| (most as usize) < decimals.len()) {
+        Err(format!("has more than {most} decimals"))
     } else {
         Decimal::from_str_exact(text)
             .map(|decimal| decimal.normalize())
-            .map_err(|_| "is not a decimal")
+            .map_err(|_| "is not a decimal".into())
     }
 }
 
@@ -256,10 +288,19 @@ mod tests {
             "1234567890123",
             "１",
         ] {
-            assert!(exact(text).is_err(), "{text}");
+            assert!(exact(text, 6).is_err(), "{text}");
         }
-        assert_eq!(exact("0.100").unwrap().to_string(), "0.1");
-        assert_eq!(exact("999999999999.999999").unwrap().to_string(), "999999999999.999999");
-        assert_eq!(exact("0").unwrap(), Decimal::ZERO);
+        assert_eq!(exact("0.100", 6).unwrap().to_string(), "0.1");
+        assert_eq!(
+            exact("999999999999.999999", 6).unwrap().to_string(),
+            "999999999999.999999"
+        );
+        assert_eq!(
+            exact("999999999999.999999999999", 12).unwrap().to_string(),
+            "999999999999.999999999999"
+        );
+        assert_eq!(exact("0.032500000000", 12).unwrap().to_string(), "0.0325");
+        assert_eq!(exact("0.0000000000001", 12).unwrap_err(), "has more than 12 decimals");
+        assert_eq!(exact("0", 6).unwrap(), Decimal::ZERO);
     }
 }

@@ -1,8 +1,9 @@
 //! Adjustments: what closed periods should have been, minus all that was billed for them. Pure.
 //!
-//! A line is known by its period, span, app, region, SKU, slice, unit price and discount. Each of these whose quantity is not
-//! what was billed is one adjustment line; a changed price so gives a negative line and a positive one. Records stand on
-//! the first line of their span, app, region and SKU, as they do in a statement. Running it again adds nothing.
+//! A line is known by its period, span, app, region, SKU, kind, slice, unit price and discount, and by whether packages are priced. Each of
+//! these whose quantity or packages are not what was billed is one adjustment line; a changed price so gives a negative line and a positive
+//! one. Records, and the usage before a multiplier, stand on the first line of their span, app, region and SKU, as they do in a statement.
+//! Running it again adds nothing.
 
 pub mod closed_periods;
 pub mod pending;
@@ -22,8 +23,65 @@ use crate::values::money::{line_amount, sum};
 /// What shares its records: span start, app, region, SKU.
 type Group<'a> = (NaiveDate, u64, &'a str, &'a str);
 
-/// What has a quantity of its own within a group: slice, unit price, discount.
-type Slice = (u32, Decimal, Decimal);
+/// What has a quantity of its own within a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slice {
+    kind: Kind,
+    index: u32,
+    unit_price: Decimal,
+    discount_percent: Decimal,
+    is_of_packages: bool,
+}
+
+impl Slice {
+    fn of_charge(charge: &Charge) -> Self {
+        Self {
+            kind: charge.kind,
+            index: charge.slice,
+            unit_price: charge.unit_price,
+            discount_percent: charge.discount_percent,
+            is_of_packages: charge.packages.is_some(),
+        }
+    }
+
+    fn of_line(line: &Line, priced: &Priced) -> Self {
+        Self {
+            kind: line.usage_kind(),
+            index: line.slice,
+            unit_price: priced.unit_price,
+            discount_percent: priced.discount_percent,
+            is_of_packages: priced.packages.is_some(),
+        }
+    }
+}
+
+/// How much of a slice there is: its quantity, and its packages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Measure {
+    quantity: Decimal,
+    packages: i64,
+}
+
+impl Measure {
+    fn plus(self, quantity: Decimal, packages: i64) -> Result<Self> {
+        Ok(Self {
+            quantity: sum([self.quantity, quantity]).map_err(|e| Error::TooLarge(e.to_string()))?,
+            packages: self
+                .packages
+                .checked_add(packages)
+                .ok_or_else(|| Error::TooLarge("the packages of a line do not fit".to_owned()))?,
+        })
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.quantity.is_zero() && self.packages == 0
+    }
+
+    /// Whether it is given back.
+    fn is_negative(&self) -> bool {
+        self.packages < 0 || (self.packages == 0 && self.quantity < Decimal::ZERO)
+    }
+}
 
 /// A line of a statement, in the order of billing.
 type Named<'a> = (&'a str, u32);
@@ -37,13 +95,14 @@ pub struct Billed<'a> {
 #[derive(Debug, Default)]
 struct BilledGroup<'a> {
     records: i64,
+    usage_quantity: Option<Decimal>,
     slices: BTreeMap<Slice, BilledSlice<'a>>,
-    first_of_slice: BTreeMap<u32, Named<'a>>,
+    first_of_slice: BTreeMap<(Kind, u32), Named<'a>>,
 }
 
 #[derive(Debug)]
 struct BilledSlice<'a> {
-    quantity: Decimal,
+    measure: Measure,
     /// The first line of it.
     named: Named<'a>,
     line: &'a Line<'a>,
@@ -67,15 +126,24 @@ impl<'a> Billed<'a> {
 impl<'a> BilledGroup<'a> {
     fn add(&mut self, line: &'a Line<'a>, priced: Priced, named: Named<'a>) -> Result<()> {
         self.records += line.records.unwrap_or(0);
-        self.first_of_slice.entry(line.slice).or_insert(named);
-        let slice = (line.slice, priced.unit_price, priced.discount_percent);
+        self.usage_quantity = added(self.usage_quantity, line.usage_quantity)?;
+        let slice = Slice::of_line(line, &priced);
+        self.first_of_slice.entry((slice.kind, slice.index)).or_insert(named);
         let billed = self.slices.entry(slice).or_insert(BilledSlice {
-            quantity: Decimal::ZERO,
+            measure: Measure::default(),
             named,
             line,
         });
-        billed.quantity = sum([billed.quantity, priced.quantity]).map_err(|e| Error::TooLarge(e.to_string()))?;
+        billed.measure = billed.measure.plus(priced.quantity, priced.packages.unwrap_or(0))?;
         Ok(())
+    }
+}
+
+/// The sum of what is there.
+fn added(one: Option<Decimal>, other: Option<Decimal>) -> Result<Option<Decimal>> {
+    match (one, other) {
+        (Some(one), Some(other)) => sum([one, other]).map(Some).map_err(|e| Error::TooLarge(e.to_string())),
+        (one, other) => Ok(one.or(other)),
     }
 }
 
@@ -83,6 +151,7 @@ impl<'a> BilledGroup<'a> {
 #[derive(Debug, Default)]
 struct Due<'a, 'c> {
     records: i64,
+    usage_quantity: Option<Decimal>,
     slices: BTreeMap<Slice, &'c Charge<'a>>,
 }
 
@@ -107,8 +176,8 @@ pub fn adjust<'a>(
             .entry((charge.span_start, appid, charge.region, charge.sku))
             .or_default();
         group.records += charge.records;
-        let slice = (charge.slice, charge.unit_price, charge.discount_percent);
-        group.slices.insert(slice, charge);
+        group.usage_quantity = added(group.usage_quantity, charge.usage_quantity)?;
+        group.slices.insert(Slice::of_charge(charge), charge);
     }
     let in_period = billed.groups.keys().filter(|group| period.contains(group.0));
     let groups: std::collections::BTreeSet<Group> = due.keys().chain(in_period).copied().collect();
@@ -131,28 +200,41 @@ fn adjust_group<'a>(
     lines: &mut Vec<Charge<'a>>,
 ) -> Result<()> {
     let slices: std::collections::BTreeSet<Slice> = due.slices.keys().chain(billed.slices.keys()).copied().collect();
-    let mut differences: Vec<(Slice, Decimal)> = Vec::new();
+    let mut differences: Vec<(Slice, Measure)> = Vec::new();
     for slice in slices {
-        let should_be = due.slices.get(&slice).map_or(Decimal::ZERO, |charge| charge.quantity);
-        let was = billed.slices.get(&slice).map_or(Decimal::ZERO, |was| was.quantity);
-        let difference = sum([should_be, -was]).map_err(|e| Error::TooLarge(e.to_string()))?;
-        if !difference.is_zero() {
+        let was = billed
+            .slices
+            .get(&slice)
+            .map_or_else(Measure::default, |was| was.measure);
+        let given_back = Measure::default().plus(-was.quantity, -was.packages)?;
+        let difference = match due.slices.get(&slice) {
+            Some(charge) => given_back.plus(charge.quantity, charge.packages.unwrap_or(0))?,
+            None => given_back,
+        };
+        if !difference.is_nothing() {
             differences.push((slice, difference));
         }
     }
     let mut records = due.records - billed.records;
-    if differences.is_empty() && records != 0 {
+    let mut usage_quantity = added(due.usage_quantity, billed.usage_quantity.map(|was| -was))?;
+    if differences.is_empty() && (records != 0 || usage_quantity.is_some_and(|usage| !usage.is_zero())) {
         let lowest = due.slices.keys().next().or_else(|| billed.slices.keys().next());
-        differences.extend(lowest.map(|slice| (*slice, Decimal::ZERO)));
+        differences.extend(lowest.map(|slice| (*slice, Measure::default())));
     }
-    differences
-        .sort_by_key(|&((slice, price, discount), quantity)| (slice, quantity.is_sign_positive(), price, discount));
-    for (slice, quantity) in differences {
+    // What is included comes before what is priced, as it does in a statement.
+    differences.sort_by_key(|&(slice, difference)| {
+        let order = (slice.kind != Kind::Included, slice.index, !difference.is_negative());
+        (order, slice.unit_price, slice.discount_percent, slice.is_of_packages)
+    });
+    for (slice, difference) in differences {
         let mut line = line_of(group, slice, due, billed);
         line.records = std::mem::take(&mut records);
-        line.quantity = quantity;
+        line.usage_quantity = usage_quantity.take();
+        line.quantity = difference.quantity;
+        line.packages = slice.is_of_packages.then_some(difference.packages);
         line.note = note;
-        line.amount = line_amount(quantity, slice.1, slice.2)
+        let priced = line.packages.map_or(line.quantity, Decimal::from);
+        line.amount = line_amount(priced, slice.unit_price, slice.discount_percent)
             .map_err(|e| Error::TooLarge(format!("account {uin}, SKU `{}`: {e}", group.3)))?;
         lines.push(line);
     }
@@ -165,14 +247,21 @@ fn line_of<'a>(group: Group<'a>, slice: Slice, due: &Due<'a, '_>, billed: &Bille
     let was = billed.slices.get(&slice);
     let named = was
         .map(|was| was.named)
-        .or_else(|| billed.first_of_slice.get(&slice.0).copied());
-    let (meter, unit, card, card_version) = match (due.slices.get(&slice), was) {
-        (Some(charge), _) => (charge.meter, charge.unit, charge.card, charge.card_version),
+        .or_else(|| billed.first_of_slice.get(&(slice.kind, slice.index)).copied());
+    let (meter, unit, card, card_version, multiplier) = match (due.slices.get(&slice), was) {
+        (Some(charge), _) => (
+            charge.meter,
+            charge.unit,
+            charge.card,
+            charge.card_version,
+            charge.multiplier,
+        ),
         (None, Some(BilledSlice { line, .. })) => (
             &*line.meter,
             &*line.unit,
             &*line.card,
             line.card_version.unwrap_or_default(),
+            line.multiplier,
         ),
         (None, None) => unreachable!("a difference is of something due or billed"),
     };
@@ -186,13 +275,17 @@ fn line_of<'a>(group: Group<'a>, slice: Slice, due: &Due<'a, '_>, billed: &Bille
         card,
         card_version,
         span_start,
-        slice: slice.0,
+        slice: slice.index,
         records: 0,
         quantity: Decimal::ZERO,
-        unit_price: slice.1,
-        discount_percent: slice.2,
+        unit_price: slice.unit_price,
+        discount_percent: slice.discount_percent,
+        packages: None,
+        multiplier,
+        usage_quantity: None,
         amount: Decimal::ZERO,
         corrects: named.map(|(statement_id, line_no)| Corrects { statement_id, line_no }),
+        corrects_kind: Some(slice.kind).filter(|kind| *kind != Kind::Usage),
         note: "",
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::document::{self, DocumentError, Line, v1};
 use super::{Foot, Statement, statement_id};
 use crate::pipeline::rate::Kind;
-use crate::values::money::{AMOUNT_DECIMALS, line_amount, plain};
+use crate::values::money::{AMOUNT_DECIMALS, plain};
 
 /// Something in a statement that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Proof<'_> {
             let what = || format!("amount of line {}", line.line_no);
             let stored = plain(line.amount, AMOUNT_DECIMALS);
             match line.priced {
-                Some(priced) => match line_amount(priced.quantity, priced.unit_price, priced.discount_percent) {
+                Some(priced) => match priced.amount() {
                     Ok(amount) if amount == line.amount => {}
                     Ok(amount) => self.compare(&what(), &stored, &plain(amount, AMOUNT_DECIMALS)),
                     Err(error) => self.compare(&what(), &stored, &error.to_string()),

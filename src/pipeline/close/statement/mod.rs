@@ -361,8 +361,12 @@ pub(crate) mod samples {
             quantity,
             unit_price,
             discount_percent: Decimal::ZERO,
+            packages: None,
+            multiplier: None,
+            usage_quantity: None,
             amount: line_amount(quantity, unit_price, Decimal::ZERO).unwrap(),
             corrects: None,
+            corrects_kind: None,
             note: "",
         }
     }

@@ -39,6 +39,7 @@ macro_rules! steps {
             "0028_retention",
             "0029_account_ends",
             "0030_erasure",
+            "0031_models",
             "0032_account_profiles",
         )
     };

@@ -135,12 +135,24 @@ pub struct More<'a> {
     /// The tier, where it is not the first.
     #[serde(default, skip_serializing_if = "is_first")]
     pub slice: u32,
+    /// Started packages, which are priced in place of the quantity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<i64>,
+    /// What the usage was multiplied by, with as many decimals as it needs.
+    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
+    pub multiplier: Text<'a>,
+    /// The usage before the multiplier, 6 decimals.
+    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
+    pub usage_quantity: Text<'a>,
     /// The statement or settlement that it corrects.
     #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     pub corrects_statement: Text<'a>,
     /// The line of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrects_line: Option<u32>,
+    /// The kind that it corrects, where that is not `usage`.
+    #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
+    pub corrects_kind: Text<'a>,
     /// The first day of the span, where it is not the usual one.
     #[serde(borrow, default, skip_serializing_if = "Text::is_empty")]
     pub span_start: Text<'a>,
@@ -162,6 +174,30 @@ impl Row<'_> {
         } else {
             &self.more.discount_percent
         }
+    }
+
+    /// The note as people are shown it: with what else the amount or the quantity is made of.
+    pub fn shown_note(&self) -> Cow<'_, str> {
+        let More {
+            packages,
+            multiplier,
+            usage_quantity,
+            note,
+            ..
+        } = &self.more;
+        let mut parts = Vec::new();
+        parts.extend(packages.map(|packages| format!("packages {packages}")));
+        if !multiplier.is_empty() {
+            parts.push(format!("multiplier {}", &**multiplier));
+        }
+        if !usage_quantity.is_empty() {
+            parts.push(format!("usage {}", &**usage_quantity));
+        }
+        if parts.is_empty() {
+            return Cow::Borrowed(note);
+        }
+        parts.extend((!note.is_empty()).then(|| note.to_string()));
+        Cow::Owned(parts.join("; "))
     }
 }
 

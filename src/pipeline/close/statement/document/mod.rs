@@ -22,12 +22,13 @@ use rust_decimal::Decimal;
 
 use crate::pipeline::rate::{Charge, Kind};
 use crate::values::calendar::Period;
+use crate::values::money::{MoneyError, line_amount};
 pub use read::{groups, head, lines, rows};
 pub use renamed::{Renaming, renamed};
 pub use write::write;
 
 /// All values of a line, as people are shown them.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 23] = [
     "line_no",
     "appid",
     "kind",
@@ -47,9 +48,13 @@ pub const COLUMNS: [&str; 19] = [
     "note",
     "slice",
     "span_start",
+    "packages",
+    "multiplier",
+    "usage_quantity",
+    "corrects_kind",
 ];
 
-/// The first so many columns are for finance; the others are for adjustments to come.
+/// The first so many columns are for finance; of the others the note says what a reader must know.
 pub const EXPORTED_COLUMNS: usize = 17;
 
 /// A line of a statement.
@@ -79,8 +84,14 @@ pub struct Line<'a> {
     pub priced: Option<Priced>,
     /// In the statement's currency, at most 10 decimals.
     pub amount: Decimal,
+    /// What the usage was multiplied by.
+    pub multiplier: Option<Decimal>,
+    /// The usage before the multiplier, in pricing units; on the first line of its usage.
+    pub usage_quantity: Option<Decimal>,
     /// The statement and line that it corrects.
     pub corrects: Option<(Cow<'a, str>, u32)>,
+    /// The kind of what it corrects, where that is not `usage`.
+    pub corrects_kind: Option<Kind>,
     /// For the reader.
     pub note: Cow<'a, str>,
     /// The tier, from 0.
@@ -94,10 +105,23 @@ pub struct Line<'a> {
 pub struct Priced {
     /// In pricing units, at most 6 decimals.
     pub quantity: Decimal,
-    /// Per pricing unit, before the discount.
+    /// Per pricing unit, or per package; before the discount.
     pub unit_price: Decimal,
     /// In percent.
     pub discount_percent: Decimal,
+    /// Packages, which the amount is made of in place of the quantity.
+    pub packages: Option<i64>,
+}
+
+impl Priced {
+    /// Quantity, or packages, times the price less the discount.
+    ///
+    /// # Errors
+    /// An amount that does not fit.
+    pub fn amount(&self) -> Result<Decimal, MoneyError> {
+        let priced = self.packages.map_or(self.quantity, Decimal::from);
+        line_amount(priced, self.unit_price, self.discount_percent)
+    }
 }
 
 /// A document that does not read as one.
@@ -148,6 +172,7 @@ impl<'a> Line<'a> {
             quantity,
             unit_price,
             discount_percent,
+            packages,
             ..
         } = *charge;
         Self {
@@ -165,8 +190,12 @@ impl<'a> Line<'a> {
                 quantity,
                 unit_price,
                 discount_percent,
+                packages,
             }),
             amount: charge.amount,
+            multiplier: charge.multiplier,
+            usage_quantity: charge.usage_quantity,
+            corrects_kind: charge.corrects_kind,
             corrects: charge.corrects.map(|line| (line.statement_id.into(), line.line_no)),
             note: charge.note.into(),
             slice: charge.slice,
@@ -181,6 +210,14 @@ impl<'a> Line<'a> {
             && shared(self) == shared(before)
             && self.region == before.region
             && self.card == before.card
+    }
+
+    /// The kind of usage that it bills or corrects.
+    pub fn usage_kind(&self) -> Kind {
+        match self.kind {
+            Kind::Adjustment => self.corrects_kind.unwrap_or(Kind::Usage),
+            kind => kind,
+        }
     }
 
     /// The first day of the span of usage that the line bills, in a statement of that period.
@@ -206,7 +243,10 @@ impl<'a> Line<'a> {
             records: None,
             priced: None,
             amount,
+            multiplier: None,
+            usage_quantity: None,
             corrects: None,
+            corrects_kind: None,
             note: note.into(),
             slice: 0,
             span_start: None,

@@ -97,6 +97,7 @@ pub fn rows(document: &str) -> Result<Vec<[Cow<'_, str>; COLUMNS.len()]>, Docume
     for group in groups(document)? {
         for (number, own) in (u64::from(group.first_line)..).zip(group.lines) {
             let discount_percent = own.discount().to_owned();
+            let note = own.shown_note().into_owned();
             let text = |number: Option<i64>| number.map_or_else(String::new, |number| number.to_string());
             rows.push([
                 number.to_string().into(),
@@ -115,9 +116,13 @@ pub fn rows(document: &str) -> Result<Vec<[Cow<'_, str>; COLUMNS.len()]>, Docume
                 own.amount.0,
                 own.more.corrects_statement.0,
                 text(own.more.corrects_line.map(i64::from)).into(),
-                own.more.note.0,
+                note.into(),
                 text(Some(i64::from(own.more.slice)).filter(|slice| *slice != 0)).into(),
                 own.more.span_start.0,
+                text(own.more.packages).into(),
+                own.more.multiplier.0,
+                own.more.usage_quantity.0,
+                own.more.corrects_kind.0,
             ]);
         }
     }
@@ -131,7 +136,11 @@ fn read_line<'a>(group: &Group<'a>, line_no: u32, own: Row<'a>, row: usize) -> R
         text: text.to_owned(),
     };
     let decimal = |column, text: &str| parse_plain(text).map_err(|_| bad(column, text));
-    let priced = if own.quantity.is_empty() && own.unit_price.is_empty() && own.more.discount_percent.is_empty() {
+    let priced = if own.quantity.is_empty()
+        && own.unit_price.is_empty()
+        && own.more.discount_percent.is_empty()
+        && own.more.packages.is_none()
+    {
         None
     } else {
         Some(Priced {
@@ -141,8 +150,12 @@ fn read_line<'a>(group: &Group<'a>, line_no: u32, own: Row<'a>, row: usize) -> R
                 "" => Decimal::ZERO,
                 discount => decimal("discount_percent", discount)?,
             },
+            packages: own.more.packages,
         })
     };
+    let optional_decimal = |column, text: &str| (!text.is_empty()).then(|| decimal(column, text)).transpose();
+    let kind = |column, word: &str| Kind::from_word(word).ok_or_else(|| bad(column, word));
+    let optional_kind = |word: &str| (!word.is_empty()).then(|| kind("corrects_kind", word)).transpose();
     let corrects = match (own.more.corrects_statement, own.more.corrects_line) {
         (statement, None) if statement.is_empty() => None,
         (statement, Some(line_no)) if !statement.is_empty() => Some((statement.0, line_no)),
@@ -151,7 +164,7 @@ fn read_line<'a>(group: &Group<'a>, line_no: u32, own: Row<'a>, row: usize) -> R
     Ok(Line {
         line_no,
         appid: optional("appid", &group.appid, bad)?,
-        kind: Kind::from_word(&group.kind).ok_or_else(|| bad("kind", &group.kind))?,
+        kind: kind("kind", &group.kind)?,
         card: group.card.0.clone(),
         card_version: optional("card_version", &group.card_version, bad)?,
         region: group.region.0.clone(),
@@ -161,7 +174,10 @@ fn read_line<'a>(group: &Group<'a>, line_no: u32, own: Row<'a>, row: usize) -> R
         records: own.records,
         priced,
         amount: decimal("amount", &own.amount)?,
+        multiplier: optional_decimal("multiplier", &own.more.multiplier)?,
+        usage_quantity: optional_decimal("usage_quantity", &own.more.usage_quantity)?,
         corrects,
+        corrects_kind: optional_kind(&own.more.corrects_kind)?,
         note: own.more.note.0,
         slice: own.more.slice,
         span_start: optional("span_start", &own.more.span_start, bad)?,

@@ -18,7 +18,11 @@ fn line(line_no: u32, text: &str, mantissa: i64) -> Line<'_> {
             quantity: Decimal::new(mantissa, 6),
             unit_price: Decimal::new(mantissa, 4),
             discount_percent: Decimal::new(1250, 2),
+            packages: None,
         }),
+        multiplier: None,
+        usage_quantity: None,
+        corrects_kind: None,
         amount: Decimal::new(mantissa, 10),
         corrects: Some((text.into(), line_no)),
         note: text.into(),
@@ -36,6 +40,7 @@ fn usual(line_no: u32, sku: &'static str) -> Line<'static> {
             quantity: Decimal::new(15, 1),
             unit_price: Decimal::new(2, 1),
             discount_percent: Decimal::ZERO,
+            packages: None,
         }),
         amount: Decimal::new(3, 1),
         corrects: None,
@@ -119,8 +124,48 @@ fn what_a_line_does_not_have_is_left_out_and_what_lines_share_stands_once() {
     let rows = rows(&document).unwrap();
     assert_eq!(
         rows[4].join(","),
-        "5,18446744073709551615,usage,x,2024-01-01,x,C,x,x,1,1.500000,0.2,0,0.3000000000,,,,1,"
+        "5,18446744073709551615,usage,x,2024-01-01,x,C,x,x,1,1.500000,0.2,0,0.3000000000,,,,1,,,,,"
     );
+}
+
+#[test]
+fn packages_and_multipliers_stand_by_name_and_in_the_note_that_people_read() {
+    let of_packages = Line {
+        priced: usual(1, "A").priced.map(|priced| Priced {
+            packages: Some(2),
+            ..priced
+        }),
+        amount: Decimal::new(4, 1),
+        ..usual(1, "A")
+    };
+    let multiplied = Line {
+        multiplier: Some(Decimal::new(15, 1)),
+        usage_quantity: Some(Decimal::ONE),
+        note: "why".into(),
+        ..usual(2, "B")
+    };
+    let included = Line {
+        kind: Kind::Adjustment,
+        corrects_kind: Some(Kind::Included),
+        ..usual(3, "C")
+    };
+    let lines = [of_packages, multiplied, included];
+    let document = write(None, &lines);
+    for own in [
+        r#"["A","x","x",1,"1.500000","0.2","0.4000000000",{"packages":2}]"#,
+        r#"["B","x","x",1,"1.500000","0.2","0.3000000000",{"multiplier":"1.5","usage_quantity":"1.000000","note":"why"}]"#,
+        r#"["C","x","x",1,"1.500000","0.2","0.3000000000",{"corrects_kind":"included"}]"#,
+    ] {
+        assert!(document.contains(own), "{document}");
+    }
+    assert_eq!(super::lines(&document).unwrap(), lines);
+    for line in &lines {
+        assert_eq!(line.priced.unwrap().amount().unwrap(), line.amount);
+    }
+    let notes: Vec<_> = rows(&document).unwrap().iter().map(|row| row[16].to_string()).collect();
+    assert_eq!(notes, ["packages 2", "multiplier 1.5; usage 1.000000; why", ""]);
+    assert!(super::lines(&document.replace("\"multiplier\":\"1.5\"", "\"multiplier\":\"x\"")).is_err());
+    assert!(super::lines(&document.replace("\"corrects_kind\":\"included\"", "\"corrects_kind\":\"gift\"")).is_err());
 }
 
 #[test]
@@ -150,8 +195,8 @@ fn what_does_not_read_as_its_key_is_named() {
 fn a_key_that_this_release_does_not_know_is_refused_by_its_name_and_never_dropped() {
     let document = write(Some(head_of("7", "")), &[line(1, "A", 5)]);
     for (beside, unknown) in [
-        ("\"note\"", "packages"),
-        ("\"note\"", "multiplier"),
+        ("\"note\"", "pack"),
+        ("\"note\"", "credit"),
         ("\"kind\"", "contract"),
         ("\"total\"", "number"),
         ("\"groups\"", "days"),
@@ -242,11 +287,16 @@ fn any_line() -> impl Strategy<Value = Line<'static>> {
     };
     let decimal =
         |scale: u32| (-LARGEST..=LARGEST, 0..=scale).prop_map(|(mantissa, scale)| Decimal::new(mantissa, scale));
-    let priced = (decimal(6), decimal(12), 0_i64..=10_000).prop_map(|(quantity, unit_price, discount)| Priced {
-        quantity,
-        unit_price,
-        discount_percent: Decimal::new(discount, 2),
-    });
+    let packages = prop::option::weighted(0.3, any::<i64>());
+    let priced =
+        (decimal(6), decimal(12), 0_i64..=10_000, packages).prop_map(|(quantity, unit_price, discount, packages)| {
+            Priced {
+                quantity,
+                unit_price,
+                discount_percent: Decimal::new(discount, 2),
+                packages,
+            }
+        });
     let shared = (
         prop::option::of(any::<u64>()),
         prop::sample::select(Kind::ALL.to_vec()),
@@ -268,7 +318,12 @@ fn any_line() -> impl Strategy<Value = Line<'static>> {
         any::<u32>(),
         day(),
     );
-    (shared, own, later).prop_map(|(shared, own, later)| Line {
+    let counted = (
+        prop::option::of(decimal(4)),
+        prop::option::of(decimal(6)),
+        prop::option::of(prop::sample::select(Kind::ALL.to_vec())),
+    );
+    (shared, own, later, counted).prop_map(|(shared, own, later, counted)| Line {
         line_no: 0,
         appid: shared.0,
         kind: shared.1,
@@ -285,7 +340,24 @@ fn any_line() -> impl Strategy<Value = Line<'static>> {
         note: later.1.into(),
         slice: later.2,
         span_start: later.3,
+        multiplier: counted.0,
+        usage_quantity: counted.1,
+        corrects_kind: counted.2,
     })
+}
+
+/// The line without what version 1 had no place for.
+fn of_version_1(line: Line<'static>) -> Line<'static> {
+    Line {
+        priced: line.priced.map(|priced| Priced {
+            packages: None,
+            ..priced
+        }),
+        multiplier: None,
+        usage_quantity: None,
+        corrects_kind: None,
+        ..line
+    }
 }
 
 /// Some lines, of which some stand one after another in the same group.
@@ -323,6 +395,7 @@ proptest! {
 
     #[test]
     fn lines_in_version_1_are_read_back_as_they_were_written(written in any_lines()) {
+        let written: Vec<_> = written.into_iter().map(of_version_1).collect();
         let document = v1::text(&written);
         prop_assert_eq!(lines(&document).unwrap(), written);
     }

@@ -130,6 +130,7 @@ fn row_of<'a>(own: Vec<Text<'a>>, (meter, unit): (&Text<'a>, &Text<'a>), row: us
             corrects_line: optional("corrects_line", &corrects_line, row)?,
             span_start,
             note,
+            ..More::default()
         },
     })
 }

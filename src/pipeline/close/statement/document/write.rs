@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 
 use super::Line;
 use super::format::{COLUMNS, Document, Group, Head, More, Row, Text, VERSION};
+use crate::pipeline::rate::Kind;
 use crate::values::money::{AMOUNT_DECIMALS, QUANTITY_DECIMALS, plain};
 
 /// Bytes of a usual line and of a head, to reserve by.
@@ -54,12 +55,16 @@ impl<'a> Row<'a> {
             more: More {
                 discount_percent: decimal(discount.filter(|discount| !discount.is_zero()), 0),
                 slice: line.slice,
+                packages: priced.and_then(|priced| priced.packages),
+                multiplier: decimal(line.multiplier, 0),
+                usage_quantity: decimal(line.usage_quantity, QUANTITY_DECIMALS),
                 corrects_statement: line
                     .corrects
                     .as_ref()
                     .map_or("", |(statement_id, _)| statement_id)
                     .into(),
                 corrects_line: line.corrects.as_ref().map(|(_, line_no)| *line_no),
+                corrects_kind: line.corrects_kind.map_or("", Kind::word).into(),
                 span_start: day(line.span_start),
                 note: (&*line.note).into(),
             },
