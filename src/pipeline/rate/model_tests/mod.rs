@@ -1,13 +1,15 @@
 //! Each model by hand: tables of usage, and what it must cost.
 
+mod laws;
+mod packages;
+
 use std::sync::Arc;
 
-use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::*;
 use crate::catalog::account::terms::PriceOverride;
-use crate::values::money::{parse_plain, plain, sum};
+use crate::values::money::{parse_plain, plain};
 
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
@@ -251,99 +253,6 @@ fn a_multiplied_quantity_is_rounded_once() {
 const PACKAGES: &str = "A = { package = \"60s\", unit_price = \"0.5\" }\n";
 
 #[test]
-fn a_package_is_paid_once_it_is_started_however_many_records_fill_it() {
-    for (base_units, line) in [
-        (0, "A.0: 0 in 0 x 0.5 = 0"),
-        (1, "A.0: 0.000017 in 1 x 0.5 = 0.5"),
-        (MINUTE, "A.0: 1 in 1 x 0.5 = 0.5"),
-        (MINUTE + 1, "A.0: 1.000017 in 2 x 0.5 = 1"),
-        (3 * 40_000, "A.0: 2 in 2 x 0.5 = 1"),
-        (
-            i64::MAX,
-            "A.0: 153722867280912.930117 in 153722867280913 x 0.5 = 76861433640456.5",
-        ),
-    ] {
-        assert_eq!(month(PACKAGES, &[used("A", 1, base_units)]), [line]);
-    }
-}
-
-#[test]
-fn three_lines_of_40_seconds_are_two_packages_of_a_minute() {
-    let usage = [1, 2, 3].map(|appid| DayUsage {
-        appid,
-        ..used("A", 1, 40_000)
-    });
-    assert_eq!(
-        month(PACKAGES, &usage),
-        [
-            "A.0: 0.666667 in 1 x 0.5 = 0.5",
-            "A.0: 0.666667 in 1 x 0.5 = 0.5",
-            "A.0: 0.666667 in 0 x 0.5 = 0"
-        ]
-    );
-}
-
-#[test]
-fn packages_of_a_day_start_anew_each_day() {
-    let a_day = "A = { package = \"60s\", per = \"day\", unit_price = \"0.5\" }\n";
-    let usage = [
-        used("A", 1, 40_000),
-        used("A", 2, 40_000),
-        used("A", 2, 20_001),
-        used("A", 3, 0),
-    ];
-    assert_eq!(month(a_day, &usage), ["A.0: 1.666683 in 3 x 0.5 = 1.5"]);
-    assert_eq!(month(PACKAGES, &usage), ["A.0: 1.666683 in 2 x 0.5 = 1"]);
-}
-
-#[test]
-fn skus_that_are_rounded_together_name_one_counter() {
-    let prices = "A = { package = \"60s\", counter = \"all\", per = \"day\", unit_price = \"0.5\" }\n\
-                  B = { package = \"60s\", counter = \"all\", per = \"day\", unit_price = \"0.7\" }\n";
-    let usage = [used("A", 1, 40_000), used("B", 1, 40_000), used("B", 2, 1)];
-    assert_eq!(
-        month(prices, &usage),
-        ["A.0: 0.666667 in 1 x 0.5 = 0.5", "B.0: 0.666683 in 2 x 0.7 = 1.4"]
-    );
-}
-
-#[test]
-fn packages_of_an_account_that_is_billed_daily_start_anew_each_day_unless_they_are_of_the_month() {
-    let terms = terms(Cycle::Daily, "0", vec![]);
-    let rows = ([used("A", 1, 40_000)], [used("A", 2, 20_000)]);
-    for (per, line) in [
-        ("", "A.0: 0.333333 in 1 x 0.5 = 0.5"),
-        ("per = \"day\", ", "A.0: 0.333333 in 1 x 0.5 = 0.5"),
-        ("per = \"month\", ", "A.0: 0.333333 in 0 x 0.5 = 0"),
-    ] {
-        let prices = format!("A = {{ package = \"60s\", {per}unit_price = \"0.5\" }}\n");
-        let cards = [version("2024-01-01", &prices)];
-        assert_eq!(shown(&day_of(2, &terms, &cards, (&rows.0, &rows.1))), [line], "{per}");
-    }
-}
-
-#[test]
-fn images_in_started_thousands_are_packages() {
-    let prices = "Shot = { package = 1000, unit_price = { mainland = \"0.12\", west = \"0.2\" } }\n";
-    let usage = [used("Shot", 1, 999), used("Shot", 2, 1), used("Shot", 3, 1)];
-    assert_eq!(month(prices, &usage), ["Shot.0: 1.001 in 2 x 0.12 = 0.24"]);
-}
-
-#[test]
-fn a_version_that_changes_the_size_of_a_package_goes_on_where_the_counter_stands() {
-    let cards = [
-        version("2024-01-01", PACKAGES),
-        version("2024-11-16", "A = { package = \"100s\", unit_price = \"0.7\" }\n"),
-    ];
-    let usage = [used("A", 15, 130_000), used("A", 16, 80_000)];
-    // Two started minutes and one; then from 130 s to 210 s, in packages of 100 s: from the second to the third.
-    assert_eq!(
-        shown(&november(&monthly(), &cards, &usage)),
-        ["A.0: 2.166667 in 3 x 0.5 = 1.5", "A.0: 1.333333 in 1 x 0.7 = 0.7"]
-    );
-}
-
-#[test]
 fn what_is_included_costs_nothing_and_moves_no_tier() {
     let prices = "A = { included = 10, tiers = [{ from = 0, to = 100, unit_price = \"3\" }, { from = 100, unit_price = \"2\" }] }\n";
     for (minutes, lines) in [
@@ -392,40 +301,6 @@ fn a_volume_begins_after_what_is_included() {
             ["A.0 included: 10 x 0 = 0", line]
         );
     }
-}
-
-#[test]
-fn packages_begin_after_what_is_included_in_base_units() {
-    // 0.000017 minutes are 1.02 ms: 1 ms is included.
-    let prices = "A = { included = \"0.000017\", package = \"60s\", unit_price = \"0.5\" }\n";
-    for (base_units, lines) in [
-        (0, vec!["A.0 included: 0 x 0 = 0"]),
-        (1, vec!["A.0 included: 0.000017 x 0 = 0"]),
-        (
-            2,
-            vec!["A.0 included: 0.000017 x 0 = 0", "A.0: 0.000016 in 1 x 0.5 = 0.5"],
-        ),
-        (
-            60_001,
-            vec!["A.0 included: 0.000017 x 0 = 0", "A.0: 1 in 1 x 0.5 = 0.5"],
-        ),
-        (
-            60_002,
-            vec!["A.0 included: 0.000017 x 0 = 0", "A.0: 1.000016 in 2 x 0.5 = 1"],
-        ),
-    ] {
-        assert_eq!(month(prices, &[used("A", 1, base_units)]), lines);
-    }
-}
-
-#[test]
-fn what_is_included_of_packages_of_a_day_is_there_again_each_day() {
-    let prices = "A = { included = 1, package = \"60s\", per = \"day\", unit_price = \"0.5\" }\n";
-    let usage = [used("A", 1, 2 * MINUTE), used("A", 2, MINUTE), used("A", 3, MINUTE + 1)];
-    assert_eq!(
-        month(prices, &usage),
-        ["A.0 included: 3 x 0 = 0", "A.0: 1.000017 in 2 x 0.5 = 1"]
-    );
 }
 
 #[test]
@@ -541,108 +416,5 @@ fn a_void_that_crosses_back_over_a_bound_leaves_what_there_would_have_been_witho
         };
         let voided = [kept[0], used("A", 3, MINUTE + 1), void];
         assert_eq!(month(&prices, &voided), month(&prices, &kept), "{prices}");
-    }
-}
-
-/// Every model, with and without what is included, on counters of all widths.
-fn all_models() -> Vec<Arc<RateCard>> {
-    let tiers =
-        "tiers = [{ from = 0, to = 20, unit_price = \"0.0325\" }, { from = 20, unit_price = \"0.030000000001\" }]";
-    let first = format!(
-        "A = {{ included = \"7.5\", counter = \"all\", {tiers} }}\nB = {{ included = \"7.5\", counter = \"all\", multiplier = \"1.3333\", \
-         {tiers} }}\nC = {{ package = \"90s\", included = 2, unit_price = \"0.05\" }}\n"
-    );
-    let second = format!(
-        "A = {{ model = \"volume\", {tiers} }}\nB = {{ unit_price = \"0.04\", included = 3 }}\nC = {{ package = \"70s\", included = 3, \
-         per = \"day\", unit_price = \"0.05\" }}\n"
-    );
-    vec![version("2024-01-01", &first), version("2024-11-12", &second)]
-}
-
-fn any_usage() -> impl Strategy<Value = Vec<DayUsage<'static>>> {
-    let row = (0_u64..3, 0_usize..3, 0_usize..3, 1_u32..=30, 0_i64..3, 0_i64..900_000);
-    prop::collection::vec(row, 0..30).prop_map(|rows| {
-        let made = rows
-            .into_iter()
-            .map(|(appid, region, sku, on, records, billable)| DayUsage {
-                appid,
-                region: ["cn", "cn2", "us"][region],
-                records: records + 1,
-                ..used(["A", "B", "C"][sku], on, billable)
-            });
-        made.collect()
-    })
-}
-
-fn amount(cards: &[Arc<RateCard>], usage: &[DayUsage]) -> Decimal {
-    let terms = monthly();
-    let charges = rate(&november(&terms, cards, usage)).unwrap().complete().unwrap();
-    sum(charges.iter().map(|charge| charge.amount)).unwrap()
-}
-
-proptest! {
-    #[test]
-    fn under_every_model_the_order_and_the_split_of_the_usage_do_not_matter(
-        (usage, shuffled) in any_usage().prop_flat_map(|usage| (Just(usage.clone()), Just(usage).prop_shuffle())),
-        cut in 0_i64..1_000,
-    ) {
-        let (cards, terms) = (all_models(), terms(Cycle::Monthly { anchor_day: 1 }, "7.25", vec![]));
-        let split = |row: DayUsage<'static>| [
-            DayUsage { records: row.records + 5, billable: row.billable - cut, ..row },
-            DayUsage { records: -5, billable: cut, ..row },
-        ];
-        let split: Vec<_> = shuffled.into_iter().flat_map(split).collect();
-        let one = rate(&november(&terms, &cards, &usage)).unwrap();
-        let other = rate(&november(&terms, &cards, &split)).unwrap();
-        prop_assert_eq!(one.complete().unwrap(), other.complete().unwrap());
-    }
-
-    #[test]
-    fn slices_add_up_to_the_line_and_included_lines_cost_nothing(usage in any_usage()) {
-        let (cards, terms) = (all_models(), monthly());
-        let input = november(&terms, &cards, &usage);
-        for step in steps(&input).unwrap() {
-            let total = step.slices.iter().fold(Quantity::ZERO, |sum, slice| sum.checked_add(slice.quantity).unwrap());
-            prop_assert_eq!(total, step.quantity);
-        }
-        let charges = rate(&input).unwrap().complete().unwrap();
-        for charge in charges {
-            let priced = charge.packages.map_or(charge.quantity, Decimal::from);
-            prop_assert!(charge.kind != Kind::Included || charge.amount.is_zero());
-            prop_assert!(Decimal::ZERO <= priced && Decimal::ZERO <= charge.quantity);
-        }
-        let records: i64 = usage.iter().map(|row| row.records).sum();
-        let charged: i64 = rate(&input).unwrap().complete().unwrap().iter().map(|charge| charge.records).sum();
-        prop_assert_eq!(records, charged);
-    }
-
-    #[test]
-    fn more_usage_never_costs_less_under_graduated_units_and_packages(
-        usage in any_usage(), more in 0_i64..100_000_000, at in any::<prop::sample::Index>(),
-    ) {
-        let tiers = "tiers = [{ from = 0, to = 20, unit_price = \"0.0325\" }, { from = 20, unit_price = \"0.03\" }]";
-        let prices = format!(
-            "A = {{ included = \"7.5\", {tiers} }}\nB = {{ unit_price = \"0.04\", included = 3 }}\nC = {{ package = \"70s\", included = 3, \
-             unit_price = \"0.05\" }}\n"
-        );
-        let cards = [version("2024-01-01", &prices)];
-        prop_assume!(!usage.is_empty());
-        let mut greater = usage.clone();
-        let row = at.index(usage.len());
-        greater[row].billable += more;
-        // Each line's amount is rounded by itself, by half of 10^-10 at most.
-        let slack = Decimal::new(i64::try_from(usage.len()).unwrap() * 2, 10);
-        prop_assert!(amount(&cards, &usage) <= amount(&cards, &greater) + slack);
-    }
-
-    #[test]
-    fn packages_of_all_lines_are_those_of_their_sum(parts in prop::collection::vec(0_i64..200_000, 1..20)) {
-        let cards = [version("2024-01-01", PACKAGES)];
-        let terms = monthly();
-        let usage: Vec<_> = (0..).zip(&parts).map(|(appid, part)| DayUsage { appid, ..used("A", 1, *part) }).collect();
-        let charges = rate(&november(&terms, &cards, &usage)).unwrap().complete().unwrap();
-        let packages: i64 = charges.iter().filter_map(|charge| charge.packages).sum();
-        let total: i64 = parts.iter().sum();
-        prop_assert_eq!(packages, (total + MINUTE - 1) / MINUTE);
     }
 }
