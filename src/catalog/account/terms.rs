@@ -249,7 +249,7 @@ mod tests {
         for discount in ["-1", "100.01", "1.005"] {
             assert!(terms(discount, vec![]).unwrap_err().to_string().contains(discount));
         }
-        for price in ["-0.1", "0.0000001", "1000000000000"] {
+        for price in ["-0.1", "0.0000000000001", "1000000000000"] {
             assert!(
                 terms("0", vec![agreed("A", None, price)])
                     .unwrap_err()
