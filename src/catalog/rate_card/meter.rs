@@ -41,6 +41,21 @@ pub enum Quantity {
     Parameter(String),
 }
 
+/// Milliseconds of a second: durations are written in seconds where they are whole.
+const SECOND_MS: u64 = 1_000;
+
+impl Quantity {
+    /// So many base units as a card writes them: `60s`, `500ms`, `1000`.
+    #[must_use]
+    pub fn written(&self, base_units: u64) -> String {
+        match self {
+            Self::Duration if base_units.is_multiple_of(SECOND_MS) => format!("{}s", base_units / SECOND_MS),
+            Self::Duration => format!("{base_units}ms"),
+            Self::Count | Self::Parameter(_) => base_units.to_string(),
+        }
+    }
+}
+
 /// The unit of a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {

@@ -23,7 +23,7 @@ enum Node {
 }
 
 /// What the parser finds and a schema cannot say; docs/reference/rate-card.md lists it.
-const BEYOND_A_SCHEMA: [&str; 20] = [
+const BEYOND_A_SCHEMA: [&str; 25] = [
     "but the file's name is",
     "which ISO 4217 does not know",
     "which the time zone database does not know",
@@ -39,6 +39,11 @@ const BEYOND_A_SCHEMA: [&str; 20] = [
     "which [regions] does not have",
     "in region group `",
     "use one counter per unit",
+    "use one counter per size of a package",
+    "or use one counter each",
+    "in which it is not sold",
+    "a count, and its meter measures a duration",
+    "a duration, and its meter counts",
     "not above step",
     "the first tier of",
     "which is empty",
@@ -89,9 +94,9 @@ quantity = "count"
 unit = "call"
 [prices]
 "V.SD" = { origin = "published", counter = "all", tiers = [{ from = 0, to = 100, unit_price = "0.10" }, { from = "100", unit_price = "0.05" }] }
-"V.HD" = { origin = "published", tiers = { one = [{ from = 0, unit_price = "0.2" }], two = "not sold" } }
-Shot = { unit_price = { one = "1", two = "not sold" }, origin = "illustrative" }
-Call = { unit_price = "0.5", origin = "illustrative" }
+"V.HD" = { origin = "published", model = "volume", included = { one = 5 }, multiplier = "1.75", tiers = { one = [{ from = 0, unit_price = "0.2" }], two = "not sold" } }
+Shot = { unit_price = { one = "1", two = "not sold" }, package = 1000, per = "day", counter = "shots", origin = "inferred" }
+Call = { unit_price = "0.5", included = "0.5", multiplier = 2, counter = "calls", origin = "illustrative" }
 "#;
 
 /// Values of every type, at the edges of what is written in cards.
@@ -108,6 +113,15 @@ fn pool() -> Vec<Node> {
         "published",
         "illustrative",
         "inferred",
+        "volume",
+        "graduated",
+        "day",
+        "month",
+        "0.00",
+        "1.12345",
+        "0000001.5",
+        "1000000",
+        "999999.9999",
         "not sold",
         "{",
         "A.{size}",

@@ -41,6 +41,13 @@ pub fn complaints_about(root: &Value, schema: &Value, value: &Value, place: &str
                 found.extend(complaints_about(root, &keywords[branch], value, place));
                 true
             }
+            "allOf" => wanted.as_array().unwrap().iter().all(is_valid),
+            "dependentSchemas" => {
+                let members = value.as_object();
+                let has = |name: &str| members.is_some_and(|members| members.contains_key(name));
+                let mut depend = wanted.as_object().unwrap().iter().filter(|(name, _)| has(name));
+                depend.all(|(_, schema)| is_valid(schema))
+            }
             "anyOf" => wanted.as_array().unwrap().iter().any(is_valid),
             "oneOf" => wanted.as_array().unwrap().iter().filter(|one| is_valid(one)).count() == 1,
             "not" => !is_valid(wanted),

@@ -6,9 +6,6 @@ use super::{Difference, Part};
 use crate::catalog::rate_card::RateCard;
 use crate::catalog::rate_card::meter::{Dimension, Fits, Meter, Quantity};
 
-/// Milliseconds of a second: durations are told in seconds where they are whole.
-const SECOND_MS: u64 = 1_000;
-
 /// What changed in the meters. Those of the same name and SKU pattern are the same meter; of the others, those of the same name
 /// in the order of the files.
 pub(super) fn differences(old: &RateCard, new: &RateCard) -> Vec<Difference> {
@@ -105,14 +102,7 @@ pub(super) fn unit_text(name: &str, base_units: u64, quantity: &Quantity) -> Str
 
 /// A minimum or a rounding as the card writes it; none where it changes nothing.
 fn policy_text(base_units: u64, none_up_to: u64, quantity: &Quantity) -> Option<String> {
-    if base_units <= none_up_to {
-        return None;
-    }
-    Some(match quantity {
-        Quantity::Duration if base_units.is_multiple_of(SECOND_MS) => format!("{}s", base_units / SECOND_MS),
-        Quantity::Duration => format!("{base_units}ms"),
-        Quantity::Count | Quantity::Parameter(_) => base_units.to_string(),
-    })
+    (none_up_to < base_units).then(|| quantity.written(base_units))
 }
 
 /// Dimensions: new and gone, of another parameter, with other values or steps.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{Difference, Part, UNIT_PRICE};
-use crate::catalog::rate_card::price::{Model, Origin, Price};
+use crate::catalog::rate_card::price::{Model, Origin, Per, Price};
 use crate::catalog::rate_card::{Quantity, RateCard};
 
 /// Decimals of a percentage.
@@ -53,7 +53,7 @@ fn amounts(old: Option<&Price>, new: Option<&Price>, same_currency: bool) -> Vec
     let bounds: BTreeSet<Decimal> = before.iter().chain(&now).flatten().map(|(from, _)| *from).collect();
     let bounds: Vec<Decimal> = bounds.into_iter().collect();
     let same_unit = match (old, new) {
-        (Some(old), Some(new)) => old.unit == new.unit,
+        (Some(old), Some(new)) => (&old.unit, package_size(old)) == (&new.unit, package_size(new)),
         _ => true,
     };
     let mut found: Vec<Difference> = Vec::new();
@@ -97,7 +97,7 @@ fn facts(old: &Price, new: &Price, (before, now): (&RateCard, &RateCard)) -> Vec
 }
 
 /// Every part of a price but its amounts, so that a part that is added is told too.
-fn stated(price: &Price, card: &RateCard) -> [(&'static str, Option<String>); 5] {
+fn stated(price: &Price, card: &RateCard) -> [(&'static str, Option<String>); 8] {
     let Price {
         sku: _,
         region_group: _,
@@ -105,10 +105,16 @@ fn stated(price: &Price, card: &RateCard) -> [(&'static str, Option<String>); 5]
         unit: _,
         model,
         counter,
+        included,
+        multiplier,
         origin,
     } = price;
+    let number = |number: &Option<Decimal>| number.map(|number| number.normalize().to_string());
     [
         ("model", Some(model_name(model))),
+        ("package", package_of(price, card)),
+        ("included", number(included)),
+        ("multiplier", number(multiplier)),
         ("counter", counter.clone()),
         ("unit", Some(unit_of(price, card))),
         ("meter", Some(meter.clone())),
@@ -120,7 +126,30 @@ fn model_name(model: &Model) -> String {
     match model {
         Model::Unit { .. } => "unit_price".to_owned(),
         Model::Graduated { .. } => "tiers".to_owned(),
+        Model::Volume { .. } => "volume".to_owned(),
+        Model::Package { .. } => "package".to_owned(),
     }
+}
+
+/// The base units of a package; none where a unit is priced.
+fn package_size(price: &Price) -> Option<u64> {
+    match price.model {
+        Model::Package { size, .. } => Some(size),
+        _ => None,
+    }
+}
+
+/// The size of a package, and how long they count together: `60s per day`.
+fn package_of(price: &Price, card: &RateCard) -> Option<String> {
+    let Model::Package { size, per, .. } = price.model else {
+        return None;
+    };
+    let written = measured_by(price, card).written(size);
+    Some(match per {
+        Per::Period => written,
+        Per::Day => format!("{written} per day"),
+        Per::Month => format!("{written} per month"),
+    })
 }
 
 fn origin_name(origin: Origin) -> String {
@@ -128,7 +157,11 @@ fn origin_name(origin: Origin) -> String {
 }
 
 fn unit_of(price: &Price, card: &RateCard) -> String {
+    super::meters::unit_text(&price.unit.name, price.unit.base_units, measured_by(price, card))
+}
+
+/// What the meter of a price measures.
+fn measured_by<'c>(price: &Price, card: &'c RateCard) -> &'c Quantity {
     let meter = card.meters.iter().find(|meter| meter.name == price.meter);
-    let quantity = meter.map_or(&Quantity::Count, |meter| &meter.quantity);
-    super::meters::unit_text(&price.unit.name, price.unit.base_units, quantity)
+    meter.map_or(&Quantity::Count, |meter| &meter.quantity)
 }

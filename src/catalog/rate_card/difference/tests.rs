@@ -100,6 +100,45 @@ fn tiers_are_compared_slice_by_slice() {
 }
 
 #[test]
+fn models_packages_included_quantities_and_multipliers_are_told_by_key() {
+    let found = |edits: &[(&str, &str)]| {
+        let mut found = changed(edits);
+        found.retain(|line| line.contains("@one"));
+        found
+    };
+    let hd = "\"V.HD\" = { unit_price = \"0.2\"";
+    assert_eq!(
+        found(&[(
+            hd,
+            &format!("{hd}, package = \"90s\", per = \"day\", included = \"2.50\"")
+        )]),
+        [
+            "price V.HD@one: unit_price changed from 0.2 to 0.2 [0, -) - -%",
+            "price V.HD@one: model changed from unit_price to package",
+            "price V.HD@one: package is new: 90s per day",
+            "price V.HD@one: included is new: 2.5",
+        ]
+    );
+    assert_eq!(
+        found(&[
+            (hd, &format!("{hd}, multiplier = \"1.75\"")),
+            (
+                "counter = \"all\", tiers",
+                "counter = \"all\", model = \"volume\", tiers"
+            ),
+            ("two = \"2\" }", "two = \"2\" }, package = 1000, per = \"month\"")
+        ]),
+        [
+            "price Shot@one: unit_price changed from 1 to 1 [0, -) - -%",
+            "price Shot@one: model changed from unit_price to package",
+            "price Shot@one: package is new: 1000 per month",
+            "price V.HD@one: multiplier is new: 1.75",
+            "price V.SD@one: model changed from tiers to volume",
+        ]
+    );
+}
+
+#[test]
 fn new_and_withdrawn_skus_are_told_and_counted() {
     let old = card(SMALL);
     let new = card(
