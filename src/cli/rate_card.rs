@@ -19,7 +19,7 @@ use crate::catalog::rate_card::import::{Correction, Imported, Tried, findings_te
 use crate::catalog::rate_card::schema::SCHEMA;
 use crate::catalog::rate_card::store::{imported, load_cards};
 use crate::catalog::rate_card::withdraw::withdraw;
-use crate::catalog::rate_card::{Model, Per, Price};
+use crate::catalog::rate_card::{Model, Per, Price, Quantity, RateCard};
 use crate::context::Books;
 use crate::inspect::preview::{Change, Money, books_at, check_still, preview};
 use crate::storage::ledger::Lease;
@@ -46,7 +46,8 @@ pub fn check(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
         .map(|(name, text)| (name.as_str(), text.as_str()))
         .collect();
     let folder = check_folder(&borrowed);
-    let found: Vec<String> = folder.findings.iter().map(ToString::to_string).collect();
+    let findings = [folder.findings, folder.unlike_units].concat();
+    let found: Vec<String> = findings.iter().map(ToString::to_string).collect();
     report(
         args,
         &serde_json::json!({ "files": files.len(), "findings": found }),
@@ -58,7 +59,7 @@ pub fn check(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
                     counted(folder.cards.len(), "card")
                 )
             } else {
-                format!("{}\n", findings_text(&folder.findings))
+                format!("{}\n", findings_text(&findings))
             }
         },
     );
@@ -234,7 +235,7 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
                         &price.sku,
                         &price.region_group,
                         &price.unit.name,
-                        &model_text(price),
+                        &model_text(price, card),
                         &from.to_string(),
                         &unit_price.to_string(),
                     ];
@@ -283,11 +284,18 @@ pub async fn run(args: &Args, books: &Books, command: &RateCardCommand) -> Resul
     Ok(())
 }
 
-/// The model of a price, and what is counted before it: `package of 60000 per day, 100 included`.
-fn model_text(price: &Price) -> String {
+/// The model of a price, and what is counted before it: `package of 60s per day, 100 included`, `package of 1000 images`.
+fn model_text(price: &Price, card: &RateCard) -> String {
     let mut text = price.model.word().to_owned();
     if let Model::Package { size, per, .. } = price.model {
-        text.push_str(&format!(" of {size}"));
+        let meter = card.meters.iter().find(|meter| meter.name == price.meter);
+        let quantity = meter.map_or(&Quantity::Count, |meter| &meter.quantity);
+        text.push_str(&format!(" of {}", quantity.written(size)));
+        match quantity {
+            Quantity::Duration => {}
+            Quantity::Count => text.push_str(" records"),
+            Quantity::Parameter(name) => text.push_str(&format!(" {name}")),
+        }
         text.push_str(match per {
             Per::Period => "",
             Per::Day => " per day",

@@ -1,9 +1,12 @@
 //! Whether one revision of a card only adds to another: then nothing that was priced changes.
 
+use std::sync::Arc;
+
 use super::RateCard;
 use super::difference::{Difference, of_card, of_regions};
 use super::meter::{Dimension, Fits, Meter};
 use super::price::Price;
+use super::running_counter::moved;
 
 /// What a new revision of a card version is to the old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +19,10 @@ pub enum Revision {
     Changes(Vec<String>),
 }
 
-/// Compares two revisions of one version of a card.
+/// Compares two revisions of one version of a card. `versions` are all versions of the card, ascending: what is added may move their
+/// usage from one counter to another.
 #[must_use]
-pub fn compare(old: &RateCard, new: &RateCard) -> Revision {
+pub fn compare(old: &RateCard, new: &RateCard, versions: &[Arc<RateCard>]) -> Revision {
     if old == new {
         return Revision::Same;
     }
@@ -27,6 +31,7 @@ pub fn compare(old: &RateCard, new: &RateCard) -> Revision {
     compare_regions(old, new, &mut changes);
     compare_meters(old, new, &mut changes);
     compare_prices(old, new, &mut changes);
+    changes.extend(moved(old, new, versions));
     if changes.is_empty() {
         Revision::Extends
     } else {
@@ -212,7 +217,7 @@ mod tests {
 
     fn changes(old: &str, from: &str, to: &str) -> Revision {
         assert!(old.contains(from), "{from}");
-        compare(&card(old), &card(&old.replace(from, to)))
+        compare(&card(old), &card(&old.replace(from, to)), &[])
     }
 
     fn one_change(old: &str, from: &str, to: &str) -> String {
@@ -244,7 +249,7 @@ mod tests {
             "[prices]",
             "[prices]\n\"Standard.H264.8K\" = { unit_price = \"1\", origin = \"illustrative\" }",
         );
-        assert_eq!(compare(&card(CN), &card(&text)), Revision::Extends);
+        assert_eq!(compare(&card(CN), &card(&text), &[]), Revision::Extends);
     }
 
     #[test]
@@ -258,7 +263,7 @@ mod tests {
             let text = INTL
                 .replace("4K = 2160", steps)
                 .replace("[prices]\n", &format!("[prices]\n{prices}"));
-            compare(&card(INTL), &card(&text))
+            compare(&card(INTL), &card(&text), &[])
         };
         assert_eq!(with("4K = 2160, 8K = 4320", "8K"), Revision::Extends);
         assert!(matches!(with("3K = 1800, 4K = 2160", "3K"), Revision::Changes(_)));
@@ -276,7 +281,7 @@ mod tests {
                 "[prices]\n",
                 "[prices]\nStandard = { unit_price = \"1\", origin = \"illustrative\" }\n",
             );
-        let Revision::Changes(sentences) = compare(&card(CN), &card(&steal)) else {
+        let Revision::Changes(sentences) = compare(&card(CN), &card(&steal), &[]) else {
             panic!("it takes Standard")
         };
         assert_eq!(
@@ -289,7 +294,7 @@ mod tests {
         let fine = steal
             .replace("\"Remuxing\", \"Standard\"", "\"Remuxing\", \"Edit\"")
             .replace("\nStandard = ", "\nEdit = ");
-        assert_eq!(compare(&card(CN), &card(&fine)), Revision::Extends);
+        assert_eq!(compare(&card(CN), &card(&fine), &[]), Revision::Extends);
     }
 
     #[test]

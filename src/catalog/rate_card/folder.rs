@@ -1,9 +1,11 @@
 //! A folder of cards: each version of a card once, under its own name.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::RateCard;
 use super::finding::{Finding, Findings};
+use super::running_counter::{UNIT_CURE, unlike_units};
 
 /// What a folder of cards holds.
 #[derive(Debug, Default)]
@@ -12,6 +14,8 @@ pub struct Folder {
     pub cards: Vec<RateCard>,
     /// All findings, file by file.
     pub findings: Vec<Finding>,
+    /// Counters that run on in another unit: findings for versions that are not imported yet.
+    pub unlike_units: Vec<Finding>,
 }
 
 /// Reads the cards of a folder: pairs of path (`<card>/<date>.toml`, below whatever) and text.
@@ -40,8 +44,25 @@ pub fn check_folder(files: &[(&str, &str)]) -> Folder {
         }
         folder.findings.extend(findings.into_sorted());
     }
+    folder.unlike_units = check_units(&read);
     folder.cards = read.into_iter().map(|(_, _, card)| card).collect();
     folder
+}
+
+/// Each card beside the versions before it.
+fn check_units(read: &[(&str, &str, RateCard)]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut before: Vec<Arc<RateCard>> = Vec::new();
+    for (path, text, card) in read {
+        before.retain(|other| other.name == card.name && other.from < card.from);
+        let mut findings = Findings::new(path, text);
+        for what in unlike_units(card, &before) {
+            findings.add(place_of(text, "from"), what, UNIT_CURE);
+        }
+        found.extend(findings.into_sorted());
+        before.push(Arc::new(card.clone()));
+    }
+    found
 }
 
 fn check_folder_name(path: &str, text: &str, card: &RateCard, findings: &mut Findings) {
@@ -125,5 +146,26 @@ mod tests {
             ]
         );
         assert_eq!(check_folder(&[("cards/small/2024-01-01.toml", SMALL)]).cards.len(), 1);
+    }
+
+    #[test]
+    fn a_version_that_counts_on_in_another_unit_is_found_with_both_versions_and_the_cure() {
+        let later = SMALL
+            .replace("2024-01-01", "2024-03-01")
+            .replace("unit = \"minute\"", "unit = \"second\"");
+        let folder = check_folder(&[
+            ("cards/small/2024-01-01.toml", SMALL),
+            ("cards/small/2024-03-01.toml", &later),
+        ]);
+        assert_eq!(folder.findings, []);
+        let found: Vec<String> = folder.unlike_units.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "cards/small/2024-03-01.toml:2: a counter that runs on from one version to the other counts `V.SD` in units of minute \
+                 (60000 base units) from 2024-01-01 and `V.SD` in units of second (1000 base units) from 2024-03-01; keep the unit, or \
+                 give the SKU and the counter that it names other names in the later version"
+            ]
+        );
     }
 }

@@ -1,12 +1,14 @@
 //! Importing card files: a new version, or a revision that only adds; anything else is refused with both digests.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use super::additive_check::{Revision, changes_beyond_prices, compare, prices_gone};
 use super::catalog::RateCatalog;
 use super::folder::check_folder;
+use super::running_counter::{UNIT_CURE, unlike_units};
 use super::store::RatedAgain;
 use super::{Finding, RateCard, store};
 use crate::catalog::account::Accounts;
@@ -160,6 +162,10 @@ async fn import_in(
     for card in &folder.cards {
         let correction = correction.filter(|correction| correction.from == card.from);
         let newest = store::newest(tx, &card.name, card.from).await?;
+        let versions = match &newest {
+            Some((_, old)) if old == card => Vec::new(),
+            _ => store::versions_of(tx, &card.name).await?,
+        };
         let mut again = RatedAgain::default();
         let outcome = match (newest, correction) {
             (None, None) if of_withdrawn == Withdrawn::Told && store::withdrawn(tx, card).await?.is_some() => {
@@ -177,7 +183,7 @@ async fn import_in(
                 store::add_revision(tx, card, revision, false, &books.clock.text()).await?;
                 "new version"
             }
-            (Some((revision, old)), correction) => match compare(&old, card) {
+            (Some((revision, old)), correction) => match compare(&old, card, &versions) {
                 Revision::Same => "unchanged",
                 Revision::Extends => {
                     store::add_revision(tx, card, revision + 1, false, &books.clock.text()).await?;
@@ -210,6 +216,9 @@ async fn import_in(
                 }
             },
         };
+        if !matches!(outcome, "unchanged" | "withdrawn") {
+            refuse_unlike_units(card, &versions)?;
+        }
         outcomes.push(Imported {
             card: card.name.clone(),
             from: card.from.to_string(),
@@ -256,6 +265,20 @@ async fn refuse_other_measures(tx: &mut Tx, card: &RateCard) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// What counts together in one period has one unit. Versions that were imported before are left as they are.
+fn refuse_unlike_units(card: &RateCard, versions: &[Arc<RateCard>]) -> Result<()> {
+    let found = unlike_units(card, versions);
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Error::NeedsPerson(format!(
+        "rate card {} of {}: {}; {UNIT_CURE}",
+        card.name,
+        card.from,
+        found.join("; ")
+    )))
 }
 
 /// One of the files must be the version that is to be corrected.

@@ -12,7 +12,7 @@ pub mod catalog;
 /// What must hold across the parts of a card.
 mod check;
 
-/// What shares a counter.
+/// Prices of one counter must count alike.
 mod counter_check;
 
 /// What changed from one card to another.
@@ -36,12 +36,18 @@ pub mod meter;
 /// Prices and their models.
 pub mod price;
 
+/// Counters that run on from one version to the next.
+pub mod running_counter;
+
 /// Cards that the tests of this stage share.
 #[cfg(test)]
 mod samples;
 
 /// The card's format for editors.
 pub mod schema;
+
+/// Which usage shares a counter.
+pub mod scope;
 
 /// From a record's task type and parameters to its SKU.
 pub mod sku_choice;
@@ -70,6 +76,7 @@ pub use finding::Finding;
 pub use folder::{Folder, check_folder};
 pub use meter::{Meter, Quantity, Unit};
 pub use price::{Model, Origin, Per, Price, Tier};
+pub use scope::Scope;
 pub use sku_choice::{Assignment, RawUnits, Unmetered};
 
 /// How a card writes "every region that no group lists".

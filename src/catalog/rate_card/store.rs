@@ -1,6 +1,7 @@
 //! The ledger of rate cards.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
@@ -63,6 +64,11 @@ pub async fn cards_up_to<'c>(on: impl Into<Channel<'c>>, number: i64) -> Result<
         cards.push(card);
     }
     Ok(RateCatalog::new(cards))
+}
+
+/// The newest revision of every version of one card, by first day.
+pub async fn versions_of(tx: &mut Tx, name: &str) -> Result<Vec<Arc<RateCard>>> {
+    Ok(cards_up_to(&mut *tx, i64::MAX).await?.of_name(name).to_vec())
 }
 
 /// Revisions whose body is not what was imported.

@@ -2,8 +2,9 @@
 //!
 //! A counter is the account's usage of a SKU in a region group, or of the wider group that a price names.
 //! Each card version reads counters of its own making: for every version that may still come, a line
-//! moves the counter that *that* version would put it in. So counters run on across spans even where a
-//! new version regroups them. Only counters that some price reads are kept.
+//! moves the counter that *that* version would put it in, or, where that version does not sell the SKU, the
+//! counter that the line's own price names. So counters run on across spans even where a new version regroups
+//! them or sells less. Only counters that some price reads are kept.
 //!
 //! A counter has two sides: what was included, which moves nothing else, and what is priced. Both are kept in the
 //! pricing unit, for tiers, and in base units, for packages. Packages of a day have a counter for each day, which no other version reads.
@@ -16,15 +17,8 @@ use hashbrown::HashMap;
 use super::line_usage::LineUsage;
 use super::quantity::Quantity;
 use super::tiers::Counted;
-use crate::catalog::rate_card::{Model, Per, Price, RateCard};
+use crate::catalog::rate_card::{Model, Per, Price, RateCard, Scope};
 use crate::values::calendar::Cycle;
-
-/// What shares a counter, under one card version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Scope<'a> {
-    Sku { sku: &'a str, region_group: &'a str },
-    Group(&'a str),
-}
 
 /// A quantity in the pricing unit and in base units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -116,8 +110,10 @@ pub(super) struct Counting<'l, 'a> {
     pub price: &'a Price,
     /// In the pricing unit.
     pub quantity: Quantity,
-    /// Whether a price agreed with the account takes the place of the model: then nothing is included.
+    /// Whether a price agreed with the account takes the place of the model: then packages are not priced.
     pub agreed: bool,
+    /// Whether it takes of what is included.
+    pub takes_included: bool,
     /// The base units of each day, where packages are counted by day.
     pub days: &'l [(NaiveDate, i128)],
 }
@@ -151,7 +147,7 @@ impl<'a> Counters<'a> {
             quantity,
             base_units: line.billable.into(),
         };
-        let Some(own) = scope(price) else {
+        let Some(own) = price.scope() else {
             let moved = Counter {
                 priced: whole,
                 ..Counter::default()
@@ -218,11 +214,11 @@ impl<'a> Counters<'a> {
         taken(counting, &moved, is_left, Quantity::ZERO, Some(packages))
     }
 
-    /// Moves the counters in which later versions would put the line.
+    /// Moves the counters of later versions.
     fn advance_later(&mut self, counting: &Counting<'_, 'a>, moved: &Counter) -> Option<()> {
         let later = counting.version + 1..;
         for (card, taken) in self.cards[later.clone()].iter().zip(&mut self.taken[later]) {
-            if let Some(scope) = card.price(counting.line.sku, counting.line.region).and_then(scope) {
+            if let Some(scope) = card.scope_of(counting.line.region, counting.price) {
                 taken.entry(scope).or_default().advance(moved)?;
             }
         }
@@ -259,9 +255,9 @@ fn split(counting: &Counting, counter: &Counter, whole: Amount) -> Option<(Count
     }
 }
 
-/// What the price includes; nothing where another was agreed.
+/// What the price includes, for a line that takes of it.
 fn included(counting: &Counting) -> Option<Option<Quantity>> {
-    match counting.price.included.filter(|_| !counting.agreed) {
+    match counting.price.included.filter(|_| counting.takes_included) {
         Some(included) => Quantity::from_decimal(included).map(Some),
         None => Some(None),
     }
@@ -348,14 +344,11 @@ impl<'a> Ends<'a> {
         })
     }
 
-    /// Adds what of a line is priced, whichever version prices it: to the counter in which each version would put it, or, where a version
-    /// does not sell it, to the counter that its own price names. None on overflow.
+    /// Adds what of a line is priced, whichever version prices it, to the counter that it moves under each version. None on overflow.
     pub fn add(&mut self, counting: &Counting<'_, 'a>, taken: &Taken) -> Option<()> {
         let Some(priced) = taken.priced else { return Some(()) };
-        let own = scope(counting.price);
         for (card, ends) in self.cards.iter().zip(&mut self.ends) {
-            let price = card.price(counting.line.sku, counting.line.region);
-            if let Some(scope) = price.map_or(own, scope) {
+            if let Some(scope) = card.scope_of(counting.line.region, counting.price) {
                 let end = ends.entry(scope).or_default();
                 *end = end.checked_add(priced)?;
             }
@@ -365,20 +358,9 @@ impl<'a> Ends<'a> {
 
     /// Where the counter of a price of a card version stands.
     pub fn of(&self, version: usize, price: &'a Price) -> Quantity {
-        scope(price)
+        price
+            .scope()
             .and_then(|scope| self.ends[version].get(&scope).copied())
             .unwrap_or_default()
-    }
-}
-
-/// The counter of a price; none when nothing reads it.
-fn scope(price: &Price) -> Option<Scope<'_>> {
-    match (&price.counter, &price.model, price.included) {
-        (Some(group), ..) => Some(Scope::Group(group)),
-        (None, Model::Unit { .. }, None) => None,
-        (None, ..) => Some(Scope::Sku {
-            sku: &price.sku,
-            region_group: &price.region_group,
-        }),
     }
 }

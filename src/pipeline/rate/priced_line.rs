@@ -13,6 +13,7 @@ use super::tiers::{Slice, slice};
 use super::{Kind, PeriodUsage, RateError};
 use crate::catalog::account::terms::Terms;
 use crate::catalog::rate_card::{Model, Price, RateCard};
+use crate::values::calendar::Cycle;
 
 /// A line of usage, its price, and how its counter and tiers cut it.
 #[derive(Debug, Clone)]
@@ -73,34 +74,69 @@ pub(super) fn count<'l, 'a>(
     (counters, ends): (&mut Counters<'a>, Option<&mut Ends<'a>>),
 ) -> Result<CountedLine<'l, 'a>, RateError> {
     let agreed = input.terms.agreed_price(line.sku, &price.region_group);
-    count_under(input, line, (version, price), (agreed, days), (counters, ends))
+    let pricing = Pricing {
+        version,
+        price,
+        agreed,
+        takes_included: agreed.is_none(),
+    };
+    count_under(input, line, pricing, days, (counters, ends))
 }
 
-/// The same of an earlier day of the month, under the terms of its day.
+/// The same of an earlier day of the month.
 pub(super) fn count_earlier<'a>(
     input: &PeriodUsage<'a>,
     line: &LineUsage<'a>,
     (version, price): (usize, &'a Price),
     counting: (&mut Counters<'a>, Option<&mut Ends<'a>>),
 ) -> Result<(), RateError> {
-    // Whether a price was agreed only matters to what is included.
-    let terms = price.included.and_then(|_| terms_before(input, line.span.start));
-    let agreed = terms.and_then(|terms| terms.agreed_price(line.sku, &price.region_group));
-    count_under(input, line, (version, price), (agreed, None), counting).map(|_| ())
+    let pricing = Pricing {
+        version,
+        price,
+        // Nothing of that day is priced any more.
+        agreed: None,
+        takes_included: price.included.is_some() && took_included(input, line, price),
+    };
+    count_under(input, line, pricing, None, counting).map(|_| ())
 }
 
-fn terms_before<'a>(input: &PeriodUsage<'a>, day: NaiveDate) -> Option<&'a Terms> {
+/// Whether an earlier day took of what the card of the period includes in the month: it did where it was billed by days under that card, at
+/// the card's price.
+fn took_included(input: &PeriodUsage, line: &LineUsage, price: &Price) -> bool {
+    let terms = terms_before(input, line.span.start);
+    terms.card == input.terms.card
+        && terms.cycle == Cycle::Daily
+        && terms.agreed_price(line.sku, &price.region_group).is_none()
+}
+
+/// The terms of an earlier day; before the first terms, the first.
+fn terms_before<'a>(input: &PeriodUsage<'a>, day: NaiveDate) -> &'a Terms {
     let at = input.account_terms.partition_point(|terms| terms.from <= day).max(1);
-    input.account_terms.get(at - 1)
+    input.account_terms.get(at - 1).unwrap_or(input.terms)
+}
+
+/// By what a line is priced.
+#[derive(Clone, Copy)]
+struct Pricing<'a> {
+    version: usize,
+    price: &'a Price,
+    agreed: Option<Decimal>,
+    takes_included: bool,
 }
 
 fn count_under<'l, 'a>(
     input: &PeriodUsage<'a>,
     line: &'l LineUsage<'a>,
-    (version, price): (usize, &'a Price),
-    (agreed, days): (Option<Decimal>, Option<&DaysOfLines>),
+    pricing: Pricing<'a>,
+    days: Option<&DaysOfLines>,
     (counters, ends): (&mut Counters<'a>, Option<&mut Ends<'a>>),
 ) -> Result<CountedLine<'l, 'a>, RateError> {
+    let Pricing {
+        version,
+        price,
+        agreed,
+        takes_included,
+    } = pricing;
     let quantity = line_quantity(line, price)?;
     let of_one_day = [(line.first_day, i128::from(line.billable))];
     let days = match days {
@@ -113,6 +149,7 @@ fn count_under<'l, 'a>(
         price,
         quantity,
         agreed: agreed.is_some(),
+        takes_included,
         days,
     };
     let taken = counters.take(&counting).ok_or_else(|| counter_overflow(line))?;

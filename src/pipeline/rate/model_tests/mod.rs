@@ -1,5 +1,6 @@
 //! Each model by hand: tables of usage, and what it must cost.
 
+mod across_versions;
 mod laws;
 mod packages;
 
@@ -301,41 +302,6 @@ fn a_volume_begins_after_what_is_included() {
             ["A.0 included: 10 x 0 = 0", line]
         );
     }
-}
-
-#[test]
-fn what_is_included_runs_on_across_versions_and_is_counted_once() {
-    let of = |included: &str| format!("A = {{ included = {included}, unit_price = \"3\" }}\n");
-    let cards = [version("2024-01-01", &of("10")), version("2024-11-16", &of("25"))];
-    let usage = [used("A", 15, 12 * MINUTE), used("A", 16, 20 * MINUTE)];
-    assert_eq!(
-        shown(&november(&monthly(), &cards, &usage)),
-        [
-            "A.0 included: 10 x 0 = 0",
-            "A.0: 2 x 3 = 6",
-            "A.0 included: 15 x 0 = 0",
-            "A.0: 5 x 3 = 15"
-        ]
-    );
-}
-
-#[test]
-fn earlier_days_of_the_month_have_taken_what_is_included_unless_a_price_was_agreed_for_them() {
-    let cards = [version("2024-01-01", "A = { included = 10, unit_price = \"3\" }\n")];
-    let listed = terms(Cycle::Daily, "0", vec![]);
-    let agreed = terms(Cycle::Daily, "0", vec![agreed_price("1")]);
-    let rows = ([used("A", 1, 8 * MINUTE)], [used("A", 2, 8 * MINUTE)]);
-    let input = day_of(2, &listed, &cards, (&rows.0, &rows.1));
-    assert_eq!(shown(&input), ["A.0 included: 2 x 0 = 0", "A.0: 6 x 3 = 18"]);
-    let now = Terms {
-        from: day("2024-11-02"),
-        ..listed.clone()
-    };
-    let input = PeriodUsage {
-        account_terms: &[agreed, now],
-        ..input
-    };
-    assert_eq!(shown(&input), ["A.0 included: 8 x 0 = 0"]);
 }
 
 fn agreed_price(price: &str) -> PriceOverride {
