@@ -45,6 +45,7 @@ pub fn explain(known: &Known, line: &Line, period: Period, explained: &mut Expla
         let slice = step.slices.iter().find(|slice| {
             (slice.kind, slice.index, slice.unit_price) == (line.usage_kind(), line.slice, priced.unit_price)
                 && slice.packages.is_some() == priced.packages.is_some()
+                && step.price.multiplier == line.multiplier
         });
         explained.steps.push(match slice {
             Some(slice) => format!(
@@ -112,7 +113,8 @@ fn billed_before(known: &Known, line: &Line, priced: Priced) -> Result<(Vec<Bill
             && earlier.sku == line.sku
             && (earlier.usage_kind(), earlier.slice) == (line.usage_kind(), line.slice)
             && (was.unit_price, was.discount_percent) == (priced.unit_price, priced.discount_percent)
-            && was.packages.is_some() == priced.packages.is_some();
+            && was.packages.is_some() == priced.packages.is_some()
+            && earlier.multiplier == line.multiplier;
         if is_same {
             quantities.push(was.quantity);
             billed.push(Billed {

@@ -241,3 +241,73 @@ fn a_correction_may_turn_units_into_packages_of_the_same_price() {
     );
     assert_explained(&shop, &[]);
 }
+
+/// November closed with 9 minutes, after that the price was corrected; the adjustments of it.
+fn corrected(wrong: &str, right: &str) -> (Shop, Vec<String>) {
+    let shop = Shop::new("CNY", &prices(wrong));
+    shop.drop(&[usage("a", 7, "A", NOVEMBER, 9 * 60_000)]);
+    shop.place.night(CLOSED);
+    shop.write_card(&prices(right));
+    assert_eq!(shop.correct("2024-12-11T00:00:00Z"), 1);
+    shop.drop(&[usage("c", 7, "A", DECEMBER, 60_000)]);
+    shop.place.night(LATER);
+    let adjustments = lines(&shop).into_iter().filter(|line| line.starts_with("adj"));
+    let adjustments = adjustments.collect();
+    (shop, adjustments)
+}
+
+#[test]
+fn a_corrected_multiplier_gives_the_usage_back_with_the_old_one_and_bills_it_with_the_new_one() {
+    let note = "2024-11-01 to 2024-12-01: price corrected";
+    let (shop, adjustments) = corrected(
+        "multiplier = \"1.5\", unit_price = \"2\"",
+        "multiplier = 2, unit_price = \"2\"",
+    );
+    assert_eq!(
+        adjustments,
+        [
+            format!("adjustment -13.500000 2 -27.0000000000 multiplier 1.5; usage -9.000000; {note}"),
+            format!("adjustment 18.000000 2 36.0000000000 multiplier 2; usage 9.000000; {note}"),
+        ]
+    );
+    assert_explained(&shop, &[]);
+    let (shop, adjustments) = corrected("unit_price = \"2\"", "multiplier = \"0.5\", unit_price = \"2\"");
+    assert_eq!(
+        adjustments,
+        [
+            format!("adjustment -9.000000 2 -18.0000000000 {note}"),
+            format!("adjustment 4.500000 2 9.0000000000 multiplier 0.5; usage 9.000000; {note}"),
+        ]
+    );
+    assert_explained(&shop, &[]);
+}
+
+#[test]
+fn late_records_of_nothing_stand_on_what_is_included_as_they_would_have_in_time() {
+    let shop = Shop::new("CNY", &prices(&format!("included = 1, {TIERS}")));
+    shop.drop(&[usage("a", 7, "A", NOVEMBER, 9 * 60_000)]);
+    shop.place.night(CLOSED);
+    shop.drop(&[usage("b", 7, "A", NOVEMBER, 0), usage("c", 7, "A", DECEMBER, 60_000)]);
+    shop.place.night(LATER);
+    let rows = rows_of(
+        &shop.place,
+        &[
+            "uin",
+            "period_start",
+            "line_no",
+            "kind",
+            "quantity",
+            "unit_price",
+            "records",
+            "corrects_line",
+        ],
+    );
+    let adjustments: Vec<_> = rows.iter().filter(|row| row[3] == "adjustment").collect();
+    assert_eq!(adjustments.len(), 1);
+    assert_eq!(
+        adjustments[0][4..],
+        ["0.000000", "0", "1", "1"],
+        "the first line is what is included"
+    );
+    assert_explained(&shop, &[]);
+}

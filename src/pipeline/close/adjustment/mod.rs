@@ -1,15 +1,16 @@
 //! Adjustments: what closed periods should have been, minus all that was billed for them. Pure.
 //!
-//! A line is known by its period, span, app, region, SKU, kind, slice, unit price and discount, and by whether packages are priced. Each of
-//! these whose quantity or packages are not what was billed is one adjustment line; a changed price so gives a negative line and a positive
-//! one. Records, and the usage before a multiplier, stand on the first line of their span, app, region and SKU, as they do in a statement.
-//! Running it again adds nothing.
+//! A line is known by its period, span, app, region, SKU, kind, slice, unit price, discount and multiplier, and by whether packages are
+//! priced. Each of these whose quantity or packages are not what was billed is one adjustment line; a changed price or multiplier so gives a
+//! negative line and a positive one. Records stand on the first line of their span, app, region and SKU, as they do in a statement, and so
+//! does the usage before each multiplier on the first line with it. Running it again adds nothing.
 
 pub mod closed_periods;
 pub mod pending;
 pub mod settlement;
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -23,23 +24,50 @@ use crate::values::money::{line_amount, sum};
 /// What shares its records: span start, app, region, SKU.
 type Group<'a> = (NaiveDate, u64, &'a str, &'a str);
 
-/// What has a quantity of its own within a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What has a quantity of its own within a group. Slices are in the order of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slice {
     kind: Kind,
     index: u32,
     unit_price: Decimal,
     discount_percent: Decimal,
+    multiplier: Option<Decimal>,
     is_of_packages: bool,
 }
 
+impl Ord for Slice {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl PartialOrd for Slice {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Slice {
+    /// What is included comes before what is priced.
+    fn order(self) -> impl Ord {
+        let kind = (self.kind != Kind::Included, self.kind);
+        (
+            kind,
+            self.index,
+            self.unit_price,
+            self.discount_percent,
+            self.multiplier,
+            self.is_of_packages,
+        )
+    }
+
     fn of_charge(charge: &Charge) -> Self {
         Self {
             kind: charge.kind,
             index: charge.slice,
             unit_price: charge.unit_price,
             discount_percent: charge.discount_percent,
+            multiplier: charge.multiplier,
             is_of_packages: charge.packages.is_some(),
         }
     }
@@ -50,6 +78,7 @@ impl Slice {
             index: line.slice,
             unit_price: priced.unit_price,
             discount_percent: priced.discount_percent,
+            multiplier: line.multiplier,
             is_of_packages: priced.packages.is_some(),
         }
     }
@@ -95,7 +124,7 @@ pub struct Billed<'a> {
 #[derive(Debug, Default)]
 struct BilledGroup<'a> {
     records: i64,
-    usage_quantity: Option<Decimal>,
+    usage: UsageQuantities,
     slices: BTreeMap<Slice, BilledSlice<'a>>,
     first_of_slice: BTreeMap<(Kind, u32), Named<'a>>,
 }
@@ -126,7 +155,7 @@ impl<'a> Billed<'a> {
 impl<'a> BilledGroup<'a> {
     fn add(&mut self, line: &'a Line<'a>, priced: Priced, named: Named<'a>) -> Result<()> {
         self.records += line.records.unwrap_or(0);
-        self.usage_quantity = added(self.usage_quantity, line.usage_quantity)?;
+        add_usage(&mut self.usage, line.multiplier, line.usage_quantity)?;
         let slice = Slice::of_line(line, &priced);
         self.first_of_slice.entry((slice.kind, slice.index)).or_insert(named);
         let billed = self.slices.entry(slice).or_insert(BilledSlice {
@@ -139,19 +168,22 @@ impl<'a> BilledGroup<'a> {
     }
 }
 
-/// The sum of what is there.
-fn added(one: Option<Decimal>, other: Option<Decimal>) -> Result<Option<Decimal>> {
-    match (one, other) {
-        (Some(one), Some(other)) => sum([one, other]).map(Some).map_err(|e| Error::TooLarge(e.to_string())),
-        (one, other) => Ok(one.or(other)),
+/// The usage before each multiplier.
+type UsageQuantities = BTreeMap<Decimal, Decimal>;
+
+fn add_usage(usage: &mut UsageQuantities, multiplier: Option<Decimal>, more: Option<Decimal>) -> Result<()> {
+    if let (Some(multiplier), Some(more)) = (multiplier, more) {
+        let so_far = usage.entry(multiplier).or_default();
+        *so_far = sum([*so_far, more]).map_err(|e| Error::TooLarge(e.to_string()))?;
     }
+    Ok(())
 }
 
 /// What a group should be.
 #[derive(Debug, Default)]
 struct Due<'a, 'c> {
     records: i64,
-    usage_quantity: Option<Decimal>,
+    usage: UsageQuantities,
     slices: BTreeMap<Slice, &'c Charge<'a>>,
 }
 
@@ -176,11 +208,11 @@ pub fn adjust<'a>(
             .entry((charge.span_start, appid, charge.region, charge.sku))
             .or_default();
         group.records += charge.records;
-        group.usage_quantity = added(group.usage_quantity, charge.usage_quantity)?;
+        add_usage(&mut group.usage, charge.multiplier, charge.usage_quantity)?;
         group.slices.insert(Slice::of_charge(charge), charge);
     }
     let in_period = billed.groups.keys().filter(|group| period.contains(group.0));
-    let groups: std::collections::BTreeSet<Group> = due.keys().chain(in_period).copied().collect();
+    let groups: BTreeSet<Group> = due.keys().chain(in_period).copied().collect();
     let (no_due, no_billed) = (Due::default(), BilledGroup::default());
     let mut lines = Vec::new();
     for group in groups {
@@ -199,8 +231,8 @@ fn adjust_group<'a>(
     note: &'a str,
     lines: &mut Vec<Charge<'a>>,
 ) -> Result<()> {
-    let slices: std::collections::BTreeSet<Slice> = due.slices.keys().chain(billed.slices.keys()).copied().collect();
-    let mut differences: Vec<(Slice, Measure)> = Vec::new();
+    let slices: BTreeSet<Slice> = due.slices.keys().chain(billed.slices.keys()).copied().collect();
+    let mut differences: BTreeMap<Slice, Measure> = BTreeMap::new();
     for slice in slices {
         let was = billed
             .slices
@@ -212,24 +244,24 @@ fn adjust_group<'a>(
             None => given_back,
         };
         if !difference.is_nothing() {
-            differences.push((slice, difference));
+            differences.insert(slice, difference);
         }
     }
     let mut records = due.records - billed.records;
-    let mut usage_quantity = added(due.usage_quantity, billed.usage_quantity.map(|was| -was))?;
-    if differences.is_empty() && (records != 0 || usage_quantity.is_some_and(|usage| !usage.is_zero())) {
-        let lowest = due.slices.keys().next().or_else(|| billed.slices.keys().next());
-        differences.extend(lowest.map(|slice| (*slice, Measure::default())));
+    let mut usage = due.usage.clone();
+    for (multiplier, was) in &billed.usage {
+        add_usage(&mut usage, Some(*multiplier), Some(-was))?;
     }
-    // What is included comes before what is priced, as it does in a statement.
+    add_carriers(due, billed, (records, &usage), &mut differences);
+    let mut differences: Vec<(Slice, Measure)> = differences.into_iter().collect();
     differences.sort_by_key(|&(slice, difference)| {
-        let order = (slice.kind != Kind::Included, slice.index, !difference.is_negative());
-        (order, slice.unit_price, slice.discount_percent, slice.is_of_packages)
+        let place = (slice.kind != Kind::Included, slice.index);
+        (place, !difference.is_negative(), slice)
     });
     for (slice, difference) in differences {
         let mut line = line_of(group, slice, due, billed);
         line.records = std::mem::take(&mut records);
-        line.usage_quantity = usage_quantity.take();
+        line.usage_quantity = slice.multiplier.and_then(|multiplier| usage.remove(&multiplier));
         line.quantity = difference.quantity;
         line.packages = slice.is_of_packages.then_some(difference.packages);
         line.note = note;
@@ -241,6 +273,31 @@ fn adjust_group<'a>(
     Ok(())
 }
 
+/// Lines without a quantity for records, and for usage before a multiplier, that no other line carries: on the first slice that should be,
+/// or else that was billed.
+fn add_carriers(
+    due: &Due,
+    billed: &BilledGroup,
+    (records, usage): (i64, &UsageQuantities),
+    differences: &mut BTreeMap<Slice, Measure>,
+) {
+    let first = |wanted: &dyn Fn(&Slice) -> bool| {
+        let is_due = due.slices.keys().find(|slice| wanted(slice));
+        is_due
+            .or_else(|| billed.slices.keys().find(|slice| wanted(slice)))
+            .copied()
+    };
+    for (multiplier, usage) in usage {
+        let has_it = |slice: &Slice| slice.multiplier == Some(*multiplier);
+        if !usage.is_zero() && !differences.keys().any(has_it) {
+            differences.extend(first(&has_it).map(|slice| (slice, Measure::default())));
+        }
+    }
+    if records != 0 && differences.is_empty() {
+        differences.extend(first(&|_| true).map(|slice| (slice, Measure::default())));
+    }
+}
+
 /// A line like the one that should be, or else like the one that was; still without its quantity.
 fn line_of<'a>(group: Group<'a>, slice: Slice, due: &Due<'a, '_>, billed: &BilledGroup<'a>) -> Charge<'a> {
     let (span_start, appid, region, sku) = group;
@@ -248,20 +305,13 @@ fn line_of<'a>(group: Group<'a>, slice: Slice, due: &Due<'a, '_>, billed: &Bille
     let named = was
         .map(|was| was.named)
         .or_else(|| billed.first_of_slice.get(&(slice.kind, slice.index)).copied());
-    let (meter, unit, card, card_version, multiplier) = match (due.slices.get(&slice), was) {
-        (Some(charge), _) => (
-            charge.meter,
-            charge.unit,
-            charge.card,
-            charge.card_version,
-            charge.multiplier,
-        ),
+    let (meter, unit, card, card_version) = match (due.slices.get(&slice), was) {
+        (Some(charge), _) => (charge.meter, charge.unit, charge.card, charge.card_version),
         (None, Some(BilledSlice { line, .. })) => (
             &*line.meter,
             &*line.unit,
             &*line.card,
             line.card_version.unwrap_or_default(),
-            line.multiplier,
         ),
         (None, None) => unreachable!("a difference is of something due or billed"),
     };
@@ -281,7 +331,7 @@ fn line_of<'a>(group: Group<'a>, slice: Slice, due: &Due<'a, '_>, billed: &Bille
         unit_price: slice.unit_price,
         discount_percent: slice.discount_percent,
         packages: None,
-        multiplier,
+        multiplier: slice.multiplier,
         usage_quantity: None,
         amount: Decimal::ZERO,
         corrects: named.map(|(statement_id, line_no)| Corrects { statement_id, line_no }),
