@@ -141,6 +141,11 @@ mod tests {
         let card = with("unit_price = \"1\", included = { one = 10 }", PLAIN).unwrap();
         assert_eq!(card.price("V.HD", "r1").unwrap().included, Some(Decimal::TEN));
         assert_eq!(card.price("V.HD", "r2").unwrap().included, None);
+        let sold = "unit_price = { one = \"1\", two = \"not sold\" }";
+        for included in ["10", "{ one = 10 }"] {
+            let card = with(&format!("{sold}, included = {included}"), PLAIN).unwrap();
+            assert_eq!(card.price("V.HD", "r1").unwrap().included, Some(Decimal::TEN));
+        }
     }
 
     #[test]
@@ -199,6 +204,10 @@ mod tests {
             (
                 "unit_price = \"1\", included = { three = 1 }",
                 "names the region group `three`, which [regions] does not have; write one of one, two",
+            ),
+            (
+                "unit_price = { one = \"1\", two = \"not sold\" }, included = { one = 5, two = 7 }",
+                "`included` of the price of `V.HD` names the region group `two`, in which it is not sold; remove it there, or write a price",
             ),
             (
                 "unit_price = \"1\", multiplier = \"1.00001\"",

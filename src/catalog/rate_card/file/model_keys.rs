@@ -57,6 +57,27 @@ impl ModelKeys {
         }
     }
 
+    /// What is included in a region group is of something that is sold there.
+    pub(super) fn check_sold(line: &Entry, priced: &[(String, InGroup)], findings: &mut Findings) {
+        let written = line.get("included").and_then(|value| value.get_ref().as_table());
+        for (group, _) in written.into_iter().flatten() {
+            let is_not_sold = |(name, in_group): &(String, InGroup)| {
+                name == group.get_ref().as_ref() && matches!(in_group, InGroup::NotSold)
+            };
+            if priced.iter().any(is_not_sold) {
+                findings.add(
+                    group.span().start,
+                    format!(
+                        "`included` of {} names the region group `{}`, in which it is not sold",
+                        line.name,
+                        group.get_ref()
+                    ),
+                    "remove it there, or write a price",
+                );
+            }
+        }
+    }
+
     /// The size of its packages.
     pub(super) fn package_size(&self) -> Option<PackageSize> {
         self.package.map(|(size, _)| size)

@@ -143,6 +143,7 @@ fn read_line(sku: String, at: usize, value: &Spanned<DeValue>, groups: &[&str], 
         priced = unreadable();
     }
     once_per_group(&line, &priced, findings);
+    ModelKeys::check_sold(&line, &priced, findings);
     keys.apply(&mut priced);
     Draft {
         sku,
