@@ -349,7 +349,7 @@ fn note(period: Period, touched: &Touched) -> String {
         causes.push("price corrected");
     }
     if causes.is_empty() {
-        causes.push("earlier usage moved its tiers");
+        causes.push("earlier usage moved its counters");
     }
     format!("{} to {}: {}", period.start, period.end, causes.join("; "))
 }
