@@ -1,7 +1,7 @@
-//! Every model of a price, on cards that are drawn at random: what a period must cost, from the rules alone.
+//! Every model of a price, on cards that are drawn at random: what a period must cost, from the rules alone (billing rules, sections 4 and 5).
 //!
-//! No counter is kept: where a line's counter stands is added up from all lines before it, each time anew. One region group, so that a
-//! counter without a name is its SKU's.
+//! No counter is kept. Each line that was taken leaves what was included of it and what was priced of it, and whoever asks where a counter
+//! stands adds up those lines that count on it. Which lines these are is asked anew under the version that asks.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,40 +19,54 @@ pub const MINUTE: u64 = 60_000;
 /// Decimals of a price.
 const PRICE_DECIMALS: u32 = 12;
 
-/// Hundredths of a percent in one whole.
+/// Ten-thousandths in one: multipliers, and discounts in hundredths of a percent.
 const WHOLE: i128 = 10_000;
+
+/// The SKUs of every drawn card.
+pub const SKUS: [&str; 4] = ["A", "B", "C", "D"];
+
+/// The region groups of every drawn card.
+pub const GROUPS: [&str; 2] = ["one", "two"];
 
 /// A version of a card.
 #[derive(Debug, Clone)]
 pub struct Version {
     /// Its first day.
     pub from: NaiveDate,
+    /// Whether the region `r3` is in group `two`; `r1` is in `one`, `r2` in `two`.
+    pub r3_is_in_two: bool,
     /// What it sells.
     pub sold: Vec<Sold>,
 }
 
-/// A SKU with its price.
+/// The line of a SKU.
 #[derive(Debug, Clone)]
 pub struct Sold {
-    /// The SKU.
     pub sku: &'static str,
-    /// The counter that it shares.
+    /// The counter that it names.
     pub counter: Option<&'static str>,
-    /// What costs nothing, in millionths of a minute; 0 is nothing.
-    pub included: i128,
     /// In ten-thousandths.
     pub multiplier: Option<i128>,
-    /// How the rest is priced.
-    pub model: Model,
+    /// Base units of a package, and when packages start anew.
+    pub package: Option<(u64, Per)>,
+    pub is_volume: bool,
+    /// By region group; none where it is not sold.
+    pub groups: [Option<Price>; 2],
 }
 
-/// How a quantity is priced. Prices are in units of 10^-12, bounds in millionths.
+/// A price in a region group.
 #[derive(Debug, Clone)]
-pub enum Model {
-    Unit(i128),
-    Graduated(Vec<(i128, i128)>),
-    Volume(Vec<(i128, i128)>),
-    Package { size: u64, price: i128, per: Per },
+pub struct Price {
+    /// What costs nothing, in millionths of a minute; 0 is nothing.
+    pub included: i128,
+    pub amounts: Amounts,
+}
+
+/// Prices are in units of 10^-12, bounds in millionths.
+#[derive(Debug, Clone)]
+pub enum Amounts {
+    One(i128),
+    Tiers(Vec<(i128, i128)>),
 }
 
 /// When packages start anew.
@@ -64,7 +78,7 @@ pub enum Per {
 }
 
 /// How an account is billed, and when.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Billing {
     /// Whether each day is a period; else November is.
     pub is_daily: bool,
@@ -72,6 +86,19 @@ pub struct Billing {
     pub start: NaiveDate,
     /// In hundredths of a percent.
     pub discount: i128,
+    /// Agreed prices: SKU, region group or all others, price.
+    pub agreed: Vec<(&'static str, Option<&'static str>, i128)>,
+    /// Other terms until a day, which is not one of theirs.
+    pub before: Option<(NaiveDate, Before)>,
+}
+
+/// The terms before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    OtherCard,
+    Monthly,
+    /// Daily, under the same card, with a price agreed for this SKU alone.
+    Agreed(&'static str),
 }
 
 /// Usage of a day, of one record.
@@ -82,136 +109,98 @@ pub struct Used {
     pub sku: &'static str,
     pub day: NaiveDate,
     pub billable: u64,
+    /// Whether a void took the record back.
+    pub is_voided: bool,
 }
 
-/// A line, and what it took of its counter.
+/// What counts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counter {
+    Named(&'static str),
+    Of(&'static str, &'static str),
+}
+
+/// Span start, app, region, SKU: the order of counters.
+type Key = (NaiveDate, u64, &'static str, &'static str);
+
+/// A line of usage that has a price.
 #[derive(Debug, Clone)]
 struct Line {
+    key: Key,
     version: usize,
-    key: (NaiveDate, u64, &'static str, &'static str),
-    is_earlier: bool,
     records: u64,
     days: BTreeMap<NaiveDate, u64>,
+}
+
+/// What was taken of a line, in millionths and in base units; of packages of a day, a part for each day.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    day: Option<NaiveDate>,
     included: i128,
     priced: i128,
-    included_base: u64,
-    priced_base: u64,
-    included_of_days: BTreeMap<NaiveDate, u64>,
-    started: i128,
+    included_base: i128,
+    priced_base: i128,
+    packages: i128,
     had_some_left: bool,
 }
 
-impl Line {
-    fn base(&self) -> u64 {
-        self.days.values().sum()
-    }
+/// A line with what was taken of it.
+#[derive(Debug)]
+struct Taken {
+    line: Line,
+    parts: Vec<Part>,
 }
 
-/// The version of a day.
-fn version_on(versions: &[Version], day: NaiveDate) -> usize {
-    versions
-        .iter()
-        .rposition(|version| version.from <= day)
-        .expect("a version is in force")
+impl Taken {
+    fn sum(&self, of: impl Fn(&Part) -> i128) -> i128 {
+        self.parts.iter().map(of).sum()
+    }
 }
 
 impl Version {
-    fn sold(&self, sku: &str) -> Option<&Sold> {
-        self.sold.iter().find(|sold| sold.sku == sku)
+    fn group(&self, region: &str) -> usize {
+        match region {
+            "r1" => 0,
+            "r2" => 1,
+            _ => usize::from(self.r3_is_in_two),
+        }
     }
 
-    /// The counter in which it would put a SKU.
-    fn counter(&self, sku: &'static str) -> Option<&'static str> {
-        self.sold(sku).map(|sold| sold.counter.unwrap_or(sold.sku))
-    }
-
-    /// The card as a file.
-    pub fn toml(&self) -> String {
-        let all = ["A", "B", "C", "D"];
-        let not_sold: Vec<String> = all
-            .iter()
-            .filter(|sku| self.sold(sku).is_none())
-            .map(|sku| format!("\"{sku}\""))
-            .collect();
-        let mut text = format!(
-            "card = \"drawn\"\nfrom = {}\ncurrency = \"CNY\"\nzone = \"UTC\"\ndefault_region = \"r1\"\n[regions]\nall = [\"*\"]\n[[meter]]\n\
-             name = \"video\"\ntask_type = \"Video\"\nsku = \"{{type}}\"\nquantity = \"duration\"\nunit = \"minute\"\nnot_sold = [{}]\n\
-             dimensions.type = [\"A\", \"B\", \"C\", \"D\"]\n[prices]\n",
-            self.from,
-            not_sold.join(", ")
-        );
-        if not_sold.is_empty() {
-            text = text.replace("not_sold = []\n", "");
-        }
-        for sold in &self.sold {
-            let mut keys = vec![sold.model.toml(), "origin = \"illustrative\"".to_owned()];
-            keys.extend(sold.counter.map(|counter| format!("counter = \"{counter}\"")));
-            keys.extend((sold.included != 0).then(|| format!("included = \"{}\"", fixed(sold.included, 6))));
-            keys.extend(
-                sold.multiplier
-                    .map(|multiplier| format!("multiplier = \"{}\"", fixed(multiplier, 4))),
-            );
-            let _ = writeln!(text, "{} = {{ {} }}", sold.sku, keys.join(", "));
-        }
-        text
+    fn price(&self, sku: &str, region: &str) -> Option<(&Sold, &Price)> {
+        let sold = self.sold.iter().find(|sold| sold.sku == sku)?;
+        Some((sold, sold.groups[self.group(region)].as_ref()?))
     }
 }
 
-impl Model {
-    fn toml(&self) -> String {
-        let price = |price: i128| fixed(price, PRICE_DECIMALS);
-        let listed = |tiers: &[(i128, i128)]| {
-            let tier = |(at, (from, of)): (usize, &(i128, i128))| {
-                let to = tiers
-                    .get(at + 1)
-                    .map_or_else(String::new, |(to, _)| format!("to = \"{}\", ", fixed(*to, 6)));
-                format!(
-                    "{{ from = \"{}\", {to}unit_price = \"{}\" }}",
-                    fixed(*from, 6),
-                    price(*of)
-                )
-            };
-            tiers.iter().enumerate().map(tier).collect::<Vec<_>>().join(", ")
-        };
-        match self {
-            Self::Unit(of) => format!("unit_price = \"{}\"", price(*of)),
-            Self::Graduated(tiers) => format!("tiers = [{}]", listed(tiers)),
-            Self::Volume(tiers) => format!("model = \"volume\", tiers = [{}]", listed(tiers)),
-            Self::Package { size, price: of, per } => {
-                let per = match per {
-                    Per::Period => "",
-                    Per::Day => ", per = \"day\"",
-                    Per::Month => ", per = \"month\"",
-                };
-                format!("package = \"{size}ms\", unit_price = \"{}\"{per}", price(*of))
-            }
-        }
-    }
+/// Rates one period.
+struct Rating<'r> {
+    versions: &'r [Version],
+    billing: &'r Billing,
+    taken: Vec<Taken>,
 }
 
 /// The lines of a period, one text each, in order.
-pub fn rate(versions: &[Version], billing: Billing, used: &[Used]) -> Vec<String> {
-    let mut lines = lines_of(versions, billing, used);
-    for at in 0..lines.len() {
-        take(versions, billing, &mut lines, at);
+pub fn rate(versions: &[Version], billing: &Billing, used: &[Used]) -> Vec<String> {
+    let mut rating = Rating {
+        versions,
+        billing,
+        taken: Vec::new(),
+    };
+    for line in lines(versions, billing, used) {
+        let parts = rating.take(&line);
+        rating.taken.push(Taken { line, parts });
     }
-    let own = (0..lines.len()).filter(|at| !lines[*at].is_earlier);
-    own.flat_map(|at| price(versions, billing, &lines, at)).collect()
+    let own = rating.taken.iter().filter(|taken| !rating.is_earlier(&taken.line));
+    own.flat_map(|taken| rating.rows(taken)).collect()
 }
 
-/// Earlier days of the month of a daily account are lines too, each day by itself; so are those of the period.
-fn lines_of(versions: &[Version], billing: Billing, used: &[Used]) -> Vec<Line> {
-    let mut lines: BTreeMap<(NaiveDate, u64, &str, &str), Line> = BTreeMap::new();
-    for row in used {
-        let is_in = if billing.is_daily {
-            row.day <= billing.start && row.day.month() == billing.start.month()
-        } else {
-            row.day.month() == billing.start.month()
-        };
-        if !is_in {
-            continue;
-        }
-        let version = version_on(versions, row.day);
+/// What has a price, by line, in the order of counters. For a daily cycle each earlier day of the month is a period, and so a span.
+fn lines(versions: &[Version], billing: &Billing, used: &[Used]) -> Vec<Line> {
+    let mut lines: BTreeMap<Key, Line> = BTreeMap::new();
+    let is_counted =
+        |day: NaiveDate| day.month() == billing.start.month() && (!billing.is_daily || day <= billing.start);
+    for row in used.iter().filter(|row| !row.is_voided && is_counted(row.day)) {
+        let version = versions.iter().rposition(|version| version.from <= row.day).unwrap();
         let span = if billing.is_daily {
             row.day
         } else {
@@ -219,168 +208,219 @@ fn lines_of(versions: &[Version], billing: Billing, used: &[Used]) -> Vec<Line> 
         };
         let key = (span, row.appid, row.region, row.sku);
         let line = lines.entry(key).or_insert_with(|| Line {
-            version,
             key,
-            is_earlier: row.day < billing.start,
+            version,
             records: 0,
             days: BTreeMap::new(),
-            included: 0,
-            priced: 0,
-            included_base: 0,
-            priced_base: 0,
-            included_of_days: BTreeMap::new(),
-            started: 0,
-            had_some_left: false,
         });
         line.records += 1;
         *line.days.entry(row.day).or_default() += row.billable;
     }
-    let is_sold = |line: &Line| versions[line.version].sold(line.key.3).is_some();
-    lines.into_values().filter(is_sold).collect()
+    let has_price = |line: &Line| versions[line.version].price(line.key.3, line.key.2).is_some();
+    lines.into_values().filter(has_price).collect()
 }
 
-/// The lines before a line that move its counter.
-fn before<'l>(versions: &'l [Version], lines: &'l [Line], at: usize) -> impl Iterator<Item = &'l Line> {
-    let version = &versions[lines[at].version];
-    let own = version.counter(lines[at].key.3);
-    lines[..at]
-        .iter()
-        .filter(move |line| version.counter(line.key.3) == own)
-}
+impl<'r> Rating<'r> {
+    fn is_earlier(&self, line: &Line) -> bool {
+        line.key.0 < self.billing.start
+    }
 
-/// Parts what is included of a line, and counts its packages.
-fn take(versions: &[Version], billing: Billing, lines: &mut [Line], at: usize) {
-    let line = &lines[at];
-    let sold = versions[line.version].sold(line.key.3).expect("it is sold");
-    let whole = line_quantity(line.base(), sold);
-    let mut new = line.clone();
-    if let Model::Package { size, per, .. } = sold.model {
-        let is_of_a_day = per == Per::Day || (per == Per::Period && billing.is_daily);
-        let all = u64::try_from(divide_half_up(sold.included * i128::from(MINUTE), MICRO)).expect("small");
-        let days: Vec<Option<NaiveDate>> = if is_of_a_day {
-            line.days.keys().copied().map(Some).collect()
-        } else {
-            vec![None]
-        };
-        for day in days {
-            let (mut taken, mut stands) = (0, 0);
-            for other in before(versions, lines, at) {
-                if let Some(day) = day {
-                    let included = other.included_of_days.get(&day).copied().unwrap_or(0);
-                    taken += included;
-                    stands += other.days.get(&day).copied().unwrap_or(0) - included;
-                } else {
-                    taken += other.included_base;
-                    stands += other.priced_base;
-                }
+    fn price(&self, line: &Line) -> (&'r Sold, &'r Price) {
+        let version = &self.versions[line.version];
+        version.price(line.key.3, line.key.2).expect("a line has a price")
+    }
+
+    /// The counter on which a line counts for those who ask under a version.
+    fn counter(&self, asking: usize, line: &Line) -> Option<Counter> {
+        let (_, _, region, sku) = line.key;
+        let version = &self.versions[asking];
+        match version.price(sku, region) {
+            Some((sold, _)) => {
+                let own = || Counter::Of(sku, GROUPS[version.group(region)]);
+                Some(sold.counter.map_or_else(own, Counter::Named))
             }
-            let base = day.map_or_else(|| line.base(), |day| line.days[&day]);
-            let left = all.saturating_sub(taken);
-            let included = base.min(left);
-            new.had_some_left |= 0 < left;
-            new.included_base += included;
-            if let Some(day) = day {
-                new.included_of_days.insert(day, included);
-            }
-            let up = |units: u64| i128::from(units.div_ceil(size));
-            new.started += up(stands + base - included) - up(stands);
+            // "Where a version does not sell it, the counter that its own price names."
+            None => self.price(line).0.counter.map(Counter::Named),
         }
-        new.priced_base = new.base() - new.included_base;
-        new.included = if new.priced_base == 0 && new.included_base != 0 {
+    }
+
+    /// All lines so far that count on the counter of a line, under the line's version.
+    fn counting_with<'s>(&'s self, line: &'s Line) -> impl Iterator<Item = &'s Taken> {
+        let own = self.counter(line.version, line);
+        let taken = self.taken.iter();
+        taken.filter(move |taken| self.counter(line.version, &taken.line) == own)
+    }
+
+    /// The price that was agreed for a line under the terms of the period.
+    fn agreed(&self, line: &Line) -> Option<i128> {
+        let group = GROUPS[self.versions[line.version].group(line.key.2)];
+        let of = |wanted: Option<&str>| {
+            let mut agreed = self.billing.agreed.iter();
+            agreed.find(|(sku, group, _)| *sku == line.key.3 && *group == wanted)
+        };
+        of(Some(group)).or_else(|| of(None)).map(|(.., price)| *price)
+    }
+
+    /// Whether the line may take of what is included: not at an agreed price, and on an earlier day only where that was billed by days under
+    /// this card.
+    fn may_take(&self, line: &Line) -> bool {
+        match self.billing.before {
+            Some((until, before)) if line.key.0 < until && self.is_earlier(line) => {
+                matches!(before, Before::Agreed(sku) if sku != line.key.3)
+            }
+            _ => self.agreed(line).is_none(),
+        }
+    }
+
+    fn take(&self, line: &Line) -> Vec<Part> {
+        let (sold, price) = self.price(line);
+        let base = line.days.values().map(|base| i128::from(*base)).sum();
+        let included = if self.may_take(line) { price.included } else { 0 };
+        let Some((size, per)) = sold.package else {
+            return vec![self.part_of_units(line, base, included)];
+        };
+        let by_day = per == Per::Day || (per == Per::Period && self.billing.is_daily);
+        let mut parts: Vec<Part> = if by_day {
+            let days = line.days.iter();
+            days.map(|(day, base)| self.part_of_packages(line, Some(*day), (*base).into(), (included, size)))
+                .collect()
+        } else {
+            vec![self.part_of_packages(line, None, base, (included, size))]
+        };
+        // The included slice has the quantity of its base units, and the rest what is left of the line's quantity.
+        let whole = line_quantity(base, sold);
+        let included_base: i128 = parts.iter().map(|part| part.included_base).sum();
+        let included = if included_base == base && base != 0 {
             whole
         } else {
-            quantity(new.included_base, MINUTE)
+            quantity(u64::try_from(included_base).unwrap(), MINUTE)
         };
-    } else {
-        let taken: i128 = before(versions, lines, at).map(|other| other.included).sum();
-        let left = (sold.included - taken).max(0);
-        new.had_some_left = 0 < left;
-        new.included = whole.min(left);
-        new.included_base = if new.included == whole {
-            if new.had_some_left { new.base() } else { 0 }
+        parts[0].included = included;
+        parts[0].priced = whole - included;
+        parts
+    }
+
+    fn part_of_units(&self, line: &Line, base: i128, included: i128) -> Part {
+        let (sold, _) = self.price(line);
+        let whole = line_quantity(base, sold);
+        let so_far: i128 = self
+            .counting_with(line)
+            .map(|taken| taken.sum(|part| part.included))
+            .sum();
+        let left = (included - so_far).max(0);
+        let included = whole.min(left);
+        let included_base = if left == 0 {
+            0
+        } else if included == whole {
+            base
         } else {
             let multiplier = sold.multiplier.unwrap_or(WHOLE);
-            let base = divide_half_up(new.included * i128::from(MINUTE) * WHOLE, MICRO * multiplier);
-            u64::try_from(base).expect("small").min(new.base())
+            divide_half_up(included * i128::from(MINUTE) * WHOLE, MICRO * multiplier).min(base)
         };
-        new.priced_base = new.base() - new.included_base;
-    }
-    new.priced = whole - new.included;
-    lines[at] = new;
-}
-
-fn line_quantity(base: u64, sold: &Sold) -> i128 {
-    match sold.multiplier {
-        None => quantity(base, MINUTE),
-        Some(multiplier) => divide_half_up(i128::from(base) * multiplier * MICRO, i128::from(MINUTE) * WHOLE),
-    }
-}
-
-/// The rows of a line: what is included, then the rest by its model.
-fn price(versions: &[Version], billing: Billing, lines: &[Line], at: usize) -> Vec<String> {
-    let line = &lines[at];
-    let sold = versions[line.version].sold(line.key.3).expect("it is sold");
-    let mut rows = Rows {
-        line,
-        discount: billing.discount,
-        multiplier: sold.multiplier,
-        rows: Vec::new(),
-    };
-    let is_package = matches!(sold.model, Model::Package { .. });
-    let (included, priced) = if is_package {
-        (i128::from(line.included_base), i128::from(line.priced_base))
-    } else {
-        (line.included, line.priced)
-    };
-    let has_included = 0 < included || (line.had_some_left && priced == 0);
-    if has_included {
-        rows.add("included", 0, line.included, None, 0);
-    }
-    if 0 < priced || !has_included {
-        price_rest(versions, lines, at, &sold.model, &mut rows);
-    }
-    rows.rows
-}
-
-fn price_rest(versions: &[Version], lines: &[Line], at: usize, model: &Model, rows: &mut Rows) {
-    let line = &lines[at];
-    match model {
-        Model::Unit(price) => rows.add("usage", 0, line.priced, None, *price),
-        Model::Package { price, .. } => rows.add("usage", 0, line.priced, Some(line.started), *price),
-        Model::Volume(tiers) => {
-            let version = &versions[line.version];
-            let own = version.counter(line.key.3);
-            // A SKU that this version does not sell counts where its own version puts it.
-            let counter = |line: &Line| {
-                let sku = line.key.3;
-                version.counter(sku).or_else(|| versions[line.version].counter(sku))
-            };
-            let end: i128 = lines
-                .iter()
-                .filter(|line| counter(line) == own)
-                .map(|line| line.priced)
-                .sum();
-            let tier = tiers
-                .iter()
-                .rposition(|(from, _)| *from <= end)
-                .expect("tiers start at 0");
-            rows.add("usage", tier, line.priced, None, tiers[tier].1);
+        Part {
+            included,
+            priced: whole - included,
+            included_base,
+            priced_base: base - included_base,
+            had_some_left: 0 < left,
+            ..Part::default()
         }
-        Model::Graduated(tiers) => {
-            let mut position: i128 = before(versions, lines, at).map(|line| line.priced).sum();
-            let end = position + line.priced;
-            loop {
-                let tier = tiers
-                    .iter()
-                    .rposition(|(from, _)| *from <= position)
-                    .expect("tiers start at 0");
-                let next = tiers.get(tier + 1).map_or(end, |(from, _)| end.min(*from));
-                rows.add("usage", tier, next - position, None, tiers[tier].1);
-                position = next;
-                if position == end {
-                    break;
-                }
+    }
+
+    fn part_of_packages(&self, line: &Line, day: Option<NaiveDate>, base: i128, (included, size): (i128, u64)) -> Part {
+        let on_it: Vec<&Part> = self
+            .counting_with(line)
+            .flat_map(|taken| &taken.parts)
+            .filter(|part| day.is_none() || part.day == day)
+            .collect();
+        let included = divide_half_up(included * i128::from(MINUTE), MICRO);
+        let so_far: i128 = on_it.iter().map(|part| part.included_base).sum();
+        let left = (included - so_far).max(0);
+        let included_base = base.min(left);
+        let stands: i128 = on_it.iter().map(|part| part.priced_base).sum();
+        let started = |units: i128| units / i128::from(size) + i128::from(units % i128::from(size) != 0);
+        let priced_base = base - included_base;
+        Part {
+            day,
+            included_base,
+            priced_base,
+            packages: started(stands + priced_base) - started(stands),
+            had_some_left: 0 < left,
+            ..Part::default()
+        }
+    }
+
+    /// The rows of a line: what is included, then the rest by its model.
+    fn rows(&self, taken: &Taken) -> Vec<String> {
+        let line = &taken.line;
+        let (sold, price) = self.price(line);
+        let mut rows = Rows {
+            line,
+            discount: self.billing.discount,
+            multiplier: sold.multiplier,
+            rows: Vec::new(),
+        };
+        // Whether there is anything of a package line is told by its base units.
+        let (included, priced) = if sold.package.is_some() {
+            (taken.sum(|part| part.included_base), taken.sum(|part| part.priced_base))
+        } else {
+            (taken.sum(|part| part.included), taken.sum(|part| part.priced))
+        };
+        let had_some_left = taken.parts.iter().any(|part| part.had_some_left);
+        if 0 < included || (had_some_left && priced == 0) {
+            rows.add("included", 0, taken.sum(|part| part.included), None, 0);
+            if priced == 0 {
+                return rows.rows;
             }
+        }
+        let rest = taken.sum(|part| part.priced);
+        match (&price.amounts, self.agreed(line), sold.package) {
+            (_, Some(agreed), _) => rows.add("usage", 0, rest, None, agreed),
+            (Amounts::One(price), None, None) => rows.add("usage", 0, rest, None, *price),
+            (Amounts::One(price), None, Some(_)) => {
+                rows.add("usage", 0, rest, Some(taken.sum(|part| part.packages)), *price);
+            }
+            (Amounts::Tiers(tiers), None, _) if sold.is_volume => {
+                let tier = reached(tiers, self.end(line));
+                rows.add("usage", tier, rest, None, tiers[tier].1);
+            }
+            (Amounts::Tiers(tiers), None, _) => slices(tiers, self.position(line), rest, &mut rows),
+        }
+        rows.rows
+    }
+
+    /// Where the counter of a line stands at the end: all of the period counts, whichever version prices it.
+    fn end(&self, line: &Line) -> i128 {
+        self.counting_with(line)
+            .map(|taken| taken.sum(|part| part.priced))
+            .sum()
+    }
+
+    /// Where the counter of a line stands before it.
+    fn position(&self, line: &Line) -> i128 {
+        let before = self.counting_with(line).filter(|taken| taken.line.key < line.key);
+        before.map(|taken| taken.sum(|part| part.priced)).sum()
+    }
+}
+
+/// Base units x multiplier in the pricing unit, rounded once.
+fn line_quantity(base: i128, sold: &Sold) -> i128 {
+    let multiplier = sold.multiplier.unwrap_or(WHOLE);
+    divide_half_up(base * multiplier * MICRO, i128::from(MINUTE) * WHOLE)
+}
+
+/// The tier that holds a place: half-open, from 0.
+fn reached(tiers: &[(i128, i128)], at: i128) -> usize {
+    tiers.iter().filter(|(from, _)| *from <= at).count() - 1
+}
+
+/// Each tier's share of `[position, position + rest)`; nothing is a share of the tier where the counter stands.
+fn slices(tiers: &[(i128, i128)], position: i128, rest: i128, rows: &mut Rows) {
+    for (tier, (from, price)) in tiers.iter().enumerate() {
+        let to = tiers.get(tier + 1).map_or(i128::MAX, |next| next.0);
+        let share = to.min(position + rest) - position.max(*from);
+        if 0 < share || (rest == 0 && reached(tiers, position) == tier) {
+            rows.add("usage", tier, share.max(0), None, *price);
         }
     }
 }
@@ -401,10 +441,11 @@ impl Rows<'_> {
         // 6, 12 and 4 decimals, rounded once to 10.
         let amount = divide_half_up(times * price * (WHOLE - discount), 10_i128.pow(12));
         let records = if is_first { self.line.records } else { 0 };
+        let base: u64 = self.line.days.values().sum();
         let usage = self
             .multiplier
             .filter(|_| is_first)
-            .map(|_| super::arithmetic::quantity(self.line.base(), MINUTE));
+            .map(|_| super::arithmetic::quantity(base, MINUTE));
         self.rows.push(format!(
             "{span} {appid} {region} {sku} {kind} {tier}: {records} records, {} ({}) in {} x {} = {}",
             fixed(quantity, 6),
@@ -414,4 +455,92 @@ impl Rows<'_> {
             fixed(amount, 10)
         ));
     }
+}
+
+impl Version {
+    /// The card as a file.
+    pub fn toml(&self) -> String {
+        let not_sold = SKUS
+            .iter()
+            .filter(|sku| !self.sold.iter().any(|sold| sold.sku == **sku));
+        let not_sold: Vec<String> = not_sold.map(|sku| format!("\"{sku}\"")).collect();
+        let not_sold = if not_sold.is_empty() {
+            String::new()
+        } else {
+            format!("not_sold = [{}]\n", not_sold.join(", "))
+        };
+        let (one, two) = if self.r3_is_in_two {
+            ("\"r1\"", "\"r2\", \"r3\"")
+        } else {
+            ("\"r1\", \"r3\"", "\"r2\"")
+        };
+        let mut text = format!(
+            "card = \"drawn\"\nfrom = {}\ncurrency = \"CNY\"\nzone = \"UTC\"\ndefault_region = \"r1\"\n[regions]\none = [{one}]\n\
+             two = [{two}]\n[[meter]]\nname = \"video\"\ntask_type = \"Video\"\nsku = \"{{type}}\"\nquantity = \"duration\"\n\
+             unit = \"minute\"\n{not_sold}dimensions.type = [\"A\", \"B\", \"C\", \"D\"]\n[prices]\n",
+            self.from
+        );
+        for sold in &self.sold {
+            let _ = writeln!(text, "{} = {{ {} }}", sold.sku, sold.keys().join(", "));
+        }
+        text
+    }
+}
+
+impl Sold {
+    /// The keys of its line.
+    fn keys(&self) -> Vec<String> {
+        let (mut unit_price, mut tiers, mut included) = (Vec::new(), Vec::new(), Vec::new());
+        for (group, price) in GROUPS.iter().zip(&self.groups) {
+            let Some(price) = price else { continue };
+            match &price.amounts {
+                Amounts::One(price) => unit_price.push(format!("{group} = \"{}\"", fixed(*price, PRICE_DECIMALS))),
+                Amounts::Tiers(listed) => tiers.push(format!("{group} = [{}]", tiers_text(listed))),
+            }
+            if price.included != 0 {
+                included.push(format!("{group} = \"{}\"", fixed(price.included, 6)));
+            }
+        }
+        for (group, price) in GROUPS.iter().zip(&self.groups) {
+            if price.is_none() {
+                let of = if tiers.is_empty() { &mut unit_price } else { &mut tiers };
+                of.push(format!("{group} = \"not sold\""));
+            }
+        }
+        let mut keys = vec!["origin = \"illustrative\"".to_owned()];
+        if self.is_volume && !tiers.is_empty() {
+            keys.push("model = \"volume\"".to_owned());
+        }
+        for (key, groups) in [("unit_price", unit_price), ("tiers", tiers), ("included", included)] {
+            keys.extend((!groups.is_empty()).then(|| format!("{key} = {{ {} }}", groups.join(", "))));
+        }
+        if let Some((size, per)) = self.package {
+            keys.push(format!("package = \"{size}ms\""));
+            keys.extend(match per {
+                Per::Period => None,
+                Per::Day => Some("per = \"day\"".to_owned()),
+                Per::Month => Some("per = \"month\"".to_owned()),
+            });
+        }
+        keys.extend(self.counter.map(|counter| format!("counter = \"{counter}\"")));
+        keys.extend(
+            self.multiplier
+                .map(|multiplier| format!("multiplier = \"{}\"", fixed(multiplier, 4))),
+        );
+        keys
+    }
+}
+
+fn tiers_text(tiers: &[(i128, i128)]) -> String {
+    let tier = |(at, (from, price)): (usize, &(i128, i128))| {
+        let to = tiers
+            .get(at + 1)
+            .map_or_else(String::new, |(to, _)| format!("to = \"{}\", ", fixed(*to, 6)));
+        format!(
+            "{{ from = \"{}\", {to}unit_price = \"{}\" }}",
+            fixed(*from, 6),
+            fixed(*price, PRICE_DECIMALS)
+        )
+    };
+    tiers.iter().enumerate().map(tier).collect::<Vec<_>>().join(", ")
 }
