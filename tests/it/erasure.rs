@@ -155,6 +155,54 @@ fn statements_are_shown_explained_and_exported_again_under_the_pseudonym() {
 }
 
 #[test]
+fn lines_of_packages_stay_as_they_were_billed_and_prove_themselves_after_an_erasure() {
+    let dir = books::ground();
+    let path = dir.path();
+    let card = path.join("cards/c/2024-01-01.toml");
+    let text = std::fs::read_to_string(&card).unwrap();
+    let of_packages = "unit_price = \"0.5\", package = \"60s\", included = \"0.5\"";
+    std::fs::write(&card, text.replace("unit_price = \"0.5\"", of_packages)).unwrap();
+    let used = books::own("a", 0, "2024-11-10T10:00:00Z") + &books::own("b", 1, "2024-11-11T10:00:00Z");
+    crate::crashes::play::drop_file(path, &format!("november-{UIN}.ndjson"), &used);
+    run(path, "2024-11-13T00:00:00Z", &["nightly"], 0);
+    books::terminate(path);
+    run(path, "2024-12-10T00:00:00Z", &["nightly"], 0);
+    let lines = |uin: u64| {
+        let shown = said(path, ERASE_AT, &["statement", &uin.to_string(), "--json"]);
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let lines = shown[0]["lines"].as_array().unwrap().clone();
+        let of = |line: &serde_json::Value| {
+            ["kind", "quantity", "packages", "unit_price", "amount", "note"]
+                .map(|key| line[key].to_string())
+                .join(" ")
+        };
+        lines.iter().map(of).collect::<Vec<String>>()
+    };
+    let billed = lines(UIN);
+    // 122 s less 30 s are two packages: the first line starts one, the second the other.
+    assert!(
+        billed[1].starts_with("\"usage\" \"0.516667\" 1 \"0.5\" \"0.5000000000\""),
+        "{billed:?}"
+    );
+    assert!(
+        billed[2].starts_with("\"usage\" \"1.016667\" 1 \"0.5\" \"0.5000000000\""),
+        "{billed:?}"
+    );
+    erase(path, &[]);
+    assert_eq!(lines(pseudonym(path)), billed);
+    assert_eq!(differences(path), Vec::<String>::new());
+    let explained = said(
+        path,
+        ERASE_AT,
+        &["explain", &format!("{}-20241101-20241121", pseudonym(path))],
+    );
+    let counted = "package counter from 31,000 to 92,000 base units, in packages of 60,000: 1 package started";
+    assert!(explained.contains(counted), "{explained}");
+    let rows = exported_rows(path, pseudonym(path));
+    assert!(rows.iter().any(|row| row.contains("packages 1")), "{rows:?}");
+}
+
+#[test]
 fn the_backup_that_follows_has_the_account_no_more_and_restores_books_that_know_it_was_erased() {
     let dir = ended_and_exported();
     let path = dir.path();

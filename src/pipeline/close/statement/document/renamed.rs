@@ -115,6 +115,32 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_packages_and_multipliers_keep_all_their_values_under_pseudonyms() {
+        let lines_under = |app| {
+            let mut packed = charge(Kind::Usage, "1.5", "0.0005");
+            packed.packages = Some(2);
+            packed.amount = rust_decimal::Decimal::new(1, 3);
+            let mut included = charge(Kind::Included, "1", "0");
+            included.multiplier = Some(rust_decimal::Decimal::new(15, 1));
+            included.usage_quantity = Some(rust_decimal::Decimal::new(666_667, 6));
+            let mut adjusted = charge(Kind::Adjustment, "0", "0");
+            adjusted.corrects_kind = Some(Kind::Included);
+            [packed, included, adjusted].map(|mut charge| {
+                charge.appid = Some(app);
+                charge
+            })
+        };
+        let first = close(7, "CNY", &lines_under(1_300_000_001), None).unwrap();
+        let other = close(1_111_111_111_111_111, "CNY", &lines_under(2_222_222_222_222_222), None).unwrap();
+        let made = renamed(first.text().unwrap(), &renaming(), None).unwrap();
+        assert_eq!(made, other.text().unwrap());
+        assert!(
+            made.contains(r#""packages":2"#) && made.contains(r#""corrects_kind":"included""#),
+            "{made}"
+        );
+    }
+
+    #[test]
     fn an_app_without_a_pseudonym_is_refused() {
         let mut charge = charge(Kind::Usage, "1", "0.0005");
         charge.appid = Some(5);
