@@ -189,12 +189,12 @@ impl<'a> Counters<'a> {
         for &(day, base_units) in counting.days {
             let counter = self.of_days.entry((own, day)).or_default();
             let left = packages_left(counting, counter.included)?;
-            let of_day = base_units.min(left.unwrap_or(0));
+            let of_day = base_units.min(left);
             let rest = base_units.checked_sub(of_day)?;
             count = count.checked_add(started(counter.priced, rest, size)?)?;
             counter.included = counter.included.checked_add(of_day)?;
             counter.priced = counter.priced.checked_add(rest)?;
-            is_left |= left.is_some();
+            is_left |= 0 < left;
             included = included.checked_add(of_day)?;
             priced = priced.checked_add(rest)?;
         }
@@ -241,35 +241,32 @@ pub(super) fn is_of_a_day(price: &Price, cycle: Cycle) -> bool {
 /// Parts what is included of an amount from what is priced, and says whether something included was left before it.
 fn split(counting: &Counting, counter: &Counter, whole: Amount) -> Option<(Counter, bool)> {
     let price = counting.price;
-    let covered = if let Model::Package { .. } = price.model {
-        let left = packages_left(counting, counter.included.base_units)?;
-        left.map(|left| package_amount(counting, whole.base_units.min(left), whole))
+    let (covered, is_left) = if let Model::Package { .. } = price.model {
+        match packages_left(counting, counter.included.base_units)? {
+            0 => (Amount::default(), false),
+            left => (package_amount(counting, whole.base_units.min(left), whole)?, true),
+        }
     } else {
-        let left = included(counting)?.and_then(|included| included.checked_sub(counter.included.quantity));
-        let left = left.filter(|left| Quantity::ZERO < *left);
-        left.map(|left| unit_amount(price, whole.quantity.min(left), whole))
+        let left = included(counting)?.checked_sub(counter.included.quantity)?;
+        if Quantity::ZERO < left {
+            (unit_amount(price, whole.quantity.min(left), whole)?, true)
+        } else {
+            (Amount::default(), false)
+        }
     };
-    match covered {
-        Some(covered) => Some((Counter::of(whole, covered?)?, true)),
-        None => Some((Counter::of(whole, Amount::default())?, false)),
-    }
+    Some((Counter::of(whole, covered)?, is_left))
 }
 
-/// What the price includes, for a line that takes of it.
-fn included(counting: &Counting) -> Option<Option<Quantity>> {
-    match counting.price.included.filter(|_| counting.takes_included) {
-        Some(included) => Quantity::from_decimal(included).map(Some),
-        None => Some(None),
-    }
+/// What the price includes, for a line that takes of it; nothing for others. None where it does not fit.
+fn included(counting: &Counting) -> Option<Quantity> {
+    let included = counting.price.included.filter(|_| counting.takes_included);
+    included.map_or(Some(Quantity::ZERO), Quantity::from_decimal)
 }
 
-/// The base units that are included and not taken yet; none where nothing is left.
-fn packages_left(counting: &Counting, taken: i128) -> Option<Option<i128>> {
-    let Some(included) = included(counting)? else {
-        return Some(None);
-    };
-    let included = included.to_base_units(None, counting.price.unit.base_units)?;
-    Some(Some(included.checked_sub(taken)?).filter(|left| 0 < *left))
+/// The base units that are included and not taken yet, or 0. None where they do not fit.
+fn packages_left(counting: &Counting, taken: i128) -> Option<i128> {
+    let included = included(counting)?.to_base_units(None, counting.price.unit.base_units)?;
+    Some(included.checked_sub(taken)?.max(0))
 }
 
 /// So many base units of a package line, with their quantity: all of it where nothing else is left.

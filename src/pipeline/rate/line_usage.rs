@@ -77,10 +77,13 @@ pub(super) fn sum_lines<'a>(
     sums.iter().filter_map(|sum| sum.line(uin).transpose()).collect()
 }
 
+/// What makes a line: span, app, region, SKU.
+type LineKey<'a> = (Span, u64, &'a str, &'a str);
+
 /// The base units of each line by day, for packages that are counted by day.
 pub(super) struct DaysOfLines<'a> {
     uin: u64,
-    days: HashMap<(Span, u64, &'a str, &'a str), Vec<(NaiveDate, i128)>>,
+    days: HashMap<LineKey<'a>, Vec<(NaiveDate, i128)>>,
 }
 
 impl<'a> DaysOfLines<'a> {
@@ -168,7 +171,7 @@ impl<'a> LineSum<'a> {
         }
     }
 
-    fn key(&self) -> (Span, u64, &'a str, &'a str) {
+    fn key(&self) -> LineKey<'a> {
         (self.span, self.appid, self.region, self.sku)
     }
 

@@ -144,6 +144,10 @@ pub fn steps<'a>(input: &PeriodUsage<'a>) -> Result<Vec<Step<'a>>, RateError> {
 }
 
 /// A line on the way to its charges.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and nearly all are priced"
+)]
 enum Walked<'l, 'a> {
     Unpriced(&'l LineUsage<'a>),
     Priced(Step<'a>),
@@ -196,7 +200,7 @@ fn walked<'l, 'a>(
     ends: Option<&Ends<'a>>,
 ) -> Result<Walked<'l, 'a>, RateError> {
     match counted {
-        Ok(counted) => Ok(Walked::Priced(step(input, counted, ends)?)),
+        Ok(counted) => Ok(Walked::Priced(step(input, &counted, ends)?)),
         Err(line) => Ok(Walked::Unpriced(line)),
     }
 }

@@ -169,7 +169,7 @@ fn count_under<'l, 'a>(
 /// Splits a line where its counter stands.
 pub(super) fn step<'a>(
     input: &PeriodUsage<'a>,
-    counted: CountedLine<'_, 'a>,
+    counted: &CountedLine<'_, 'a>,
     ends: Option<&Ends<'a>>,
 ) -> Result<Step<'a>, RateError> {
     let CountedLine {
@@ -179,7 +179,7 @@ pub(super) fn step<'a>(
         agreed,
         quantity,
         mut taken,
-    } = counted;
+    } = *counted;
     let cards: &'a [Arc<RateCard>] = input.cards;
     let model = agreed.map_or(Cow::Borrowed(&price.model), |unit_price| {
         Cow::Owned(Model::Unit { unit_price })

@@ -1,5 +1,8 @@
 //! What holds under every model, whatever the usage.
 
+use std::collections::BTreeMap;
+
+use chrono::Datelike;
 use proptest::prelude::*;
 
 use super::*;
@@ -39,6 +42,19 @@ fn amount(cards: &[Arc<RateCard>], usage: &[DayUsage]) -> Decimal {
     let terms = monthly();
     let charges = rate(&november(&terms, cards, usage)).unwrap().complete().unwrap();
     sum(charges.iter().map(|charge| charge.amount)).unwrap()
+}
+
+/// Quantity and packages of each slice, whatever line they stand on.
+fn totals(cards: &[Arc<RateCard>], usage: &[DayUsage]) -> BTreeMap<(Kind, u32), (Decimal, i64)> {
+    let terms = monthly();
+    let mut totals: BTreeMap<(Kind, u32), (Decimal, i64)> = BTreeMap::new();
+    for charge in rate(&november(&terms, cards, usage)).unwrap().complete().unwrap() {
+        let total = totals.entry((charge.kind, charge.slice)).or_default();
+        total.0 = sum([total.0, charge.quantity]).unwrap();
+        total.1 += charge.packages.unwrap_or(0);
+    }
+    totals.retain(|_, total| !total.0.is_zero() || total.1 != 0);
+    totals
 }
 
 proptest! {
@@ -94,6 +110,33 @@ proptest! {
         // Each line's amount is rounded by itself, by half of 10^-10 at most.
         let slack = Decimal::new(i64::try_from(usage.len()).unwrap() * 2, 10);
         prop_assert!(amount(&cards, &usage) <= amount(&cards, &greater) + slack);
+    }
+
+    #[test]
+    fn versions_that_say_the_same_or_sell_less_leave_the_totals_of_a_counter_as_they_are(
+        usage in any_usage(), model in 0_usize..4,
+    ) {
+        let tiers = "tiers = [{ from = 0, to = 20, unit_price = \"0.03\" }, { from = 20, unit_price = \"0.02\" }]";
+        let model = [
+            format!("included = 9, {tiers}"),
+            format!("included = 9, model = \"volume\", {tiers}"),
+            "included = 9, package = \"7m\", unit_price = \"1\"".to_owned(),
+            tiers.to_owned(),
+        ][model].clone();
+        let selling = |skus: &[&str]| -> String {
+            skus.iter().map(|sku| format!("{sku} = {{ counter = \"all\", {model} }}\n")).collect()
+        };
+        let (all, some) = (selling(&["A", "B", "C"]), selling(&["B"]));
+        let one = [version("2024-01-01", &all)];
+        let same = [version("2024-01-01", &all), version("2024-11-08", &all), version("2024-11-19", &all)];
+        let less = [version("2024-01-01", &all), version("2024-11-08", &some), version("2024-11-19", &all)];
+        // Whole minutes, so that nothing is rounded; from 8 to 18 November `B` alone.
+        let sold = |row: &&DayUsage| row.sku == "B" || !(8..19).contains(&row.day.day());
+        let usage: Vec<_> = usage.iter().filter(sold)
+            .map(|row| DayUsage { billable: row.billable / MINUTE * MINUTE, ..*row }).collect();
+        let expected = totals(&one, &usage);
+        prop_assert_eq!(totals(&same, &usage), expected.clone());
+        prop_assert_eq!(totals(&less, &usage), expected);
     }
 
     #[test]
