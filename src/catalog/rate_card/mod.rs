@@ -157,6 +157,11 @@ impl RateCard {
         self.tables().has_volume
     }
 
+    /// Whether packages or included quantities count beside tiers.
+    pub fn counts_more_than_tiers(&self) -> bool {
+        self.tables().counts_more_than_tiers
+    }
+
     /// Whether packages or what is included of them start again with each day.
     pub fn has_packages_of_a_day(&self) -> bool {
         self.tables().has_packages_of_a_day
@@ -217,6 +222,7 @@ struct Tables {
     prices: HashMap<String, Vec<Option<usize>>>,
     has_volume: bool,
     has_packages_of_a_day: bool,
+    counts_more_than_tiers: bool,
 }
 
 impl Tables {
@@ -246,6 +252,8 @@ impl Tables {
             every_other: card.region_groups.iter().position(every),
             prices,
             has_volume: models().any(|model| matches!(model, Model::Volume { .. })),
+            counts_more_than_tiers: card.prices.iter().any(|price| price.included.is_some())
+                || models().any(|model| matches!(model, Model::Package { .. })),
             has_packages_of_a_day: models().any(|model| matches!(model, Model::Package { per: Per::Day, .. })),
         }
     }

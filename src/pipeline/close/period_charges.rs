@@ -225,7 +225,19 @@ impl<'a> AccountUsage<'a> {
         Again {
             period,
             rows: self.rows_of(period),
-            note: note(period, touched),
+            note: note(period, touched, self.moved_by_earlier_usage(period)),
+        }
+    }
+
+    /// What earlier usage of the month moves. Statements of cards that have tiers alone say so since before there was anything else, and are
+    /// rated again to the same text.
+    fn moved_by_earlier_usage(&self, period: Period) -> &'static str {
+        let versions = self.cards.of_name(&self.account.terms_on(period.start).card);
+        let mut in_force = versions.iter().filter(|card| card.from < period.end);
+        if in_force.any(|card| card.counts_more_than_tiers()) {
+            "counters"
+        } else {
+            "tiers"
         }
     }
 
@@ -340,16 +352,16 @@ pub fn closed_period_of(account: &Account, closed: &[ClosedPeriod], day: NaiveDa
 }
 
 /// Why a period is adjusted, for the reader of the statement.
-fn note(period: Period, touched: &Touched) -> String {
+fn note(period: Period, touched: &Touched, moved: &str) -> String {
     let mut causes = Vec::new();
     if touched.days.iter().any(|day| period.contains(*day)) {
-        causes.push("usage changed after the close");
+        causes.push("usage changed after the close".to_owned());
     }
     if touched.corrected.contains(&period.start) {
-        causes.push("price corrected");
+        causes.push("price corrected".to_owned());
     }
     if causes.is_empty() {
-        causes.push("earlier usage moved its counters");
+        causes.push(format!("earlier usage moved its {moved}"));
     }
     format!("{} to {}: {}", period.start, period.end, causes.join("; "))
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::Value;
+use tallybook::values::calendar::Cycle;
 
 use crate::exactly_once::shop::{Shop, usage, void};
 use crate::laws::rows_of;
@@ -310,4 +311,32 @@ fn late_records_of_nothing_stand_on_what_is_included_as_they_would_have_in_time(
         "the first line is what is included"
     );
     assert_explained(&shop, &[]);
+}
+
+#[test]
+fn the_note_of_a_later_day_says_that_earlier_usage_moved_counters_where_packages_are_counted() {
+    let shop = Shop::new(
+        "CNY",
+        &prices("package = \"4m\", per = \"month\", unit_price = \"0.5\""),
+    );
+    shop.place
+        .add_account("2024-11-01T00:00:00Z", 7, "c", Cycle::Daily, "2024-11-01");
+    let on = |day: u32| format!("2024-11-{day:02}T10:00:00+08:00");
+    shop.drop(&[
+        usage("a", 7, "A", &on(5), 3 * 60_000),
+        usage("b", 7, "A", &on(6), 3 * 60_000),
+    ]);
+    shop.place.night("2024-11-20T00:00:00Z");
+    shop.drop(&[usage("c", 7, "A", &on(5), 2 * 60_000)]);
+    shop.place.night(CLOSED);
+    let mut told = lines(&shop);
+    told.retain(|line| line.starts_with("adj"));
+    assert_eq!(
+        told,
+        [
+            "adjustment 2.000000 0.5 0.5000000000 packages 1; 2024-11-05 to 2024-11-06: usage changed after the close",
+            "adjustment 0.000000 0.5 -0.5000000000 packages -1; 2024-11-06 to 2024-11-07: earlier usage moved its counters",
+        ]
+    );
+    assert_eq!(verified(&shop.place, CLOSED).differences, Vec::<String>::new());
 }
