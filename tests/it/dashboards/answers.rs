@@ -21,6 +21,9 @@ pub struct Cell {
 /// Decimals that the engines agree on: SQLite adds charges up in floating point.
 const DECIMALS: u32 = 6;
 
+/// Decimals of a price.
+const PRICE_DECIMALS: u32 = 12;
+
 /// What the engines call text; MySQL's is in the order of its bytes, which looks like bytes to the driver.
 const TEXT_KINDS: [&str; 5] = ["TEXT", "VARCHAR", "VARBINARY", "BLOB", "LONGBLOB"];
 
@@ -72,6 +75,15 @@ impl Cell {
 
     /// Decimals without zeros that say nothing, instants as RFC 3339, `-` for nothing.
     pub fn shown(&self) -> String {
+        self.shown_to(DECIMALS)
+    }
+
+    /// The same with all decimals that a price has, of a view that adds nothing up.
+    pub fn exact(&self) -> String {
+        self.shown_to(PRICE_DECIMALS)
+    }
+
+    fn shown_to(&self, decimals: u32) -> String {
         let Some(text) = &self.text else {
             return "-".to_owned();
         };
@@ -81,7 +93,7 @@ impl Cell {
         // Names made of digits are no numbers.
         let is_number = text.contains('.') || !TEXT_KINDS.contains(&self.kind.as_str());
         match Decimal::from_str(text) {
-            Ok(number) if is_number => number.round_dp(DECIMALS).normalize().to_string(),
+            Ok(number) if is_number => number.round_dp(decimals).normalize().to_string(),
             _ => text.clone(),
         }
     }

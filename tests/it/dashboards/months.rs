@@ -7,14 +7,12 @@ use tallybook::storage::ledger::Engine;
 
 /// The views that have a month, and how it is written in them.
 fn with_months() -> impl Iterator<Item = &'static str> {
-    let with_month = VIEWS
-        .iter()
-        .filter(|(_, columns)| columns.ends_with("month_start date"));
+    let with_month = VIEWS.iter().filter(|(_, columns)| columns.contains("month_start date"));
     with_month.map(|(view, _)| *view)
 }
 
 #[test]
-fn every_view_with_a_period_has_its_month_as_a_date_in_the_last_column() {
+fn every_view_with_a_period_has_its_month_as_a_date() {
     let place = rich_books();
     let reader = Reader::of(&place);
     assert_eq!(with_months().count(), 8);

@@ -61,13 +61,13 @@ fn cost(prices: &str, used: &[(&str, i64)]) -> (String, Vec<String>) {
         Vec::new(),
     )
     .unwrap();
-    let rows = used.iter().map(|(sku, billable)| DayUsage {
+    let rows = used.iter().map(|&(sku, billable)| DayUsage {
         appid: 1,
         region: "r",
         sku,
         day: november(5),
         records: 1,
-        billable: *billable,
+        billable,
     });
     let rows: Vec<DayUsage> = rows.collect();
     let input = PeriodUsage {
