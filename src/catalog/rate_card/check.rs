@@ -9,7 +9,7 @@ use super::counter_check::check_counters;
 use super::file::{Draft, InGroup, PriceDraft};
 use super::finding::Findings;
 use super::meter::{Meter, Quantity};
-use super::price::Price;
+use super::price::{Model, Price};
 use crate::support::quote::quoted;
 
 /// Most SKUs of one meter: ten times the vendor's whole list, and few enough to go through.
@@ -203,6 +203,7 @@ fn join(draft: &Draft, yields: &Yields, findings: &mut Findings) -> Vec<Price> {
             let (InGroup::Priced(model), Some(origin)) = (in_group, line.origin) else {
                 continue;
             };
+            check_included(line, region_group, (model, meter), findings);
             prices.push(Price {
                 sku: line.sku.clone(),
                 region_group: region_group.clone(),
@@ -223,6 +224,24 @@ fn join(draft: &Draft, yields: &Yields, findings: &mut Findings) -> Vec<Price> {
 fn included_in(line: &PriceDraft, region_group: &str) -> Option<Decimal> {
     let of_group = line.included.iter().find(|(group, _)| group == region_group)?;
     Some(of_group.1)
+}
+
+/// What is included of packages is counted in base units: less than one would be nothing.
+fn check_included(line: &PriceDraft, region_group: &str, (model, meter): (&Model, &Meter), findings: &mut Findings) {
+    let Some(included) = included_in(line, region_group) else {
+        return;
+    };
+    let base_units = included.checked_mul(meter.unit.base_units.into());
+    if matches!(model, Model::Package { .. }) && base_units.is_some_and(|base_units| base_units < Decimal::ONE) {
+        findings.add(
+            line.at,
+            format!(
+                "`included` of the price of `{}`, {included} {}, is less than one base unit of its packages",
+                line.sku, meter.unit.name
+            ),
+            "include more, or leave it out",
+        );
+    }
 }
 
 /// The size of a package is written in what the meter measures.

@@ -202,6 +202,14 @@ mod tests {
                 "`included` of the price of `V.HD` is \"0.0000001\", which has more than 6 decimals",
             ),
             (
+                "unit_price = \"1\", included = {}",
+                "`included` of the price of `V.HD` is empty; write what costs nothing by region group, or leave it out",
+            ),
+            (
+                "unit_price = \"1\", package = \"60s\", included = \"0.000001\"",
+                "`included` of the price of `V.HD`, 0.000001 minute, is less than one base unit of its packages; include more",
+            ),
+            (
                 "unit_price = \"1\", included = { three = 1 }",
                 "names the region group `three`, which [regions] does not have; write one of one, two",
             ),

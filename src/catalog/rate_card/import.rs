@@ -166,6 +166,9 @@ async fn import_in(
             Some((_, old)) if old == card => Vec::new(),
             _ => store::versions_of(tx, &card.name).await?,
         };
+        let known = newest
+            .as_ref()
+            .map_or_else(Vec::new, |(_, old)| unlike_units(old, &versions));
         let mut again = RatedAgain::default();
         let outcome = match (newest, correction) {
             (None, None) if of_withdrawn == Withdrawn::Told && store::withdrawn(tx, card).await?.is_some() => {
@@ -217,7 +220,7 @@ async fn import_in(
             },
         };
         if !matches!(outcome, "unchanged" | "withdrawn") {
-            refuse_unlike_units(card, &versions)?;
+            refuse_unlike_units(card, &versions, &known)?;
         }
         outcomes.push(Imported {
             card: card.name.clone(),
@@ -267,9 +270,11 @@ async fn refuse_other_measures(tx: &mut Tx, card: &RateCard) -> Result<()> {
     }
 }
 
-/// What counts together in one period has one unit. Versions that were imported before are left as they are.
-fn refuse_unlike_units(card: &RateCard, versions: &[Arc<RateCard>]) -> Result<()> {
-    let found = unlike_units(card, versions);
+/// What counts together in one period has one unit. What is `known` of the version as it was imported before stays as it is: it could
+/// not be mended by a change of prices, and must not keep one out.
+fn refuse_unlike_units(card: &RateCard, versions: &[Arc<RateCard>], known: &[String]) -> Result<()> {
+    let mut found = unlike_units(card, versions);
+    found.retain(|sentence| !known.contains(sentence));
     if found.is_empty() {
         return Ok(());
     }

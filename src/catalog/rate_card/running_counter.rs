@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::price::{Model, Price};
-use super::{EVERY_REGION, RateCard, Scope};
+use super::{EVERY_REGION, Quantity, RateCard, Scope};
 
 /// Days of the longest billing period, and of the longest month over which daily periods count.
 const PERIOD_DAYS_MAX: i64 = 31;
@@ -95,7 +95,7 @@ fn scope_text(scope: Option<Scope>) -> String {
 }
 
 /// Counters on which a version and another that can share a period with it count in different units, a sentence for each: minutes and
-/// seconds have no sum, and one is not always a number of the other with 6 decimals.
+/// seconds have no sum, and one is not always a number of the other with 6 decimals; seconds and images never have one.
 #[must_use]
 pub fn unlike_units(card: &RateCard, versions: &[Arc<RateCard>]) -> Vec<String> {
     let mut found = Vec::new();
@@ -115,7 +115,7 @@ fn unlike_units_of(before: &RateCard, after: &RateCard) -> Vec<String> {
     let regions = regions(&[before, after]);
     let mut found = BTreeMap::new();
     for (price, region) in prices_by_region(before, &regions) {
-        if let Some(other) = read_in_another_unit(price, region, after, |_| true) {
+        if let Some(other) = read_in_another_unit((price, before), region, after, |_| true) {
             found
                 .entry(&price.sku)
                 .or_insert_with(|| unit_text((price, before), (other, after)));
@@ -130,7 +130,7 @@ fn unlike_units_of(before: &RateCard, after: &RateCard) -> Vec<String> {
         volumes.any(|price| price.scope() == Some(scope))
     };
     for (price, region) in prices_by_region(after, &regions) {
-        if let Some(other) = read_in_another_unit(price, region, before, is_volume) {
+        if let Some(other) = read_in_another_unit((price, after), region, before, is_volume) {
             found
                 .entry(&price.sku)
                 .or_insert_with(|| unit_text((other, before), (price, after)));
@@ -141,14 +141,21 @@ fn unlike_units_of(before: &RateCard, after: &RateCard) -> Vec<String> {
 
 /// A price of `card` that reads the counter which usage at `price` moves, in another unit.
 fn read_in_another_unit<'c>(
-    price: &Price,
+    (price, of): (&Price, &RateCard),
     region: &str,
     card: &'c RateCard,
     is_looked_at: impl Fn(Scope) -> bool,
 ) -> Option<&'c Price> {
     let scope = card.scope_of(region, price).filter(|scope| is_looked_at(*scope))?;
     let mut reading = card.prices.iter().filter(|other| other.scope() == Some(scope));
-    reading.find(|other| other.unit.base_units != price.unit.base_units)
+    let unit = |price: &Price, card: &RateCard| (price.unit.base_units, is_duration(price, card));
+    reading.find(|other| unit(other, card) != unit(price, of))
+}
+
+/// Whether the base units of a price are milliseconds; they are counts otherwise.
+fn is_duration(price: &Price, card: &RateCard) -> bool {
+    let mut meters = card.meters.iter().filter(|meter| meter.name == price.meter);
+    meters.any(|meter| meter.quantity == Quantity::Duration)
 }
 
 fn unit_text((one, before): (&Price, &RateCard), (other, after): (&Price, &RateCard)) -> String {
@@ -324,5 +331,16 @@ mod tests {
         assert_eq!(found(&price("V.SD", &on("all")), &price("V.HD", &on("all"))).len(), 1);
         assert_eq!(found(&price("V.SD", &on("all")), &price("V.HD", &on("new"))).len(), 0);
         assert_eq!(found(&own, &price("V.HD", &on("all"))).len(), 0);
+    }
+
+    #[test]
+    fn seconds_and_counts_that_run_on_as_one_counter_are_found_though_their_base_units_are_as_many() {
+        let before = version("2024-01-01", &price("V.SD", &on("all")));
+        let mut counts = (*version("2024-03-01", &price("V.SD", &on("all")))).clone();
+        for meter in &mut counts.meters {
+            meter.quantity = Quantity::Count;
+        }
+        counts.index = super::super::Index::default();
+        assert_eq!(unlike_units(&counts, &[before]).len(), 1);
     }
 }

@@ -166,7 +166,7 @@ pub fn summary(old: &RateCard, new: &RateCard, found: &[Difference]) -> Summary 
         mixed_skus: up.intersection(&down).count(),
         price_terms: found
             .iter()
-            .filter(|one| one.part == Part::Price && one.what != UNIT_PRICE)
+            .filter(|one| one.part == Part::Price && one.what != UNIT_PRICE && before.contains(&one.subject))
             .count(),
         other_changes: found.iter().filter(|one| one.part != Part::Price).count(),
     }

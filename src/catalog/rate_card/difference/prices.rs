@@ -27,7 +27,11 @@ pub(super) fn differences(old: &RateCard, new: &RateCard) -> Vec<Difference> {
                 one.extend(facts(before, now, (old, new)));
                 one
             }
-            (before, now) => amounts(before.copied(), now.copied(), true),
+            (before, now) => {
+                let mut one = amounts(before.copied(), now.copied(), true);
+                one.extend(now.into_iter().flat_map(|now| conditions(now, new)));
+                one
+            }
         };
         found.extend(one.into_iter().map(|one| Difference {
             subject: key.0.to_owned(),
@@ -53,7 +57,9 @@ fn amounts(old: Option<&Price>, new: Option<&Price>, same_currency: bool) -> Vec
     let bounds: BTreeSet<Decimal> = before.iter().chain(&now).flatten().map(|(from, _)| *from).collect();
     let bounds: Vec<Decimal> = bounds.into_iter().collect();
     let same_unit = match (old, new) {
-        (Some(old), Some(new)) => (&old.unit, package_size(old)) == (&new.unit, package_size(new)),
+        (Some(old), Some(new)) => {
+            (&old.unit, package_size(old), old.multiplier) == (&new.unit, package_size(new), new.multiplier)
+        }
         _ => true,
     };
     let mut found: Vec<Difference> = Vec::new();
@@ -93,6 +99,18 @@ fn facts(old: &Price, new: &Price, (before, now): (&RateCard, &RateCard)) -> Vec
     changed
         .filter(|((_, old), (_, new))| old != new)
         .map(|((key, old), (_, new))| Difference::of(Part::Price, "", key, old, new))
+        .collect()
+}
+
+/// What the amounts of a price that is new depend on, by key of the card: without it a price of a package reads as that of a unit.
+fn conditions(price: &Price, card: &RateCard) -> Vec<Difference> {
+    let is_volume = matches!(price.model, Model::Volume { .. });
+    let named = stated(price, card).into_iter().filter(|(key, _)| match *key {
+        "model" => is_volume,
+        key => matches!(key, "package" | "included" | "multiplier" | "counter"),
+    });
+    let told = named.filter_map(|(key, value)| Some((key, value?)));
+    told.map(|(key, value)| Difference::of(Part::Price, "", key, None, Some(value)))
         .collect()
 }
 

@@ -132,10 +132,42 @@ fn models_packages_included_quantities_and_multipliers_are_told_by_key() {
             "price Shot@one: unit_price changed from 1 to 1 [0, -) - -%",
             "price Shot@one: model changed from unit_price to package",
             "price Shot@one: package is new: 1000 per month",
+            "price V.HD@one: unit_price changed from 0.2 to 0.2 [0, -) - -%",
             "price V.HD@one: multiplier is new: 1.75",
             "price V.SD@one: model changed from tiers to volume",
         ]
     );
+}
+
+#[test]
+fn a_new_price_is_told_with_what_its_amounts_depend_on() {
+    let of = |edits: &[(&str, &str)]| {
+        let text = edits
+            .iter()
+            .fold(SMALL.to_owned(), |text, (from, to)| text.replace(from, to));
+        card(&text)
+    };
+    let not_sold = ("not_sold = [\"V.4K\"]", "not_sold = [\"V.HD\"]");
+    let old = of(&[
+        not_sold,
+        ("\"V.HD\" = { unit_price = \"0.2\"", "\"V.4K\" = { unit_price = \"0.2\""),
+    ]);
+    let new = of(&[(
+        "\"V.HD\" = { unit_price = \"0.2\"",
+        "\"V.HD\" = { unit_price = \"0.2\", package = \"90s\", included = 5, counter = \"own\"",
+    )]);
+    let mut found = lines(&old, &new);
+    found.retain(|line| line.contains("V.HD@one"));
+    assert_eq!(
+        found,
+        [
+            "price V.HD@one: unit_price is new: 0.2 [0, -) - -%",
+            "price V.HD@one: package is new: 90s",
+            "price V.HD@one: included is new: 5",
+            "price V.HD@one: counter is new: own",
+        ]
+    );
+    assert_eq!(summary(&old, &new, &differences(&old, &new)).price_terms, 0);
 }
 
 #[test]

@@ -197,6 +197,13 @@ fn read_included(line: &Entry, groups: &[&str], findings: &mut Findings) -> Vec<
             .filter_map(|group| Some(((*group).to_owned(), included?)))
             .collect();
     };
+    if written.is_empty() {
+        findings.add(
+            value.span().start,
+            format!("{called} is empty"),
+            "write what costs nothing by region group, or leave it out",
+        );
+    }
     let mut included = Vec::with_capacity(written.len());
     for (group, value) in written {
         let name = group.get_ref().to_string();
