@@ -25,16 +25,18 @@ const WITHOUT_SERVER: [&str; 14] = [
 
 /// What is about the bytes of inputs, the places of files and the files of backups more than about the ledger: on servers it is tried where
 /// every point is.
-const ABOUT_FILES: [&str; 9] = [
+const ABOUT_FILES: [&str; 11] = [
     "backups::encrypted",
     "backups::kept",
     "backups::points",
     "edges_dropfolder::",
     "edges_places::",
+    "edges_proof::",
     "edges_values::",
     "event_files::",
     "events::",
     "inputs::",
+    "retention_year::",
 ];
 
 /// What a server is not asked for.
