@@ -85,7 +85,7 @@ fn cases(bucket: &TestBucket, points: &BTreeMap<String, u32>) -> Vec<String> {
     let store = match bucket.cloud {
         Cloud::Cos => 0,
         _ if is_moto => 1,
-        _ => 2,
+        Cloud::S3 => 2,
     };
     let pass = |times: u32| if bucket.cloud == Cloud::Cos { 1 } else { times };
     let cases = points.iter().map(|(point, &times)| format!("{point}#{}", pass(times)));

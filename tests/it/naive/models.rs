@@ -358,7 +358,7 @@ impl<'r> Rating<'r> {
             line,
             discount: self.billing.discount,
             multiplier: sold.multiplier,
-            rows: Vec::new(),
+            texts: Vec::new(),
         };
         // Whether there is anything of a package line is told by its base units.
         let (included, priced) = if sold.package.is_some() {
@@ -370,7 +370,7 @@ impl<'r> Rating<'r> {
         if 0 < included || (had_some_left && priced == 0) {
             rows.add("included", 0, taken.sum(|part| part.included), None, 0);
             if priced == 0 {
-                return rows.rows;
+                return rows.texts;
             }
         }
         let rest = taken.sum(|part| part.priced);
@@ -386,7 +386,7 @@ impl<'r> Rating<'r> {
             }
             (Amounts::Tiers(tiers), None, _) => slices(tiers, self.position(line), rest, &mut rows),
         }
-        rows.rows
+        rows.texts
     }
 
     /// Where the counter of a line stands at the end: all of the period counts, whichever version prices it.
@@ -429,12 +429,12 @@ struct Rows<'l> {
     line: &'l Line,
     discount: i128,
     multiplier: Option<i128>,
-    rows: Vec<String>,
+    texts: Vec<String>,
 }
 
 impl Rows<'_> {
     fn add(&mut self, kind: &str, tier: usize, quantity: i128, packages: Option<i128>, price: i128) {
-        let is_first = self.rows.is_empty();
+        let is_first = self.texts.is_empty();
         let (span, appid, region, sku) = self.line.key;
         let discount = if kind == "included" { 0 } else { self.discount };
         let times = packages.map_or(quantity, |packages| packages * MICRO);
@@ -446,7 +446,7 @@ impl Rows<'_> {
             .multiplier
             .filter(|_| is_first)
             .map(|_| super::arithmetic::quantity(base, MINUTE));
-        self.rows.push(format!(
+        self.texts.push(format!(
             "{span} {appid} {region} {sku} {kind} {tier}: {records} records, {} ({}) in {} x {} = {}",
             fixed(quantity, 6),
             usage.map_or_else(|| "-".to_owned(), |usage| fixed(usage, 6)),
